@@ -1,0 +1,165 @@
+"""Audio files, rates and the log-mel spectrogram.
+
+`AudioConfig` is the one place where 22050, 256, 80 ... stand; models, features and voices all carry one.
+
+Source: log-mel as in HiFi-GAN (Kong et al. 2020, official `meldataset.py`): reflect padding by
+    (n_fft - hop_length) / 2, Hann window, magnitude, Slaney mel filters, natural log clamped at 1e-5.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3"}
+LOG_FLOOR = 1e-5
+
+
+class AudioError(ValueError):
+    """Audio that cannot be read or written; the message says what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AudioConfig:
+    """How audio becomes frames. The defaults are HiFi-GAN's for LJSpeech.
+
+    Attributes:
+        sample_rate: Hz.
+        n_fft, hop_length, win_length: samples.
+        n_mels: mel bands.
+        f_min, f_max: Hz, the edges of the mel bands.
+    """
+
+    sample_rate: int = 22050
+    n_fft: int = 1024
+    hop_length: int = 256
+    win_length: int = 1024
+    n_mels: int = 80
+    f_min: float = 0.0
+    f_max: float = 8000.0
+
+    def differences(self, other: AudioConfig) -> list[str]:
+        """The fields in which two configs differ, as `name: mine / other`; empty when they agree."""
+        names = [f.name for f in dataclasses.fields(self)]
+        return [f"{n}: {getattr(self, n)} / {getattr(other, n)}" for n in names if getattr(self, n) != getattr(other, n)]
+
+
+def read(path: str | Path, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
+    """Reads any file that libsndfile knows, mixed to mono and, if asked, resampled.
+
+    Returns:
+        wav: (T_wav,) float32 in [-1, 1]; and its sample rate in Hz.
+
+    Raises:
+        AudioError: no such file, not audio, empty, or not finite.
+    """
+    import soundfile
+
+    path = Path(path)
+    if not path.is_file():
+        raise AudioError(f"there is no audio file at {path}")
+    try:
+        wav, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise AudioError(f"{path} cannot be read as audio ({error}); convert it to WAV or FLAC") from None
+    wav = wav.mean(axis=1)
+    if not wav.size:
+        raise AudioError(f"{path} holds no audio (0 samples)")
+    if not np.isfinite(wav).all():
+        raise AudioError(f"{path} holds samples that are not finite numbers; write it again as 16-bit PCM")
+    if sample_rate is not None and rate != sample_rate:
+        wav, rate = resample(wav, rate, sample_rate), sample_rate
+    return wav, rate
+
+
+def resample(wav: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:
+    """Resamples (T_wav,) float32 by soxr at its very high quality."""
+    import soxr
+
+    return np.asarray(soxr.resample(wav, source_rate, target_rate, quality="VHQ"), dtype=np.float32)
+
+
+def write(target: str | Path | IO[bytes], wav: np.ndarray, sample_rate: int, container: str | None = None) -> None:
+    """Writes (T_wav,) float32 as 16-bit WAV or FLAC, Ogg Vorbis or MP3.
+
+    A path is replaced whole or not at all: the file is written beside it and then renamed.
+
+    Args:
+        container: "WAV", "FLAC", "OGG" or "MP3"; by default from the path's ending. Needed for a stream.
+
+    Raises:
+        AudioError: the ending is unknown, or the file cannot be written.
+    """
+    import soundfile
+
+    wav = np.clip(wav, -1.0, 1.0)
+    subtype = "VORBIS" if container == "OGG" else None if container == "MP3" else "PCM_16"
+    if not isinstance(target, (str, Path)):
+        soundfile.write(target, wav, sample_rate, format=container, subtype=subtype)
+        return
+    path = Path(target)
+    container = container or container_of(path)
+    subtype = "VORBIS" if container == "OGG" else None if container == "MP3" else "PCM_16"
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, "wb") as file:
+            soundfile.write(file, wav, sample_rate, format=container, subtype=subtype)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except (OSError, soundfile.LibsndfileError) as error:
+        raise AudioError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def container_of(path: Path) -> str:
+    """The container that a file name's ending asks for.
+
+    Raises:
+        AudioError: the ending is none of .wav, .flac, .ogg, .mp3.
+    """
+    try:
+        return FORMATS[path.suffix.lower()]
+    except KeyError:
+        raise AudioError(f"{path} should end in one of {', '.join(FORMATS)}") from None
+
+
+@functools.cache
+def mel_filters(config: AudioConfig) -> np.ndarray:
+    """Slaney mel filters, (n_mels, n_fft // 2 + 1) float32."""
+    import librosa
+
+    filters: Any = librosa.filters.mel(
+        sr=config.sample_rate, n_fft=config.n_fft, n_mels=config.n_mels, fmin=config.f_min, fmax=config.f_max
+    )
+    return filters.astype(np.float32)
+
+
+def spectrogram(wav: np.ndarray, config: AudioConfig) -> np.ndarray:
+    """Magnitude spectrogram, (T_wav // hop_length, n_fft // 2 + 1) float32.
+
+    Raises:
+        AudioError: fewer samples than half a window, which reflect padding needs.
+    """
+    pad = (config.n_fft - config.hop_length) // 2
+    if len(wav) <= pad:
+        raise AudioError(f"{len(wav)} samples are too few for frames of {config.n_fft} samples")
+    padded = np.pad(wav, (pad, config.n_fft - config.hop_length - pad), mode="reflect")
+    frames = np.lib.stride_tricks.sliding_window_view(padded, config.n_fft)[:: config.hop_length]
+    margin = (config.n_fft - config.win_length) // 2
+    window = np.zeros(config.n_fft, dtype=np.float32)
+    steps = np.arange(config.win_length) / config.win_length
+    window[margin : margin + config.win_length] = 0.5 - 0.5 * np.cos(2 * np.pi * steps)
+    return np.abs(np.fft.rfft(frames * window, axis=-1)).astype(np.float32)
+
+
+def log_mel(wav: np.ndarray, config: AudioConfig) -> np.ndarray:
+    """Natural-log mel magnitudes of (T_wav,) float32: (T_wav // hop_length, n_mels) float32."""
+    return np.log(np.maximum(spectrogram(wav, config) @ mel_filters(config).T, LOG_FLOOR))

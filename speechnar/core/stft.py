@@ -1,0 +1,56 @@
+"""Short-time Fourier transforms on rows of `hop_length` samples, as matrix products.
+
+A window spans `overlap` hops. The transform of a row, its neighbours and the inverse are then a concatenation of
+shifted rows and one matrix product, the same in training and in an exported graph.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+
+class HopSTFT(nn.Module):
+    """STFT and inverse with a Hann window of `overlap` hops (odd, at least 3).
+
+    Frame t is centred on row t. The two together are the identity, but for the first and last `overlap // 2` rows,
+    which lack neighbours.
+    """
+
+    def __init__(self, hop_length: int, overlap: int = 3) -> None:
+        super().__init__()
+        if overlap < 3 or overlap % 2 == 0:
+            raise ValueError(f"overlap should be odd and at least 3 but is {overlap}")
+        self.hop_length, self.overlap = hop_length, overlap
+        n_fft = hop_length * overlap
+        self.n_bins = n_fft // 2 + 1
+        window = torch.hann_window(n_fft, dtype=torch.float64)
+        turns = torch.arange(n_fft, dtype=torch.float64)[:, None] * torch.arange(self.n_bins, dtype=torch.float64)
+        angle = 2 * math.pi / n_fft * (turns % n_fft)
+        forward = torch.cat([angle.cos(), -angle.sin()], dim=1) * window[:, None] / n_fft**0.5
+        weights = torch.full((self.n_bins,), 2.0, dtype=torch.float64)
+        weights[0] = 1.0
+        if n_fft % 2 == 0:
+            weights[-1] = 1.0
+        gain = 1 / (3 / 8 * overlap)  # the sum of squared Hann windows at these hops
+        inverse = forward * weights.repeat(2) * gain
+        self.register_buffer("analysis", forward.float(), persistent=False)
+        self.register_buffer("synthesis", inverse.T.float().contiguous(), persistent=False)
+
+    def transform(self, rows: Tensor) -> Tensor:
+        """(B, T, hop_length) -> (B, T, 2 * n_bins): real parts, then imaginary parts."""
+        side = self.overlap // 2
+        padded = torch.nn.functional.pad(rows, (0, 0, side, side))
+        time = rows.shape[1]
+        windows = torch.cat([padded[:, k : k + time] for k in range(self.overlap)], dim=2)
+        return windows @ self.analysis
+
+    def inverse(self, spectrum: Tensor) -> Tensor:
+        """(B, T, 2 * n_bins) -> (B, T * hop_length)."""
+        side, time = self.overlap // 2, spectrum.shape[1]
+        parts = (spectrum @ self.synthesis).unflatten(2, (self.overlap, self.hop_length))
+        padded = torch.nn.functional.pad(parts, (0, 0, 0, 0, side, side))
+        rows = sum(padded[:, 2 * side - k : 2 * side - k + time, k] for k in range(self.overlap))
+        return rows.flatten(1)

@@ -1,0 +1,1 @@
+"""Pure functions from outputs and batches to named loss terms."""

@@ -1,0 +1,137 @@
+"""FastSpeech 2: text to log-mel, every frame in parallel.
+
+Source: FastSpeech 2 (Ren et al. 2021), section 2, figure 1.
+Differs: ConvNeXt layers in place of feed-forward Transformer layers (faster, and no positions to outgrow), with one
+    attention block over the tokens; F0, voicing and energy are predicted for each frame, as continuous values and
+    not as bins or wavelets; each frame knows its position within its token; durations that `regulate` gets are
+    those of the data in training and the model's own afterwards, as in the paper.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor, nn
+
+from speechnar.core.blocks import AttentionBlock, Conv, ConvNeXt
+from speechnar.core.lengths import N_POSITION_FEATURES, length_mask, position_features, regulate, token_of_frame
+
+
+@dataclasses.dataclass(frozen=True)
+class FastSpeech2Config:
+    """Widths and depths. `d_ff` and `kernel_size` hold for every ConvNeXt layer."""
+
+    n_symbols: int
+    n_mels: int = 80
+    d_model: int = 256
+    d_ff: int = 768
+    kernel_size: int = 7
+    n_heads: int = 4
+    encoder_layers: int = 4
+    prosody_layers: int = 3
+    decoder_layers: int = 7
+    dropout: float = 0.1
+    predictor_dropout: float = 0.3
+
+
+@dataclasses.dataclass(frozen=True)
+class Prosody:
+    """What is heard apart from the phones, frame by frame, all (B, T_mel) and normalised by the data's statistics.
+
+    Attributes:
+        log_f0: (ln Hz - mean) / std; of no meaning where unvoiced.
+        voiced: logits when predicted; 0 or 1 when given.
+        energy: (ln RMS magnitude - mean) / std.
+    """
+
+    log_f0: Tensor
+    voiced: Tensor
+    energy: Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class FastSpeech2Output:
+    """mel (B, T_mel, n_mels) ln magnitude; log_durations (B, T_text) ln(1 + frames); the predicted prosody."""
+
+    mel: Tensor
+    log_durations: Tensor
+    prosody: Prosody
+
+
+class FastSpeech2(nn.Module):
+    """Token encoder, duration and prosody predictors, length regulation, mel decoder."""
+
+    def __init__(self, config: FastSpeech2Config) -> None:
+        super().__init__()
+        self.config = config
+        d, ff, k = config.d_model, config.d_ff, config.kernel_size
+        self.embedding = nn.Embedding(config.n_symbols, d)
+        self.encoder = ConvNeXt(config.encoder_layers, d, ff, k, config.dropout)
+        self.attention = AttentionBlock(d, ff, config.n_heads, config.dropout)
+        self.duration = nn.Sequential(nn.Dropout(config.predictor_dropout), nn.Linear(d, d // 2))
+        self.duration_net = ConvNeXt(2, d // 2, d, 3, config.predictor_dropout)
+        self.duration_out = nn.Linear(d // 2, 1)
+        self.position = nn.Linear(N_POSITION_FEATURES, d)
+        self.prosody_in = nn.Sequential(nn.Dropout(config.predictor_dropout), nn.Linear(d, d))
+        self.prosody_net = ConvNeXt(config.prosody_layers, d, d, 2 * k - 1, config.dropout)
+        self.prosody_out = nn.Linear(d, 3)
+        self.prosody_embedding = Conv(3, d, 3)
+        self.decoder = ConvNeXt(config.decoder_layers, d, ff, k, config.dropout / 2)
+        self.mel_out = nn.Linear(d, config.n_mels)
+        for name, size in (("mel", config.n_mels), ("log_f0", 1), ("energy", 1)):
+            self.register_buffer(f"{name}_mean", torch.zeros(size))
+            self.register_buffer(f"{name}_std", torch.ones(size))
+
+    def set_statistics(self, **moments: Tensor | float | list[float]) -> None:
+        """Sets `mel_mean`, `mel_std`, `log_f0_mean`, ... from the training data's `stats.json`."""
+        for name, value in moments.items():
+            buffer = getattr(self, name)
+            buffer.copy_(torch.as_tensor(value, dtype=torch.float32).reshape(buffer.shape))
+
+    def normalised(self, f0: Tensor, energy: Tensor) -> Prosody:
+        """The prosody of recorded speech: `f0` (B, T_mel) Hz with 0 = unvoiced, `energy` (B, T_mel) ln magnitude."""
+        voiced = (f0 > 0).to(f0.dtype)
+        log_f0 = (f0.clamp(min=1.0).log() - self.log_f0_mean) / self.log_f0_std
+        return Prosody(log_f0 * voiced, voiced, (energy - self.energy_mean) / self.energy_std)
+
+    def encode(self, tokens: Tensor, token_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Tokens (B, T_text) to hidden vectors (B, T_text, C) and log durations (B, T_text)."""
+        hidden = self.encoder(self.embedding(tokens), token_mask)
+        hidden = self.attention(hidden, token_mask)
+        log_durations = self.duration_out(self.duration_net(self.duration(hidden), token_mask))[:, :, 0]
+        return hidden, log_durations
+
+    def frames(self, hidden: Tensor, durations: Tensor, n_frames: int) -> Tensor:
+        """Hidden vectors of the tokens spread over their frames, (B, T_mel, C), with positions."""
+        frame_tokens = token_of_frame(durations, n_frames)
+        positions = self.position(position_features(durations, frame_tokens))
+        return regulate(hidden, frame_tokens) + positions
+
+    def predict_prosody(self, frames: Tensor, mask: Tensor | None) -> Prosody:
+        """Log F0, voicing logits and energy of each frame."""
+        out = self.prosody_out(self.prosody_net(self.prosody_in(frames), mask))
+        return Prosody(out[:, :, 0], out[:, :, 1], out[:, :, 2])
+
+    def decode(self, frames: Tensor, prosody: Prosody, mask: Tensor | None) -> Tensor:
+        """Frames and their prosody (voicing as 0 or 1) to log-mel (B, T_mel, n_mels)."""
+        given = torch.stack([prosody.log_f0 * prosody.voiced, prosody.voiced, prosody.energy], dim=2)
+        hidden = self.decoder(frames + self.prosody_embedding(given, mask), mask)
+        return self.mel_out(hidden).float() * self.mel_std + self.mel_mean
+
+    def forward(
+        self, tokens: Tensor, token_lengths: Tensor, durations: Tensor, mel_lengths: Tensor, f0: Tensor, energy: Tensor
+    ) -> FastSpeech2Output:
+        """Training: the mel of given durations and prosody, and the predictions of both.
+
+        Args:
+            tokens, durations: (B, T_text), 0-padded; frames that sum to `mel_lengths`.
+            f0, energy: (B, T_mel) as `normalised` takes them.
+        """
+        token_mask = length_mask(token_lengths, tokens.shape[1])
+        mask = length_mask(mel_lengths, f0.shape[1])
+        hidden, log_durations = self.encode(tokens, token_mask)
+        frames = self.frames(hidden, durations, f0.shape[1])
+        predicted = self.predict_prosody(frames, mask)
+        mel = self.decode(frames, self.normalised(f0, energy), mask)
+        return FastSpeech2Output(mel, log_durations, predicted)
