@@ -1,0 +1,271 @@
+"""Computes what training reads of a corpus, once: one `.npz` an utterance, `tokens.txt`, `stats.json`, `audio.json`.
+
+Each cut has one supervision with the text and the custom fields `phones` (list of symbols), `durations` (frames of
+each phone), `lead` and `trail` (frames before and after, given to `<s>` and `</s>`), and optionally `f0` (Hz of each
+frame, 0 where unvoiced; without it pYIN estimates it).
+
+Source: F0 by pYIN (Mauch and Dixon 2014), as in librosa.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from lhotse import CutSet
+from lhotse.cut import Cut
+from tqdm import tqdm
+
+from speechnar import config as config_files
+from speechnar.audio import AudioConfig, log_mel, resample, spectrogram
+from speechnar.data.batch import Utterance
+from speechnar.text.symbols import BOS, EOS, PAD, SymbolTable
+
+ARRAYS = ("tokens", "durations", "mel", "f0", "energy", "wav")
+TOLERANCE = 2
+"""Frames by which audio and F0 may differ from the durations; they are trimmed or padded to fit."""
+
+
+class DataError(ValueError):
+    """A manifest or features that cannot be used; the message names the utterance and the cure."""
+
+
+@dataclass(frozen=True)
+class FeatureStats:
+    """What `stats.json` holds, over the training cuts.
+
+    Attributes:
+        mel_mean, mel_std: n_mels numbers, natural log magnitude.
+        log_f0_mean, log_f0_std: ln Hz, over voiced frames (0 and 1 if there are none).
+        energy_mean, energy_std: natural log magnitude.
+        utterances: how many.
+        seconds: their audio.
+    """
+
+    mel_mean: tuple[float, ...]
+    mel_std: tuple[float, ...]
+    log_f0_mean: float
+    log_f0_std: float
+    energy_mean: float
+    energy_std: float
+    utterances: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Counts, sums and sums of squares, from which `FeatureStats` come; float64."""
+
+    utterances: int
+    frames: int
+    voiced: int
+    mel: np.ndarray
+    mel_squares: np.ndarray
+    log_f0: np.ndarray
+    energy: np.ndarray
+
+    def __add__(self, other: _Sums) -> _Sums:
+        return _Sums(*(mine + theirs for mine, theirs in zip(vars(self).values(), vars(other).values())))
+
+
+def compute_features(
+    cuts: CutSet, folder: str | Path, audio: AudioConfig, other_cuts: Iterable[CutSet] = (), jobs: int = 1
+) -> FeatureStats:
+    """Computes the features of `cuts` and `other_cuts`, `jobs` processes at once; what is there already is kept.
+
+    Symbols and statistics come from `cuts`, the training set, alone; the others (validation, test) share the folder.
+
+    Raises:
+        DataError: durations do not fit the audio, a field is missing, or the folder was made with other settings.
+        TextError: another set has a phone for which training has neither the phone nor one near it.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    _keep_audio_config(folder / "audio.json", audio)
+    symbols = _keep_symbols(folder / "tokens.txt", cuts)
+    training = list(cuts)
+    others = [cut for other in other_cuts for cut in other]
+    if not training:
+        raise DataError("the training manifest holds no cuts; run the stage that prepares it")
+    work = functools.partial(_of_cut, folder=folder, audio=audio, symbols=symbols)
+    sums = None
+    for number, these in enumerate(_mapped(work, training + others, jobs)):
+        if number < len(training):
+            sums = these if sums is None else sums + these
+    assert sums is not None
+    stats = _stats(sums, audio)
+    config_files.save(stats, folder / "stats.json")
+    return stats
+
+
+def utterance_of(cut: Cut, audio: AudioConfig, symbols: SymbolTable) -> Utterance:
+    """The features of one cut.
+
+    Raises:
+        DataError: a field is missing, or phones, durations, audio and F0 do not fit one another.
+        TextError: a phone is not in `symbols`, and none near it.
+    """
+    if len(cut.supervisions) != 1:
+        raise DataError(f"utterance {cut.id} has {len(cut.supervisions)} supervisions but should have one: cut it up")
+    fields: dict[str, Any] = cut.supervisions[0].custom or {}
+    missing = [name for name in ("phones", "durations", "lead", "trail") if name not in fields]
+    if missing:
+        raise DataError(f"utterance {cut.id} lacks the custom field {missing[0]!r}: align the corpus first")
+    if len(fields["phones"]) != len(fields["durations"]):
+        counts = f"{len(fields['phones'])} phones but {len(fields['durations'])} durations"
+        raise DataError(f"utterance {cut.id} has {counts}: align it again")
+    durations = np.array([fields["lead"], *fields["durations"], fields["trail"]], dtype=np.int64)
+    frames = int(durations.sum())
+    if durations.min() < 0 or not frames:
+        raise DataError(f"utterance {cut.id} has durations from {durations.min()}, {frames} in all: align it again")
+
+    wav = np.asarray(cut.load_audio(), dtype=np.float32).mean(axis=0)
+    if cut.sampling_rate != audio.sample_rate:
+        wav = resample(wav, cut.sampling_rate, audio.sample_rate)
+    wav = _fitted(wav, frames, audio.hop_length, cut.id, "audio")
+    pcm = np.clip(np.rint(wav * 32768), -32768, 32767).astype(np.int16)
+    wav = pcm.astype(np.float32) / 32768
+    if fields.get("f0") is None:
+        f0 = _pyin(wav, audio)
+    else:
+        f0 = _fitted(np.asarray(fields["f0"], dtype=np.float32), frames, 1, cut.id, "F0")
+    power = np.square(spectrogram(wav, audio), dtype=np.float64).mean(axis=1)
+    return Utterance(
+        utt_id=cut.id,
+        tokens=np.array(symbols.encode(fields["phones"]), dtype=np.int64),
+        durations=durations,
+        mel=log_mel(wav, audio),
+        f0=f0,
+        energy=(0.5 * np.log(power + 1e-10)).astype(np.float32),
+        wav=pcm,
+    )
+
+
+def load_utterance(folder: str | Path, utt_id: str) -> Utterance:
+    """Reads the features of one utterance.
+
+    Raises:
+        DataError: they have not been computed, or the file is broken.
+    """
+    path = _path(Path(folder), utt_id)
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return Utterance(utt_id, *(arrays[name] for name in ARRAYS))
+    except FileNotFoundError:
+        raise DataError(f"there are no features of utterance {utt_id} at {path}: run the features stage") from None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path} cannot be read ({error}): delete it and run the features stage again") from None
+
+
+def _path(folder: Path, utt_id: str) -> Path:
+    return folder / "utterances" / f"{utt_id}.npz"
+
+
+def _of_cut(cut: Cut, folder: Path, audio: AudioConfig, symbols: SymbolTable) -> _Sums:
+    """Computes and writes one utterance unless it is there; its part of the statistics."""
+    path = _path(folder, cut.id)
+    if path.exists():
+        utterance = load_utterance(folder, cut.id)
+    else:
+        utterance = utterance_of(cut, audio, symbols)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        with open(part, "wb") as file:
+            np.savez(file, **{name: getattr(utterance, name) for name in ARRAYS})
+        part.replace(path)
+    mel, energy = utterance.mel.astype(np.float64), utterance.energy.astype(np.float64)
+    log_f0 = np.log(utterance.f0[utterance.f0 > 0].astype(np.float64))
+    return _Sums(
+        utterances=1,
+        frames=len(mel),
+        voiced=len(log_f0),
+        mel=mel.sum(axis=0),
+        mel_squares=np.square(mel).sum(axis=0),
+        log_f0=np.array([log_f0.sum(), np.square(log_f0).sum()]),
+        energy=np.array([energy.sum(), np.square(energy).sum()]),
+    )
+
+
+def _mapped(work: Callable[[Cut], _Sums], cuts: Sequence[Cut], jobs: int) -> Iterator[_Sums]:
+    """`map(work, cuts)` in order, in `jobs` processes, with a progress bar."""
+    if jobs <= 1:
+        yield from tqdm(map(work, cuts), total=len(cuts), desc="features", unit="utt")
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        chunk = max(1, min(16, len(cuts) // (4 * jobs)))
+        try:
+            yield from tqdm(pool.map(work, cuts, chunksize=chunk), total=len(cuts), desc="features", unit="utt")
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _stats(sums: _Sums, audio: AudioConfig) -> FeatureStats:
+    def mean_std(total: Any, squares: Any, count: int) -> tuple[Any, Any]:
+        mean = total / count
+        return mean, np.sqrt(np.maximum(squares / count - mean**2, 1e-10))
+
+    mel_mean, mel_std = mean_std(sums.mel, sums.mel_squares, sums.frames)
+    energy_mean, energy_std = mean_std(*sums.energy, sums.frames)
+    log_f0_mean, log_f0_std = mean_std(*sums.log_f0, sums.voiced) if sums.voiced else (0.0, 1.0)
+    return FeatureStats(
+        mel_mean=tuple(float(v) for v in mel_mean),
+        mel_std=tuple(float(v) for v in mel_std),
+        log_f0_mean=float(log_f0_mean),
+        log_f0_std=float(log_f0_std),
+        energy_mean=float(energy_mean),
+        energy_std=float(energy_std),
+        utterances=sums.utterances,
+        seconds=sums.frames * audio.hop_length / audio.sample_rate,
+    )
+
+
+def _keep_audio_config(path: Path, audio: AudioConfig) -> None:
+    """Writes `audio.json`, or refuses a folder that was made with another."""
+    if path.exists():
+        differences = config_files.load(AudioConfig, path).differences(audio)
+        if differences:
+            raise DataError(f"{path.parent} was made with another audio config ({'; '.join(differences)}): delete it")
+    config_files.save(audio, path)
+
+
+def _keep_symbols(path: Path, cuts: CutSet) -> SymbolTable:
+    """The table in `path` if it has every symbol of the cuts, else a new one; refuses to change ids in use."""
+    seen = {phone for cut in cuts for s in cut.supervisions for phone in (s.custom or {}).get("phones", ())}
+    if path.exists():
+        symbols = SymbolTable.load(path)
+        new = sorted(seen - set(symbols.symbols))
+        if new:
+            raise DataError(f"{path} lacks the symbols {' '.join(map(repr, new))}: delete {path.parent}, start again")
+        return symbols
+    symbols = SymbolTable((PAD, BOS, EOS, *sorted(seen)))
+    symbols.save(path)
+    return symbols
+
+
+def _fitted(values: np.ndarray, frames: int, hop_length: int, utt_id: str, what: str) -> np.ndarray:
+    """Trims or zero-pads (T,) to `frames * hop_length`, by `TOLERANCE` frames at most."""
+    length = frames * hop_length
+    if abs(len(values) - length) > TOLERANCE * hop_length:
+        has = f"{what} has {len(values) / hop_length:.1f}"
+        raise DataError(f"durations sum to {frames} frames but {has} (utterance {utt_id}): align it again")
+    return np.pad(values[:length], (0, max(0, length - len(values))))
+
+
+def _pyin(wav: np.ndarray, audio: AudioConfig) -> np.ndarray:
+    """F0 in Hz, (T_wav // hop_length,) float32, 0 where unvoiced; frames are centred as those of `log_mel`."""
+    import librosa
+
+    window = max(2048, 4 * audio.hop_length)
+    padded = np.pad(wav, (window - audio.hop_length) // 2, mode="constant")
+    f0, _, _ = librosa.pyin(
+        padded, fmin=60, fmax=600, sr=audio.sample_rate, frame_length=window, hop_length=audio.hop_length, center=False
+    )
+    return np.nan_to_num(f0).astype(np.float32)

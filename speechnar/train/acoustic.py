@@ -1,0 +1,97 @@
+"""Trains FastSpeech 2 on cached features with known durations."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from speechnar.core.lengths import length_mask
+from speechnar.data.batch import SpeechBatch
+from speechnar.data.dataset import SpeechData
+from speechnar.losses.fastspeech2 import fastspeech2_loss, masked_mean
+from speechnar.models.fastspeech2 import FastSpeech2, FastSpeech2Config, FastSpeech2Output
+from speechnar.models.folder import ModelConfig, save_model
+from speechnar.train.loop import LoopConfig, Phase, train
+
+
+@dataclasses.dataclass(frozen=True)
+class AcousticConfig:
+    """A training config: the model, the loop, seconds of audio in a batch and the weights of the loss terms."""
+
+    model: FastSpeech2Config = FastSpeech2Config()
+    loop: LoopConfig = LoopConfig()
+    batch_seconds: float = 75.0
+    weights: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
+class AcousticTask:
+    """What the loop needs to train FastSpeech 2."""
+
+    def __init__(self, config: AcousticConfig, features: Path, train_cuts: Path, dev_cuts: Path) -> None:
+        seconds = config.batch_seconds
+        self.data = SpeechData(train_cuts, features, max_duration=seconds, seed=config.loop.seed)
+        self.dev = SpeechData(dev_cuts, features, max_duration=seconds, num_buckets=1, shuffle=False)
+        model = dataclasses.replace(
+            config.model, n_symbols=len(self.data.symbols.symbols), n_mels=self.data.audio.n_mels
+        )
+        self.config = ModelConfig(self.data.audio, fastspeech2=model)
+        self.model = FastSpeech2(model)
+        stats = dataclasses.asdict(self.data.stats)
+        self.model.set_statistics(**{k: v for k, v in stats.items() if k not in ("utterances", "seconds")})
+        self.modules: dict[str, nn.Module] = {"model": self.model}
+        self.weights = config.weights
+
+    def phases(self) -> tuple[Phase, ...]:
+        return (Phase("acoustic", ("model",), self.loss, self.weights),)
+
+    def batches(self, epoch: int, skip: int) -> Iterator[SpeechBatch]:
+        return self.data.epoch(epoch, skip)
+
+    def loss(self, batch: SpeechBatch, step: int) -> dict[str, Tensor]:
+        return self._terms(self.model, batch)[0]
+
+    def _terms(self, model: nn.Module, batch: SpeechBatch) -> tuple[dict[str, Tensor], FastSpeech2Output]:
+        output = model(batch.tokens, batch.token_lengths, batch.durations, batch.mel_lengths, batch.f0, batch.energy)
+        prosody = self.model.normalised(batch.f0, batch.energy)
+        lengths = (batch.token_lengths, batch.mel_lengths)
+        return fastspeech2_loss(output, batch.mel, prosody, batch.durations, lengths), output
+
+    def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
+        """The loss terms on the dev set, F0's error in cents and durations' in frames; images of one utterance."""
+        model = modules["model"].eval()
+        device = next(model.parameters()).device
+        figures: dict[str, list[float]] = {}
+        for number, batch in enumerate(self.dev.epoch(0)):
+            batch = batch.to(device)
+            terms, output = self._terms(model, batch)
+            mask = length_mask(batch.mel_lengths, batch.mel.shape[1]) & (batch.f0 > 0)
+            tokens = length_mask(batch.token_lengths, batch.tokens.shape[1])
+            log_f0 = output.prosody.log_f0 * self.model.log_f0_std + self.model.log_f0_mean
+            cents = (log_f0 - batch.f0.clamp(min=1).log()).abs() * (1200 / torch.log(torch.tensor(2.0)))
+            terms["f0_cents"] = masked_mean(cents, mask)
+            terms["duration_frames"] = masked_mean((output.log_durations.expm1() - batch.durations).abs(), tokens)
+            for name, value in terms.items():
+                figures.setdefault(name, []).append(float(value))
+            if number == 0:
+                length = int(batch.mel_lengths[0])
+                both = torch.cat([batch.mel[0, :length], output.mel[0, :length]], dim=1).T.flip(0)
+                writer.add_image("mel (below: recorded, above: predicted)", _grey(both)[None], step)
+        return {name: sum(values) / len(values) for name, values in figures.items()}
+
+    def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
+        save_model(folder, self.config, modules["model"], self.data.symbols)
+
+
+def _grey(values: Tensor) -> Tensor:
+    return (values - values.min()) / (values.max() - values.min()).clamp(min=1e-5)
+
+
+def train_acoustic(config: AcousticConfig, features: Path, train_cuts: Path, dev_cuts: Path, out: Path) -> None:
+    """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
+    torch.manual_seed(config.loop.seed)
+    train(AcousticTask(config, features, train_cuts, dev_cuts), config.loop, out)
