@@ -6,7 +6,9 @@ entered at any batch without reading the features of those before.
 
 from __future__ import annotations
 
+import math
 import queue
+import random
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -35,7 +37,8 @@ class SpeechData:
         features_dir: the folder that `compute_features` filled.
         max_duration: seconds of audio in a batch, at most.
         num_buckets: groups of similar length from which batches are drawn.
-        shuffle: a new order every epoch.
+        shuffle: a new order every epoch, and under torchrun each process draws its share of the batches; without it
+            every process draws all, always in the same order.
         seed: of the order.
         prefetch: batches made ahead in a thread; 0 makes each when it is asked for.
 
@@ -62,12 +65,13 @@ class SpeechData:
         self.audio = config_files.load(AudioConfig, self.features_dir / "audio.json")
         self.symbols = SymbolTable.load(self.features_dir / "tokens.txt")
         self.stats = config_files.load(FeatureStats, self.features_dir / "stats.json")
-        # Only id and duration of each cut are kept: phones and F0 are in the features.
-        cuts = CutSet.from_file(cuts_path)
-        self._cuts = [MonoCut(cut.id, start=0, duration=cut.duration, channel=0) for cut in cuts]
-        if not self._cuts:
+        # Only name and duration of each cut are kept: phones and F0 are in the features. The name is kept apart from
+        # the id, which the sampler changes where it gives an utterance twice to fill the last batch of a process.
+        cuts = {cut.id: cut.duration for cut in CutSet.from_file(cuts_path)}
+        if not cuts:
             raise DataError(f"{cuts_path} holds no utterances")
-        self.utt_ids = tuple(cut.id for cut in self._cuts)
+        self.utt_ids = tuple(cuts)
+        self._cuts = [MonoCut(n, start=0, duration=d, channel=0, custom={"utt_id": n}) for n, d in cuts.items()]
         self.max_duration, self.num_buckets, self.shuffle, self.seed = max_duration, num_buckets, shuffle, seed
         self.prefetch = prefetch
         self._utterances: dict[str, Utterance] = {}
@@ -85,21 +89,25 @@ class SpeechData:
             self._utterances[utt_id] = load_utterance(self.features_dir, utt_id)
         return self._utterances[utt_id]
 
-    def batch_ids(self, epoch: int) -> Iterator[tuple[str, ...]]:
-        """The utterances of each batch of an epoch (under torchrun, of this process's share of it)."""
+    def batch_ids(self, epoch: int) -> list[tuple[str, ...]]:
+        """The utterances of each batch of an epoch."""
         buckets = min(self.num_buckets, len(self))
         sampler = DynamicBucketingSampler(
             self._cuts,
             max_duration=self.max_duration,
             num_buckets=buckets,
-            duration_bins=[] if buckets < 2 else None,
+            duration_bins=[math.inf] if buckets < 2 else None,
             shuffle=self.shuffle,
             seed=self.seed,
-            sync_buckets=False,  # True would draw the buckets in the same order every epoch
+            world_size=None if self.shuffle else 1,
+            rank=None if self.shuffle else 0,
+            sync_buckets=True,  # False ends an epoch at the first empty bucket (Lhotse 1.33) and loses the rest
         )
         sampler.set_epoch(epoch)
-        for cuts in sampler:
-            yield tuple(cut.id for cut in cuts)
+        batches = [tuple(cut.utt_id for cut in cuts) for cuts in sampler]
+        if self.shuffle:  # the sampler takes the buckets in the same order every epoch
+            random.Random(f"{self.seed} {epoch}").shuffle(batches)
+        return batches
 
     def epoch(self, epoch: int, skip: int = 0) -> Iterator[SpeechBatch]:
         """The batches of an epoch, but for the first `skip`.
@@ -107,9 +115,7 @@ class SpeechData:
         Raises:
             DataError: features of an utterance are missing or broken.
         """
-        ids = self.batch_ids(epoch)
-        for _ in range(skip):
-            next(ids, None)
+        ids = self.batch_ids(epoch)[skip:]
         batches = (collate([self[utt_id] for utt_id in these], self.symbols.pad_id) for these in ids)
         return _ahead(batches, self.prefetch) if self.prefetch else batches
 

@@ -10,7 +10,6 @@ Source: F0 by pYIN (Mauch and Dixon 2014), as in librosa.
 from __future__ import annotations
 
 import functools
-import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -24,7 +23,7 @@ from lhotse.cut import Cut
 from tqdm import tqdm
 
 from speechnar import config as config_files
-from speechnar.audio import AudioConfig, log_mel, resample, spectrogram
+from speechnar.audio import AudioConfig, log_mel, replacing, resample, spectrogram
 from speechnar.data.batch import Utterance
 from speechnar.text.symbols import BOS, EOS, PAD, SymbolTable
 
@@ -78,12 +77,13 @@ class _Sums:
 def compute_features(
     cuts: CutSet, folder: str | Path, audio: AudioConfig, other_cuts: Iterable[CutSet] = (), jobs: int = 1
 ) -> FeatureStats:
-    """Computes the features of `cuts` and `other_cuts`, `jobs` processes at once; what is there already is kept.
+    """Computes the features of `cuts` and `other_cuts`, `jobs` processes at once; what is there is kept.
 
     Symbols and statistics come from `cuts`, the training set, alone; the others (validation, test) share the folder.
 
     Raises:
         DataError: durations do not fit the audio, a field is missing, or the folder was made with other settings.
+        AudioError: audio cannot be read, or a file not be written.
         TextError: another set has a phone for which training has neither the phone nor one near it.
     """
     folder = Path(folder)
@@ -112,40 +112,22 @@ def utterance_of(cut: Cut, audio: AudioConfig, symbols: SymbolTable) -> Utteranc
         DataError: a field is missing, or phones, durations, audio and F0 do not fit one another.
         TextError: a phone is not in `symbols`, and none near it.
     """
-    if len(cut.supervisions) != 1:
-        raise DataError(f"utterance {cut.id} has {len(cut.supervisions)} supervisions but should have one: cut it up")
-    fields: dict[str, Any] = cut.supervisions[0].custom or {}
-    missing = [name for name in ("phones", "durations", "lead", "trail") if name not in fields]
-    if missing:
-        raise DataError(f"utterance {cut.id} lacks the custom field {missing[0]!r}: align the corpus first")
-    if len(fields["phones"]) != len(fields["durations"]):
-        counts = f"{len(fields['phones'])} phones but {len(fields['durations'])} durations"
-        raise DataError(f"utterance {cut.id} has {counts}: align it again")
-    durations = np.array([fields["lead"], *fields["durations"], fields["trail"]], dtype=np.int64)
+    tokens, durations = _tokens_and_durations(cut, symbols)
     frames = int(durations.sum())
-    if durations.min() < 0 or not frames:
-        raise DataError(f"utterance {cut.id} has durations from {durations.min()}, {frames} in all: align it again")
-
     wav = np.asarray(cut.load_audio(), dtype=np.float32).mean(axis=0)
     if cut.sampling_rate != audio.sample_rate:
         wav = resample(wav, cut.sampling_rate, audio.sample_rate)
     wav = _fitted(wav, frames, audio.hop_length, cut.id, "audio")
     pcm = np.clip(np.rint(wav * 32768), -32768, 32767).astype(np.int16)
     wav = pcm.astype(np.float32) / 32768
-    if fields.get("f0") is None:
+    f0 = cut.supervisions[0].custom.get("f0")
+    if f0 is None:
         f0 = _pyin(wav, audio)
     else:
-        f0 = _fitted(np.asarray(fields["f0"], dtype=np.float32), frames, 1, cut.id, "F0")
+        f0 = _fitted(np.asarray(f0, dtype=np.float32), frames, 1, cut.id, "F0")
     power = np.square(spectrogram(wav, audio), dtype=np.float64).mean(axis=1)
-    return Utterance(
-        utt_id=cut.id,
-        tokens=np.array(symbols.encode(fields["phones"]), dtype=np.int64),
-        durations=durations,
-        mel=log_mel(wav, audio),
-        f0=f0,
-        energy=(0.5 * np.log(power + 1e-10)).astype(np.float32),
-        wav=pcm,
-    )
+    energy = (0.5 * np.log(power + 1e-10)).astype(np.float32)
+    return Utterance(cut.id, tokens, durations, log_mel(wav, audio), f0, energy, pcm)
 
 
 def load_utterance(folder: str | Path, utt_id: str) -> Utterance:
@@ -168,18 +150,32 @@ def _path(folder: Path, utt_id: str) -> Path:
     return folder / "utterances" / f"{utt_id}.npz"
 
 
+def _tokens_and_durations(cut: Cut, symbols: SymbolTable) -> tuple[np.ndarray, np.ndarray]:
+    """Ids and frames of `<s>`, the phones and `</s>`, (T_text,) int64 each."""
+    if len(cut.supervisions) != 1:
+        raise DataError(f"utterance {cut.id} has {len(cut.supervisions)} supervisions but should have one: cut it up")
+    fields: dict[str, Any] = cut.supervisions[0].custom or {}
+    missing = [name for name in ("phones", "durations", "lead", "trail") if name not in fields]
+    if missing:
+        raise DataError(f"utterance {cut.id} lacks the custom field {missing[0]!r}: align the corpus first")
+    phones, durations = fields["phones"], [fields["lead"], *fields["durations"], fields["trail"]]
+    if len(phones) + 2 != len(durations):
+        counts = f"{len(phones)} phones but {len(durations) - 2} durations"
+        raise DataError(f"utterance {cut.id} has {counts}: align it again")
+    if min(durations) < 0 or not sum(durations):
+        raise DataError(f"utterance {cut.id} has durations from {min(durations)}, {sum(durations)} in all: align again")
+    return np.array(symbols.encode(phones), dtype=np.int64), np.array(durations, dtype=np.int64)
+
+
 def _of_cut(cut: Cut, folder: Path, audio: AudioConfig, symbols: SymbolTable) -> _Sums:
-    """Computes and writes one utterance unless it is there; its part of the statistics."""
+    """Its part of the statistics; computes and writes the utterance unless it is there, with the same alignment."""
     path = _path(folder, cut.id)
-    if path.exists():
-        utterance = load_utterance(folder, cut.id)
-    else:
+    utterance = load_utterance(folder, cut.id) if path.exists() else None
+    aligned = _tokens_and_durations(cut, symbols)
+    if utterance is None or not all(map(np.array_equal, (utterance.tokens, utterance.durations), aligned)):
         utterance = utterance_of(cut, audio, symbols)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        with open(part, "wb") as file:
+        with replacing(path) as part, open(part, "wb") as file:
             np.savez(file, **{name: getattr(utterance, name) for name in ARRAYS})
-        part.replace(path)
     mel, energy = utterance.mel.astype(np.float64), utterance.energy.astype(np.float64)
     log_f0 = np.log(utterance.f0[utterance.f0 > 0].astype(np.float64))
     return _Sums(

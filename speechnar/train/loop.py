@@ -10,17 +10,12 @@ Randomness in losses must come from torch's global generator, randomness in the 
 
 from __future__ import annotations
 
-import json
 import math
-import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any, Protocol
 
 import torch
@@ -33,6 +28,7 @@ from tqdm import tqdm
 
 from speechnar.train import checkpoint
 from speechnar.train.ema import EMA
+from speechnar.train.log import Log, Signals
 
 BAD_LOSSES = 10
 """Losses in a row that may be infinite or not a number before the loop gives up."""
@@ -175,12 +171,12 @@ def train(task: Task, config: LoopConfig, folder: Path, resume: bool = True) -> 
             module.compile()
 
     main = accelerator.is_main_process
-    log = _Log(folder, state["step"]) if main else None
+    log = Log(folder, state["step"]) if main else None
     bar = tqdm(total=config.max_steps, initial=state["step"], unit="step", disable=not main, dynamic_ncols=True)
     if saved:
         checkpoint.load_rng(saved, accelerator.process_index)  # last: nothing random comes between here and the loss
     seconds_before = state["seconds"]
-    with _Signals() as signals, bar:
+    with Signals() as signals, bar:
         for batch in _batches(task, state) if state["step"] < config.max_steps else ():
             batch = send_to_device(batch, device)
             step = state["step"]
@@ -241,7 +237,7 @@ def train(task: Task, config: LoopConfig, folder: Path, resume: bool = True) -> 
                     log.train(state, learning_rate, means)
                     bar.set_postfix({p.name: f"{means.get(f'{p.name}/loss', math.nan):.4g}" for p in phases})
                 if step % config.validate_every == 0 or (stop and not interrupted):
-                    log.validation(step, _validate(task, average, log.writer, config, step))
+                    log.validation(step, _validate(task, average, log.writer, config.seed, step))
                     task.save(folder, average.modules)
             if due or stop:
                 state["scaler"] = scaler.state_dict() if scaler else {}
@@ -280,10 +276,11 @@ def _adamw(weights: list[nn.Parameter], config: LoopConfig, fused: bool) -> torc
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=fused)
 
 
-def _validate(task: Task, average: EMA, writer: SummaryWriter, config: LoopConfig, step: int) -> dict[str, float]:
+def _validate(task: Task, average: EMA, writer: SummaryWriter, seed: int, step: int) -> dict[str, float]:
     """The task's figures, with the same random numbers each time and none taken from training."""
-    with torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(config.seed)
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices), torch.no_grad():
+        torch.manual_seed(seed)
         return {name: float(value) for name, value in task.validate(average.modules, writer, step).items()}
 
 
@@ -334,62 +331,3 @@ def _agreed(accelerator: Accelerator, *flags: bool) -> list[bool]:
         return list(flags)
     counts = torch.tensor([float(flag) for flag in flags], device=accelerator.device)
     return [count > 0 for count in accelerator.reduce(counts, "sum").tolist()]
-
-
-class _Log:
-    """`log.jsonl` and TensorBoard; lines after `step`, left by a run that was killed, are dropped."""
-
-    def __init__(self, folder: Path, step: int) -> None:
-        path = folder / "log.jsonl"
-        kept = []
-        if path.exists():
-            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-            kept = [line for line in lines if line.endswith("}\n") and json.loads(line)["step"] <= step]
-        part = path.with_name(path.name + ".part")
-        part.write_text("".join(kept) if step else "", encoding="utf-8")
-        os.replace(part, path)
-        self.file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (closed by `close`)
-        self.writer = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
-
-    def train(self, state: dict[str, Any], learning_rate: float, means: Mapping[str, float]) -> None:
-        line = {"step": state["step"], "epoch": state["epoch"], "seconds": round(state["seconds"], 1)}
-        self._write({**line, "learning_rate": learning_rate, "skipped": state["skipped"], **means})
-        for name, value in {"learning_rate": learning_rate, "skipped": state["skipped"], **means}.items():
-            self.writer.add_scalar(f"train/{name}", value, state["step"])
-
-    def validation(self, step: int, figures: Mapping[str, float]) -> None:
-        self._write({"step": step, **{f"validation/{name}": value for name, value in figures.items()}})
-        for name, value in figures.items():
-            self.writer.add_scalar(f"validation/{name}", value, step)
-        tqdm.write(f"step {step}: " + ", ".join(f"{n} {v:.4g}" for n, v in figures.items()), file=sys.stderr)
-
-    def _write(self, line: Mapping[str, Any]) -> None:
-        self.file.write(json.dumps(line) + "\n")
-        self.file.flush()
-
-    def close(self) -> None:
-        self.file.close()
-        self.writer.close()
-
-
-class _Signals:
-    """Notes Ctrl-C and SIGTERM, so that the step in progress ends; a second Ctrl-C stops at once."""
-
-    def __init__(self) -> None:
-        self.number: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> _Signals:
-        if threading.current_thread() is threading.main_thread():
-            self._before = {n: signal.signal(n, self._note) for n in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.number is not None:
-            raise KeyboardInterrupt
-        self.number = number
-        tqdm.write("finishing this step and writing a checkpoint; Ctrl-C again to stop at once", file=sys.stderr)

@@ -1,0 +1,158 @@
+"""Batches: padding, order, and entering an epoch in its middle."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hummed import AUDIO
+from lhotse import CutSet
+
+from speechnar.data import dataset as dataset_module
+from speechnar.data.batch import Utterance, collate
+from speechnar.data.dataset import SpeechData
+from speechnar.data.features import DataError, compute_features, load_utterance
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory, corpus: CutSet) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("prepared")
+    corpus.to_file(folder / "cuts.jsonl.gz")
+    compute_features(corpus, folder / "features", AUDIO)
+    return folder / "cuts.jsonl.gz", folder / "features"
+
+
+def utterance(name: str, durations: list[int], hop: int = 4) -> Utterance:
+    frames, rng = sum(durations), np.random.default_rng(len(name))
+    return Utterance(
+        name,
+        tokens=np.arange(3, 3 + len(durations)),
+        durations=np.array(durations),
+        mel=rng.normal(size=(frames, 5)).astype(np.float32),
+        f0=rng.uniform(80, 200, frames).astype(np.float32),
+        energy=rng.normal(size=frames).astype(np.float32),
+        wav=rng.integers(-32768, 32767, frames * hop).astype(np.int16),
+    )
+
+
+def test_collate_pads_and_keeps() -> None:
+    utterances = [utterance("a", [2, 1]), utterance("bb", [1, 2, 4])]
+    batch = collate(utterances, pad_id=9)
+    assert len(batch) == 2 and batch.utt_ids == ("a", "bb")
+    assert batch.tokens.tolist() == [[3, 4, 9], [3, 4, 5]]
+    assert batch.durations.tolist() == [[2, 1, 0], [1, 2, 4]]
+    assert batch.token_lengths.tolist() == [2, 3]
+    assert batch.mel_lengths.tolist() == batch.durations.sum(1).tolist() == [3, 7]
+    assert batch.wav.shape == (2, 28) and batch.wav.dtype == torch.float32
+    for row, u in enumerate(utterances):
+        n = len(u.mel)
+        np.testing.assert_array_equal(batch.mel[row, :n], u.mel)
+        np.testing.assert_array_equal(batch.f0[row, :n], u.f0)
+        np.testing.assert_array_equal(batch.energy[row, :n], u.energy)
+        np.testing.assert_allclose(batch.wav[row, : 4 * n] * 32768, u.wav)
+        assert (batch.mel[row, n:] == torch.tensor(math.log(1e-5))).all()
+        assert not batch.f0[row, n:].any() and not batch.energy[row, n:].any() and not batch.wav[row, 4 * n :].any()
+
+
+def test_batch_moves_to_a_device() -> None:
+    batch = collate([utterance("a", [2, 1])], pad_id=0).to("meta")
+    assert {t.device.type for t in vars(batch).values() if isinstance(t, torch.Tensor)} == {"meta"}
+    assert batch.utt_ids == ("a",)
+
+
+@pytest.mark.parametrize("prefetch", [0, 2])
+def test_epoch_holds_each_utterance_once_within_the_limit(prepared: tuple[Path, Path], prefetch: int) -> None:
+    data = SpeechData(*prepared, max_duration=0.8, num_buckets=3, prefetch=prefetch)
+    for epoch in range(1, 6):
+        assert sorted(u for these in data.batch_ids(epoch) for u in these) == sorted(data.utt_ids)
+    batches = list(data.epoch(0))
+    assert sorted(u for b in batches for u in b.utt_ids) == sorted(data.utt_ids) == [f"utt-{n}" for n in range(8)]
+    assert all(len(b) * b.mel.shape[1] * 100 / 8000 <= 0.8 for b in batches)
+    assert len(batches) < 8
+    for batch in batches:
+        for row, utt_id in enumerate(batch.utt_ids):
+            u = load_utterance(prepared[1], utt_id)
+            np.testing.assert_array_equal(batch.mel[row, : len(u.mel)], u.mel)
+            assert batch.tokens[row, : len(u.tokens)].tolist() == u.tokens.tolist()
+
+
+def test_order_depends_on_seed_and_epoch_alone(prepared: tuple[Path, Path]) -> None:
+    def order(seed: int, epoch: int) -> list[tuple[str, ...]]:
+        return SpeechData(*prepared, max_duration=0.8, num_buckets=3, seed=seed).batch_ids(epoch)
+
+    assert order(0, 1) == order(0, 1)
+    assert len({tuple(order(seed, epoch)) for seed in (0, 100) for epoch in range(3)}) > 4
+    data = SpeechData(*prepared, max_duration=0.8, num_buckets=3)
+    list(data.epoch(0))
+    assert [b.utt_ids for b in data.epoch(1)] == order(0, 1)  # epochs before do not matter
+
+
+def test_processes_share_an_epoch(prepared: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    shares = []
+    for rank in range(3):
+        monkeypatch.setenv("RANK", str(rank))
+        shares.append(SpeechData(*prepared, max_duration=0.8, num_buckets=3).batch_ids(1))
+        assert len(SpeechData(*prepared, max_duration=0.8, shuffle=False).batch_ids(0)) > 1
+    assert len({len(share) for share in shares}) == 1
+    assert {u for share in shares for these in share for u in these} == {f"utt-{n}" for n in range(8)}
+    assert shares[0] != shares[1] != shares[2]
+
+
+def test_without_shuffling_every_epoch_is_the_same(prepared: tuple[Path, Path]) -> None:
+    data = SpeechData(*prepared, max_duration=0.8, num_buckets=1, shuffle=False)
+    assert data.batch_ids(0) == data.batch_ids(5)
+    assert [u for batch in data.batch_ids(0) for u in batch] == [f"utt-{n}" for n in range(8)]
+
+
+def test_skipped_batches_are_not_read(prepared: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    data = SpeechData(*prepared, max_duration=0.5, num_buckets=2, prefetch=0)
+    ids = data.batch_ids(3)
+    read: list[str] = []
+
+    def load(folder: Path, utt_id: str) -> Utterance:
+        read.append(utt_id)
+        return load_utterance(folder, utt_id)
+
+    monkeypatch.setattr(dataset_module, "load_utterance", load)
+    assert [b.utt_ids for b in data.epoch(3, skip=2)] == ids[2:]
+    assert sorted(read) == sorted(u for these in ids[2:] for u in these)
+    assert list(data.epoch(3, skip=len(ids))) == []
+    list(data.epoch(3))
+    assert len(read) == 8  # each was read once and kept
+
+
+def test_one_utterance_is_enough(tmp_path: Path, prepared: tuple[Path, Path], corpus: CutSet) -> None:
+    corpus.subset(first=1).to_file(tmp_path / "cuts.jsonl.gz")
+    data = SpeechData(tmp_path / "cuts.jsonl.gz", prepared[1])
+    assert [b.utt_ids for b in data.epoch(0)] == [("utt-0",)]
+
+
+def test_errors_of_the_thread_reach_the_loop(tmp_path: Path, prepared: tuple[Path, Path], corpus: CutSet) -> None:
+    cuts = list(corpus)
+    CutSet.from_cuts([*cuts[:-1], cuts[-1].with_id("utt-x")]).to_file(tmp_path / "cuts.jsonl.gz")
+    with pytest.raises(DataError, match="no features of utterance utt-x"):
+        list(SpeechData(tmp_path / "cuts.jsonl.gz", prepared[1]).epoch(0))
+
+
+def test_thread_ends_when_an_epoch_is_left(prepared: tuple[Path, Path]) -> None:
+    before = threading.active_count()
+    epoch = SpeechData(*prepared, max_duration=0.4, num_buckets=2, prefetch=1).epoch(0)
+    next(epoch)
+    epoch.close()  # type: ignore[attr-defined]
+    until = time.monotonic() + 5
+    while threading.active_count() > before and time.monotonic() < until:
+        time.sleep(0.01)
+    assert threading.active_count() == before
+
+
+def test_missing_manifest_or_features(tmp_path: Path, prepared: tuple[Path, Path]) -> None:
+    with pytest.raises(DataError, match="no manifest at"):
+        SpeechData(tmp_path / "none.jsonl.gz", prepared[1])
+    with pytest.raises(DataError, match="no finished features in"):
+        SpeechData(prepared[0], tmp_path)
