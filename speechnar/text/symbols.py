@@ -1,6 +1,7 @@
 """Symbol tables: phones and punctuation to token ids and back.
 
-A phone is IPA as gruut writes American English, with its stress in front (`ˈæ`, `ˌoʊ`, `t͡ʃ`); `" "` stands between words.
+A phone is IPA as gruut writes American English, with its stress in front (`ˈæ`, `ˌoʊ`, `t͡ʃ`); `" "` stands between
+words.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ EN_US = (PAD, BOS, EOS, WORD_BREAK, *PAUSES, *CONSONANTS, "ə", *(stress + v for
 
 NEAR = {
     # other spellings of the same sound
-    "g": "ɡ", "r": "ɹ", "y": "j", "tʃ": "t͡ʃ", "ʧ": "t͡ʃ", "dʒ": "d͡ʒ", "ʤ": "d͡ʒ", "e": "eɪ", "o": "oʊ", "ɝ": "ɚ", "ɜ": "ɚ", "ɜː": "ɚ",
-    "ɫ": "l", "iː": "i", "uː": "u", "ɑː": "ɑ", "ɔː": "ɔ", "–": "—", "...": "…",
+    "g": "ɡ", "r": "ɹ", "y": "j", "tʃ": "t͡ʃ", "ʧ": "t͡ʃ", "dʒ": "d͡ʒ", "ʤ": "d͡ʒ", "e": "eɪ", "o": "oʊ",
+    "ɝ": "ɚ", "ɜ": "ɚ", "ɜː": "ɚ", "ɫ": "l", "iː": "i", "uː": "u", "ɑː": "ɑ", "ɔː": "ɔ", "–": "—", "...": "…",
     # sounds of other accents and languages
-    "ɒ": "ɑ", "a": "ɑ", "ɐ": "ə", "ɨ": "ɪ", "ᵻ": "ɪ", "əʊ": "oʊ", "ʔ": "t", "ɾ": "d", "x": "k", "ç": "h", "ʍ": "w", "β": "v", "ʁ": "ɹ",
-    "ɲ": "n", "ø": "ɚ", "œ": "ɚ", "ʏ": "u",
+    "ɒ": "ɑ", "a": "ɑ", "ɐ": "ə", "ɨ": "ɪ", "ᵻ": "ɪ", "əʊ": "oʊ", "ʔ": "t", "ɾ": "d", "x": "k", "ç": "h", "ʍ": "w",
+    "β": "v", "ʁ": "ɹ", "ɲ": "n", "ø": "ɚ", "œ": "ɚ", "ʏ": "u",
     # a table made before these were used still knows the pauses around them
     "ə": "ʌ", "—": ",", "…": ".", ";": ",", ":": ",", "!": ".", "?": ".",
 }  # fmt: skip
-"""The phone to take when a table lacks one: the nearest sound, or the nearest pause. Followed until a known one is met."""
+"""The phone to take when a table lacks one: the nearest sound or pause. Followed until a known one is met."""
 
 
 class TextError(ValueError):
