@@ -209,8 +209,10 @@ def _stats(sums: _Sums, audio: AudioConfig) -> FeatureStats:
         return mean, np.sqrt(np.maximum(squares / count - mean**2, 1e-10))
 
     mel_mean, mel_std = mean_std(sums.mel, sums.mel_squares, sums.frames)
-    energy_mean, energy_std = mean_std(*sums.energy, sums.frames)
-    log_f0_mean, log_f0_std = mean_std(*sums.log_f0, sums.voiced) if sums.voiced else (0.0, 1.0)
+    energy_mean, energy_std = mean_std(sums.energy[0], sums.energy[1], sums.frames)
+    log_f0_mean, log_f0_std = 0.0, 1.0
+    if sums.voiced:
+        log_f0_mean, log_f0_std = mean_std(sums.log_f0[0], sums.log_f0[1], sums.voiced)
     return FeatureStats(
         mel_mean=tuple(float(v) for v in mel_mean),
         mel_std=tuple(float(v) for v in mel_std),

@@ -10,7 +10,7 @@ import copy
 from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class EMA:
@@ -30,7 +30,8 @@ class EMA:
         """Moves the average towards the modules; `step` is the number of steps done before. Buffers are copied."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
         for name, average in self.modules.items():
-            averages, currents = list(average.parameters()), list(modules[name].parameters())
+            averages: list[Tensor] = list(average.parameters())
+            currents: list[Tensor] = list(modules[name].parameters())
             if averages:
                 torch._foreach_lerp_(averages, currents, weight)
             for buffer, current in zip(average.buffers(), modules[name].buffers()):

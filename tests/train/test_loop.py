@@ -243,6 +243,34 @@ def test_two_phases_train_their_own_modules_alone(tmp_path: Path) -> None:
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
+def test_two_processes_train_as_one(tmp_path: Path) -> None:
+    """Each of two processes takes half of every batch, stops after one step, goes on; as one process with all."""
+    train(Adversarial(), CONFIG, tmp_path / "one")
+    script = tmp_path / "half.py"
+    script.write_text(
+        f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from test_loop import *\n"
+        "rank = int(os.environ['RANK'])\n"
+        "class Half(Adversarial):\n"
+        "    def batches(self, epoch, skip):\n"
+        "        return (batch[2 * rank : 2 * rank + 2] for batch in super().batches(epoch, skip))\n"
+        "task = Half()\n"
+        "for module in task.modules.values():\n"
+        "    module.bias.data += rank  # the first process's weights are to count\n"
+        "config = dataclasses.replace(CONFIG, max_minutes=float(sys.argv[1]))\n"
+        f"train(task, config, Path({str(tmp_path / 'two')!r}))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "ACCELERATE_USE_CPU": "true"}
+    environment |= {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    for minutes in ("0", "9"):
+        command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--standalone", script, minutes]
+        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+    one, two = ([x for x in lines_of(tmp_path / name) if "generator/loss" in x] for name in ("one", "two"))
+    assert [x["step"] for x in two] == list(range(1, 31))
+    for term in ("discriminator/loss", "generator/loss", "generator/grad_norm"):
+        assert [x[term] for x in two] == pytest.approx([x[term] for x in one], rel=1e-3)
+
+
 class Broken(Regression):
     """Gives losses that are not numbers at the given steps."""
 
