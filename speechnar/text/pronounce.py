@@ -57,7 +57,8 @@ class Pronouncer:
         self._tagger, self._guesser = pycrfsuite.Tagger(), pycrfsuite.Tagger()
         self._tagger.open(str(folder / "pos" / "model.crf"))
         self._guesser_file = str(folder / "g2p" / "model.crf")
-        self._roles: dict[str, dict[str, Phones]] = {}
+        self._rows: int = self._lexicon.execute("SELECT max(id) FROM word_phonemes").fetchone()[0]
+        self._known: dict[str, dict[str, Phones]] = {}
 
     def __call__(self, words: Sequence[str]) -> list[Phones]:
         """Phones of each word, with `" "` between those of a hyphenated word's parts and of spelled letters.
@@ -67,7 +68,7 @@ class Pronouncer:
                 spelled (`US`, not `us`).
         """
         with self._lock:
-            parts = [(n, part) for n, word in enumerate(words) for part in self._parts(word)]
+            parts = [(n, p) for n, word in enumerate(words) for p in ([word] if self._roles(word) else _split(word))]
             tags = self._tagger.tag(_tag_features([part for _, part in parts])) if parts else []
             spoken: list[list[str]] = [[] for _ in words]
             for (n, part), tag in zip(parts, tags):
@@ -77,51 +78,49 @@ class Pronouncer:
                     spoken[n] += [WORD_BREAK, *phones] if spoken[n] else phones
             return [self._ended(word, tuple(phones)) for word, phones in zip(words, spoken)]
 
-    def _parts(self, word: str) -> Iterator[str]:
-        """The pieces that gruut takes for words of their own: letters of an initialism, parts of a compound."""
-        if not re.search("[^\\W_]", word):
-            return
-        if self._look_up(word):
-            yield word
-        elif _DOTTED.match(word):
-            yield from word.replace(".", "")
-        else:
-            for part in filter(None, re.split("[-_]", word)):
-                initialism = _INITIALISM.match(part)
-                if initialism:
-                    yield from initialism[1]
-                else:
-                    yield from (part[k : k + _LONGEST_GUESS] for k in range(0, len(part), _LONGEST_GUESS))
-
     def _ended(self, word: str, phones: Phones) -> Phones:
         initialism = _INITIALISM.match(word.split("-")[-1])
         return with_s(phones) if phones and initialism and initialism[2] else phones
 
     def _read(self, word: str, tag: str) -> Phones:
-        for form in dict.fromkeys((word, word.lower(), _plain(word), _plain(word.lower()))):
-            roles = self._look_up(form)
+        for form in _forms(word):
+            roles = self._roles(form)
             if roles:
                 return roles.get(f"gruut:{tag}") or roles.get("") or next(iter(roles.values()))
-        if word[-2:] == "'s" and len(word) > 2:
-            stem = self._look_up(word[:-2].lower())
-            if stem:
-                return with_s(stem.get("gruut:NN") or stem.get("") or next(iter(stem.values())))
+        stem = self._roles(_stem(word))
+        if stem:
+            return with_s(stem.get("gruut:NN") or stem.get("") or next(iter(stem.values())))
         return self._guess(word.lower())
 
-    def _look_up(self, word: str) -> dict[str, Phones]:
+    def _roles(self, word: str) -> dict[str, Phones]:
         """Role to phones, in the lexicon's order; empty when the word is not in it."""
-        roles = self._roles.get(word)
+        roles = self._known.get(word)
         if roles is None:
-            roles = {}
-            query = "SELECT role, phonemes FROM word_phonemes WHERE word = ? ORDER BY pron_order"
-            for role, phones in self._lexicon.execute(query, (word,)):
-                roles.setdefault(role, tuple(phones.split()))
-            if len(self._roles) > 50_000:
-                self._roles.clear()
-            self._roles[word] = roles
+            if len(self._known) > 50_000:
+                self._known.clear()
+            roles = self._known[word] = self._find(word) if word and word == word.lower() else {}
         return roles
 
-    @lru_cache(maxsize=20_000)  # noqa: B019 - one Pronouncer lives as long as the process
+    def _find(self, word: str) -> dict[str, Phones]:
+        """Bisects the lexicon, which has no index but whose rows are, to within three, in the order of their words."""
+        key = word.replace(".", "")
+        low, high = 1, self._rows + 1
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if self._key_at(middle) < key else (low, middle)
+        query = "SELECT word, role, phonemes FROM word_phonemes WHERE id BETWEEN ? AND ? ORDER BY pron_order"
+        roles: dict[str, Phones] = {}
+        for found, role, phones in self._lexicon.execute(query, (low - 3, low + 12)):
+            if found == word:
+                roles.setdefault(role, tuple(phones.split()))
+        return roles
+
+    @lru_cache(maxsize=8192)  # noqa: B019 - one Pronouncer lives as long as the process
+    def _key_at(self, row: int) -> str:
+        word: str = self._lexicon.execute("SELECT word FROM word_phonemes WHERE id = ?", (row,)).fetchone()[0]
+        return word.replace(".", "")  # `a.m.` stands where `am` does
+
+    @lru_cache(maxsize=20_000)  # noqa: B019
     def _guess(self, word: str) -> Phones:
         import pycrfsuite
 
@@ -139,8 +138,29 @@ def pronouncer() -> Pronouncer:
     return Pronouncer()
 
 
-def _plain(word: str) -> str:
-    return re.sub(r"\W", "", word)
+def _split(word: str) -> list[str]:
+    """The pieces that gruut takes for words of their own: letters of an initialism, parts of a compound."""
+    if _DOTTED.match(word):
+        return list(word.replace(".", ""))
+    parts: list[str] = []
+    for part in re.split("[-_]", word):
+        initialism = _INITIALISM.match(part)
+        if initialism:
+            parts += initialism[1]
+        elif re.search(r"\w", part):
+            parts += (part[k : k + _LONGEST_GUESS] for k in range(0, len(part), _LONGEST_GUESS))
+    return parts
+
+
+def _forms(word: str) -> tuple[str, ...]:
+    """The spellings under which a word is looked up, in order."""
+    plain = re.sub(r"\W", "", word)
+    return tuple(dict.fromkeys((word, word.lower(), plain, plain.lower())))
+
+
+def _stem(word: str) -> str:
+    """The word without its possessive ending; empty when it has none."""
+    return word[:-2].lower() if word[-2:] == "'s" else ""
 
 
 def _coded(text: str) -> str:
