@@ -8,15 +8,20 @@ Source: log-mel as in HiFi-GAN (Kong et al. 2020, official `meldataset.py`): ref
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import os
+import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3"}
+SUBTYPES = {"WAV": "PCM_16", "FLAC": "PCM_16", "OGG": "VORBIS"}
+BLOCK = 65536  # samples that libsndfile is given at once: its Vorbis encoder keeps a block on the stack
 LOG_FLOOR = 1e-5
 
 
@@ -46,7 +51,9 @@ class AudioConfig:
     def differences(self, other: AudioConfig) -> list[str]:
         """The fields in which two configs differ, as `name: mine / other`; empty when they agree."""
         names = [f.name for f in dataclasses.fields(self)]
-        return [f"{n}: {getattr(self, n)} / {getattr(other, n)}" for n in names if getattr(self, n) != getattr(other, n)]
+        return [
+            f"{n}: {getattr(self, n)} / {getattr(other, n)}" for n in names if getattr(self, n) != getattr(other, n)
+        ]
 
 
 def read(path: str | Path, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
@@ -84,39 +91,86 @@ def resample(wav: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:
     return np.asarray(soxr.resample(wav, source_rate, target_rate, quality="VHQ"), dtype=np.float32)
 
 
-def write(target: str | Path | IO[bytes], wav: np.ndarray, sample_rate: int, container: str | None = None) -> None:
-    """Writes (T_wav,) float32 as 16-bit WAV or FLAC, Ogg Vorbis or MP3.
+@contextlib.contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A file to write in place of `path`: it lies beside it and, when the block ends well, is renamed.
 
-    A path is replaced whole or not at all: the file is written beside it and then renamed.
+    Raises:
+        AudioError: the system refuses, for lack of rights, room or a folder.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.touch()
+        yield part
+        with open(part, "rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise AudioError(f"cannot write {path}: {error.strerror or error}") from None
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()
+
+
+@contextlib.contextmanager
+def writer(
+    target: str | Path | IO[bytes], sample_rate: int, container: str | None = None
+) -> Iterator[Callable[[np.ndarray], None]]:
+    """Opens 16-bit WAV or FLAC, Ogg Vorbis or MP3 to be written piece by piece; a path is replaced whole or not at all.
 
     Args:
         container: "WAV", "FLAC", "OGG" or "MP3"; by default from the path's ending. Needed for a stream.
+
+    Yields:
+        A function that appends (T_wav,) float32, clipped to [-1, 1].
 
     Raises:
         AudioError: the ending is unknown, or the file cannot be written.
     """
     import soundfile
 
-    wav = np.clip(wav, -1.0, 1.0)
-    subtype = "VORBIS" if container == "OGG" else None if container == "MP3" else "PCM_16"
-    if not isinstance(target, (str, Path)):
-        soundfile.write(target, wav, sample_rate, format=container, subtype=subtype)
-        return
-    path = Path(target)
-    container = container or container_of(path)
-    subtype = "VORBIS" if container == "OGG" else None if container == "MP3" else "PCM_16"
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb") as file:
-            soundfile.write(file, wav, sample_rate, format=container, subtype=subtype)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except (OSError, soundfile.LibsndfileError) as error:
-        raise AudioError(f"cannot write {path}: {getattr(error, 'strerror', None) or error}") from None
-    finally:
-        part.unlink(missing_ok=True)
+    path = Path(target) if isinstance(target, (str, Path)) else None
+    if path:
+        container = container or container_of(path)
+    with replacing(path) if path else contextlib.nullcontext(target) as file:
+        try:
+            with soundfile.SoundFile(
+                file, "w", sample_rate, 1, SUBTYPES.get(container or ""), format=container
+            ) as sound:
+
+                def append(wav: np.ndarray) -> None:
+                    for start in range(0, len(wav), BLOCK):
+                        sound.write(np.clip(wav[start : start + BLOCK], -1.0, 1.0))
+
+                yield append
+        except soundfile.LibsndfileError as error:
+            raise AudioError(f"cannot write {path or 'the audio'}: {error} Is the disk full?") from None
+
+
+def write(target: str | Path | IO[bytes], wav: np.ndarray, sample_rate: int, container: str | None = None) -> None:
+    """Writes (T_wav,) float32 at once, as `writer` does piece by piece."""
+    with writer(target, sample_rate, container) as append:
+        append(wav)
+
+
+def pipe_writer(file: IO[bytes], sample_rate: int) -> Callable[[np.ndarray], None]:
+    """Begins 16-bit WAV of unknown length, as players read it from a pipe.
+
+    Returns:
+        A function that appends (T_wav,) float32, clipped to [-1, 1], and passes it on at once.
+    """
+    sizes_unknown = 0xFFFFFFFF
+    riff = struct.pack("<4sI4s", b"RIFF", sizes_unknown, b"WAVE")
+    form = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, sample_rate, 2 * sample_rate, 2, 16)
+    file.write(riff + form + struct.pack("<4sI", b"data", sizes_unknown))
+
+    def append(wav: np.ndarray) -> None:
+        file.write(np.rint(np.clip(wav, -1.0, 1.0) * 32767).astype("<i2").tobytes())
+        file.flush()
+
+    return append
 
 
 def container_of(path: Path) -> str:

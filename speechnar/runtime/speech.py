@@ -1,0 +1,132 @@
+"""What a call of a voice takes and gives: `Controls`, `Timing`, `Speech`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+RANGES = {
+    "speed": (0.25, 4.0, "1 is normal, 2 twice as fast"),
+    "pitch": (-24.0, 24.0, "semitones, 0 is normal"),
+    "pitch_range": (0.0, 3.0, "1 is normal, 0 monotone"),
+    "energy": (-40.0, 20.0, "dB, 0 is normal"),
+}
+
+
+class SpeechError(ValueError):
+    """A control, a voice or an output that cannot be used; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """When a sentence, a word or a phone is said.
+
+    Attributes:
+        text: a sentence or a word as it is spoken; a phone's symbol, with `" "` and punctuation for pauses.
+        start, end: seconds from the start of the audio.
+    """
+
+    text: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Everything that is said, in order. Phones follow each other without gaps within a sentence."""
+
+    sentences: tuple[Timing, ...]
+    words: tuple[Timing, ...]
+    phones: tuple[Timing, ...]
+
+    @staticmethod
+    def joined(parts: Iterable[Timings]) -> Timings:
+        """One after the other."""
+        kinds = zip(*((part.sentences, part.words, part.phones) for part in parts))
+        return Timings(*(tuple(itertools.chain.from_iterable(kind)) for kind in kinds))
+
+
+@dataclass(frozen=True, eq=False)
+class Speech(Timings):
+    """Audio and what it was made from.
+
+    Attributes:
+        wav: (T_mel * hop_length,) float32, about [-1, 1].
+        sample_rate: Hz.
+        mel: (T_mel, n_mels) float32, natural log magnitude; the floor in the silence between sentences.
+        f0: (T_mel,) float32, Hz, 0 = unvoiced.
+    """
+
+    wav: np.ndarray
+    sample_rate: int
+    mel: np.ndarray
+    f0: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Controls:
+    """How to say it. The first four are one number, or one for each phone of the whole text.
+
+    The phones are those of `Speech.phones`: every sound, the `" "` between words and the punctuation.
+
+    Attributes:
+        speed: 1 is normal, 2 twice as fast; 0.25 to 4.
+        pitch: semitones up or down; -24 to 24.
+        pitch_range: how lively; 1 is normal, 0 monotone; 0 to 3.
+        energy: dB; -40 to 20.
+        seed: of the noise in the voice: the same number gives the same audio.
+
+    Raises:
+        SpeechError: a value is no number or out of its range.
+    """
+
+    speed: float | Sequence[float] | np.ndarray = 1.0
+    pitch: float | Sequence[float] | np.ndarray = 0.0
+    pitch_range: float | Sequence[float] | np.ndarray = 1.0
+    energy: float | Sequence[float] | np.ndarray = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name, (low, high, meaning) in RANGES.items():
+            given = getattr(self, name)
+            try:
+                values = np.asarray(given, dtype=np.float32)
+            except (TypeError, ValueError):
+                values = np.empty((0, 0), np.float32)
+            if values.ndim > 1:
+                raise SpeechError(f"{name} should be a number, or one for each phone, but is {given!r} ({meaning})")
+            wrong = values[~((values >= low) & (values <= high))]
+            if wrong.size:
+                raise SpeechError(f"{name} should be from {low:g} to {high:g} ({meaning}) but is {wrong[0]:g}")
+            object.__setattr__(self, name, values)
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise SpeechError(f"seed should be a whole number, 0 or more, but is {self.seed!r}")
+
+    @property
+    def per_phone(self) -> bool:
+        """Whether any of them is a sequence."""
+        return any(np.ndim(getattr(self, name)) for name in RANGES)
+
+    def check_length(self, n_phones: int) -> None:
+        """Raises SpeechError where a sequence has not one value for each of the text's phones."""
+        for name in RANGES:
+            values = np.asarray(getattr(self, name))
+            if values.ndim and len(values) != n_phones:
+                raise SpeechError(
+                    f"{name} has {len(values)} values but the text has {n_phones} phones; "
+                    "give one for each phone, space and pause of `Speech.phones`"
+                )
+
+    def of_tokens(self, name: str, start: int, n_phones: int) -> np.ndarray:
+        """The values of one control for the tokens `<s>`, phones `start` to `start + n_phones`, `</s>`.
+
+        Returns:
+            (1, n_phones + 2) float32; `<s>` and `</s>` have the value of the phone beside them.
+        """
+        values = np.asarray(getattr(self, name))
+        if not values.ndim:
+            return np.full((1, n_phones + 2), values)
+        return np.pad(values[start : start + n_phones], 1, mode="edge")[None]

@@ -1,0 +1,302 @@
+"""A voice: text to audio with ONNX Runtime and NumPy.
+
+The acoustic model runs once a sentence, the vocoder once a chunk of frames: the whole way through a stream the memory
+stays that of one sentence, and nothing that is heard depends on how the chunks were cut.
+
+    frames of a sentence   |--------------------------------------|
+    chunk 1, kept          [====]
+    chunk 1, computed      [====....]
+    chunk 2, computed      [....========....]
+    chunk 2, kept              [========]          and so on, each twice as long as the one before
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from speechnar import config
+from speechnar.audio import LOG_FLOOR, AudioConfig
+from speechnar.runtime.speech import Controls, Speech, SpeechError, Timing, Timings
+from speechnar.text.symbols import SymbolTable
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+    from speechnar.text.phonemise import Sentence
+
+FORMAT = 1
+VOICES = Path(__file__).parents[1] / "assets" / "voices"
+FIRST_CHUNK = 20  # frames; a quarter of a second is soon made and lasts until the next chunk is
+LARGEST_CHUNK = 600  # frames; the vocoder then works in 50 MB, whatever the length of a sentence
+
+
+@dataclass(frozen=True)
+class VoiceInfo:
+    """`voice.json`.
+
+    Attributes:
+        format: version of the folder's layout; this package reads `FORMAT`.
+        symbols: of the acoustic model's tokens, in the order of their ids.
+        measured: figures by name, such as `WER`.
+    """
+
+    format: int
+    name: str
+    language: str
+    licence: str
+    training_data: str
+    audio: AudioConfig
+    symbols: tuple[str, ...]
+    measured: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: Path) -> VoiceInfo:
+        """Reads `folder / "voice.json"`.
+
+        Raises:
+            SpeechError: it is missing, damaged, or of a newer format.
+            ConfigError: a key is missing or has a value of the wrong type.
+        """
+        path = folder / "voice.json"
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SpeechError(f"no voice in {folder}: voice.json: {error.strerror}") from None
+        except ValueError:
+            raise SpeechError(f"{path} is damaged (not JSON); install or export the voice again") from None
+        version = values.get("format") if isinstance(values, dict) else None
+        if isinstance(version, int) and version > FORMAT:
+            raise SpeechError(
+                f"the voice in {folder} has format {version} and this speechnar reads {FORMAT}; upgrade it"
+            )
+        return config.from_dict(cls, values, str(path))
+
+
+@dataclass(frozen=True, eq=False)
+class Frames(Timings):
+    """What the acoustic model makes of one sentence.
+
+    Attributes:
+        silence: frames of pause before it.
+        mel: (T_mel, n_mels); f0: (T_mel,), as in `Speech`.
+        seed: of the sentence's noise.
+    """
+
+    silence: int
+    mel: np.ndarray
+    f0: np.ndarray
+    seed: tuple[int, int]
+
+
+class Voice:
+    """A voice folder, loaded.
+
+    Attributes:
+        info: what `voice.json` says.
+        name, sample_rate: of the voice; Hz.
+    """
+
+    def __init__(self, folder: str | Path, threads: int | None = None) -> None:
+        """Loads a voice.
+
+        Args:
+            threads: CPU threads to use; by default as many as there are cores, at most 4.
+
+        Raises:
+            SpeechError: a file is missing, damaged, of a newer format, or does not fit the others.
+        """
+        folder = Path(folder)
+        if threads is not None and threads < 1:
+            raise SpeechError(f"threads should be 1 or more but is {threads}")
+        self.info = VoiceInfo.load(folder)
+        self.name, self.sample_rate = self.info.name, self.info.audio.sample_rate
+        self._symbols = SymbolTable(self.info.symbols)
+        inputs = {"tokens", "speed", "pitch_shift", "pitch_range", "energy"}
+        self._acoustic = _session(folder / "acoustic.onnx", inputs, self.info.audio, threads)
+        self._vocoder = _session(folder / "vocoder.onnx", {"mel", "f0", "noise", "phase"}, self.info.audio, threads)
+        self._n_noise = next(i.shape[2] for i in self._vocoder.get_inputs() if i.name == "noise")
+        self._context = int(self._vocoder.get_modelmeta().custom_metadata_map.get("context", 0))
+
+    def synthesize(
+        self,
+        text: str | Iterable[Sentence],
+        *,
+        speed: Any = 1.0,
+        pitch: Any = 0.0,
+        pitch_range: Any = 1.0,
+        energy: Any = 0.0,
+        seed: int = 0,
+    ) -> Speech:
+        """Speaks a text, or sentences that a `Phonemiser` or `parse_phones` made.
+
+        Args:
+            speed, pitch, pitch_range, energy, seed: see `Controls`.
+
+        Raises:
+            SpeechError: a control is out of its range.
+            TextError: the text has nothing that can be spoken.
+        """
+        sentences = list(self.frames(text, Controls(speed, pitch, pitch_range, energy, seed)))
+        return self.speech(sentences, [wav for frames in sentences for wav in self.vocode(frames)])
+
+    def stream(
+        self,
+        text: str | Iterable[Sentence],
+        *,
+        speed: Any = 1.0,
+        pitch: Any = 0.0,
+        pitch_range: Any = 1.0,
+        energy: Any = 0.0,
+        seed: int = 0,
+    ) -> Iterator[np.ndarray]:
+        """Speaks as `synthesize` does, and yields audio while it is made: (T_wav,) float32, at first short."""
+        controls = Controls(speed, pitch, pitch_range, energy, seed)
+        return (wav for frames in self.frames(text, controls) for wav in self.vocode(frames, FIRST_CHUNK))
+
+    def frames(self, text: str | Iterable[Sentence], controls: Controls) -> Iterator[Frames]:
+        """Runs the acoustic model, sentence by sentence. Timings count from the start of the text."""
+        if isinstance(text, str):
+            from speechnar.text.phonemise import Phonemiser
+
+            text = Phonemiser()(text)
+        text = (sentence for sentence in text if sentence.phones)
+        if controls.per_phone:
+            text = list(text)
+            controls.check_length(sum(len(sentence.phones) for sentence in text))
+        audio = self.info.audio
+        n_frames = n_phones = 0
+        pause = 0.0
+        for index, sentence in enumerate(text):
+            of_tokens = functools.partial(controls.of_tokens, start=n_phones, n_phones=len(sentence.phones))
+            speed = of_tokens("speed")
+            given = {
+                "tokens": np.array([self._symbols.encode(sentence.phones)], dtype=np.int64),
+                "speed": speed,
+                "pitch_shift": of_tokens("pitch"),
+                "pitch_range": of_tokens("pitch_range"),
+                "energy": of_tokens("energy"),
+            }
+            mel, f0, durations = self._acoustic.run(["mel", "f0", "durations"], given)
+            silence = round(pause / float(speed[0, 0]) * audio.sample_rate / audio.hop_length)
+            edges = (np.cumsum([n_frames + silence, *durations[0]]) * (audio.hop_length / audio.sample_rate)).tolist()
+            yield Frames(
+                sentences=(Timing(sentence.text, edges[0], edges[-1]),),
+                words=tuple(Timing(word.text, edges[word.start + 1], edges[word.end + 1]) for word in sentence.words),
+                phones=tuple(Timing(p, edges[n], edges[n + 1]) for n, p in enumerate(sentence.phones, 1)),
+                silence=silence,
+                mel=mel[0],
+                f0=f0[0],
+                seed=(controls.seed, index),
+            )
+            n_frames += silence + mel.shape[1]
+            n_phones += len(sentence.phones)
+            pause = sentence.pause
+        if not n_phones:
+            raise SpeechError("there are no phones to speak")
+
+    def vocode(self, frames: Frames, chunk: int = LARGEST_CHUNK) -> Iterator[np.ndarray]:
+        """Runs the vocoder over one sentence.
+
+        Args:
+            chunk: frames to make first; every further chunk has twice as many, up to `LARGEST_CHUNK`.
+
+        Yields:
+            (T_wav,) float32: the pause before the sentence, then the sentence.
+        """
+        hop, end = self.info.audio.hop_length, len(frames.f0)
+        if frames.silence:
+            yield np.zeros(frames.silence * hop, np.float32)
+        noise = np.random.default_rng(frames.seed).standard_normal((1, end, self._n_noise), dtype=np.float32)
+        phases = np.zeros((1, 1), np.float32)  # of the frames from `left` on
+        start = left = 0
+        while start < end:
+            stop = min(start + chunk, end)
+            before, left, right = left, max(start - self._context, 0), min(stop + self._context, end)
+            given = {
+                "mel": frames.mel[None, left:right],
+                "f0": frames.f0[None, left:right],
+                "noise": noise[:, left:right],
+                "phase": phases[:, left - before],
+            }
+            wav, phases = self._vocoder.run(["wav", "phases"], given)
+            yield wav[0, (start - left) * hop : (stop - left) * hop]
+            start, chunk = stop, min(2 * chunk, LARGEST_CHUNK)
+
+    def speech(self, sentences: list[Frames], wavs: list[np.ndarray]) -> Speech:
+        """One result from the frames of all sentences and the audio made of them."""
+        audio = self.info.audio
+        mels, f0s = [], []
+        for frames in sentences:
+            mels += [np.full((frames.silence, audio.n_mels), np.log(LOG_FLOOR), np.float32), frames.mel]
+            f0s += [np.zeros(frames.silence, np.float32), frames.f0]
+        timings = Timings.joined(sentences)
+        return Speech(
+            sentences=timings.sentences,
+            words=timings.words,
+            phones=timings.phones,
+            wav=np.concatenate(wavs),
+            sample_rate=self.sample_rate,
+            mel=np.concatenate(mels),
+            f0=np.concatenate(f0s),
+        )
+
+
+def _session(path: Path, inputs: set[str], audio: AudioConfig, threads: int | None) -> InferenceSession:
+    """Loads one of a voice's two models and checks that it fits the voice."""
+    import onnxruntime
+
+    if not path.is_file():
+        raise SpeechError(f"the voice in {path.parent} lacks {path.name}; install or export it again")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's errors have no base class of their own
+        cause = str(error).splitlines()[0]
+        raise SpeechError(f"{path} cannot be loaded, install or export the voice again: {cause}") from None
+    own = session.get_modelmeta().custom_metadata_map.get("audio")
+    if {i.name for i in session.get_inputs()} != inputs or own is None:
+        raise SpeechError(f"{path} is no model of a voice of format {FORMAT}; export the voice again")
+    differences = config.from_dict(AudioConfig, json.loads(own), f"{path}: audio").differences(audio)
+    if differences:
+        raise SpeechError(f"{path} and voice.json are not of one voice, they differ in {', '.join(differences)}")
+    return session
+
+
+def bundled() -> dict[str, Path]:
+    """The voices that came with the package: folders by name."""
+    return {path.parent.name: path.parent for path in sorted(VOICES.glob("*/voice.json"))}
+
+
+def load_voice(name: str | Path = "heart", threads: int | None = None) -> Voice:
+    """Loads a voice by its name, or from a folder that holds `voice.json`.
+
+    Raises:
+        SpeechError: no such voice, or see `Voice`.
+    """
+    voices = bundled()
+    if str(name) in voices:
+        return Voice(voices[str(name)], threads)
+    if Path(name).is_dir():
+        return Voice(name, threads)
+    raise SpeechError(f"there is no voice {str(name)!r}; take {', '.join(voices) or 'one'} or the folder of a voice")
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(name: str | Path) -> Voice:
+    return load_voice(name)
+
+
+def synthesize(text: str | Iterable[Sentence], voice: str | Path = "heart", **controls: Any) -> Speech:
+    """Speaks a text with a voice that is kept loaded for the next call; `controls` are those of `Voice.synthesize`."""
+    return _loaded(voice).synthesize(text, **controls)

@@ -1,0 +1,133 @@
+"""The house's rules that a machine can see: which way imports go, and what a user's machine never loads."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import speechnar
+
+PACKAGE = Path(speechnar.__file__).parent
+
+# Each room may import those before it; rooms of one line are side by side.
+ORDER = (
+    {"config"},
+    {"audio"},
+    {"text", "score"},
+    {"data"},
+    {"core"},
+    {"losses", "models"},
+    {"train", "export", "evaluate", "hub"},
+    {"cli"},
+    {"__main__"},
+)
+ONLY = {
+    "runtime": {"config", "audio", "text", "score"},
+    "serve": {"config", "audio", "text", "score", "runtime"},
+}
+PUBLIC = {"__init__": {"runtime"}}  # the lazily loaded names
+RUNTIME_USERS = {"export", "evaluate", "hub", "serve", "cli"}
+HEAVY = {"torch", "torchaudio", "librosa", "lhotse", "matplotlib", "accelerate", "onnx", "scipy", "pandas"}
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def room_of(module: str) -> str:
+    """`speechnar.text.symbols` is in `text`; the package itself is `__init__`."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "__init__"
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(path: Path) -> set[str]:
+    """Every module of the package that a file imports, anywhere in it, as a dotted name."""
+    package = module_of(path).split(".")
+    if path.name != "__init__.py":
+        package = package[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            # `from speechnar import x` is an import of x where x is a room
+            found |= {f"{base}.{alias.name}" if base == "speechnar" else base for alias in node.names}
+    return {name for name in found if name.split(".")[0] == "speechnar"}
+
+
+def allowed(room: str) -> set[str]:
+    if room in PUBLIC:
+        return PUBLIC[room]
+    if room in ONLY:
+        return ONLY[room] | {room}
+    rank = next(n for n, rooms in enumerate(ORDER) if room in rooms)
+    before = set().union(*ORDER[: rank + 1]) - {"cli", "__main__"}
+    return before | ({"runtime"} if room in RUNTIME_USERS else set()) | ({"cli"} if room == "__main__" else set())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path: Path) -> None:
+    module = module_of(path)
+    room = room_of(module)
+    taken = {room_of(name) for name in imports(path)} - {room}
+    if room == "cli":
+        taken -= {"__init__"}  # for the version
+    assert taken <= allowed(room), f"{module} may not import {sorted(taken - allowed(room))}"
+
+
+def test_models_share_layers_and_never_each_other() -> None:
+    files = [path for path in FILES if path.parent.name == "models" and path.name != "__init__.py"]
+    names = {module_of(path) for path in files}
+    users = {"speechnar.models.folder"}  # reads and writes them all
+    for path in files:
+        if module_of(path) not in users:
+            assert not imports(path) & names, f"{path.name} imports another model"
+
+
+def test_the_command_line_and_the_package_import_nothing_heavy_at_the_top() -> None:
+    for name in ("__init__.py", "__main__.py", "cli.py"):
+        for node in ast.parse((PACKAGE / name).read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.Import):
+                tops = {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                tops = {(node.module or "").split(".")[0]}
+            else:
+                continue
+            assert tops <= sys.stdlib_module_names | {"speechnar"}, f"{name} imports {tops}"
+
+
+def loaded_after(script: str) -> set[str]:
+    """The top-level modules that a fresh Python has loaded after a script."""
+    end = "\nimport sys; print('\\n' + ' '.join({name.split('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", script + end], capture_output=True, text=True, cwd=PACKAGE.parent)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_importing_the_package_loads_nothing_but_it() -> None:
+    assert not loaded_after("import speechnar") & (HEAVY | {"numpy", "onnxruntime", "soundfile", "gruut", "argparse"})
+
+
+def test_speaking_loads_no_torch(stub_voice: Path, tmp_path: Path) -> None:
+    voice, out = str(stub_voice), str(tmp_path / "out.wav")
+    loaded = loaded_after(
+        "import speechnar, speechnar.cli\n"
+        f"assert speechnar.cli.main(['synth', 'Hello, 3 worlds.', '-o', {out!r}, '--voice', {voice!r}]) == 0\n"
+        f"assert len(speechnar.load_voice({voice!r}).synthesize('Bye.').wav)"
+    )
+    assert {"numpy", "onnxruntime", "soundfile"} <= loaded
+    assert not loaded & HEAVY, f"speaking loads {sorted(loaded & HEAVY)}"
+
+
+def test_the_version_is_the_one_that_is_packaged() -> None:
+    lines = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    assert f'version = "{speechnar.__version__}"' in lines
