@@ -1,10 +1,56 @@
-"""Text as written to text as spoken."""
+"""Text as written to text as spoken: only words, and the pauses `,` `.` `;` `:` `?` `!`.
+
+What stays in capitals is spelled (`FBI`), and `J.` is a letter; all other words are read as words. Each step takes the
+whole text and knows one subject. The order matters: `No. 5` is an abbreviation before it is a number, and `$5` is money
+before it is five.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
+
+from .abbreviations import abbreviations
+from .capitals import capitals, unshout
+from .characters import PLACEHOLDERS, clean, tidy
+from .codes import codes
+from .dates import dates
+from .quantities import quantities
+from .web import addresses
 
 
 def normalise(text: str, keep: Collection[str] = ()) -> str:
-    """The words that a reader would say."""
-    return " ".join(text.split())
+    """The words that a reader would say.
+
+    Args:
+        text: any text; line breaks count as spaces.
+        keep: lower-case words that are left as they are, such as those of a user's lexicon.
+    """
+    kept: list[str] = []
+    if keep:
+        text = _protect(re.sub(f"[{PLACEHOLDERS}]", "", text), keep, kept)
+    text = unshout(addresses(clean(text)))
+    text = abbreviations(text)
+    if any(c.isdecimal() for c in text):
+        text = quantities(dates(text))
+    text = tidy(capitals(codes(text)))
+    return re.sub(f"[{PLACEHOLDERS}]", lambda m: _kept(m[0], kept), text)
+
+
+def _protect(text: str, keep: Collection[str], kept: list[str]) -> str:
+    """Puts one private character in the place of each word to keep."""
+
+    def replace(match: re.Match[str]) -> str:
+        word = match[1]
+        stem = word[:-2] if word[-2:] in ("'s", "’s") else word
+        if word.lower() not in keep and stem.lower() not in keep:
+            return match[0]
+        kept.append(word.replace("’", "'"))
+        return chr(0xF0000 + len(kept) - 1) + match[2]
+
+    return re.sub(r"(?<![^\s\"“‘'(\[])([^\s\"“”()\[\]]+?)([.,;:?!'’\")\]…]*(?:\s|$))", replace, text)
+
+
+def _kept(placeholder: str, kept: list[str]) -> str:
+    index = ord(placeholder) - 0xF0000
+    return kept[index] if index < len(kept) else ""

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 STARTERS = frozenset(
     """a after all although an and another any are as at because before both but by can did do does during each even
-    every few first for from had has have he her here his how however i if in instead into is it its last
-    later let many may meanwhile more most my never next no nobody none nor not nothing now of on once one
-    only or our over people perhaps please second several she should since so some soon sometimes still such
-    than that the their them then there therefore these they this those though through thus to today tomorrow
-    two under unless until was we well were what whatever when where whether which while who whose why will
-    with would yes yesterday yet you your""".split()
+    every few first for from had has have he her here his how however i if in instead into is it its last later
+    let many may meanwhile more most my never next no nobody none nor not nothing now of on once one only or our
+    over people perhaps please second several she should since so some soon sometimes still such than that the
+    their them then there therefore these they this those though through thus to today tomorrow two under unless
+    until was we well were what whatever when where whether which while who whose why will with would yes
+    yesterday yet you your""".split()
 )
 """Words that, capitalised after a full stop, begin a sentence rather than name somebody."""
 

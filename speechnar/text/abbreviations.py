@@ -1,0 +1,165 @@
+"""Abbreviations with full stops, saints and streets, and roman numerals after names."""
+
+from __future__ import annotations
+
+import re
+
+from .dates import MONTHS, ends_sentence
+from .numbers import cardinal, ordinal
+
+_TITLES = {
+    "Dr": "Doctor", "Mr": "Mister", "Mrs": "Missus", "Ms": "Ms", "Messrs": "Messrs", "Prof": "Professor",
+    "Rev": "Reverend", "Hon": "Honorable", "Gen": "General", "Col": "Colonel", "Capt": "Captain", "Lt": "Lieutenant",
+    "Sgt": "Sergeant", "Cpl": "Corporal", "Maj": "Major", "Adm": "Admiral", "Cmdr": "Commander", "Sen": "Senator",
+    "Rep": "Representative", "Gov": "Governor", "Pres": "President", "Supt": "Superintendent", "Mt": "Mount",
+    "Ft": "Fort", "Drs": "Doctors",
+}  # fmt: skip
+"""Stand before a name, so their full stop never ends a sentence."""
+
+_WORDS = {
+    "jr": "junior", "sr": "senior", "esq": "esquire", "co": "company", "corp": "corporation", "ltd": "limited",
+    "inc": "inc", "bros": "brothers", "dept": "department", "govt": "government", "univ": "university",
+    "assn": "association", "ave": "avenue", "blvd": "boulevard", "rd": "road", "ln": "lane", "hwy": "highway",
+    "pkwy": "parkway", "sq": "square", "apt": "apartment", "ste": "suite", "etc": "et cetera", "vs": "versus",
+    "approx": "approximately", "ca": "circa", "min": "minimum", "max": "maximum", "avg": "average",
+    "misc": "miscellaneous", "incl": "including", "tel": "telephone", "ext": "extension", "eds": "editors",
+    "cf": "compare", "viz": "namely", "ibid": "ibid", "al": "al", "mon": "Monday", "tue": "Tuesday",
+    "tues": "Tuesday", "wed": "Wednesday", "thu": "Thursday", "thur": "Thursday", "thurs": "Thursday",
+    "fri": "Friday", "sat": "Saturday", "sun": "Sunday", "sept": "September",
+    **{month[:3].lower(): month for month in MONTHS if month != "May"},
+}  # fmt: skip
+_ONLY_CAPITAL = frozenset(
+    """mon tue tues wed thu thur thurs fri sat sun jan feb mar apr jun jul aug sep sept oct nov dec ste""".split()
+)
+_BEFORE_NUMBER = {
+    "no": "number", "nos": "numbers", "vol": "volume", "vols": "volumes", "p": "page", "pp": "pages", "fig": "figure",
+    "figs": "figures", "ch": "chapter", "sec": "section", "art": "article", "eq": "equation", "est": "established",
+    "c": "circa", "pt": "part", "ver": "version", "op": "opus",
+}  # fmt: skip
+_PHRASES = {
+    "e.g.": "for example",
+    "i.e.": "that is",
+    "et al.": "and others",
+    "w/o": "without",
+    "w/": "with ",
+    "a.k.a.": "AKA",
+}
+
+_PHRASE = re.compile(r"(?<![\w.])([Ee]\.\s?g\.|[Ii]\.\s?e\.|et al\.|w/o\b|w/(?=\s?[a-z])|a\.k\.a\.)(,?)")
+_TITLE = re.compile(rf"\b({'|'.join(_TITLES)})\.(?=\s*[A-Z&]| and )")
+_NUMBERED = re.compile(rf"(?<![\w.'])({'|'.join(_BEFORE_NUMBER)})\.\s?(?=#?\d)", re.I)
+_WORD = re.compile(rf"(?<![\w.'])({'|'.join(sorted(_WORDS, key=len, reverse=True))})(?<!\d min)\.", re.I)
+_DOTTED = re.compile(r"(?<![\w.])((?:[A-Z]\.){2,}|(?:[A-Z][a-z]?\.)+[A-Z]\.)('?s\b)?(?!\w)|\bPh\.\s?D\.")
+_SAINT = re.compile(r"\b(\w+[,.]?\s+)?St\.(?=(\s+[A-Z])?)")
+_STREET = re.compile(r"(?<=[A-Z\dh])([a-z]*)\s+Dr\.(?!\s+[A-Z])")
+_NO_STREET = frozenset(
+    "in at of to from near the a and or by with for on visit saw see like is was via through".split()
+)
+
+_ROMAN = re.compile(r"\b([A-Z][\w'-]*)\s+((?=[IVXL])L?X{0,4}(?:IX|IV|V?I{0,3}))(?![\w-]|'(?!s\b)|\.\w)")
+_REGNAL = frozenset(
+    """albert alexander alfonso anne baldwin benedict boniface carl carlos catherine charles christian clement
+    constantine darius david edward elizabeth felipe ferdinand francis franz frederick george gregory gustav
+    haakon harald henry innocent ivan james john joseph juan julius justinian karl leo leopold louis malcolm
+    margaret mary maximilian mehmed michael murad napoleon nicholas olav otto paul pedro peter philip pius
+    ptolemy ramses richard robert rudolf selim sixtus stephen suleiman thutmose umberto urban victor vladimir
+    wilhelm william xerxes""".split()
+)
+_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50}
+_AFTER_FIRST = re.compile(
+    r"\s*(?:$|[,.;:)?!](?!\w)|(?:of|was|had|became|died|ruled|reigned|and (?:his|her|the))\b)|'s\b"
+)
+
+
+def abbreviations(text: str) -> str:
+    """Writes out what is abbreviated; a full stop that also ends the sentence stays."""
+    if "." in text or "/" in text:
+        text = _PHRASE.sub(_phrase, text)
+        text = _STREET.sub(lambda m: f"{m[1]} Drive" + _stop(m), text)
+        text = _TITLE.sub(lambda m: _TITLES[m[1]], text)
+        text = _SAINT.sub(_saint, text)
+        text = re.sub(r"\bv\.(?=\s+[A-Z])", "versus", text)
+        text = re.sub(r"(?<=\d)((?:st|nd|rd|th)) ed\.", r"\1 edition", text)
+        text = _NUMBERED.sub(_numbered, text)
+        text = re.sub(r"\b([Ee])st\.(?=\s+[a-z])", r"\1stimated", text)
+        text = re.sub(r"(?<![\w.])([ap])\.\s?m\.", lambda m: f"{m[1].upper()}M" + _stop(m), text)
+        text = _DOTTED.sub(_dotted, text)
+        text = _WORD.sub(_word, text)
+    return _ROMAN.sub(_roman, text)
+
+
+def _stop(match: re.Match[str]) -> str:
+    return "." if ends_sentence(match.string, match.end()) else ""
+
+
+def _like(pattern: str, word: str) -> str:
+    return word[0].upper() + word[1:] if pattern[0].isupper() else word
+
+
+def _phrase(match: re.Match[str]) -> str:
+    found = match[1].lower().replace(". ", ".")
+    said = _like(match[1], _PHRASES[found])
+    return f"{said}{match[2] or _stop(match)}" if found == "et al." else said
+
+
+def _word(match: re.Match[str]) -> str:
+    word = match[1]
+    if word.lower() in _ONLY_CAPITAL and not word[0].isupper() or word in ("Max", "Al", "al", "Min", "Art"):
+        return match[0]
+    rest = match.string[match.end() :]
+    if word.lower() in ("sun", "sat", "mar", "wed", "dec") and not re.match(r",|\s*\d|\s+[a-z]", rest):
+        return match[0]
+    return _like(word, _WORDS[word.lower()]) + _stop(match)
+
+
+def _numbered(match: re.Match[str]) -> str:
+    word = _BEFORE_NUMBER[match[1].lower()]
+    return (word if word.startswith("number") else _like(match[1], word)) + " "
+
+
+def _dotted(match: re.Match[str]) -> str:
+    letters = "".join(c for c in match[0] if c.isalpha()) if match[1] is None else match[1].replace(".", "")
+    if match[2]:
+        return letters.upper() + match[2]
+    return letters.upper() + _stop(match)
+
+
+def _saint(match: re.Match[str]) -> str:
+    before, name = match[1] or "", match[2]
+    named = before[:1].isupper() or before[:1].isdecimal()
+    street = named and before.strip().lower() not in _NO_STREET and before.strip()[-1:] not in ",."
+    if street or not name:
+        return f"{before}Street" + _stop(match)
+    return f"{before}Saint"
+
+
+def _value(numeral: str) -> int:
+    values = [_VALUES[c] for c in numeral]
+    return sum(-v if v < after else v for v, after in zip(values, [*values[1:], 0]))
+
+
+def _roman(match: re.Match[str]) -> str:
+    name, numeral = match[1], match[2]
+    rest = match.string[match.end() :]
+    before = re.search(r"\b([A-Z][a-z]+)\s+$", match.string[: match.start()])
+    regnal = name.lower() in _REGNAL
+    if (
+        numeral == "L"
+        or len(numeral) == 1
+        and not (regnal and (numeral != "I" or _AFTER_FIRST.match(rest)) and name != "Malcolm")
+    ):
+        if name != "War" and not (numeral != "I" and name in _NUMBERED_BY_LETTER):
+            return match[0]
+    if len(numeral) == 1 and rest[:1] == "." and not ends_sentence(match.string, match.end() + 1):
+        return match[0]  # Robert I. Bouck
+    if not _value(numeral) or name.isupper() and len(name) > 1:
+        return match[0]
+    cue = before is not None and name not in ("War", "Bowl") and before[1] not in _NOT_FIRST_NAMES
+    if regnal or cue and numeral in ("II", "III", "IV"):
+        return f"{name} the {ordinal(_value(numeral)).title()}"
+    words = cardinal(_value(numeral))
+    return f"{name} {words.capitalize() if name == 'War' else words}"
+
+
+_NUMBERED_BY_LETTER = frozenset("Chapter Part Act Volume Book Section Article Title Type".split())
+_NOT_FIRST_NAMES = frozenset("The In See World Super Star Final Grand Title Part Chapter Phase Act Type".split())

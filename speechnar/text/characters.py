@@ -1,0 +1,118 @@
+"""The first and the last step of normalising: to the characters that are read, and from them to words and pauses."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+_KEPT = "€£¥₹¢°²³×÷±–—≈≤≥µΩ"
+_SPELT = {
+    **dict.fromkeys("“”„‟«»‹›", " "),
+    **dict.fromkeys("‘’‚‛′´`ʼ", "'"),
+    **dict.fromkeys("‐‑⁃−﹣", "-"),
+    "″": '"', "‒": "–", "―": "—", "…": "...", "、": ", ", "。": ". ", "·": " ", "•": ", ", "→": ", ", "©": "", "®": "",
+    "™": "", "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "Ae", "ø": "o", "Ø": "O", "œ": "oe", "Œ": "Oe", "ł": "l", "Ł": "L",
+    "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ı": "i", "№": "No. ", "℃": "°C", "℉": "°F",
+    "ª": "a", "º": "°",
+}  # fmt: skip
+_CYRILLIC = dict(
+    zip(
+        "абвгдеёжзийклмнопрстуфхцчшщъыьэюяіїєґ",
+        "a b v g d e yo zh z i y k l m n o p r s t u f kh ts ch sh shch _ y _ e yu ya i yi ye g".replace("_", "").split(
+            " "
+        ),
+    )
+)
+_GREEK = dict(
+    zip(
+        "αβγδεζηθικλμνξοπρσςτυφχψω",
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma sigma tau "
+        "upsilon phi chi psi omega".split(),
+    )
+)
+_GREEK_SOUNDS = {"θ": "th", "φ": "ph", "χ": "ch", "ψ": "ps", "η": "i", "ω": "o", "υ": "y"}
+_KEEPS_APOSTROPHE = "em|tis|twas|til"  # words of gruut's lexicon that begin with one
+
+PLACEHOLDERS = "\U000f0000-\U000ffffd"
+"""Private characters, as a regex class: they stand for words that are not to be changed and pass through every step."""
+
+
+class _Characters(dict[int, str]):
+    """What to write for each character, worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        self[code] = written = self._written(chr(code))
+        return written
+
+    def _written(self, char: str) -> str:
+        if _is_plain(char) or char in _KEPT:
+            return char
+        if char in _SPELT:
+            return _SPELT[char]
+        if char.lower() in _CYRILLIC:
+            sound = _CYRILLIC[char.lower()]
+            return sound if char.islower() else sound.capitalize()
+        plain = "".join(c for c in unicodedata.normalize("NFKD", char) if _is_plain(c) and c.isprintable())
+        if plain.strip():
+            return plain
+        kind = unicodedata.category(char)
+        if kind == "Nd":
+            return str(unicodedata.digit(char))
+        return "" if kind[0] in "CM" and char not in "\t\n\r\v\f\x85" else " "
+
+
+def _is_plain(char: str) -> bool:
+    return " " <= char <= "~" or char > "\U000effff"
+
+
+_TABLE = _Characters()
+
+
+def clean(text: str) -> str:
+    """ASCII and a few signs that are read (`€`, `°`): accents off, other alphabets spelt or dropped, emoji dropped."""
+    if not text.isascii():
+        text = re.sub("(\\d?)([¼-¾⅐-⅞])", _vulgar, text)
+        text = re.sub("[\u0370-\u03ff]+", _greek, text)
+    text = text.translate(_TABLE)
+    text = re.sub(r"</?[A-Za-z][^<>]{0,80}>", " ", text)
+    text = re.sub(r"(?<=\d)\s*\*\s*(?=\d)", " × ", text)
+    text = re.sub(r"(?<![\w:;])[:;=]['-]?[)(DPp](?=\s|$|[.,!?])", " ", text)  # emoticons
+    text = re.sub(r"\[\d+\]", "", re.sub(r"(?<=[a-z])\(s\)", "s", text))
+    text = re.sub(r"(?<![\w\"])\"(?=\S)([^\"]*)\"", r" \1 ", text)  # what is left may be inches
+    text = re.sub(r"(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)|\*+(?=\w)|(?<=[\w.,:;!?])\*+|^\s*#+\s+", "", text)
+    return text
+
+
+def _vulgar(match: re.Match[str]) -> str:
+    top, bottom = unicodedata.normalize("NFKD", match[2]).split("\u2044")
+    return f"{match[1]} {top}/{bottom}" if match[1] else f"{top}/{bottom}"
+
+
+def _greek(match: re.Match[str]) -> str:
+    letters = unicodedata.normalize("NFD", match[0])
+    before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
+    if len(match[0]) > 1:
+        sounds = (_GREEK_SOUNDS.get(c.lower()) or _GREEK.get(c.lower(), "")[:1] for c in letters)
+        return "".join(sounds).capitalize() if letters[0].isupper() else "".join(sounds)
+    if match[0] in "μΩ" and (before.isdecimal() or before in " k" and after.isalpha() or before == "k"):
+        return {"μ": "µ"}.get(match[0], match[0])  # a unit
+    return f" {_GREEK.get(letters[0].lower(), '')} "
+
+
+def tidy(text: str) -> str:
+    """Words and pauses only: brackets and dashes become commas, and of a run of pauses the strongest is left."""
+    text = re.sub(rf"(?<!\w)'(?!(?:{_KEEPS_APOSTROPHE})\b)|'(?!\w)", " ", text)
+    text = re.sub(r"\(\s*\)|\[\s*\]|\s*[)\]}]+\s*(?=$|[.,;:?!])", " ", text)
+    text = re.sub(r"\.{2,}(?=\W*[a-z])", ",", text)
+    text = re.sub(r"\.{2,}|\s*(?:[—–]|-{2,}|\s-)[\s\"]*$", ".", text)
+    text = re.sub(r"\s*[()\[\]{}—|]+\s*|\s+[-–]+(?=\s|$)|(?<!\S)[-–]+\s+|\s*-{2,}\s*|(?<=\w)–(?=\w)", ", ", text)
+    text = re.sub(rf"[^A-Za-z'\-.,;:?!{PLACEHOLDERS}]+", " ", text)
+    text = re.sub(r"(?<![A-Za-z])-+|-+(?![A-Za-z])", " ", text)
+    text = re.sub(r"\s*([.,;:?!])(?:[\s.,;:?!]*[.,;:?!])?\s*", _one_pause, text)
+    return re.sub(r"^[\s.,;:?!]+|\s+$", "", text)
+
+
+def _one_pause(match: re.Match[str]) -> str:
+    signs = match[0].replace(" ", "")
+    best = next(sign for sign in "?!.;:," if sign in signs)
+    return f"{best} "

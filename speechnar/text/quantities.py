@@ -1,0 +1,227 @@
+"""Amounts in context: money, measures, percentages, degrees and fractions."""
+
+from __future__ import annotations
+
+import re
+
+from .dates import ends_sentence
+from .numbers import cardinal, number, ordinal, pairs, plural
+
+NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
+_FRACTION = r"(?:\d{1,3}\s+)?\d{1,3}/\d{1,3}"
+_SIGN = r"(?:(?<![\w)./%°-])-)?"
+_AMOUNT = rf"(?<![\w./,:$€£¥₹#])(?:-(?=[.\d]))?(?:{_FRACTION}|{NUMBER}(?:\s?(?:[-–x×]|to)\s?-?{NUMBER})*)"
+
+_PREFIXES = {
+    "k": "kilo", "K": "kilo", "M": "mega", "G": "giga", "T": "tera", "P": "peta", "h": "hecto", "d": "deci",
+    "c": "centi", "m": "milli", "µ": "micro", "n": "nano",
+}  # fmt: skip
+_PREFIXED = {  # symbol: name, prefixes that are met
+    "m": ("meter", "kcmµn"), "g": ("gram", "kmµ"), "l": ("liter", "mcdµ"), "L": ("liter", "mcdµ"),
+    "s": ("second", "mµn"), "Hz": ("hertz", "kMGT"), "W": ("watt", "kMGm"), "Wh": ("watt hour", "kMG"),
+    "V": ("volt", "kmM"), "A": ("amp", "mµ"), "Ah": ("amp hour", "m"), "B": ("byte", "kKMGTP"),
+    "Pa": ("pascal", "hkM"), "J": ("joule", "kM"), "Ω": ("ohm", "kM"), "cal": ("calorie", "k"),
+    "bps": ("bits per second", "kKMG"), "mol": ("mole", "m"), "B/s": ("bytes per second", "kKMG"),
+    "bit/s": ("bits per second", "kMG"),
+}  # fmt: skip
+_SQUARED = (("m", "meter"), ("km", "kilometer"), ("ft", "foot"), ("in", "inch"), ("mi", "mile"))
+_UNITS = {
+    **{s: name for s, (name, _) in _PREFIXED.items() if s not in ("A", "B", "cal", "bps", "B/s", "bit/s")},
+    **{p + s: _PREFIXES[p] + name for s, (name, prefixes) in _PREFIXED.items() for p in prefixes},
+    "mi": "mile", "ft": "foot", "yd": "yard", "yds": "yard", "in": "inch", "lb": "pound", "lbs": "pound",
+    "oz": "ounce", "fl oz": "fluid ounce", "gal": "gallon", "qt": "quart", "pt": "point", "tsp": "teaspoon",
+    "tbsp": "tablespoon", "km/h": "kilometer per hour", "kmh": "kilometer per hour", "kph": "kilometer per hour",
+    "mph": "mile per hour", "m/s": "meter per second", "km/s": "kilometer per second", "ft/s": "foot per second",
+    "m/s²": "meter per second squared", "mpg": "mile per gallon", "rpm": "revolutions per minute",
+    "fps": "frames per second", "dpi": "dots per inch", "ppi": "pixels per inch", "bpm": "beats per minute",
+    "wpm": "words per minute", "ppm": "parts per million", "ppb": "parts per billion",
+    "psi": "pounds per square inch", "dB": "decibel", "px": "pixel", "MP": "megapixel", "ha": "hectare",
+    "cc": "cubic centimeter", "min": "minute", "mins": "minute", "h": "hour", "hr": "hour", "hrs": "hour",
+    "sec": "second", "secs": "second", "yr": "year", "yrs": "year", "mo": "month", "mos": "month", "wk": "week",
+    "wks": "week",
+    **{f"{s}{power}": f"{word} {name}" for s, name in
+       (*_SQUARED, ("cm", "centimeter"), ("mm", "millimeter")) for power, word in (("²", "square"), ("³", "cubic"))},
+    **{f"sq{dot} {s}": f"square {name}" for s, name in _SQUARED for dot in ("", ".")},
+}  # fmt: skip
+_UNIT = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
+_WHOLE_UNITS = (
+    "cup mile inch foot yard acre hour minute second day week month year pound ounce pint quart gallon liter teaspoon "
+    "tablespoon kilometer meter centimeter millimeter gram kilogram dozen"
+)
+_MEASURE = re.compile(
+    rf"({_AMOUNT})(\s?|-)({_UNIT}|(?<=[\s-])(?:{_WHOLE_UNITS.replace(' ', '|')})s?)(?![\w/²³])(\.)?(?!\.?\w)"
+)
+_NOT_A_NOUN = frozenset(
+    "of and or to from in at on per for by with is was are were has had away ago later a an the each wide long".split()
+)
+_MONEY_NAMES = {
+    "$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "pence"), "¥": ("yen", "sen"),
+    "₹": ("rupee", "paise"),
+}  # fmt: skip
+_COUNTRIES = {
+    "US": "US ", "C": "Canadian ", "CA": "Canadian ", "A": "Australian ", "AU": "Australian ", "NZ": "New Zealand ",
+    "HK": "Hong Kong ", "S": "Singapore ",
+}  # fmt: skip
+_CODES = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹"}
+_MAGNITUDES = {
+    "k": "thousand", "m": "million", "mn": "million", "b": "billion", "bn": "billion", "t": "trillion",
+    "tn": "trillion",
+}  # fmt: skip
+_MAGNITUDE = r"(?:\s?(thousand|million|billion|trillion|[kKmMbBtT]n?(?![\w.]*\w)))?"
+_MONEY = re.compile(
+    rf"{_SIGN}(?:\b(US|CA?|AU?|NZ|HK|S))?([$€£¥₹])\s?(-?{NUMBER})(?:\s?[-–]\s?[$€£¥₹]?({NUMBER}))?{_MAGNITUDE}"
+    r"(?:/([a-z]+))?"
+)
+_MONEY_AFTER = re.compile(rf"{_SIGN}({NUMBER}){_MAGNITUDE}\s?(?:([€£])|(USD|EUR|GBP|JPY|INR)\b)")
+_DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
+_DEGREES = {"C": " Celsius", "F": " Fahrenheit"}
+
+
+def quantities(text: str) -> str:
+    """Says the amounts of money, measures, percentages, degrees, fractions and sizes."""
+    text = re.sub(r"[~≈]\s?(?=[\d.$€£¥₹])", "about ", text)
+    text = re.sub(r"\bRs\.?\s?(?=\d)", "₹", text)
+    text = re.sub(r"\b(USD|EUR|GBP|JPY|INR)\s?(?=\d)", lambda m: _CODES[m[1]], text)
+    text = _MONEY.sub(_money, text)
+    text = _MONEY_AFTER.sub(lambda m: _price(m, m[3] or _CODES[m[4]], m[1], None, m[2], ""), text)
+    text = re.sub(rf"({NUMBER})\s?¢", lambda m: f"{_say(m[1])} cent{'' if m[1] == '1' else 's'}", text)
+    text = re.sub(r"(\d+)\s?°\s?(\d+)'\s?(?:(\d+)\"\s?)?([NSEW])\b", _position, text)
+    text = re.sub(r"\b(\d+)\s?h\s(\d+)\s?m\b", r"\1 h \2 min", text)
+    text = re.sub(r"\b(\d)'\s?(\d{1,2})(?:\"|'')?(?![\w'])", lambda m: f"{_say(m[1])} foot {_say(m[2])}", text)
+    text = re.sub(r"\b(\d+)\s?(?:ft|feet)\.?\s(\d+)\s?in\b(\.(?!\s*(?:$|[A-Z])))?", _feet_and_inches, text)
+    text = re.sub(rf"({_AMOUNT})\s?°(?:\s?([CF])\b|\s?([NSEW])\b)?", _degrees, text)
+    text = re.sub(
+        rf"({NUMBER})\"(?!\w)", lambda m: f"{_say(m[1])} {_inflected(m, 'inch', m[1], re.compile(' [a-z]'))}", text
+    )
+    text = _MEASURE.sub(_measure, text)
+    text = re.sub(rf"({_AMOUNT})\s?%", lambda m: f"{_say(m[1])} percent", text)
+    text = re.sub(
+        r"(?<![\w/.])(24/7|50/50|20/20|9/11)(?![\w/]|\.\d)", lambda m: " ".join(map(number, m[0].split("/"))), text
+    )
+    text = re.sub(r"(?<![\w/.-])(?:(\d{1,3})\s+)?(\d{1,3})/(\d{1,3})(-(?=[a-z]))?(?![\w/]|\.\d)", _bare_fraction, text)
+    text = re.sub(r"(?<![\w.])(\d{3,4})[x×](\d{3,4})(?!\w)", lambda m: f"{pairs(m[1])} by {pairs(m[2])}", text)
+    text = re.sub(rf"(?<![\w.])({NUMBER})\s?x\s?(?={NUMBER})", lambda m: f"{_say(m[1])} by ", text)
+    return re.sub(rf"(?<![\w.])({NUMBER})[x×](?!\w)", lambda m: f"{_say(m[1])} times", text)
+
+
+def _say(amount: str) -> str:
+    """A number, a range, a size or a fraction as written."""
+    top, slash, bottom = amount.partition("/")
+    if slash:
+        whole, _, part = top.rpartition(" ")
+        return _fraction(whole.strip(), part, bottom)
+    parts = re.split(rf"(?<=\d)\s?(to|[-–x×])\s?(?=-?{NUMBER})", amount)
+    names = {"x": "by", "×": "by"}
+    return " ".join(number(p) if n % 2 == 0 else names.get(p, "to") for n, p in enumerate(parts))
+
+
+def _fraction(whole: str, top: str, bottom: str) -> str:
+    value, share = int(top), int(bottom)
+    if value >= share or not value:
+        return f"{whole} {pairs(top)} over {pairs(bottom)}".strip()
+    name = {2: "half", 4: "quarter"}.get(share) or ordinal(share)
+    if whole:
+        return f"{cardinal(int(whole))} and " + (f"a {name}" if value == 1 else f"{cardinal(value)} {plural(name)}")
+    return f"one {name}" if value == 1 else f"{cardinal(value)} {plural(name)}"
+
+
+def _bare_fraction(match: re.Match[str]) -> str:
+    whole, top, bottom, hyphen = match.groups()
+    if hyphen and not whole:
+        said = _fraction("", top, bottom)
+        return (said[4:] if top == "1" else "-".join(said.split())[:-1]) + "-"
+    if bottom in ("10", "100") and not whole and not re.match(r"\s+of\b", match.string[match.end() :]):
+        return f"{cardinal(int(top))} out of {cardinal(int(bottom))}"
+    return _fraction(whole or "", top, bottom)
+
+
+def _qualifies(match: re.Match[str]) -> bool:
+    """Whether the amount stands before a noun, as in `a 10 km run`, and so takes the singular."""
+    after = re.match(r"\s+([a-z]+)|-[a-z]", match.string[match.end() :])
+    before = re.search(r"\b(?:an?|this|that|another|every|each)\s+$", match.string[: match.start()], re.I)
+    return bool(after and (after[0][0] == "-" or before and after[1] not in _NOT_A_NOUN))
+
+
+def _inflected(match: re.Match[str], name: str, amount: str, singular: re.Pattern[str] | None = None) -> str:
+    if amount in ("1", "-1") or _qualifies(match) or (singular and singular.match(match.string, match.end())):
+        return name
+    first, *rest = name.split(" per ")
+    if first.endswith(
+        ("hertz", "bits", "revolutions", "frames", "dots", "pixels", "beats", "words", "parts", "bytes", "pounds")
+    ):
+        return name
+    many = first[:-4] + "feet" if first.endswith("foot") else plural(first)
+    return " per ".join([many, *rest])
+
+
+def _measure(match: re.Match[str]) -> str:
+    amount, gap, unit, stop = match.groups()
+    if unit == "in" and gap and not (stop and not ends_sentence(match.string, match.end())) and "x" not in amount:
+        return match[0]  # 5 in the morning
+    name = _UNITS.get(unit) or unit.removesuffix("s").removesuffix("inche") or "inch"
+    full = "." if stop and (unit not in _UNITS or ends_sentence(match.string, match.end())) else ""
+    if gap == "-":
+        return f"{_hyphenated(amount)}-{name}{full}"
+    if "/" in amount and " " not in amount.strip():
+        article = "an" if name[0] in "aeio" or name == "hour" else "a"
+        said = f"half {article}" if amount == "1/2" else f"{_say(amount)} of {article}"
+        if "over" not in said:
+            return f"{said} {name}{full}"
+    return f"{_say(amount)} {_inflected(match, name, amount)}{full}"
+
+
+def _hyphenated(amount: str) -> str:
+    said = _say(amount)
+    if "/" not in amount or " " in amount:
+        return said
+    return said.removeprefix("one ") if said.startswith("one ") else "-".join(said.split())[:-1]
+
+
+def _feet_and_inches(match: re.Match[str]) -> str:
+    feet, inches = match[1], match[2]
+    return f"{_say(feet)} {'foot' if feet == '1' else 'feet'} {_say(inches)} {'inch' if inches == '1' else 'inches'}"
+
+
+def _degrees(match: re.Match[str]) -> str:
+    scale = _DEGREES.get(match[2], "") if match[2] else f" {_DIRECTIONS[match[3]]}" if match[3] else ""
+    gap = " " if match.string[match.end() : match.end() + 1].isalnum() else ""
+    return f"{_say(match[1])} {_inflected(match, 'degree', match[1])}{scale}{gap}"
+
+
+def _position(match: re.Match[str]) -> str:
+    degrees, minutes, seconds, direction = match.groups()
+    return " ".join(
+        [
+            f"{_say(degrees)} degrees {_say(minutes)} minutes",
+            *([f"{_say(seconds)} seconds"] if seconds else []),
+            _DIRECTIONS[direction],
+        ]
+    )
+
+
+def _money(match: re.Match[str]) -> str:
+    country, sign, low, high, magnitude, per = match.groups()
+    said = _price(match, sign, low, high, magnitude, _COUNTRIES.get(country, ""))
+    minus = "minus " if match[0].startswith("-") else ""
+    return f"{minus}{said}" + (f" per {_UNITS.get(per, per)}" if per else "")
+
+
+def _price(match: re.Match[str], sign: str, low: str, high: str | None, magnitude: str | None, country: str) -> str:
+    name, small = _MONEY_NAMES[sign]
+    scale = f" {_MAGNITUDES.get(magnitude.lower(), magnitude)}" if magnitude else ""
+    whole, point, cents = low.replace(",", "").partition(".")
+    if len(cents) == 2 and not magnitude and not high:
+        units = f"{number(whole or '0')} {country}{_coins(name, whole)}"
+        parts = f"{cardinal(int(cents))} {_coins(small, cents.lstrip('0'))}"
+        if not int(cents):
+            return units
+        return parts if whole in ("", "0") else f"{units} and {parts}"
+    said = number(low) + (f" to {number(high)}" if high else "") + scale
+    alone = low == "1" and not high and not magnitude
+    return f"{said} {country}{name if alone or _qualifies(match) else _coins(name, '')}"
+
+
+def _coins(name: str, amount: str) -> str:
+    if amount == "1" and name == "pence":
+        return "penny"
+    return name if amount == "1" or name in ("yen", "pence", "paise", "sen") else f"{name}s"
