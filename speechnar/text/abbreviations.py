@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from .dates import MONTHS, ends_sentence
+from .context import after, before, ends_sentence
+from .dates import MONTHS
 from .numbers import cardinal, ordinal
 
 _TITLES = {
@@ -31,6 +32,7 @@ _WORDS = {
 _ONLY_CAPITAL = frozenset(
     """mon tue tues wed thu thur thurs fri sat sun jan feb mar apr jun jul aug sep sept oct nov dec ste""".split()
 )
+_BEFORE_NO_NAME = frozenset("etc ave blvd rd ln pkwy".split())  # a capital after them begins a sentence
 _BEFORE_NUMBER = {
     "no": "number", "nos": "numbers", "vol": "volume", "vols": "volumes", "p": "page", "pp": "pages", "fig": "figure",
     "figs": "figures", "ch": "chapter", "sec": "section", "art": "article", "eq": "equation", "est": "established",
@@ -50,7 +52,7 @@ _TITLE = re.compile(rf"\b({'|'.join(_TITLES)})\.(?=\s*[A-Z&]| and )")
 _NUMBERED = re.compile(rf"(?<![\w.'])({'|'.join(_BEFORE_NUMBER)})\.\s?(?=#?\d)", re.I)
 _WORD = re.compile(rf"(?<![\w.'])({'|'.join(sorted(_WORDS, key=len, reverse=True))})(?<!\d min)\.", re.I)
 _DOTTED = re.compile(r"(?<![\w.])((?:[A-Z]\.){2,}|(?:[A-Z][a-z]?\.)+[A-Z]\.)('?s\b)?(?!\w)|\bPh\.\s?D\.")
-_SAINT = re.compile(r"\b(\w+[,.]?\s+)?St\.(?=(\s+[A-Z])?)")
+_SAINT = re.compile(r"\bSt\.(?=(\s+[A-Z])?)")
 _STREET = re.compile(r"(?<=[A-Z\dh])([a-z]*)\s+Dr\.(?!\s+[A-Z])")
 _NO_STREET = frozenset(
     "in at of to from near the a and or by with for on visit saw see like is was via through".split()
@@ -89,7 +91,7 @@ def abbreviations(text: str) -> str:
 
 
 def _stop(match: re.Match[str]) -> str:
-    return "." if ends_sentence(match.string, match.end()) else ""
+    return "." if ends_sentence(after(match)) else ""
 
 
 def _like(pattern: str, word: str) -> str:
@@ -106,10 +108,11 @@ def _word(match: re.Match[str]) -> str:
     word = match[1]
     if word.lower() in _ONLY_CAPITAL and not word[0].isupper() or word in ("Max", "Al", "al", "Min", "Art"):
         return match[0]
-    rest = match.string[match.end() :]
+    rest = after(match)
     if word.lower() in ("sun", "sat", "mar", "wed", "dec") and not re.match(r",|\s*\d|\s+[a-z]", rest):
         return match[0]
-    return _like(word, _WORDS[word.lower()]) + _stop(match)
+    ended = word.lower() in _BEFORE_NO_NAME and re.match(r"\s+[A-Z]", rest)
+    return _like(word, _WORDS[word.lower()]) + ("." if ended else _stop(match))
 
 
 def _numbered(match: re.Match[str]) -> str:
@@ -125,12 +128,9 @@ def _dotted(match: re.Match[str]) -> str:
 
 
 def _saint(match: re.Match[str]) -> str:
-    before, name = match[1] or "", match[2]
-    named = before[:1].isupper() or before[:1].isdecimal()
-    street = named and before.strip().lower() not in _NO_STREET and before.strip()[-1:] not in ",."
-    if street or not name:
-        return f"{before}Street" + _stop(match)
-    return f"{before}Saint"
+    name = re.search(r"\b([A-Z\d]\w*)\s+$", before(match))  # of the street
+    street = not match[1] or name and name[1].lower() not in _NO_STREET
+    return f"Street{_stop(match)}" if street else "Saint"
 
 
 def _value(numeral: str) -> int:
@@ -140,8 +140,8 @@ def _value(numeral: str) -> int:
 
 def _roman(match: re.Match[str]) -> str:
     name, numeral = match[1], match[2]
-    rest = match.string[match.end() :]
-    before = re.search(r"\b([A-Z][a-z]+)\s+$", match.string[: match.start()])
+    rest = after(match)
+    first = re.search(r"\b([A-Z][a-z]+)\s+$", before(match))
     regnal = name.lower() in _REGNAL
     if (
         numeral == "L"
@@ -150,12 +150,12 @@ def _roman(match: re.Match[str]) -> str:
     ):
         if name != "War" and not (numeral != "I" and name in _NUMBERED_BY_LETTER):
             return match[0]
-    if len(numeral) == 1 and rest[:1] == "." and not ends_sentence(match.string, match.end() + 1):
+    if len(numeral) == 1 and rest[:1] == "." and not ends_sentence(rest[1:]):
         return match[0]  # Robert I. Bouck
     if not _value(numeral) or name.isupper() and len(name) > 1:
         return match[0]
-    cue = before is not None and name not in ("War", "Bowl") and before[1] not in _NOT_FIRST_NAMES
-    if regnal or cue and numeral in ("II", "III", "IV"):
+    named = first is not None and name not in ("War", "Bowl") and first[1] not in _NOT_FIRST_NAMES
+    if regnal or named and numeral in ("II", "III", "IV"):
         return f"{name} the {ordinal(_value(numeral)).title()}"
     words = cardinal(_value(numeral))
     return f"{name} {words.capitalize() if name == 'War' else words}"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+from .context import after, before
+
 _KEPT = "€£¥₹¢°²³×÷±–—≈≤≥µΩ"
 _SPELT = {
     **dict.fromkeys("“”„‟«»‹›", " "),
@@ -32,6 +34,8 @@ _GREEK = dict(
 )
 _GREEK_SOUNDS = {"θ": "th", "φ": "ph", "χ": "ch", "ψ": "ps", "η": "i", "ω": "o", "υ": "y"}
 _KEEPS_APOSTROPHE = "em|tis|twas|til"  # words of gruut's lexicon that begin with one
+
+_LONGEST_TOKEN = 200  # characters; what is longer is no word
 
 PLACEHOLDERS = "\U000f0000-\U000ffffd"
 """Private characters, as a regex class: they stand for words that are not to be changed and pass through every step."""
@@ -73,7 +77,7 @@ def clean(text: str) -> str:
     if not text.isascii():
         text = re.sub("(\\d?)([¼-¾⅐-⅞])", _vulgar, text)
         text = re.sub("[\u0370-\u03ff]+", _greek, text)
-    text = text.translate(_TABLE)
+    text = re.sub(rf"(\S{{{_LONGEST_TOKEN}}})(?=\S)", r"\1 ", text.translate(_TABLE))
     text = re.sub(r"</?[A-Za-z][^<>]{0,80}>", " ", text)
     text = re.sub(r"(?<=\d)\s*\*\s*(?=\d)", " × ", text)
     text = re.sub(r"(?<![\w:;])[:;=]['-]?[)(DPp](?=\s|$|[.,!?])", " ", text)  # emoticons
@@ -90,21 +94,22 @@ def _vulgar(match: re.Match[str]) -> str:
 
 def _greek(match: re.Match[str]) -> str:
     letters = unicodedata.normalize("NFD", match[0])
-    before, after = match.string[: match.start()][-1:], match.string[match.end() :][:1]
+    left, right = before(match)[-1:], after(match)[:1]
     if len(match[0]) > 1:
         sounds = (_GREEK_SOUNDS.get(c.lower()) or _GREEK.get(c.lower(), "")[:1] for c in letters)
         return "".join(sounds).capitalize() if letters[0].isupper() else "".join(sounds)
-    if match[0] in "μΩ" and (before.isdecimal() or before in " k" and after.isalpha() or before == "k"):
+    if match[0] in "μΩ" and (left.isdecimal() or left == "k" or left == " " and right.isalpha()):
         return {"μ": "µ"}.get(match[0], match[0])  # a unit
     return f" {_GREEK.get(letters[0].lower(), '')} "
 
 
 def tidy(text: str) -> str:
     """Words and pauses only: brackets and dashes become commas, and of a run of pauses the strongest is left."""
-    text = re.sub(rf"(?<!\w)'(?!(?:{_KEEPS_APOSTROPHE})\b)|'(?!\w)", " ", text)
+    text = " ".join(re.sub(rf"(?<!\w)'(?!(?:{_KEEPS_APOSTROPHE})\b)|'(?!\w)", " ", text).split())
     text = re.sub(r"\(\s*\)|\[\s*\]|\s*[)\]}]+\s*(?=$|[.,;:?!])", " ", text)
-    text = re.sub(r"\.{2,}(?=\W*[a-z])", ",", text)
-    text = re.sub(r"\.{2,}|\s*(?:[—–]|-{2,}|\s-)[\s\"]*$", ".", text)
+    text = re.sub(r"\.(?:\s?\.)+", "...", text)
+    text = re.sub(r"\.\.\.(?=\W{0,3}[a-z])", ",", text)
+    text = re.sub(r"\.\.\.|\s*(?:[—–]|-{2,}|\s-)[\s\"]*$", ".", text)
     text = re.sub(r"\s*[()\[\]{}—|]+\s*|\s+[-–]+(?=\s|$)|(?<!\S)[-–]+\s+|\s*-{2,}\s*|(?<=\w)–(?=\w)", ", ", text)
     text = re.sub(rf"[^A-Za-z'\-.,;:?!{PLACEHOLDERS}]+", " ", text)
     text = re.sub(r"(?<![A-Za-z])-+|-+(?![A-Za-z])", " ", text)

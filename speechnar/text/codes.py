@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from .capitals import ORDINARY
+from .context import starts_sentence
 from .dates import is_year
 from .numbers import as_ordinal, digits, number, pairs, year
 from .quantities import NUMBER
@@ -80,7 +81,7 @@ def _mixed(match: re.Match[str]) -> str:
     if len(runs) > 6:  # a checksum
         return " ".join(c.upper() if c.isalpha() else digits(c) for c in "".join(runs))
     said = [pairs(run) if run.isdecimal() else _letters(run) for run in runs]
-    if said[0] == "A" and re.search(r"(?:^|[.?!:]\s+)$", match.string[: match.start()]):
+    if said[0] == "A" and starts_sentence(match):
         said[0] = "A."  # the letter, not the article
     return " ".join(said)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from .context import after, before, ends_sentence, starts_sentence
 from .numbers import cardinal, ordinal, plural, year
 
 MONTHS = "January February March April May June July August September October November December".split()
@@ -51,31 +52,25 @@ def dates(text: str) -> str:
 def is_year(match: re.Match[str]) -> bool:
     """Whether a matched number of four digits is a year, by what stands around it."""
     value = int(match[0])
-    cued = _YEAR_CUE.search(match.string[max(0, match.start() - 30) : match.start()]) is not None
+    cued = _YEAR_CUE.search(before(match)) is not None
     if cued:
         return 1000 <= value < 2100
-    return 1100 <= value < 2100 and not _COUNTED.match(match.string, match.end())
-
-
-def ends_sentence(text: str, end: int) -> bool:
-    """Whether the full stop of an abbreviation that ends at `end` also ends the sentence."""
-    from .sentences import STARTERS
-
-    rest = re.match(r"[\"')\]]*\s*(?:$|([A-Z][a-z']*|A)\b)", text[end : end + 40])
-    return rest is not None and (rest[1] is None or rest[1].lower() in STARTERS)
+    return 1100 <= value < 2100 and not _COUNTED.match(after(match))
 
 
 def _half_of_day(match: re.Match[str], group: int) -> str:
     if not match[group]:
         return ""
-    stop = "." if match[0].endswith(".") and ends_sentence(match.string, match.end()) else ""
-    return f" {match[group].upper()}M{stop}"
+    abbreviated = re.search(
+        r"\.\s?m\.$", match[0], re.I
+    )  # `p.m.`, whose full stop may end the sentence; that of `pm.` does
+    stop = match[0].endswith(".") and (not abbreviated or ends_sentence(after(match)))
+    return f" {match[group].upper()}M{'.' if stop else ''}"
 
 
 def _clock(match: re.Match[str]) -> str:
     hour, minute, second = int(match[1]), match[2], match[3]
-    before = match.string[: match.start()]
-    if len(minute) != 2 or int(minute) > 59 or (not match[4] and _RATIO_CUE.search(before)):
+    if len(minute) != 2 or int(minute) > 59 or (not match[4] and _RATIO_CUE.search(before(match))):
         return f"{cardinal(hour)} to {cardinal(int(minute))}" + (f" to {cardinal(int(second))}" if second else "")
     if second:
         parts = [(hour, "hour"), (int(minute), "minute"), (int(second), "second")]
@@ -112,8 +107,7 @@ def _numeric_date(match: re.Match[str]) -> str:
 def _month_first(match: re.Match[str]) -> str:
     month, day, until, in_year = match.groups()
     plain = match[0].split()[-1].isdecimal() and not in_year
-    starts = re.search(r"(?:^|[.?!]\s+)$", match.string[: match.start()])
-    if month == "May" and plain and starts and re.match(r"\s+[a-z]", match.string[match.end() :]):
+    if month == "May" and plain and starts_sentence(match) and re.match(r"\s+[a-z]", after(match)):
         return match[0]  # May 5 people come in?
     said = f"{month} {ordinal(int(day))}" + (f" to {ordinal(int(until))}" if until else "")
     return f"{said}, {year(int(in_year))}" if in_year else said

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from .dates import ends_sentence
+from .context import after, before, ends_sentence
 from .numbers import cardinal, number, ordinal, pairs, plural
 
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 _FRACTION = r"(?:\d{1,3}\s+)?\d{1,3}/\d{1,3}"
 _SIGN = r"(?:(?<![\w)./%°-])-)?"
-_AMOUNT = rf"(?<![\w./,:$€£¥₹#])(?:-(?=[.\d]))?(?:{_FRACTION}|{NUMBER}(?:\s?(?:[-–x×]|to)\s?-?{NUMBER})*)"
+_AMOUNT = rf"(?<![\w./,:$€£¥₹#])(?:-(?=[.\d]))?(?:{_FRACTION}|{NUMBER}(?:\s?(?:[-–x×]|to)\s?-?{NUMBER}){{0,2}})"
 
 _PREFIXES = {
     "k": "kilo", "K": "kilo", "M": "mega", "G": "giga", "T": "tera", "P": "peta", "h": "hecto", "d": "deci",
@@ -43,6 +43,9 @@ _UNITS = {
        (*_SQUARED, ("cm", "centimeter"), ("mm", "millimeter")) for power, word in (("²", "square"), ("³", "cubic"))},
     **{f"sq{dot} {s}": f"square {name}" for s, name in _SQUARED for dot in ("", ".")},
 }  # fmt: skip
+_DOTTED = frozenset(
+    "mi ft yd yds in lb lbs oz gal qt pt tsp tbsp min mins hr hrs sec secs yr yrs mo mos wk wks".split()
+)
 _UNIT = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
 _WHOLE_UNITS = (
     "cup mile inch foot yard acre hour minute second day week month year pound ounce pint quart gallon liter teaspoon "
@@ -130,20 +133,20 @@ def _bare_fraction(match: re.Match[str]) -> str:
     if hyphen and not whole:
         said = _fraction("", top, bottom)
         return (said[4:] if top == "1" else "-".join(said.split())[:-1]) + "-"
-    if bottom in ("10", "100") and not whole and not re.match(r"\s+of\b", match.string[match.end() :]):
+    if bottom in ("10", "100") and not whole and not re.match(r"\s+of\b", after(match)):
         return f"{cardinal(int(top))} out of {cardinal(int(bottom))}"
     return _fraction(whole or "", top, bottom)
 
 
 def _qualifies(match: re.Match[str]) -> bool:
     """Whether the amount stands before a noun, as in `a 10 km run`, and so takes the singular."""
-    after = re.match(r"\s+([a-z]+)|-[a-z]", match.string[match.end() :])
-    before = re.search(r"\b(?:an?|this|that|another|every|each)\s+$", match.string[: match.start()], re.I)
-    return bool(after and (after[0][0] == "-" or before and after[1] not in _NOT_A_NOUN))
+    noun = re.match(r"\s+([a-z]+)|-[a-z]", after(match))
+    article = re.search(r"\b(?:an?|this|that|another|every|each)\s+$", before(match), re.I)
+    return bool(noun and (noun[0][0] == "-" or article and noun[1] not in _NOT_A_NOUN))
 
 
 def _inflected(match: re.Match[str], name: str, amount: str, singular: re.Pattern[str] | None = None) -> str:
-    if amount in ("1", "-1") or _qualifies(match) or (singular and singular.match(match.string, match.end())):
+    if amount in ("1", "-1") or _qualifies(match) or (singular and singular.match(after(match))):
         return name
     first, *rest = name.split(" per ")
     if first.endswith(
@@ -156,10 +159,10 @@ def _inflected(match: re.Match[str], name: str, amount: str, singular: re.Patter
 
 def _measure(match: re.Match[str]) -> str:
     amount, gap, unit, stop = match.groups()
-    if unit == "in" and gap and not (stop and not ends_sentence(match.string, match.end())) and "x" not in amount:
+    if unit == "in" and gap and not (stop and not ends_sentence(after(match))) and "x" not in amount:
         return match[0]  # 5 in the morning
     name = _UNITS.get(unit) or unit.removesuffix("s").removesuffix("inche") or "inch"
-    full = "." if stop and (unit not in _UNITS or ends_sentence(match.string, match.end())) else ""
+    full = "." if stop and (unit not in _DOTTED or re.match(r"\W*(?:$|[A-Z])", after(match))) else ""
     if gap == "-":
         return f"{_hyphenated(amount)}-{name}{full}"
     if "/" in amount and " " not in amount.strip():
@@ -184,7 +187,7 @@ def _feet_and_inches(match: re.Match[str]) -> str:
 
 def _degrees(match: re.Match[str]) -> str:
     scale = _DEGREES.get(match[2], "") if match[2] else f" {_DIRECTIONS[match[3]]}" if match[3] else ""
-    gap = " " if match.string[match.end() : match.end() + 1].isalnum() else ""
+    gap = " " if after(match)[:1].isalnum() else ""
     return f"{_say(match[1])} {_inflected(match, 'degree', match[1])}{scale}{gap}"
 
 

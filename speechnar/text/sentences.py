@@ -6,20 +6,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-STARTERS = frozenset(
-    """a after all although an and another any are as at because before both but by can did do does during each even
-    every few first for from had has have he her here his how however i if in instead into is it its last later
-    let many may meanwhile more most my never next no nobody none nor not nothing now of on once one only or our
-    over people perhaps please second several she should since so some soon sometimes still such than that the
-    their them then there therefore these they this those though through thus to today tomorrow two under unless
-    until was we well were what whatever when where whether which while who whose why will with would yes
-    yesterday yet you your""".split()
-)
-"""Words that, capitalised after a full stop, begin a sentence rather than name somebody."""
+from .context import STARTERS
 
 _LONGEST_BLOCK = 2000  # characters
-_BULLET = re.compile(r"\s*(?:[-*•‣◦▪–—]|#{1,6}|\(?\d{1,3}[.)])\s+(?=\S)")
-_SHORT_LINE = 60  # characters; a wrapped line of prose is longer, a heading or an item of a list is not
+_BULLET = re.compile(r"(?:[-*•‣◦▪–—]|#{1,6}|\(?\d{1,3}[.)])\s+(?=\S)")
+_NARROW = 40  # characters; running text is wrapped no narrower
 _SAFE_CUT = re.compile(r"(?<=[a-z]{4}[.?!])[\"'”’)\]]*\s+(?=[\"'“‘(\[]?[A-Z])")
 _END = re.compile(r"([.?!…]+)\s+(?=\S)")
 _INITIAL = re.compile(r"(?:^|[\s(.])([A-Z])\.$")
@@ -35,7 +26,7 @@ class Block:
 
 
 def split_blocks(text: str) -> Iterator[Block]:
-    """Yields the blocks of a text: empty lines end a paragraph; a short line before a capital, or a bullet, a block."""
+    """Yields the blocks of a text: empty lines end a paragraph; a short line, before a capital, ends a block."""
     for paragraph in _paragraphs(text):
         blocks = [part for item in _items(paragraph) for part in _cut(item)]
         for n, block in enumerate(blocks):
@@ -43,25 +34,25 @@ def split_blocks(text: str) -> Iterator[Block]:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
     start = 0
-    for gap in re.finditer(r"(?:\r\n?|\n|\u2029)[^\S\r\n]*(?:\r\n?|\n)\s*|[\f\u2029]+", text):
+    for gap in re.finditer(r"\n[^\S\n]*\n\s*|[\f\u2029]+", text):
         yield text[start : gap.start()]
         start = gap.end()
     yield text[start:]
 
 
 def _items(paragraph: str) -> Iterator[str]:
-    """Joins wrapped lines, and keeps apart those that are not running text."""
+    """Joins wrapped lines, and keeps apart those that had room for the next word: headings, items, verses."""
+    lines = [line.strip() for line in paragraph.splitlines() if line.strip()]
+    width = max([_NARROW, *map(len, lines)])
     item = ""
-    last = ""
-    for line in paragraph.splitlines():
-        bullet = _BULLET.match(line)
-        apart = bullet or (0 < len(last) < _SHORT_LINE and line.strip()[:1].isupper())
-        if item and apart:
+    for last, line in zip(["", *lines], lines):
+        had_room = len(last) + 1 + len(line.split(maxsplit=1)[0]) <= width
+        if item and (_BULLET.match(line) or had_room and line[0].isupper() and last[-1] not in ",;"):
             yield item
             item = ""
-        item += (" " if item else "") + line.strip()
-        last = line.strip()
+        item += (" " if item else "") + line
     if item:
         yield item
 
