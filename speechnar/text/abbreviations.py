@@ -49,8 +49,8 @@ _PHRASES = {
 
 _PHRASE = re.compile(r"(?<![\w.])([Ee]\.\s?g\.|[Ii]\.\s?e\.|et al\.|w/o\b|w/(?=\s?[a-z])|a\.k\.a\.)(,?)")
 _TITLE = re.compile(rf"\b({'|'.join(_TITLES)})\.(?=\s*[A-Z&]| and )")
-_NUMBERED = re.compile(rf"(?<![\w.'])({'|'.join(_BEFORE_NUMBER)})\.\s?(?=#?\d)", re.I)
-_WORD = re.compile(rf"(?<![\w.'])({'|'.join(sorted(_WORDS, key=len, reverse=True))})(?<!\d min)\.", re.I)
+_NUMBERED = re.compile(rf"(?<![\w.'])({'|'.join(_BEFORE_NUMBER)})\.\s?(?=#?\d|\s(?-i:[IVXL]+)\b)", re.I)
+_WORD = re.compile(rf"(?<![\w.'])({'|'.join(sorted(_WORDS, key=len, reverse=True))})(?<!\d min)(?<!th min)\.", re.I)
 _DOTTED = re.compile(r"(?<![\w.])((?:[A-Z]\.){2,}|(?:[A-Z][a-z]?\.)+[A-Z]\.)('?s\b)?(?!\w)|\bPh\.\s?D\.")
 _SAINT = re.compile(r"\bSt\.(?=(\s+[A-Z])?)")
 _STREET = re.compile(r"(?<=[A-Z\dh])([a-z]*)\s+Dr\.(?!\s+[A-Z])")
@@ -58,7 +58,9 @@ _NO_STREET = frozenset(
     "in at of to from near the a and or by with for on visit saw see like is was via through".split()
 )
 
-_ROMAN = re.compile(r"\b([A-Z][\w'-]*)\s+((?=[IVXL])L?X{0,4}(?:IX|IV|V?I{0,3}))(?![\w-]|'(?!s\b)|\.\w)")
+_ROMAN = re.compile(
+    r"\b([A-Z][\w'-]*|chapter|part|volume|act|scene|section|book|phase|type|stage|class|grade)\s+((?=[IVXL])L?X{0,4}(?:IX|IV|V?I{0,3}))(?![\w-]|'(?!s\b)|\.\w)"
+)
 _REGNAL = frozenset(
     """albert alexander alfonso anne baldwin benedict boniface carl carlos catherine charles christian clement
     constantine darius david edward elizabeth felipe ferdinand francis franz frederick george gregory gustav
@@ -117,6 +119,8 @@ def _word(match: re.Match[str]) -> str:
 
 def _numbered(match: re.Match[str]) -> str:
     word = _BEFORE_NUMBER[match[1].lower()]
+    if not re.match("#?\\d", after(match)) and word not in ("volume", "part", "chapter", "section", "article"):
+        return match[0]  # No. I did not.
     return (word if word.startswith("number") else _like(match[1], word)) + " "
 
 

@@ -41,7 +41,7 @@ _NOT_SPELLED = frozenset(
 
 _LOWER = re.compile(rf"(?<![\w'.])({'|'.join(_KNOWN_LOWER)})(s?)(?![\w'])")
 _SEGMENT = re.compile(r"[^.?!]+")
-_CAPITALS = re.compile(r"(?<![\w'])([A-Z]{2,})('?s)?(?![\w]|'[a-z]{2})")
+_CAPITALS = re.compile(r"(?<![\w'])([A-Z]{2,})('?s|'S)?(?!\w|'[a-z]{2})")
 _CONSONANTS = re.compile(r"(?<![\w'.])[b-df-hj-np-tv-xz]{2,5}(?![\w'])")
 _CAMEL = re.compile(r"(?<![\w'])(?!(?:Mc|Mac|De|Le|La|Di|Du|Van|Von|Fitz|O')[A-Z][a-z]+\b)[A-Za-z]*[a-z][A-Z]\w*")
 
@@ -58,13 +58,15 @@ def _is_shouted(segment: str) -> bool:
     return (
         not any(c.islower() for c in segment)
         and sum(len(word) > 1 for word in words) > 1
-        and any(word.lower() in ORDINARY and word not in _INITIALISMS for word in words)
+        and any("'" in word or word.lower() in ORDINARY and word not in _INITIALISMS for word in words)
     )
 
 
 def _lowered(segment: str) -> str:
     def lower(match: re.Match[str]) -> str:
         word = match[0]
+        if word.startswith("I'"):
+            return "I" + word[1:].lower()
         return word if word == "I" or word in _INITIALISMS and word.lower() not in ORDINARY else word.lower()
 
     return re.sub(r"[A-Z']+", lower, segment)
@@ -86,14 +88,16 @@ def _degree(match: re.Match[str]) -> str:
 
 
 def _acronym(match: re.Match[str]) -> str:
-    word, ending = match[1], match[2] or ""
+    word, ending = match[1], (match[2] or "").lower()
+    if match[2] == "'S" and word.lower() in ORDINARY:
+        return match[0].lower()  # IT'S
     if word in _SAID:
         return _SAID[word] + ending
     if word in _SPELLED or word in _INITIALISMS:
-        return match[0]
+        return word + ending
     if word.lower() in ORDINARY or _is_pronounceable(word):
         return word.lower() + ending
-    return match[0]
+    return word + ending
 
 
 def _is_pronounceable(word: str) -> bool:

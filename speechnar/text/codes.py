@@ -8,7 +8,7 @@ from collections.abc import Callable
 from .capitals import ORDINARY
 from .context import starts_sentence
 from .dates import is_year
-from .numbers import as_ordinal, digits, number, pairs, year
+from .numbers import as_ordinal, digits, number, pairs, plural, year
 from .quantities import NUMBER
 
 _Say = Callable[[re.Match[str]], str]
@@ -35,6 +35,7 @@ _SIGNS = (
     (r"\s*≥\s*", " greater than or equal to "),
     (r"\s*±\s*", " plus or minus "),
     (r"\s*×\s*", " times "),
+    (r"(?<=[\w)])\^(?=-?\w)", " to the power of "),
     (r"\s*÷\s*", " divided by "),
     (r"(?<=[\w\s])\s*=\s*(?=[\w\s-])", " equals "),
     (r"(?<=\w)\s+<\s+(?=\w)", " less than "),
@@ -81,6 +82,8 @@ def _mixed(match: re.Match[str]) -> str:
     if len(runs) > 6:  # a checksum
         return " ".join(c.upper() if c.isalpha() else digits(c) for c in "".join(runs))
     said = [pairs(run) if run.isdecimal() else _letters(run) for run in runs]
+    if len(runs) > 1 and runs[-1] == "s" and runs[-2].isdecimal():
+        said[-2:] = [plural(said[-2])]  # MP3s
     if said[0] == "A" and starts_sentence(match):
         said[0] = "A."  # the letter, not the article
     return " ".join(said)
@@ -114,5 +117,6 @@ _NUMBERS: tuple[tuple[str, _Say | str], ...] = (
     (_MIXED, _mixed),
     (r"(?<![\w.,])\d{4}(?!\w|[.,]\d)", lambda m: year(int(m[0])) if is_year(m) else number(m[0])),
     (rf"(?<![\w)])-?{NUMBER}", lambda m: number(m[0])),
+    (r"(?<=\d):(?=\d)", " to "),
     (r"\d+", lambda m: f" {number(m[0])} "),
 )

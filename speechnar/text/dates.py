@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from .context import after, before, ends_sentence, starts_sentence
-from .numbers import cardinal, ordinal, plural, year
+from .numbers import cardinal, ordinal, pairs, plural, year
 
 MONTHS = "January February March April May June July August September October November December".split()
 _SHORT_MONTHS = {**{month[:3]: month for month in MONTHS}, "Sept": "September"}
@@ -46,6 +46,8 @@ def dates(text: str) -> str:
     text = re.sub(rf"\b([Tt]he\s+)?({_DAY})(?:st|nd|rd|th)?\s+(?:of\s+)?({_MONTH})\b", _day_first, text)
     text = re.sub(r"(?<![\d.,])((?:1[0-9]|20)\d\d)\s?[-–]\s?((?:1[0-9]|20)?\d\d)(?![\d-]|\.\d)", _years, text)
     text = re.sub(r"(?:(?<=[a-z])-)?(?<![\d.,])'?\b((?:1[1-9]|20)\d0|[1-9]0)'?s\b", _decade, text)
+    text = re.sub(r"\b1(000|00)s\b", lambda m: "thousands" if m[1] == "000" else "hundreds", text)
+    text = re.sub(r"(?<![\w.,$€£-])([1-9]\d\d)s\b", lambda m: plural(pairs(m[1])), text)  # 747s
     return re.sub(r"(?<!\w)'(\d\d)\b", lambda m: _two_digits(m[1]), text)
 
 

@@ -56,7 +56,7 @@ def digits(text: str) -> str:
 
 def number(text: str) -> str:
     """A number as written, with or without thousands separators, decimals and a minus: `-1,234.50`."""
-    if text[:1] in "-−+":
+    if text[:1] in ("-", "+"):
         return ("plus " if text[0] == "+" else "minus ") + number(text[1:])
     whole, point, decimals = text.replace(",", "").partition(".")
     if len(whole) > LONGEST_CARDINAL or (len(whole) > 1 and whole[0] == "0"):

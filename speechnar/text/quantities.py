@@ -75,7 +75,7 @@ _MONEY = re.compile(
     rf"{_SIGN}(?:\b(US|CA?|AU?|NZ|HK|S))?([$€£¥₹])\s?(-?{NUMBER})(?:\s?[-–]\s?[$€£¥₹]?({NUMBER}))?{_MAGNITUDE}"
     r"(?:/([a-z]+))?"
 )
-_MONEY_AFTER = re.compile(rf"{_SIGN}({NUMBER}){_MAGNITUDE}\s?(?:([€£])|(USD|EUR|GBP|JPY|INR)\b)")
+_MONEY_AFTER = re.compile(rf"{_SIGN}({NUMBER}){_MAGNITUDE}\s?(?:([$€£])|(USD|EUR|GBP|JPY|INR)\b)")
 _DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 _DEGREES = {"C": " Celsius", "F": " Fahrenheit"}
 
@@ -83,6 +83,9 @@ _DEGREES = {"C": " Celsius", "F": " Fahrenheit"}
 def quantities(text: str) -> str:
     """Says the amounts of money, measures, percentages, degrees, fractions and sizes."""
     text = re.sub(r"[~≈]\s?(?=[\d.$€£¥₹])", "about ", text)
+    text = re.sub(r"(?<![\d.,])\d{1,3}(?: \d{3})+ 000\b", lambda m: m[0].replace(" ", ""), text)
+    text = re.sub(r"(?<=[x×%€£])/([a-z]{2,})\b", lambda m: f" per {_UNITS.get(m[1], m[1])}", text)
+    text = re.sub(r"(?<=\d[kKmMbB])\s?[-–]\s?(?=[$€£¥₹])", " to ", text)
     text = re.sub(r"\bRs\.?\s?(?=\d)", "₹", text)
     text = re.sub(r"\b(USD|EUR|GBP|JPY|INR)\s?(?=\d)", lambda m: _CODES[m[1]], text)
     text = _MONEY.sub(_money, text)
@@ -101,7 +104,7 @@ def quantities(text: str) -> str:
     text = re.sub(
         r"(?<![\w/.])(24/7|50/50|20/20|9/11)(?![\w/]|\.\d)", lambda m: " ".join(map(number, m[0].split("/"))), text
     )
-    text = re.sub(r"(?<![\w/.-])(?:(\d{1,3})\s+)?(\d{1,3})/(\d{1,3})(-(?=[a-z]))?(?![\w/]|\.\d)", _bare_fraction, text)
+    text = re.sub(r"(?<![\w/.-])(?:(\d{1,3})\s+)?(\d{1,3})/(\d{1,3})(?![\w/]|\.\d)(-(?=[a-z]))?", _bare_fraction, text)
     text = re.sub(r"(?<![\w.])(\d{3,4})[x×](\d{3,4})(?!\w)", lambda m: f"{pairs(m[1])} by {pairs(m[2])}", text)
     text = re.sub(rf"(?<![\w.])({NUMBER})\s?x\s?(?={NUMBER})", lambda m: f"{_say(m[1])} by ", text)
     return re.sub(rf"(?<![\w.])({NUMBER})[x×](?!\w)", lambda m: f"{_say(m[1])} times", text)
@@ -161,6 +164,8 @@ def _measure(match: re.Match[str]) -> str:
     amount, gap, unit, stop = match.groups()
     if unit == "in" and gap and not (stop and not ends_sentence(after(match))) and "x" not in amount:
         return match[0]  # 5 in the morning
+    if unit == "s" and not gap and "x" in amount:
+        return match[0]  # 4x4s
     name = _UNITS.get(unit) or unit.removesuffix("s").removesuffix("inche") or "inch"
     full = "." if stop and (unit not in _DOTTED or re.match(r"\W*(?:$|[A-Z])", after(match))) else ""
     if gap == "-":
@@ -210,6 +215,8 @@ def _money(match: re.Match[str]) -> str:
 
 
 def _price(match: re.Match[str], sign: str, low: str, high: str | None, magnitude: str | None, country: str) -> str:
+    if low[0] == "-":
+        return f"minus {_price(match, sign, low[1:], high, magnitude, country)}"
     name, small = _MONEY_NAMES[sign]
     scale = f" {_MAGNITUDES.get(magnitude.lower(), magnitude)}" if magnitude else ""
     whole, point, cents = low.replace(",", "").partition(".")
