@@ -26,7 +26,7 @@ def normalise(text: str, keep: Collection[str] = ()) -> str:
         text: any text; line breaks count as spaces.
         keep: lower-case words that are left as they are, such as those of a user's lexicon.
     """
-    kept: list[str] = []
+    kept: dict[str, str] = {}
     if keep:
         text = _protect(re.sub(f"[{PLACEHOLDERS}]", "", text), keep, kept)
     text = unshout(addresses(clean(text)))
@@ -34,23 +34,18 @@ def normalise(text: str, keep: Collection[str] = ()) -> str:
     if any(c.isdecimal() for c in text):
         text = quantities(dates(text))
     text = tidy(capitals(codes(text)))
-    return re.sub(f"[{PLACEHOLDERS}]", lambda m: _kept(m[0], kept), text)
+    words = {placeholder: word for word, placeholder in kept.items()}
+    return re.sub(f"[{PLACEHOLDERS}]", lambda m: words.get(m[0], ""), text)
 
 
-def _protect(text: str, keep: Collection[str], kept: list[str]) -> str:
-    """Puts one private character in the place of each word to keep."""
+def _protect(text: str, keep: Collection[str], kept: dict[str, str]) -> str:
+    """Puts a private character in the place of each word to keep, and notes in `kept` which."""
 
     def replace(match: re.Match[str]) -> str:
         word = match[1]
         stem = word[:-2] if word[-2:] in ("'s", "’s") else word
         if word.lower() not in keep and stem.lower() not in keep:
             return match[0]
-        kept.append(word.replace("’", "'"))
-        return chr(0xF0000 + len(kept) - 1) + match[2]
+        return kept.setdefault(word.replace("’", "'"), chr(0xF0000 + len(kept))) + match[2]
 
     return re.sub(r"(?<![^\s\"“‘'(\[])([^\s\"“”()\[\]]+?)([.,;:?!'’\")\]…]*(?:\s|$))", replace, text)
-
-
-def _kept(placeholder: str, kept: list[str]) -> str:
-    index = ord(placeholder) - 0xF0000
-    return kept[index] if index < len(kept) else ""
