@@ -22,18 +22,17 @@ def frame_phases(f0: Tensor, start: Tensor, hop_length: int, sample_rate: int) -
         start: (B,) phase at the first frame, cycles.
 
     Returns:
-        edges: (B, T, 2) Hz at the start and the end of each frame: the mean of neighbouring voiced frames, or the
-            frame's own F0 beside unvoiced ones.
+        edges: (B, T, 2) Hz at the start and the end of each frame: its own F0 and that of the next
+            frame, or its own twice before an unvoiced one. So a chunk needs to know nothing of the frame before it.
         phases: (B, T + 1) cycles in [0, 1) at each frame's start, and after the last.
     """
-    before = torch.cat([f0[:, :1], f0[:, :-1]], dim=1)
     after = torch.cat([f0[:, 1:], f0[:, -1:]], dim=1)
-    left = torch.where(before > 0, (before + f0) / 2, f0)
-    right = torch.where(after > 0, (after + f0) / 2, f0)
+    left = f0
+    right = torch.where(after > 0, after, f0)
     edges = torch.stack([left, right], dim=2) * (f0 > 0).to(f0.dtype)[:, :, None]
     cycles = edges.sum(2) * (hop_length / 2 / sample_rate)
-    total = (cycles.double().cumsum(1) + start.double()[:, None]).float()
-    phases = torch.cat([start[:, None], total - total.floor()], dim=1)
+    total = (cycles.double().cumsum(1) + start.double()[:, None])
+    phases = torch.cat([start[:, None], (total - total.floor()).float()], dim=1)
     return edges, phases
 
 

@@ -20,9 +20,12 @@ from speechnar.core.lengths import N_POSITION_FEATURES, length_mask, position_fe
 
 @dataclasses.dataclass(frozen=True)
 class FastSpeech2Config:
-    """Widths and depths. `d_ff` and `kernel_size` hold for every ConvNeXt layer."""
+    """Widths and depths. `d_ff` and `kernel_size` hold for every ConvNeXt layer.
 
-    n_symbols: int
+    `n_symbols` and `n_mels` come from the data: a training config leaves them out.
+    """
+
+    n_symbols: int = 0
     n_mels: int = 80
     d_model: int = 256
     d_ff: int = 768

@@ -24,7 +24,6 @@ from speechnar.core.stft import HopSTFT
 class HarmonicVocosConfig:
     """Widths and depths; the STFT's window is `overlap` hops long."""
 
-    audio: AudioConfig
     d_model: int = 288
     d_ff: int = 864
     kernel_size: int = 7
@@ -43,11 +42,11 @@ class HarmonicVocosOutput:
 class HarmonicVocos(nn.Module):
     """The generator. `context` frames on each side make a chunk equal to the same frames of the whole."""
 
-    def __init__(self, config: HarmonicVocosConfig) -> None:
+    def __init__(self, config: HarmonicVocosConfig, audio: AudioConfig) -> None:
         super().__init__()
-        self.config = config
-        n_mels, d = config.audio.n_mels, config.d_model
-        self.stft = HopSTFT(config.audio.hop_length, config.overlap)
+        self.config, self.audio = config, audio
+        n_mels, d = audio.n_mels, config.d_model
+        self.stft = HopSTFT(audio.hop_length, config.overlap)
         self.embedding = Conv(n_mels + 2, d, config.kernel_size)
         self.embedding_norm = nn.LayerNorm(d)
         self.backbone = ConvNeXt(config.n_layers, d, config.d_ff, config.kernel_size)
@@ -82,7 +81,7 @@ class HarmonicVocos(nn.Module):
             noise: (B, T_mel, n_noise) standard normal.
             phase: (B,) the source's phase at the first frame, cycles.
         """
-        audio = self.config.audio
+        audio = self.audio
         voiced = (f0 > 0).to(mel.dtype)
         log_f0 = (f0.clamp(min=1.0).log() - self.log_f0_mean) / self.log_f0_std * voiced
         given = torch.cat([(mel - self.mel_mean) / self.mel_std, log_f0[:, :, None], voiced[:, :, None]], dim=2)

@@ -1,0 +1,38 @@
+"""Writes the mels that an acoustic model makes with the recordings' durations and prosody, for its vocoder to learn."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from speechnar.data.dataset import SpeechData
+from speechnar.models.folder import load_model
+
+
+@torch.inference_mode()
+def predict_mels(acoustic: Path, features: Path, cuts: Sequence[Path], out: Path) -> None:
+    """Writes `out/UTT.npy`, (T_mel, n_mels) float32, for each utterance of the manifests.
+
+    Raises:
+        ModelError: `acoustic` is no model folder.
+        DataError: features are missing.
+    """
+    model, _ = load_model(acoustic)
+    out.mkdir(parents=True, exist_ok=True)
+    for manifest in cuts:
+        data = SpeechData(manifest, features, max_duration=30, shuffle=False)
+        with tqdm(total=len(data), desc="predict", unit="utt") as bar:
+            for batch in data.epoch(0):
+                mels = model(
+                    batch.tokens, batch.token_lengths, batch.durations, batch.mel_lengths, batch.f0, batch.energy
+                ).mel
+                for utt_id, mel, length in zip(batch.utt_ids, mels, batch.mel_lengths.tolist()):
+                    part = out / f".{utt_id}.{os.getpid()}.npy"
+                    np.save(part, mel[:length].numpy())
+                    part.replace(out / f"{utt_id}.npy")
+                bar.update(len(batch))
