@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import speechnar
+from speechnar.train.cli import add_verbs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"speechnar {speechnar.__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
 
-    def add(verb: Callable[[argparse.Namespace], None], name: str, summary: str, details: str = "") -> Any:
+    def add(verb: Callable[[argparse.Namespace], None] | None, name: str, summary: str, details: str = "") -> Any:
         sub = verbs.add_parser(name, help=summary, description=summary, epilog=details, allow_abbrev=False)
         sub.set_defaults(verb=verb)
         return sub
@@ -97,6 +98,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_text(phonemize)
 
     add(_voices, "voices", "list the voices that are here")
+
+    add_verbs(add)
 
     export = add(_export, "export", "make a voice folder from a trained model folder (needs speechnar[train])")
     export.add_argument("model_dir", type=Path, metavar="MODEL_DIR")

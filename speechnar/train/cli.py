@@ -1,0 +1,114 @@
+"""The verbs that train: `features`, `train acoustic`, `train vocoder` and `predict`; torch comes when one runs."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+Config = TypeVar("Config")
+
+NEEDS = "(needs speechnar[train])"
+
+
+def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Adds the verbs through the command line's `add(verb, name, summary, details)`."""
+    features = add(_features, "features", f"compute what training reads of a corpus {NEEDS}")
+    features.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests; the first is for training")
+    features.add_argument("out", type=Path, metavar="OUT", help="the folder of the features; what is there is kept")
+    features.add_argument("--audio", type=Path, required=True, metavar="FILE", help="YAML: sample rate, hop, mel bands")
+    features.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at once")
+
+    trains = add(None, "train", f"train a model; run it again to go on {NEEDS}")
+    models = trains.add_subparsers(title="models", metavar="MODEL", required=True)
+    acoustic = models.add_parser("acoustic", help="phones to mel: FastSpeech 2", allow_abbrev=False)
+    acoustic.set_defaults(verb=_train_acoustic)
+    vocoder = models.add_parser("vocoder", help="mel and F0 to audio: Harmonic Vocos", allow_abbrev=False)
+    vocoder.set_defaults(verb=_train_vocoder)
+    for model in (acoustic, vocoder):
+        model.add_argument("config", type=Path, metavar="CONFIG", help="YAML: the model, the loop and the losses")
+        model.add_argument("--features", type=Path, required=True, metavar="DIR", help="of `speechnar features`")
+        model.add_argument("--train", type=Path, required=True, metavar="CUTS", help="manifest to learn from")
+        model.add_argument("--dev", type=Path, required=True, metavar="CUTS", help="manifest to validate on")
+        model.add_argument("--out", type=Path, required=True, metavar="DIR", help="model folder, checkpoints and logs")
+        model.add_argument("--threads", type=int, metavar="N", help="CPU threads, in place of the config's")
+        model.add_argument("--max-steps", type=int, metavar="N", help="batches, in place of the config's")
+    vocoder.add_argument("--predicted", type=Path, metavar="DIR", help="learn from the mels of `speechnar predict`")
+    vocoder.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose weights are the start")
+
+    predict = add(_predict, "predict", f"write the mels that an acoustic model makes of a corpus {NEEDS}")
+    predict.add_argument("acoustic", type=Path, metavar="ACOUSTIC_DIR", help="a model folder")
+    predict.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests")
+    predict.add_argument("out", type=Path, metavar="OUT", help="the folder of the mels, UTT.npy")
+    predict.add_argument("--features", type=Path, required=True, metavar="DIR", help="of `speechnar features`")
+
+
+def _features(args: argparse.Namespace) -> None:
+    with _needing("features"):
+        from lhotse import CutSet
+
+        from speechnar import config
+        from speechnar.audio import AudioConfig
+        from speechnar.data.features import compute_features
+
+    if args.jobs < 1:
+        raise ValueError(f"--jobs is {args.jobs} but should be 1 or more")
+    audio = config.load(AudioConfig, args.audio)
+    cuts, *others = [CutSet.from_file(_existing(path)) for path in args.cuts]
+    stats = compute_features(cuts, args.out, audio, others, args.jobs)
+    print(f"{stats.utterances} utterances, {stats.seconds / 3600:.2f} h to train on")
+
+
+def _train_acoustic(args: argparse.Namespace) -> None:
+    with _needing("train"):
+        from speechnar.train.acoustic import AcousticConfig, train_acoustic
+
+    config = _config(AcousticConfig, args)
+    train_acoustic(config, args.features, _existing(args.train), _existing(args.dev), args.out)
+
+
+def _train_vocoder(args: argparse.Namespace) -> None:
+    with _needing("train"):
+        from speechnar.train.vocoder import VocoderConfig, train_vocoder
+
+    config = _config(VocoderConfig, args)
+    cuts = (_existing(args.train), _existing(args.dev))
+    train_vocoder(config, args.features, *cuts, args.out, args.predicted, args.init)
+
+
+def _predict(args: argparse.Namespace) -> None:
+    with _needing("predict"):
+        from speechnar.train.predict import predict_mels
+
+    predict_mels(args.acoustic, args.features, [_existing(path) for path in args.cuts], args.out)
+
+
+@contextlib.contextmanager
+def _needing(verb: str) -> Iterator[None]:
+    """Around imports: says what to install where a package is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{verb} needs {error.name}: pip install 'speechnar[train]'") from None
+
+
+def _config(cls: type[Config], args: argparse.Namespace) -> Config:
+    """The training config of a file, with what the command line puts in its place."""
+    from speechnar import config
+
+    for name in ("threads", "max_steps"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name.replace('_', '-')} is {value} but should be 1 or more")
+    loaded: Any = config.load(cls, args.config)
+    given = {name: value for name in ("threads", "max_steps") if (value := getattr(args, name)) is not None}
+    return dataclasses.replace(loaded, loop=dataclasses.replace(loaded.loop, **given))
+
+
+def _existing(manifest: Path) -> Path:
+    if not manifest.is_file():
+        raise ValueError(f"there is no manifest {manifest}: run the stage that prepares the corpus")
+    return manifest
