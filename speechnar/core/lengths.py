@@ -60,17 +60,3 @@ def position_features(durations: Tensor, frame_tokens: Tensor) -> Tensor:
     length = length.float()
     fraction = (since + 0.5) / length
     return torch.stack([fraction, 1 - fraction, since.log1p(), (length - 1 - since).log1p()], dim=2)
-
-
-def token_means(values: Tensor, frame_tokens: Tensor, weights: Tensor, n_tokens: int) -> Tensor:
-    """Means over each token's frames.
-
-    Args:
-        values, weights: (B, T_mel); frames of weight 0 (unvoiced, padding) do not count.
-
-    Returns:
-        (B, T_text), 0 where a token has no frame that counts.
-    """
-    total = values.new_zeros(values.shape[0], n_tokens).scatter_add(1, frame_tokens, values * weights)
-    count = values.new_zeros(values.shape[0], n_tokens).scatter_add(1, frame_tokens, weights)
-    return total / count.clamp(min=1e-6)

@@ -31,7 +31,7 @@ def frame_phases(f0: Tensor, start: Tensor, hop_length: int, sample_rate: int) -
     right = torch.where(after > 0, after, f0)
     edges = torch.stack([left, right], dim=2) * (f0 > 0).to(f0.dtype)[:, :, None]
     cycles = edges.sum(2) * (hop_length / 2 / sample_rate)
-    total = (cycles.double().cumsum(1) + start.double()[:, None])
+    total = cycles.double().cumsum(1) + start.double()[:, None]
     phases = torch.cat([start[:, None], (total - total.floor()).float()], dim=1)
     return edges, phases
 

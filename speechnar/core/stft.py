@@ -19,6 +19,9 @@ class HopSTFT(nn.Module):
     which lack neighbours.
     """
 
+    analysis: Tensor
+    synthesis: Tensor
+
     def __init__(self, hop_length: int, overlap: int = 3) -> None:
         super().__init__()
         if overlap < 3 or overlap % 2 == 0:
