@@ -65,6 +65,13 @@ class FastSpeech2Output:
 class FastSpeech2(nn.Module):
     """Token encoder, duration and prosody predictors, length regulation, mel decoder."""
 
+    mel_mean: Tensor
+    mel_std: Tensor
+    log_f0_mean: Tensor
+    log_f0_std: Tensor
+    energy_mean: Tensor
+    energy_std: Tensor
+
     def __init__(self, config: FastSpeech2Config) -> None:
         super().__init__()
         self.config = config

@@ -68,5 +68,6 @@ def load_model(folder: Path) -> tuple[Any, ModelConfig]:
     except FileNotFoundError:
         raise ModelError(f"{folder} has no model.safetensors: train the model first") from None
     except (SafetensorError, RuntimeError) as error:
-        raise ModelError(f"{folder}/model.safetensors does not fit its config.yaml or is broken: {error}") from None
+        reason = " ".join(str(error).split())[:300]
+        raise ModelError(f"{folder}/model.safetensors is broken or does not fit its config.yaml ({reason})") from None
     return model.eval(), config

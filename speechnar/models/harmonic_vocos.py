@@ -42,6 +42,11 @@ class HarmonicVocosOutput:
 class HarmonicVocos(nn.Module):
     """The generator. `context` frames on each side make a chunk equal to the same frames of the whole."""
 
+    mel_mean: Tensor
+    mel_std: Tensor
+    log_f0_mean: Tensor
+    log_f0_std: Tensor
+
     def __init__(self, config: HarmonicVocosConfig, audio: AudioConfig) -> None:
         super().__init__()
         self.config, self.audio = config, audio
