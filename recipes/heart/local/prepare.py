@@ -23,7 +23,9 @@ def is_test_prompt(utt_id: str) -> bool:
     harvard = re.fullmatch(r"harvard_?(\d+)", utt_id)
     ljspeech = re.match(r"LJ(\d{3})-", utt_id)
     return bool(
-        (arctic and int(arctic[1]) >= 440) or (harvard and int(harvard[1]) > 600) or (ljspeech and int(ljspeech[1]) > 39)
+        (arctic and int(arctic[1]) >= 440)
+        or (harvard and int(harvard[1]) > 600)
+        or (ljspeech and int(ljspeech[1]) > 39)
     )
 
 
