@@ -1,0 +1,61 @@
+"""The training verbs, from their command lines."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from speechnar.cli import main
+
+TRAIN = ["--features", "f", "--train", "t.jsonl.gz", "--dev", "d.jsonl.gz", "--out", "o"]
+
+
+@pytest.mark.parametrize(
+    ("verb", "missing"),
+    [
+        (["features", "train.jsonl.gz", "out", "--audio", "audio.yaml"], "lhotse"),
+        (["train", "acoustic", "config.yaml", *TRAIN], "speechnar.train.acoustic"),
+        (["train", "vocoder", "config.yaml", *TRAIN], "speechnar.train.vocoder"),
+        (["predict", "acoustic", "train.jsonl.gz", "out", "--features", "f"], "speechnar.train.predict"),
+    ],
+)
+def test_without_torch_the_cure_is_named(
+    verb: list[str], missing: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, missing, None)
+    assert main(verb) == 1
+    assert capsys.readouterr().err == f"speechnar: {verb[0]} needs {missing}: pip install 'speechnar[train]'\n"
+
+
+def test_numbers_below_one_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("batch_seconds: 12\n", encoding="utf-8")
+    assert main(["train", "acoustic", str(config), *TRAIN, "--max-steps", "0"]) == 1
+    assert capsys.readouterr().err == "speechnar: --max-steps is 0 but should be 1 or more\n"
+
+
+def test_missing_manifest_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("batch_size: 4\n", encoding="utf-8")
+    assert main(["train", "vocoder", str(config), *TRAIN]) == 1
+    assert "there is no manifest t.jsonl.gz" in capsys.readouterr().err
+
+
+def test_train_needs_a_model() -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["train"])
+    assert stop.value.code == 2
+
+
+@pytest.mark.parametrize("path", sorted(Path(__file__).parents[2].glob("*/*/conf/*.yaml")), ids=str)
+def test_configs_of_recipes_and_examples_load(path: Path) -> None:
+    from speechnar import config
+    from speechnar.audio import AudioConfig
+    from speechnar.export import VoiceCard
+    from speechnar.train.acoustic import AcousticConfig
+    from speechnar.train.vocoder import VocoderConfig
+
+    kinds = {"acoustic": AcousticConfig, "audio": AudioConfig, "voice": VoiceCard, "vocoder": VocoderConfig}
+    config.load(kinds[path.stem.split("_")[0]], path)
