@@ -1,0 +1,24 @@
+"""Features of a hummed corpus, to train on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def hummed_features(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """The folder of features and the manifests of four training and two dev utterances, 22 to 27 frames each."""
+    from hummed import AUDIO, make_cut
+    from lhotse import CutSet
+
+    from speechnar.data.features import compute_features
+
+    folder = tmp_path_factory.mktemp("hummed")
+    cuts = [make_cut(folder, f"utt-{n}", [3, 5, 0, 8, 2 + n], 150 + 10 * n) for n in range(6)]
+    train, dev = CutSet.from_cuts(cuts[:4]), CutSet.from_cuts(cuts[4:])
+    train.to_file(folder / "train.jsonl.gz")
+    dev.to_file(folder / "dev.jsonl.gz")
+    compute_features(train, folder / "features", AUDIO, [dev])
+    return folder / "features", folder / "train.jsonl.gz", folder / "dev.jsonl.gz"
