@@ -3,8 +3,8 @@
 #
 #     ./run.sh [--stage N] [--stop-stage N] [--jobs N]
 #
-# A stage that is done is skipped (exp/.N-NAME.done); --stage N does stage N, and those after it, again. Training that
-# was stopped goes on from its last checkpoint.
+# A stage that is done is skipped (exp/.N-NAME.done), until one before it is done again; --stage N starts with stage N,
+# done or not. Training that was stopped goes on from its last checkpoint.
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -56,20 +56,17 @@ export_voice() {
 evaluate() { python local/evaluate.py exp/heart "$dev" exp/evaluation; }
 
 mkdir -p data exp
-number=0
-for work in corpus prepare features acoustic vocoder predict pair export_voice evaluate; do
-  mark=exp/.$number-$work.done
-  if [[ -n $stage ]]; then
-    if ((number >= stage)); then rm -f "$mark"; fi
-  fi
-  if ((number > stop_stage)) || { [[ -n $stage ]] && ((number < stage)); }; then
-    :
-  elif [[ -e $mark ]]; then
+stages=(corpus prepare features acoustic vocoder predict pair export_voice evaluate)
+for ((number = ${stage:-0}; number <= stop_stage && number < ${#stages[@]}; number++)); do
+  work=${stages[number]}
+  if [[ -z $stage && -e exp/.$number-$work.done ]]; then
     echo "== stage $number: $work, done before"
-  else
-    echo "== stage $number: $work"
-    "$work"
-    touch "$mark"
+    continue
   fi
-  number=$((number + 1))
+  echo "== stage $number: $work"
+  for ((later = number; later < ${#stages[@]}; later++)); do # what rests on this stage is out of date
+    rm -f "exp/.$later-${stages[later]}.done"
+  done
+  "$work"
+  touch "exp/.$number-$work.done"
 done
