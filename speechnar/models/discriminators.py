@@ -37,6 +37,8 @@ class Judgement:
 class FrameDiscriminator(nn.Module):
     """One resolution."""
 
+    window: Tensor
+
     def __init__(self, window: int, channels: int, n_layers: int, kernel_size: int) -> None:
         super().__init__()
         self.n_fft = window

@@ -26,8 +26,13 @@ CONFIGS = {
 }
 TRAINING = [
     path
-    for pattern in ("acoustic*.yaml", "vocoder*.yaml")
-    for path in sorted((Path(__file__).parents[2] / "recipes").glob(f"*/conf/{pattern}"))
+    for pattern in (
+        "recipes/*/conf/acoustic*.yaml",
+        "recipes/*/conf/vocoder*.yaml",
+        "egs/*/conf/acoustic*.yaml",
+        "egs/*/conf/vocoder*.yaml",
+    )
+    for path in sorted(Path(__file__).parents[2].glob(pattern))
 ]
 
 
