@@ -57,7 +57,10 @@ def _features(args: argparse.Namespace) -> None:
     if args.jobs < 1:
         raise ValueError(f"--jobs is {args.jobs} but should be 1 or more")
     audio = config.load(AudioConfig, args.audio)
-    cuts, *others = [CutSet.from_file(_existing(path)) for path in args.cuts]
+    for path in args.cuts:
+        if not path.exists():
+            raise ValueError(f"there is no manifest at {path}: run the stage that prepares the data")
+    cuts, *others = map(CutSet.from_file, args.cuts)
     stats = compute_features(cuts, args.out, audio, others, args.jobs)
     print(f"{stats.utterances} utterances, {stats.seconds / 3600:.2f} h to train on")
 
@@ -67,7 +70,7 @@ def _train_acoustic(args: argparse.Namespace) -> None:
         from speechnar.train.acoustic import AcousticConfig, train_acoustic
 
     config = _config(AcousticConfig, args)
-    train_acoustic(config, args.features, _existing(args.train), _existing(args.dev), args.out)
+    train_acoustic(config, args.features, args.train, args.dev, args.out)
 
 
 def _train_vocoder(args: argparse.Namespace) -> None:
@@ -75,15 +78,14 @@ def _train_vocoder(args: argparse.Namespace) -> None:
         from speechnar.train.vocoder import VocoderConfig, train_vocoder
 
     config = _config(VocoderConfig, args)
-    cuts = (_existing(args.train), _existing(args.dev))
-    train_vocoder(config, args.features, *cuts, args.out, args.predicted, args.init)
+    train_vocoder(config, args.features, args.train, args.dev, args.out, args.predicted, args.init)
 
 
 def _predict(args: argparse.Namespace) -> None:
     with _needing("predict"):
         from speechnar.train.predict import predict_mels
 
-    predict_mels(args.acoustic, args.features, [_existing(path) for path in args.cuts], args.out)
+    predict_mels(args.acoustic, args.features, args.cuts, args.out)
 
 
 @contextlib.contextmanager
@@ -106,9 +108,3 @@ def _config(cls: type[Config], args: argparse.Namespace) -> Config:
     loaded: Any = config.load(cls, args.config)
     given = {name: value for name in ("threads", "max_steps") if (value := getattr(args, name)) is not None}
     return dataclasses.replace(loaded, loop=dataclasses.replace(loaded.loop, **given))
-
-
-def _existing(manifest: Path) -> Path:
-    if not manifest.is_file():
-        raise ValueError(f"there is no manifest {manifest}: run the stage that prepares the corpus")
-    return manifest

@@ -37,10 +37,11 @@ def test_numbers_below_one_are_refused(tmp_path: Path, capsys: pytest.CaptureFix
 
 
 def test_missing_manifest_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    config = tmp_path / "config.yaml"
-    config.write_text("batch_size: 4\n", encoding="utf-8")
-    assert main(["train", "vocoder", str(config), *TRAIN]) == 1
-    assert "there is no manifest t.jsonl.gz" in capsys.readouterr().err
+    audio = tmp_path / "audio.yaml"
+    audio.write_text("sample_rate: 24000\n", encoding="utf-8")
+    assert main(["features", "t.jsonl.gz", str(tmp_path / "out"), "--audio", str(audio)]) == 1
+    assert "there is no manifest at t.jsonl.gz" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_train_needs_a_model() -> None:
