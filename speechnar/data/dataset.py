@@ -142,7 +142,8 @@ def _ahead(items: Iterable[T], count: int) -> Iterator[T]:
         except BaseException as error:  # raised again where the batch was asked for
             put(None, error)
 
-    threading.Thread(target=run, daemon=True).start()
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
     try:
         while True:
             item, error = made.get()
@@ -153,3 +154,4 @@ def _ahead(items: Iterable[T], count: int) -> Iterator[T]:
             yield item  # type: ignore[misc]
     finally:
         closed.set()
+        thread.join()  # a thread that is inside torch when Python exits aborts the process
