@@ -1,0 +1,276 @@
+"""Trained model folders to a voice folder for the runtime: two ONNX graphs and `voice.json`.
+
+Everything between tokens and samples is in the graphs. Weight matrices are stored as 8-bit integers with a scale for
+each channel, and the Fourier matrices as the formula that makes them; ONNX Runtime turns both into float32 when it
+loads a voice, so that a voice is small on disk and loses nothing in speed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import Tensor, nn
+
+from speechnar import config as config_files
+from speechnar.core.lengths import regulate, token_of_frame
+from speechnar.models.fastspeech2 import FastSpeech2, Prosody
+from speechnar.models.folder import ModelError, load_model
+from speechnar.models.harmonic_vocos import HarmonicVocos
+from speechnar.runtime.voice import FORMAT, VoiceInfo
+from speechnar.text.symbols import SymbolTable
+
+PARITY = 1e-3
+OPSET = 17
+SMALL = 2048  # values; smaller arrays stay float32
+CONTROLS = ("speed", "pitch_shift", "pitch_range", "energy")
+
+
+@dataclasses.dataclass(frozen=True)
+class VoiceCard:
+    """`voice.yaml` of a model folder: what a voice says of itself."""
+
+    name: str
+    language: str
+    licence: str
+    training_data: str
+    measured: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
+class AcousticGraph(nn.Module):
+    """Tokens and controls to mel, F0 and durations, for one utterance; see `forward`."""
+
+    def __init__(self, model: FastSpeech2) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, tokens: Tensor, speed: Tensor, pitch_shift: Tensor, pitch_range: Tensor, energy: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """All inputs (1, T_text): ids; factor; semitones; factor about the voice's mean; dB.
+
+        Token ends are rounded, not durations, so that a sentence's length does not drift from what was predicted.
+        """
+        model = self.model
+        hidden, log_durations = model.encode(tokens, None)
+        ends = ((log_durations.exp() - 1).clamp(min=1.0) / speed).cumsum(1).round().clamp(min=1).long()
+        durations = ends - torch.cat([torch.zeros_like(ends[:, :1]), ends[:, :-1]], dim=1)
+        frame_tokens = token_of_frame(durations, durations.sum())
+        frames = model.frames(hidden, durations, durations.sum())
+        controls = regulate(torch.stack([pitch_shift, pitch_range, energy], dim=2), frame_tokens)
+        predicted = model.predict_prosody(frames, None)
+        voiced = (predicted.voiced > 0).to(hidden.dtype)
+        shift = controls[:, :, 0] * (math.log(2) / 12) / model.log_f0_std
+        log_f0 = predicted.log_f0 * controls[:, :, 1] + shift
+        mel = model.decode(frames, Prosody(log_f0, voiced, predicted.energy), None)
+        f0 = (log_f0 * model.log_f0_std + model.log_f0_mean).exp() * voiced
+        return mel + controls[:, :, 2:] * (math.log(10) / 20), f0, durations
+
+
+class VocoderGraph(nn.Module):
+    """mel, F0, noise and the starting phase to (wav, phases)."""
+
+    def __init__(self, model: HarmonicVocos) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, mel: Tensor, f0: Tensor, noise: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
+        output = self.model(mel, f0, noise, phase)
+        return output.wav, output.phases
+
+
+def export_voice(model_dir: Path, voice_dir: Path) -> None:
+    """Writes a voice folder from `model_dir/{acoustic,vocoder,voice.yaml}`; `voice_dir` is complete or untouched.
+
+    Raises:
+        ModelError: a model is missing or of another kind, the two differ in their audio config, or a graph's
+            output is further than 1e-3 from the model's.
+        ConfigError: `voice.yaml` cannot be read.
+    """
+    card = config_files.load(VoiceCard, model_dir / "voice.yaml")
+    acoustic, acoustic_config = load_model(model_dir / "acoustic")
+    vocoder, vocoder_config = load_model(model_dir / "vocoder")
+    if not isinstance(acoustic, FastSpeech2) or not isinstance(vocoder, HarmonicVocos):
+        raise ModelError(f"{model_dir} should hold a FastSpeech 2 in acoustic/ and a Harmonic Vocos in vocoder/")
+    audio = acoustic_config.audio
+    differences = audio.differences(vocoder_config.audio)
+    if differences:
+        raise ModelError(f"acoustic model and vocoder differ in {', '.join(differences)}: train them on one config")
+    symbols = SymbolTable.load(model_dir / "acoustic" / "tokens.txt")
+    for model in (acoustic, vocoder):
+        round_weights(model)
+
+    voice_dir.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=voice_dir, prefix=".part") as part:
+        graphs = {"acoustic": AcousticGraph(acoustic), "vocoder": VocoderGraph(vocoder)}
+        given = {"acoustic": _acoustic_inputs(len(symbols.symbols)), "vocoder": _vocoder_inputs(vocoder)}
+        metadata = {"audio": json.dumps(config_files.to_dict(audio)), "context": str(vocoder.context)}
+        for name, graph in graphs.items():
+            path = Path(part) / f"{name}.onnx"
+            _export(graph, given[name], path, metadata, vocoder if name == "vocoder" else None)
+            error = parity(graph, given[name], path)
+            if not error < PARITY:
+                raise ModelError(f"{name}.onnx differs from the model by {error:.2g}, more than {PARITY}: not exported")
+        info = VoiceInfo(
+            format=FORMAT, audio=audio, symbols=tuple(symbols.symbols), **dataclasses.asdict(card)
+        )  # fmt: skip
+        config_files.save(info, Path(part) / "voice.json")
+        for name in ("acoustic.onnx", "vocoder.onnx", "voice.json"):
+            os.replace(Path(part) / name, voice_dir / name)
+
+
+def round_weights(model: nn.Module) -> None:
+    """Rounds every matrix and kernel, in place, to 255 levels for each output channel."""
+    for parameter in model.parameters():
+        if parameter.dim() >= 2 and parameter.numel() > SMALL:
+            flat = parameter.data.flatten(1)
+            scale = flat.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
+            parameter.data = ((flat / scale).round() * scale).view_as(parameter)
+
+
+def parity(graph: nn.Module, given: dict[str, Tensor], path: Path) -> float:
+    """The largest difference of any output of an ONNX file from the torch module's, for one input."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    made = session.run(None, {name: value.numpy() for name, value in given.items()})
+    with torch.inference_mode():
+        expected = graph(*given.values())
+    if any(a.shape != tuple(b.shape) for a, b in zip(made, expected)):
+        return math.inf
+    return max(float(np.abs(a - b.numpy()).max()) for a, b in zip(made, expected))
+
+
+def _acoustic_inputs(n_symbols: int, length: int = 40) -> dict[str, Tensor]:
+    tokens = torch.randint(3, n_symbols, (1, length), generator=torch.Generator().manual_seed(0))
+    values = (1.1, 1.0, 0.9, -1.0)
+    return {"tokens": tokens} | {name: torch.full((1, length), value) for name, value in zip(CONTROLS, values)}
+
+
+def _vocoder_inputs(model: HarmonicVocos, length: int = 60) -> dict[str, Tensor]:
+    torch.manual_seed(0)
+    mel = model.mel_mean + 0.3 * model.mel_std * torch.randn(1, length, model.audio.n_mels)
+    f0 = torch.linspace(150, 250, length)[None] * (torch.arange(length) % 20 > 5)
+    return {"mel": mel, "f0": f0, "noise": torch.randn(1, length, model.n_noise), "phase": torch.tensor([0.25])}
+
+
+def _export(
+    graph: nn.Module, given: dict[str, Tensor], path: Path, metadata: dict[str, str], vocoder: HarmonicVocos | None
+) -> None:
+    outputs = ["wav", "phases"] if vocoder else ["mel", "f0", "durations"]
+    axes: dict[str, Any] = {name: {1: "time"} for name in [*given, *outputs] if name != "phase"}
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph.eval(), tuple(given.values()), str(path), input_names=list(given), output_names=outputs,
+            dynamic_axes=axes, opset_version=OPSET, dynamo=False,
+        )  # fmt: skip
+    model = onnx.load(str(path))
+    _constants_as_initializers(model.graph)
+    if vocoder:
+        _fourier_by_formula(model.graph, vocoder)
+    _weights_as_integers(model.graph)
+    helper.set_model_props(model, metadata)
+    onnx.save(model, str(path))
+
+
+def _constants_as_initializers(graph: onnx.GraphProto) -> None:
+    """Moves the values of constant nodes to where the weights are."""
+    for node in [node for node in graph.node if node.op_type == "Constant" and node.attribute[0].name == "value"]:
+        tensor = node.attribute[0].t
+        tensor.name = node.output[0]
+        graph.initializer.append(tensor)
+        graph.node.remove(node)
+
+
+def _weights_as_integers(graph: onnx.GraphProto) -> None:
+    """Replaces large float32 constants by int8 ones, a cast and a scale for each channel."""
+    nodes = []
+    for tensor in list(graph.initializer):
+        values = numpy_helper.to_array(tensor)
+        if values.dtype != np.float32 or values.ndim < 2 or values.size <= SMALL:
+            continue
+        scale, rounded = min((_rounded(values, axis) for axis in range(values.ndim)), key=lambda r: _error(values, *r))
+        graph.initializer.remove(tensor)
+        names = [f"{tensor.name}_{what}" for what in ("int8", "scale", "float")]
+        graph.initializer.append(numpy_helper.from_array(rounded, names[0]))
+        graph.initializer.append(numpy_helper.from_array(scale, names[1]))
+        nodes.append(helper.make_node("Cast", [names[0]], [names[2]], to=TensorProto.FLOAT))
+        nodes.append(helper.make_node("Mul", [names[2], names[1]], [tensor.name]))
+    _prepend(graph, nodes)
+
+
+def _rounded(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    others = tuple(n for n in range(values.ndim) if n != axis)
+    scale = np.maximum(np.abs(values).max(axis=others, keepdims=True) / 127, 1e-12).astype(np.float32)
+    return scale, np.round(values / scale).astype(np.int8)
+
+
+def _error(values: np.ndarray, scale: np.ndarray, rounded: np.ndarray) -> float:
+    return float(np.abs(values - rounded * scale).max())
+
+
+def _fourier_by_formula(graph: onnx.GraphProto, model: HarmonicVocos) -> None:
+    """Replaces the two Fourier matrices by nodes that make them of a table of one turn."""
+    stft = model.stft
+    n_fft = stft.hop_length * stft.overlap
+    matrices = {"analysis": stft.analysis.numpy(), "synthesis": stft.synthesis.numpy()}
+    names = {}
+    for name, matrix in matrices.items():
+        for tensor in graph.initializer:
+            values = numpy_helper.to_array(tensor)
+            if values.shape == matrix.shape and np.array_equal(values, matrix):
+                names[name] = tensor
+                break
+        else:
+            raise ModelError(f"the exported vocoder lacks its {name} matrix: export it with a newer torch")
+    turn = 2 * np.pi / n_fft * np.arange(n_fft)
+    window = (0.5 - 0.5 * np.cos(turn)) / n_fft**0.5
+    weights = np.full(stft.n_bins, 2.0)
+    weights[0] = 1.0
+    if n_fft % 2 == 0:
+        weights[-1] = 1.0
+    weights = np.tile(weights / (3 / 8 * stft.overlap), 2)
+    constants = {
+        "fourier_cos": np.cos(turn).astype(np.float32),
+        "fourier_sin": (-np.sin(turn)).astype(np.float32),
+        "fourier_window": window.astype(np.float32)[:, None],
+        "fourier_weights": weights.astype(np.float32)[None],
+        "fourier_samples": np.arange(n_fft)[:, None],
+        "fourier_bins": np.arange(stft.n_bins)[None],
+        "fourier_size": np.array(n_fft),
+    }
+    for tensor in names.values():
+        graph.initializer.remove(tensor)
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    make = helper.make_node
+    _prepend(
+        graph,
+        [
+            make("Mul", ["fourier_samples", "fourier_bins"], ["fourier_turns"]),
+            make("Mod", ["fourier_turns", "fourier_size"], ["fourier_index"]),
+            make("Gather", ["fourier_cos", "fourier_index"], ["fourier_real"]),
+            make("Gather", ["fourier_sin", "fourier_index"], ["fourier_imaginary"]),
+            make("Concat", ["fourier_real", "fourier_imaginary"], ["fourier_plain"], axis=1),
+            make("Mul", ["fourier_plain", "fourier_window"], [names["analysis"].name]),
+            make("Mul", [names["analysis"].name, "fourier_weights"], ["fourier_weighted"]),
+            make("Transpose", ["fourier_weighted"], [names["synthesis"].name], perm=[1, 0]),
+        ],
+    )
+
+
+def _prepend(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
+    later = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*nodes, *later])
