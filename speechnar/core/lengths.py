@@ -18,7 +18,7 @@ def length_mask(lengths: Tensor, size: int) -> Tensor:
     return torch.arange(size, device=lengths.device)[None, :] < lengths[:, None]
 
 
-def token_of_frame(durations: Tensor, n_frames: int) -> Tensor:
+def token_of_frame(durations: Tensor, n_frames: int | Tensor) -> Tensor:
     """The token that each frame belongs to.
 
     Args:
@@ -29,7 +29,7 @@ def token_of_frame(durations: Tensor, n_frames: int) -> Tensor:
         (B, T_mel) int64 in [0, T_text).
     """
     ends = durations.cumsum(1)
-    frames = torch.arange(n_frames, device=durations.device)
+    frames = torch.arange(n_frames, device=durations.device)  # type: ignore[arg-type]  # in an export it is a tensor
     passed = (frames[None, :, None] >= ends[:, None, :]).sum(2)
     return passed.clamp(max=durations.shape[1] - 1)
 

