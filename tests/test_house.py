@@ -126,3 +126,8 @@ def test_speaking_loads_no_torch(stub_voice: Path, tmp_path: Path) -> None:
     )
     assert {"numpy", "onnxruntime", "soundfile"} <= loaded
     assert not loaded & HEAVY, f"speaking loads {sorted(loaded & HEAVY)}"
+
+
+def test_the_version_is_the_one_that_is_packaged() -> None:
+    lines = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8").splitlines()
+    assert f'version = "{speechnar.__version__}"' in lines
