@@ -303,6 +303,8 @@ def main() -> None:
         worker.close()
     print(report(run))
     args.json.parent.mkdir(parents=True, exist_ok=True)
+    for system in run["systems"].values():
+        system["info"]["models"] = [Path(model).name for model in system["info"]["models"]]
     args.json.write_text(json.dumps(run, indent=1) + "\n")
     try:
         draw(run, args.plot)
