@@ -1,0 +1,1 @@
+"""From log-probabilities of a recogniser's units to words with times. NumPy only."""

@@ -1,0 +1,42 @@
+"""What decoding returns: `Word` and `Hypothesis`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class DecodeError(ValueError):
+    """Log-probabilities, units or options that cannot be decoded; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A recognised word.
+
+    Attributes:
+        text: as its units spell it.
+        start, end: seconds from the first frame.
+        confidence: in [0, 1], the probability that the acoustic model gives to the word's least certain unit.
+    """
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """What one decoding found.
+
+    Attributes:
+        words: in order.
+        score: natural logarithm; comparable only between hypotheses of one decoder for the same audio.
+    """
+
+    words: tuple[Word, ...]
+    score: float
+
+    @property
+    def text(self) -> str:
+        return " ".join(word.text for word in self.words)
