@@ -1,8 +1,4 @@
-"""The command line: one function a verb, and what a verb needs is imported when it runs.
-
-Results go to stdout, progress and errors to stderr. Exit codes: 0; 1 after an error, which is one sentence; 2 for a
-command that cannot be understood; 130 after Ctrl-C.
-"""
+"""The verbs that make speech of a text: `synth` and `phonemize`."""
 
 from __future__ import annotations
 
@@ -11,13 +7,10 @@ import contextlib
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import speechnar
-from speechnar.train.cli import add_verbs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,44 +21,8 @@ if TYPE_CHECKING:
 LONG_TEXT = 2000  # characters after which a progress bar is welcome
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command line and returns its exit code."""
-    args = _parser().parse_args(argv)
-    try:
-        args.verb(args)
-        sys.stdout.flush()
-        return 0
-    except KeyboardInterrupt:
-        print("speechnar: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # whoever read our output has had enough
-        return _failed("")
-    except OSError as error:
-        return _failed(f"{error.filename or 'stdout'}: {error.strerror}" if error.strerror else str(error))
-    except ValueError as error:
-        return _failed(str(error))
-
-
-def _failed(sentence: str) -> int:
-    if sentence:
-        print(f"speechnar: {sentence}", file=sys.stderr)
-    try:
-        sys.stdout.flush()
-    except OSError:  # what could not be written now could not be at exit either
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="speechnar", description="Speech synthesis, offline.", allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"speechnar {speechnar.__version__}")
-    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
-
-    def add(verb: Callable[[argparse.Namespace], None] | None, name: str, summary: str, details: str = "") -> Any:
-        sub = verbs.add_parser(name, help=summary, description=summary, epilog=details, allow_abbrev=False)
-        sub.set_defaults(verb=verb)
-        return sub
-
+def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Adds the verbs through the command line's `add(verb, name, summary, details)`."""
     synth = add(
         _synth,
         "synth",
@@ -96,15 +53,6 @@ def _parser() -> argparse.ArgumentParser:
 
     phonemize = add(_phonemize, "phonemize", "print the phones of a text, a line for each sentence")
     _add_text(phonemize)
-
-    add(_voices, "voices", "list the voices that are here")
-
-    add_verbs(add)
-
-    export = add(_export, "export", "make a voice folder from a trained model folder (needs speechnar[train])")
-    export.add_argument("model_dir", type=Path, metavar="MODEL_DIR")
-    export.add_argument("voice_dir", type=Path, metavar="VOICE_DIR")
-    return parser
 
 
 def _add_text(parser: argparse.ArgumentParser) -> None:
@@ -238,28 +186,6 @@ def _phonemize(args: argparse.Namespace) -> None:
 
     for sentence in _reader(args)(_text(args)):
         print(format_phones(sentence))
-
-
-def _voices(args: argparse.Namespace) -> None:
-    from speechnar.runtime.voice import VoiceInfo, bundled
-
-    rows = [("name", "language", "licence", "size", "measured")]
-    for folder in bundled().values():
-        info = VoiceInfo.load(folder)
-        size = sum(file.stat().st_size for file in folder.iterdir()) / 1e6
-        measured = ", ".join(f"{name} {value:g}" for name, value in info.measured.items())
-        rows.append((info.name, info.language, info.licence, f"{size:.1f} MB", measured))
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    for row in rows:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip())
-
-
-def _export(args: argparse.Namespace) -> None:
-    try:
-        from speechnar.export import export_voice
-    except ModuleNotFoundError as error:
-        raise ValueError(f"export needs {error.name}: pip install 'speechnar[train]'") from None
-    export_voice(args.model_dir, args.voice_dir)
 
 
 def _text(args: argparse.Namespace) -> str:

@@ -1,0 +1,73 @@
+"""The command line: one function a verb, and what a verb needs is imported when it runs.
+
+Results go to stdout, progress and errors to stderr. Exit codes: 0; 1 after an error, which is one sentence; 2 for a
+command that cannot be understood; 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import speechnar
+from speechnar.cli import listing, synth
+from speechnar.train import cli as train
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command line and returns its exit code."""
+    args = _parser().parse_args(argv)
+    try:
+        args.verb(args)
+        sys.stdout.flush()
+        return 0
+    except KeyboardInterrupt:
+        print("speechnar: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # whoever read our output has had enough
+        return _failed("")
+    except OSError as error:
+        return _failed(f"{error.filename or 'stdout'}: {error.strerror}" if error.strerror else str(error))
+    except ValueError as error:
+        return _failed(str(error))
+
+
+def _failed(sentence: str) -> int:
+    if sentence:
+        print(f"speechnar: {sentence}", file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:  # what could not be written now could not be at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="speechnar", description="Speech synthesis, offline.", allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"speechnar {speechnar.__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+    def add(verb: Callable[[argparse.Namespace], None] | None, name: str, summary: str, details: str = "") -> Any:
+        sub = verbs.add_parser(name, help=summary, description=summary, epilog=details, allow_abbrev=False)
+        sub.set_defaults(verb=verb)
+        return sub
+
+    for room in (synth, listing, train):
+        room.add_verbs(add)
+
+    export = add(_export, "export", "make a voice folder from a trained model folder (needs speechnar[train])")
+    export.add_argument("model_dir", type=Path, metavar="MODEL_DIR")
+    export.add_argument("voice_dir", type=Path, metavar="VOICE_DIR")
+    return parser
+
+
+def _export(args: argparse.Namespace) -> None:
+    try:
+        from speechnar.export import export_voice
+    except ModuleNotFoundError as error:
+        raise ValueError(f"export needs {error.name}: pip install 'speechnar[train]'") from None
+    export_voice(args.model_dir, args.voice_dir)
