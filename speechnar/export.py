@@ -28,7 +28,7 @@ from speechnar.core.lengths import regulate, token_of_frame
 from speechnar.models.fastspeech2 import FastSpeech2, Prosody
 from speechnar.models.folder import ModelError, load_model
 from speechnar.models.harmonic_vocos import HarmonicVocos
-from speechnar.runtime.voice import FORMAT, VoiceInfo
+from speechnar.runtime.voice import VOICE, VoiceInfo
 from speechnar.text.symbols import SymbolTable
 
 PARITY = 1e-3
@@ -123,7 +123,7 @@ def export_voice(model_dir: Path, voice_dir: Path) -> None:
             if not error < PARITY:
                 raise ModelError(f"{name}.onnx differs from the model by {error:.2g}, more than {PARITY}: not exported")
         info = VoiceInfo(
-            format=FORMAT, audio=audio, symbols=tuple(symbols.symbols), **dataclasses.asdict(card)
+            format=VOICE.format, audio=audio, symbols=tuple(symbols.symbols), **dataclasses.asdict(card)
         )  # fmt: skip
         config_files.save(info, Path(part) / "voice.json")
         for name in ("acoustic.onnx", "vocoder.onnx", "voice.json"):

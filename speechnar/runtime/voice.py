@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ import numpy as np
 
 from speechnar import config
 from speechnar.audio import LOG_FLOOR, AudioConfig
+from speechnar.runtime.folder import ASSETS, Kind
 from speechnar.runtime.speech import Controls, Speech, SpeechError, Timing, Timings
 from speechnar.text.symbols import SymbolTable
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from speechnar.text.phonemise import Sentence
 
-FORMAT = 1
-VOICES = Path(__file__).parents[1] / "assets" / "voices"
+VOICE = Kind("voice", "voice.json", format=1)
+VOICES = ASSETS / "voices"
 FIRST_CHUNK = 20  # frames; a quarter of a second is soon made and lasts until the next chunk is
 LARGEST_CHUNK = 600  # frames; the vocoder then works in 50 MB, whatever the length of a sentence
 
@@ -43,7 +43,7 @@ class VoiceInfo:
     """`voice.json`.
 
     Attributes:
-        format: version of the folder's layout; this package reads `FORMAT`.
+        format: version of the folder's layout; this package reads 1.
         symbols: of the acoustic model's tokens, in the order of their ids.
         measured: figures by name, such as `WER`.
     """
@@ -65,19 +65,7 @@ class VoiceInfo:
             SpeechError: it is missing, damaged, or of a newer format.
             ConfigError: a key is missing or has a value of the wrong type.
         """
-        path = folder / "voice.json"
-        try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise SpeechError(f"no voice in {folder}: voice.json: {error.strerror}") from None
-        except ValueError:
-            raise SpeechError(f"{path} is damaged (not JSON); install or export the voice again") from None
-        version = values.get("format") if isinstance(values, dict) else None
-        if isinstance(version, int) and version > FORMAT:
-            raise SpeechError(
-                f"the voice in {folder} has format {version} and this speechnar reads {FORMAT}; upgrade it"
-            )
-        return config.from_dict(cls, values, str(path))
+        return VOICE.read(cls, folder)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,8 +102,6 @@ class Voice:
             SpeechError: a file is missing, damaged, of a newer format, or does not fit the others.
         """
         folder = Path(folder)
-        if threads is not None and threads < 1:
-            raise SpeechError(f"threads should be 1 or more but is {threads}")
         self.info = VoiceInfo.load(folder)
         self.name, self.sample_rate = self.info.name, self.info.audio.sample_rate
         self._symbols = SymbolTable(self.info.symbols)
@@ -251,23 +237,10 @@ class Voice:
 
 def _session(path: Path, inputs: set[str], audio: AudioConfig, threads: int | None) -> InferenceSession:
     """Loads one of a voice's two models and checks that it fits the voice."""
-    import onnxruntime
-
-    if not path.is_file():
-        raise SpeechError(f"the voice in {path.parent} lacks {path.name}; install or export it again")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
-    options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # on a busy machine it halves the speed
-    options.log_severity_level = 4
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's errors have no base class of their own
-        cause = str(error).splitlines()[0]
-        raise SpeechError(f"{path} cannot be loaded, install or export the voice again: {cause}") from None
+    session = VOICE.session(path, inputs, threads)
     own = session.get_modelmeta().custom_metadata_map.get("audio")
-    if {i.name for i in session.get_inputs()} != inputs or own is None:
-        raise SpeechError(f"{path} is no model of a voice of format {FORMAT}; export the voice again")
+    if own is None:
+        raise SpeechError(f"{path} does not say its AudioConfig; export the voice again")
     differences = config.from_dict(AudioConfig, json.loads(own), f"{path}: audio").differences(audio)
     if differences:
         raise SpeechError(f"{path} and voice.json are not of one voice, they differ in {', '.join(differences)}")
@@ -276,7 +249,7 @@ def _session(path: Path, inputs: set[str], audio: AudioConfig, threads: int | No
 
 def bundled() -> dict[str, Path]:
     """The voices that came with the package: folders by name."""
-    return {path.parent.name: path.parent for path in sorted(VOICES.glob("*/voice.json"))}
+    return VOICE.bundled(VOICES)
 
 
 def load_voice(name: str | Path = "heart", threads: int | None = None) -> Voice:
@@ -285,12 +258,7 @@ def load_voice(name: str | Path = "heart", threads: int | None = None) -> Voice:
     Raises:
         SpeechError: no such voice, or see `Voice`.
     """
-    voices = bundled()
-    if str(name) in voices:
-        return Voice(voices[str(name)], threads)
-    if Path(name).is_dir():
-        return Voice(name, threads)
-    raise SpeechError(f"there is no voice {str(name)!r}; take {', '.join(voices) or 'one'} or the folder of a voice")
+    return Voice(VOICE.find(name, VOICES), threads)
 
 
 @functools.lru_cache(maxsize=1)

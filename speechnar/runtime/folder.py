@@ -1,0 +1,113 @@
+"""What voices and recognisers share: a folder with a description and ONNX graphs, found by name, loaded and checked."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from speechnar import config
+from speechnar.runtime.speech import SpeechError
+
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
+Info = TypeVar("Info")
+
+ASSETS = Path(__file__).parents[1] / "assets"
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of folder.
+
+    Attributes:
+        noun: what error messages call it.
+        file: its description.
+        format: the newest version of its layout that this package reads.
+    """
+
+    noun: str
+    file: str
+    format: int
+
+    def bundled(self, root: Path) -> dict[str, Path]:
+        """Those that came with the package: folders by name."""
+        return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{self.file}"))}
+
+    def find(self, name: str | Path, root: Path) -> Path:
+        """The folder of a bundled name, or the folder itself.
+
+        Raises:
+            SpeechError: there is neither.
+        """
+        here = self.bundled(root)
+        if str(name) in here:
+            return here[str(name)]
+        if Path(name).is_dir():
+            return Path(name)
+        choice = ", ".join(here) or "one"
+        raise SpeechError(f"there is no {self.noun} {str(name)!r}; take {choice} or the folder of a {self.noun}")
+
+    def read(self, cls: type[Info], folder: Path) -> Info:
+        """Reads the description into the dataclass `cls`.
+
+        Raises:
+            SpeechError: it is missing, damaged, or of a newer format.
+            ConfigError: a key is missing or has a value of the wrong type.
+        """
+        path = folder / self.file
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SpeechError(f"no {self.noun} in {folder}: {self.file}: {error.strerror}") from None
+        except ValueError:
+            raise SpeechError(f"{path} is damaged (not JSON); install or export the {self.noun} again") from None
+        version = values.get("format") if isinstance(values, dict) else None
+        if isinstance(version, int) and version > self.format:
+            raise SpeechError(
+                f"the {self.noun} in {folder} has format {version} and this speechnar reads {self.format}; upgrade it"
+            )
+        return config.from_dict(cls, values, str(path))
+
+    def session(self, path: Path, inputs: set[str], threads: int | None, device: str = "cpu") -> InferenceSession:
+        """Loads one of the folder's graphs.
+
+        Args:
+            inputs: the names of the graph's inputs.
+            threads: CPU threads to use; by default as many as there are cores, at most 4.
+            device: "cpu" or "cuda".
+
+        Raises:
+            SpeechError: the file is missing, damaged or another graph, or there is no such device.
+        """
+        import onnxruntime
+
+        if threads is not None and threads < 1:
+            raise SpeechError(f"threads should be 1 or more but is {threads}")
+        if device not in PROVIDERS:
+            raise SpeechError(f"device should be one of {', '.join(PROVIDERS)} but is {device!r}")
+        if PROVIDERS[device] not in onnxruntime.get_available_providers():
+            raise SpeechError(f"this ONNX Runtime has no {device}: pip install onnxruntime-gpu, or take the device cpu")
+        if not path.is_file():
+            raise SpeechError(f"the {self.noun} in {path.parent} lacks {path.name}; install or export it again")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # on a busy machine it halves speed
+        options.log_severity_level = 4
+        try:
+            session = onnxruntime.InferenceSession(str(path), options, providers=[PROVIDERS[device]])
+        except Exception as error:  # ONNX Runtime's errors have no base class of their own
+            cause = str(error).splitlines()[0]
+            raise SpeechError(f"{path} cannot be loaded, install or export the {self.noun} again: {cause}") from None
+        if PROVIDERS[device] not in session.get_providers():  # it goes on with the CPU where a driver is missing
+            raise SpeechError(f"ONNX Runtime finds no usable {device} device; take the device cpu")
+        if {i.name for i in session.get_inputs()} != inputs:
+            raise SpeechError(
+                f"{path} is no model of a {self.noun} of format {self.format}; export the {self.noun} again"
+            )
+        return session
