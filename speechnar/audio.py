@@ -12,7 +12,10 @@ import contextlib
 import dataclasses
 import functools
 import os
+import shutil
 import struct
+import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +24,7 @@ import numpy as np
 
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3"}
 SUBTYPES = {"WAV": "PCM_16", "FLAC": "PCM_16", "OGG": "VORBIS"}
+READ = 2**19  # samples that are decoded at once
 BLOCK = 65536  # samples that libsndfile is given at once: its Vorbis encoder keeps a block on the stack
 LOG_FLOOR = 1e-5
 
@@ -57,31 +61,87 @@ class AudioConfig:
 
 
 def read(path: str | Path, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
-    """Reads any file that libsndfile knows, mixed to mono and, if asked, resampled.
+    """Reads a whole file as `blocks` does piece by piece.
 
     Returns:
         wav: (T_wav,) float32 in [-1, 1]; and its sample rate in Hz.
+    """
+    wavs, rates = zip(*blocks(path, sample_rate))
+    return np.concatenate(wavs), rates[0]
+
+
+def blocks(path: str | Path, sample_rate: int | None = None) -> Iterator[tuple[np.ndarray, int]]:
+    """Reads any file that libsndfile knows, or ffmpeg where it is installed, mixed to mono and, if asked, resampled.
+
+    Yields:
+        wav: (T_wav,) float32 in [-1, 1], at most half a minute or so; and its sample rate in Hz.
 
     Raises:
         AudioError: no such file, not audio, empty, or not finite.
     """
-    import soundfile
+    import soxr
 
     path = Path(path)
+    if path.is_dir():
+        raise AudioError(f"{path} is a folder; give the files in it, such as {path / '*.wav'}")
     if not path.is_file():
         raise AudioError(f"there is no audio file at {path}")
-    try:
-        wav, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise AudioError(f"{path} cannot be read as audio ({error}); convert it to WAV or FLAC") from None
-    wav = wav.mean(axis=1)
-    if not wav.size:
+    resampler, n_samples = None, 0
+    for wav, rate in _decoded(path):
+        if not np.isfinite(wav).all():
+            raise AudioError(f"{path} holds samples that are not finite numbers; write it again as 16-bit PCM")
+        n_samples += len(wav)
+        if sample_rate is not None and rate != sample_rate:
+            resampler = resampler or soxr.ResampleStream(rate, sample_rate, 1, "float32", "VHQ")
+            wav, rate = resampler.resample_chunk(wav), sample_rate
+        yield wav, rate
+    if not n_samples:
         raise AudioError(f"{path} holds no audio (0 samples)")
-    if not np.isfinite(wav).all():
-        raise AudioError(f"{path} holds samples that are not finite numbers; write it again as 16-bit PCM")
-    if sample_rate is not None and rate != sample_rate:
-        wav, rate = resample(wav, rate, sample_rate), sample_rate
-    return wav, rate
+    if resampler:
+        yield resampler.resample_chunk(np.empty(0, np.float32), last=True), rate
+
+
+def _decoded(path: Path) -> Iterator[tuple[np.ndarray, int]]:
+    import soundfile
+
+    if not path.stat().st_size:
+        return
+    try:
+        file = soundfile.SoundFile(path)
+    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a file that ends in .raw
+        if shutil.which("ffmpeg"):
+            yield from _decoded_by_ffmpeg(path)
+            return
+        raise AudioError(
+            f"{path} cannot be read as audio ({error}); convert it to WAV or FLAC, or install ffmpeg for video and more"
+        ) from None
+    try:
+        with file:
+            while len(wav := file.read(READ, dtype="float32", always_2d=True)):
+                yield wav.mean(axis=1), file.samplerate
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise AudioError(f"{path} cannot be read as audio ({error}); is it whole?") from None
+
+
+def _decoded_by_ffmpeg(path: Path) -> Iterator[tuple[np.ndarray, int]]:
+    """The first audio track of whatever ffmpeg reads, at 48 kHz."""
+    rate = 48000
+    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", f"file:{path}", "-vn", "-ac", "1", "-ar", str(rate)]
+    with tempfile.TemporaryFile() as errors:
+        process = subprocess.Popen([*command, "-f", "f32le", "-"], stdout=subprocess.PIPE, stderr=errors)
+        assert process.stdout
+        try:
+            while data := process.stdout.read(4 * READ):
+                yield np.frombuffer(data[: len(data) // 4 * 4], np.float32), rate
+            failed = process.wait()
+        finally:
+            process.kill()
+            process.stdout.close()
+            process.wait()
+        if failed:
+            errors.seek(0)
+            cause = errors.read().decode(errors="replace").strip().splitlines() or [f"exit code {failed}"]
+            raise AudioError(f"{path} cannot be read as audio (ffmpeg: {cause[-1]})")
 
 
 def resample(wav: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:

@@ -136,12 +136,54 @@ def test_read_mixes_to_mono_and_resamples(tmp_path: Path) -> None:
     np.testing.assert_allclose(wav[500:-500], tone(1.0, rate=8000)[500:-500] / 2, atol=1e-3)
 
 
-def test_read_refuses_in_a_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rate", [8000, 11025, 48000])
+def test_blocks_join_to_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: int) -> None:
+    monkeypatch.setattr(audio, "READ", 1000)
+    wav = np.random.default_rng(0).uniform(-0.9, 0.9, (12345, 3)).astype(np.float32)
+    soundfile.write(tmp_path / "a.wav", wav, rate, subtype="FLOAT")
+    pieces = list(audio.blocks(tmp_path / "a.wav", RATE))
+    assert len(pieces) >= 13 and {piece_rate for _, piece_rate in pieces} == {RATE}
+    joined = np.concatenate([piece for piece, _ in pieces])
+    np.testing.assert_allclose(joined, audio.resample(wav.mean(axis=1), rate, RATE), atol=1e-6)
+
+
+FFMPEG = """#!/bin/sh
+# ffmpeg -nostdin -v error -i file:INPUT ...
+[ "$5" = "file:{folder}/good.mp4" ] || {{ echo "first" >&2; echo "moov atom not found" >&2; exit 1; }}
+cat {folder}/samples
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the stand-in for ffmpeg is a shell script")
+def test_what_libsndfile_does_not_know_is_left_to_ffmpeg(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "bin" / "ffmpeg"
+    program.parent.mkdir()
+    program.write_text(FFMPEG.format(folder=tmp_path))
+    program.chmod(0o755)
+    for name in ("good.mp4", "bad.mkv"):
+        (tmp_path / name).write_bytes(b"no audio")
+    wav = tone(1.0, rate=48000)
+    (tmp_path / "samples").write_bytes(wav.tobytes() + b"\0\0")  # and half a sample
+    monkeypatch.setenv("PATH", f"{program.parent}:{os.environ['PATH']}")
+    read, rate = audio.read(tmp_path / "good.mp4")
+    assert rate == 48000
+    np.testing.assert_array_equal(read, wav)
+    with pytest.raises(AudioError, match=r"bad.mkv cannot be read as audio \(ffmpeg: moov atom not found\)"):
+        audio.read(tmp_path / "bad.mkv")
+
+
+def test_read_refuses_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))  # no ffmpeg
     with pytest.raises(AudioError, match="there is no audio file at"):
         audio.read(tmp_path / "none.wav")
     (tmp_path / "text.wav").write_text("no audio")
-    with pytest.raises(AudioError, match="cannot be read as audio"):
+    with pytest.raises(AudioError, match="cannot be read as audio .*; convert it to WAV or FLAC, or install ffmpeg"):
         audio.read(tmp_path / "text.wav")
+    with pytest.raises(AudioError, match=r"is a folder; give the files in it, such as .*/\*.wav"):
+        audio.read(tmp_path)
+    (tmp_path / "nothing.mp3").touch()
+    with pytest.raises(AudioError, match="nothing.mp3 holds no audio"):
+        audio.read(tmp_path / "nothing.mp3")
     soundfile.write(tmp_path / "empty.wav", np.zeros(0, np.float32), RATE)
     with pytest.raises(AudioError, match="holds no audio"):
         audio.read(tmp_path / "empty.wav")
