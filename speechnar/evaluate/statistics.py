@@ -4,11 +4,12 @@ A figure is a ratio of sums over utterances, such as word errors over reference 
 mean, such as a predicted MOS. Utterances of one speaker are not independent, so where speakers are known whole speakers
 are drawn.
 
-Source: Bisani & Ney 2004, "Bootstrap estimates for confidence intervals in ASR performance evaluation"; Efron 1987,
-    "Better bootstrap confidence intervals" (BCa); Gillick & Cox 1989, "Some statistical issues in the comparison of
-    speech recognition algorithms" (matched pairs).
-Differs: the levels of the interval are widened from the normal's to Student's t (Hesterberg 2015, "What teachers should
-    know about the bootstrap", section 5.3), without which intervals over ten speakers are too short.
+Source: Bisani & Ney 2004, "Bootstrap estimates for confidence intervals in ASR performance evaluation"; Davison &
+    Hinkley 1997, "Bootstrap methods and their application", sections 2.4 (the studentised interval) and 5.2.1; Gillick
+    & Cox 1989, "Some statistical issues in the comparison of speech recognition algorithms" (matched pairs).
+Differs: Bisani & Ney take percentiles of the resampled figure, an interval that is too short over few or unequal units
+    (over ten speakers it holds the truth in 85 to 90 trials of 100); here each draw is studentised. The matched-pairs
+    test takes Student's t for the normal distribution.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from scipy import special
 
 DRAWS = 5000
 LEVEL = 0.95
-BLOCK = 1 << 21  # numbers held at once while drawing
+FEWEST = 5  # units below which draws are too much alike for an interval
+BLOCK = 1 << 20  # numbers held at once while drawing
 
 
 class StatisticsError(ValueError):
@@ -31,7 +33,7 @@ class StatisticsError(ValueError):
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and its 95 % interval."""
+    """A figure and the ends of its 95 % interval, which are nan where fewer than `FEWEST` units were there to draw."""
 
     value: float
     low: float
@@ -40,11 +42,11 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """The second system's figure minus the first's, its 95 % interval, and how likely a difference as large is by
-    chance.
+    """The second system's figure minus the first's, its 95 % interval, and how likely so large a difference is by chance.
 
     Attributes:
-        p: two-sided, 0 to 1; below 0.05 exactly where the interval excludes 0.
+        low, high, p: nan where fewer than `FEWEST` units were there to draw.
+        p: two-sided, 0 to 1; the interval excludes 0 where it is below 0.05.
     """
 
     value: float
@@ -85,12 +87,13 @@ def bootstrap_interval(
         seed: the same number, the same interval.
 
     Raises:
-        StatisticsError: fewer than two utterances (or groups), shapes that differ, values that are not finite, or
-            denominators of which none is above 0.
+        StatisticsError: shapes that differ, values that are not finite, or denominators of which none is above 0.
     """
     units = _Units.of(numerators, denominators, groups)
-    low, high = units.interval(units.resampled(draws, seed))
-    return Interval(units.value, low, high)
+    if units.size < FEWEST:
+        return Interval(units.ratio, np.nan, np.nan)
+    low, high = units.interval(units.studentised(draws, seed))
+    return Interval(units.ratio, max(low, 0.0) if units.numerators.min() >= 0 else low, high)
 
 
 def paired_difference(
@@ -110,21 +113,23 @@ def paired_difference(
     Raises:
         StatisticsError: as in `bootstrap_interval`.
     """
-    before, after = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    before, after = _numbers(first), _numbers(second)
     if before.shape != after.shape:
         raise StatisticsError(f"the systems have {before.size} and {after.size} utterances; compare the same ones")
     units = _Units.of(after - before, denominators, groups)
-    resampled = units.resampled(draws, seed)
-    low, high = units.interval(resampled)
-    return Difference(units.value, low, high, units.p_of_zero(resampled))
+    if units.size < FEWEST:
+        return Difference(units.ratio, np.nan, np.nan, np.nan)
+    studentised = units.studentised(draws, seed)
+    low, high = units.interval(studentised)
+    return Difference(units.ratio, low, high, units.p_of_zero(studentised))
 
 
 def matched_pairs(first: ArrayLike, second: ArrayLike) -> MatchedPairs:
     """Whether two systems differ in their mean errors over the same segments, by Student's t of the differences.
 
     Args:
-        first, second: (N,) errors of the systems in each segment; segments are to be independent of each other, as those
-            of `speechnar.evaluate.wer.segments` are held to be.
+        first, second: (N,) errors of the systems in each segment; what happens in one segment should not depend on the
+            others, as is assumed of those that `speechnar.evaluate.wer.segments` finds.
 
     Raises:
         StatisticsError: lengths that differ, or values that are not finite.
@@ -137,9 +142,10 @@ def matched_pairs(first: ArrayLike, second: ArrayLike) -> MatchedPairs:
     if not differences.any():
         return MatchedPairs(count, 0.0, 1.0)
     mean = float(differences.mean())
-    error = float(differences.std(ddof=1)) / np.sqrt(count) if count > 1 else np.inf
-    p = 2 * special.stdtr(count - 1, -abs(mean) / error) if error > 0 else 0.0
-    return MatchedPairs(count, mean, float(p) if count > 1 else 1.0)
+    if np.ptp(differences) == 0:  # no variance to judge by: the chance that all signs agree
+        return MatchedPairs(count, mean, 2.0 ** (1 - count))
+    error = differences.std(ddof=1) / np.sqrt(count)
+    return MatchedPairs(count, mean, float(2 * special.stdtr(count - 1, -abs(mean) / error)))
 
 
 @dataclass(frozen=True)
@@ -161,62 +167,57 @@ class _Units:
         if groups is not None:
             _, index = np.unique(np.asarray(groups), return_inverse=True)
             above, below = np.bincount(index, above), np.bincount(index, below)
-        if above.size < 2:
-            kind = "utterance" if groups is None else "group"
-            raise StatisticsError(f"an interval needs 2 {kind}s or more, and there is {above.size}")
         return cls(above, below)
 
     @property
-    def value(self) -> float:
-        return float(self.numerators.sum() / self.denominators.sum())
-
-    def resampled(self, draws: int, seed: int) -> np.ndarray:
-        """(draws,) the ratio over as many units drawn with replacement, sorted."""
-        rng = np.random.default_rng(seed)
-        size = self.numerators.size
-        ratios = []
-        for start in range(0, draws, max(1, BLOCK // size)):
-            count = min(draws - start, max(1, BLOCK // size))
-            drawn = rng.integers(size, size=(count, size), dtype=np.int32)
-            below = self.denominators[drawn].sum(1)
-            with np.errstate(invalid="ignore", divide="ignore"):
-                ratios.append(self.numerators[drawn].sum(1) / below)
-        found = np.concatenate(ratios)
-        return np.sort(found[np.isfinite(found)])  # a draw of nothing but empty references says nothing
-
-    def interval(self, resampled: np.ndarray) -> tuple[float, float]:
-        """The ends of the BCa interval at levels of Student's t."""
-        bias, acceleration = self._corrections(resampled)
-        outer = special.stdtrit(self.numerators.size - 1, (1 - LEVEL) / 2) * self._widening
-        shifted = bias + np.array([outer, -outer])
-        levels = special.ndtr(bias + shifted / (1 - acceleration * shifted))
-        low, high = np.quantile(resampled, np.clip(levels, 0, 1))
-        return float(low), float(high)
-
-    def p_of_zero(self, resampled: np.ndarray) -> float:
-        """The level at which an end of the interval is 0, two-sided."""
-        if not self.numerators.any():
-            return 1.0
-        bias, acceleration = self._corrections(resampled)
-        shifted = special.ndtri(_share_below(resampled, 0.0)) - bias
-        outer = shifted / (1 + acceleration * shifted) - bias
-        return float(2 * special.stdtr(self.numerators.size - 1, -abs(outer) / self._widening))
+    def size(self) -> int:
+        return self.numerators.size
 
     @property
-    def _widening(self) -> float:
-        """What makes up for resampling's variance, which is that of N, not N - 1."""
-        return float(np.sqrt(self.numerators.size / (self.numerators.size - 1)))
+    def ratio(self) -> float:
+        return float(self.numerators.sum() / self.denominators.sum())
 
-    def _corrections(self, resampled: np.ndarray) -> tuple[float, float]:
-        """BCa's bias in normal deviates, and its acceleration by the jackknife."""
-        bias = float(special.ndtri(_share_below(resampled, self.value)))
-        below = self.denominators.sum() - self.denominators
-        if not (below > 0).all():  # one unit holds every word
-            return bias, 0.0
-        left_out = (self.numerators.sum() - self.numerators) / below
-        deviations = left_out.mean() - left_out
-        spread = (deviations**2).sum()
-        return bias, float((deviations**3).sum() / (6 * spread**1.5)) if spread > 0 else 0.0
+    @property
+    def error(self) -> float:
+        """The standard error of the ratio, by linearisation."""
+        return float(_error(self.numerators, self.denominators, np.array(self.ratio)))
+
+    def studentised(self, draws: int, seed: int) -> np.ndarray:
+        """(draws,) how many of its own standard errors the ratio of each draw lies from that of the data, sorted."""
+        rng = np.random.default_rng(seed)
+        ratio, error = self.ratio, self.error
+        rows = max(1, BLOCK // self.size)
+        blocks = []
+        for start in range(0, draws, rows):
+            drawn = rng.integers(self.size, size=(min(rows, draws - start), self.size), dtype=np.int32)
+            above, below = self.numerators[drawn], self.denominators[drawn]
+            filled = below.any(1)  # a draw of nothing but empty references says nothing
+            above, below = above[filled], below[filled]
+            ratios = above.sum(1) / below.sum(1)
+            errors = _error(above, below, ratios)
+            alike = errors <= 1e-9 * error  # a draw of one unit alone, or of those without errors, has no spread
+            scale = np.where(alike, error or 1.0, errors)
+            blocks.append((ratios - ratio) / scale)
+        return np.sort(np.concatenate(blocks))
+
+    def interval(self, studentised: np.ndarray) -> tuple[float, float]:
+        below, above = np.quantile(studentised, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+        return float(self.ratio - above * self.error), float(self.ratio - below * self.error)
+
+    def p_of_zero(self, studentised: np.ndarray) -> float:
+        """How likely the ratio would lie as far from 0, were 0 the truth; two-sided, never quite 0."""
+        if not self.numerators.any():
+            return 1.0
+        distance = self.ratio / self.error if self.error > 0 else np.copysign(np.inf, self.ratio)
+        beyond = min((studentised >= distance).sum(), (studentised <= distance).sum())
+        return min(1.0, float(2 * (beyond + 1) / (studentised.size + 1)))
+
+
+def _error(above: np.ndarray, below: np.ndarray, ratios: np.ndarray) -> np.ndarray:
+    """The standard error of ratios of sums over the last axis: (..., U), (..., U), (...) -> (...)."""
+    size = above.shape[-1]
+    squares = ((above - ratios[..., None] * below) ** 2).sum(-1)
+    return np.sqrt(squares * size / (size - 1)) / below.sum(-1)
 
 
 def _numbers(values: ArrayLike) -> np.ndarray:
@@ -224,10 +225,3 @@ def _numbers(values: ArrayLike) -> np.ndarray:
     if numbers.ndim != 1 or not np.isfinite(numbers).all():
         raise StatisticsError("figures should be one finite number an utterance")
     return numbers
-
-
-def _share_below(resampled: np.ndarray, value: float) -> float:
-    """The share of sorted draws below a value, half of those equal to it with them; never quite 0 or 1."""
-    below, above = np.searchsorted(resampled, value, "left"), np.searchsorted(resampled, value, "right")
-    share = (below + above) / (2 * resampled.size)
-    return float(np.clip(share, 0.5 / resampled.size, 1 - 0.5 / resampled.size))
