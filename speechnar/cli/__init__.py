@@ -15,6 +15,7 @@ from typing import Any
 
 import speechnar
 from speechnar.cli import listing, synth
+from speechnar.evaluate import cli as evaluate
 from speechnar.train import cli as train
 
 
@@ -56,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(verb=verb)
         return sub
 
-    for room in (synth, listing, train):
+    for room in (synth, listing, train, evaluate):
         room.add_verbs(add)
 
     export = add(_export, "export", "make a voice folder from a trained model folder (needs speechnar[train])")

@@ -42,7 +42,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """The second system's figure minus the first's, its 95 % interval, and how likely so large a difference is by chance.
+    """The second system's figure minus the first's, its 95 % interval, and how likely chance makes as large a one.
 
     Attributes:
         low, high, p: nan where fewer than `FEWEST` units were there to draw.
