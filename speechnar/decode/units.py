@@ -1,7 +1,7 @@
 """The units that a recogniser writes with: characters or pieces of words.
 
-A unit marks the word boundary as SentencePiece does: `▁the` begins a word, and so does a `▁` that stands alone. Symbols in
-angle brackets (`<blank>`, `<unk>`, `<pad>`) spell nothing.
+A unit marks the word boundary as SentencePiece does: `▁the` begins a word, and so does a `▁` that stands alone. Symbols
+in angle brackets (`<blank>`, `<unk>`, `<pad>`) spell nothing.
 """
 
 from __future__ import annotations

@@ -1,0 +1,66 @@
+"""Forced alignment against every path there is, and against torchaudio where that is installed."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from speechnar.decode.result import DecodeError
+from speechnar.decode.viterbi import align
+
+BLANK = 1
+
+
+def random_log_probs(n_frames: int, n_units: int, seed: int = 0) -> np.ndarray:
+    logits = 2 * np.random.default_rng(seed).standard_normal((n_frames, n_units))
+    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+
+
+def said(path: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(unit for unit, _ in itertools.groupby(path) if unit != BLANK)
+
+
+@pytest.mark.parametrize("tokens", [(), (0,), (2, 0), (2, 2), (0, 2, 0), (2, 2, 0), (2, 2, 2)])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_best_of_all_paths_is_found(tokens: tuple[int, ...], seed: int) -> None:
+    log_probs = random_log_probs(6, 3, seed)
+    paths = [path for path in itertools.product(range(3), repeat=6) if said(path) == tokens]
+    scores = [log_probs[range(6), path].sum() for path in paths]
+    found = align(log_probs, tokens, BLANK)
+    assert found.score == pytest.approx(max(scores))
+    assert tuple(found.tokens) == tokens
+
+    best = paths[int(np.argmax(scores))]
+    runs = [(unit, [n for n, _ in run]) for unit, run in itertools.groupby(enumerate(best), lambda item: item[1])]
+    frames = [run for unit, run in runs if unit != BLANK]
+    assert found.starts.tolist() == [run[0] for run in frames]
+    assert found.ends.tolist() == [run[-1] + 1 for run in frames]
+    peaks = [max(log_probs[n, unit] for n in run) for run, unit in zip(frames, tokens)]
+    assert found.confidences == pytest.approx(np.exp(peaks))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_it_equals_torchaudio(seed: int) -> None:
+    torch = pytest.importorskip("torch")
+    forced_align = pytest.importorskip("torchaudio.functional").forced_align
+    log_probs = random_log_probs(80, 12, seed)
+    tokens = np.random.default_rng(seed).choice([n for n in range(12) if n != BLANK], size=25)
+    path, scores = forced_align(torch.tensor(log_probs)[None], torch.tensor(tokens)[None], blank=BLANK)
+    found = align(log_probs, tokens.tolist(), BLANK)
+    ours = np.full(80, BLANK)
+    for token, start, end in zip(found.tokens, found.starts, found.ends):
+        ours[start:end] = token
+    assert ours.tolist() == path[0].tolist()
+    assert found.score == pytest.approx(scores.sum().item())
+
+
+def test_equal_neighbours_need_a_frame_between_them() -> None:
+    assert align(random_log_probs(3, 3), [2, 2], BLANK).ends.tolist() == [1, 3]
+    with pytest.raises(DecodeError, match="2 frames.*2 units, which need 3"):
+        align(random_log_probs(2, 3), [2, 2], BLANK)
+
+
+def test_no_frames_say_nothing() -> None:
+    assert len(align(np.zeros((0, 3)), [], BLANK).tokens) == 0
