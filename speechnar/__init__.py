@@ -1,7 +1,10 @@
-"""speechnar: speech synthesis in which every frame is produced in parallel.
+"""speechnar: speech synthesis and recognition in which every frame is produced in parallel.
 
     voice = speechnar.load_voice()
     speech = voice.synthesize("Hello, world.")
+
+    recognizer = speechnar.load_recognizer()
+    print(recognizer.transcribe("talk.wav").text)
 
 The public names are loaded when they are first used, so that importing the package costs nothing.
 """
@@ -11,10 +14,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from speechnar.runtime import load_voice, synthesize
+    from speechnar.runtime import load_recognizer, load_voice, synthesize, transcribe
 
 __version__ = "0.1.0"
-__all__ = ["load_voice", "synthesize"]
+__all__ = ["load_recognizer", "load_voice", "synthesize", "transcribe"]
 
 
 def __getattr__(name: str) -> Any:

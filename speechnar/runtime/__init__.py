@@ -1,6 +1,23 @@
-"""What a user's machine needs: voices on ONNX Runtime and NumPy."""
+"""What a user's machine needs: voices and recognisers on ONNX Runtime and NumPy."""
 
+from speechnar.runtime.recognizer import Recognizer, RecognizerInfo, load_recognizer, transcribe
 from speechnar.runtime.speech import Controls, Speech, SpeechError, Timing, Timings
+from speechnar.runtime.transcript import Transcript
 from speechnar.runtime.voice import Voice, VoiceInfo, load_voice, synthesize
 
-__all__ = ["Controls", "Speech", "SpeechError", "Timing", "Timings", "Voice", "VoiceInfo", "load_voice", "synthesize"]
+__all__ = [
+    "Controls",
+    "Recognizer",
+    "RecognizerInfo",
+    "Speech",
+    "SpeechError",
+    "Timing",
+    "Timings",
+    "Transcript",
+    "Voice",
+    "VoiceInfo",
+    "load_recognizer",
+    "load_voice",
+    "synthesize",
+    "transcribe",
+]

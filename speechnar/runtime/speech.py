@@ -17,7 +17,7 @@ RANGES = {
 
 
 class SpeechError(ValueError):
-    """A control, a voice or an output that cannot be used; the message says what to do."""
+    """A control, a voice, a recogniser or an output that cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,24 @@ class Timings:
     sentences: tuple[Timing, ...]
     words: tuple[Timing, ...]
     phones: tuple[Timing, ...]
+
+    @property
+    def text(self) -> str:
+        return " ".join(sentence.text for sentence in self.sentences)
+
+    @property
+    def duration(self) -> float:
+        """Seconds until the last sentence ends."""
+        return self.sentences[-1].end
+
+    @property
+    def lines(self) -> tuple[Timing, ...]:
+        """What subtitles show."""
+        return self.sentences
+
+    @property
+    def tiers(self) -> dict[str, Sequence[Timing]]:
+        return {"sentences": self.sentences, "words": self.words, "phones": self.phones}
 
     @staticmethod
     def joined(parts: Iterable[Timings]) -> Timings:

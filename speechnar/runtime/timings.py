@@ -1,4 +1,4 @@
-"""Timings as files: JSON, subtitles (SubRip `.srt`, WebVTT `.vtt`) and Praat's `.TextGrid`."""
+"""Timings as files: JSON, subtitles (SubRip `.srt`, WebVTT `.vtt`), Praat's `.TextGrid`, NIST's CTM and plain text."""
 
 from __future__ import annotations
 
@@ -7,15 +7,22 @@ import json
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
+from speechnar import config
 from speechnar.audio import replacing
+from speechnar.decode.result import Word
 from speechnar.runtime.speech import SpeechError, Timing, Timings
+from speechnar.runtime.transcript import Transcript
 from speechnar.text.symbols import PAUSES, WORD_BREAK
 
 LONGEST_CUE = 84  # characters: two lines of 42, as broadcasters keep them
 
+Said: TypeAlias = Timings | Transcript
+Timed: TypeAlias = Timing | Word
 
-def writer_of(path: str | Path) -> Callable[[Timings], str]:
+
+def writer_of(path: str | Path) -> Callable[[Said], str]:
     """What turns timings into the text that a file name's ending asks for.
 
     Raises:
@@ -28,34 +35,48 @@ def writer_of(path: str | Path) -> Callable[[Timings], str]:
         raise SpeechError(f"{path} should end in one of .json, .srt, .vtt, .TextGrid") from None
 
 
-def write(path: str | Path, timings: Timings) -> None:
+def write(path: str | Path, said: Said) -> None:
     """Writes timings (a `Speech` is one) in the format of the path's ending; replaces the file whole or not at all.
 
     Raises:
         SpeechError: the ending is unknown.
         AudioError: the file cannot be written.
     """
-    text = writer_of(path)(timings)
+    text = writer_of(path)(said)
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
-def to_json(timings: Timings) -> str:
-    """An object of three lists of `{"text", "start", "end"}`."""
-
-    def rows(kind: Sequence[Timing]) -> list[dict[str, str | float]]:
-        return [{"text": t.text, "start": round(t.start, 4), "end": round(t.end, 4)} for t in kind]
-
-    kinds = {"sentences": rows(timings.sentences), "words": rows(timings.words), "phones": rows(timings.phones)}
-    return json.dumps(kinds, ensure_ascii=False, indent=1) + "\n"
+def to_txt(said: Said) -> str:
+    """A line for each sentence or segment."""
+    return "".join(f"{line.text}\n" for line in said.lines)
 
 
-def cues(timings: Timings) -> Iterator[Timing]:
-    """Subtitles: the sentences, and the parts of long ones, which end before a word."""
-    words = deque(timings.words)
-    for sentence in timings.sentences:
-        text, begin, at, start = sentence.text, 0, 0, sentence.start
-        while words and words[0].end <= sentence.end:
+def to_ctm(transcript: Transcript) -> str:
+    """`NAME 1 START SECONDS WORD CONFIDENCE` a word, as NIST's sclite reads it; the name is written without spaces."""
+    name = "_".join(transcript.name.split())
+    return "".join(
+        f"{name} 1 {word.start:.3f} {word.end - word.start:.3f} {word.text} {word.confidence:.3f}\n"
+        for word in transcript.words
+    )
+
+
+def to_json(said: Said) -> str:
+    """An object of the `text` and a list for each tier, of `{"text", "start", "end"}` and, if known, `"confidence"`."""
+
+    def row(timed: Timed) -> dict[str, Any]:
+        return {k: round(v, 4) if isinstance(v, float) else v for k, v in config.to_dict(timed).items()}
+
+    tiers = {name: [row(timed) for timed in tier] for name, tier in said.tiers.items()}
+    return json.dumps({"text": said.text, **tiers}, ensure_ascii=False, indent=1) + "\n"
+
+
+def cues(said: Said) -> Iterator[Timing]:
+    """Subtitles: the lines, and the parts of long ones, which end before a word."""
+    words: deque[Timed] = deque(said.words)
+    for line in said.lines:
+        text, begin, at, start = line.text, 0, 0, line.start
+        while words and words[0].end <= line.end:
             word = words.popleft()
             found = text.find(word.text, at)
             if found < 0:  # not written as it is spoken: stays with its neighbour
@@ -64,22 +85,22 @@ def cues(timings: Timings) -> Iterator[Timing]:
             if at - begin > LONGEST_CUE and found > begin:
                 yield Timing(" ".join(text[begin:found].split()), start, word.start)
                 begin, start = found, word.start
-        yield Timing(" ".join(text[begin:].split()), start, sentence.end)
+        yield Timing(" ".join(text[begin:].split()), start, line.end)
 
 
-def to_srt(timings: Timings) -> str:
+def to_srt(said: Said) -> str:
     """Numbered cues."""
     return "\n".join(
         f"{n}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{cue.text}\n"
-        for n, cue in enumerate(cues(timings), 1)
+        for n, cue in enumerate(cues(said), 1)
     )
 
 
-def to_vtt(timings: Timings) -> str:
+def to_vtt(said: Said) -> str:
     """Cues below a `WEBVTT` line."""
     return "WEBVTT\n" + "".join(
         f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{html.escape(cue.text, quote=False)}\n"
-        for cue in cues(timings)
+        for cue in cues(said)
     )
 
 
@@ -89,16 +110,16 @@ def _clock(seconds: float, mark: str) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{mark}{rest % 1000:03}"
 
 
-def to_textgrid(timings: Timings) -> str:
-    """The tiers `words` and `phones`; silence, spaces and punctuation are empty intervals, as Praat has it."""
-    end = timings.sentences[-1].end
+def to_textgrid(said: Said) -> str:
+    """A tier of each kind; silence, spaces and punctuation are empty intervals, as Praat has it."""
+    end = said.duration
     lines = [
         'File type = "ooTextFile"',
         'Object class = "TextGrid"',
         "",
-        *("xmin = 0", f"xmax = {end:.6f}", "tiers? <exists>", "size = 2", "item []:"),
+        *("xmin = 0", f"xmax = {end:.6f}", "tiers? <exists>", f"size = {len(said.tiers)}", "item []:"),
     ]
-    for number, (name, kind) in enumerate((("words", timings.words), ("phones", timings.phones)), 1):
+    for number, (name, kind) in enumerate(said.tiers.items(), 1):
         rows = list(intervals(kind, end))
         lines += [
             f"    item [{number}]:",
@@ -119,7 +140,7 @@ def to_textgrid(timings: Timings) -> str:
     return "\n".join(lines) + "\n"
 
 
-def intervals(kind: Sequence[Timing], end: float) -> Iterator[Timing]:
+def intervals(kind: Sequence[Timed], end: float) -> Iterator[Timed]:
     """Covers 0 to `end` without a gap: whatever is not said joins into intervals with empty text."""
     at = 0.0
     for timing in kind:

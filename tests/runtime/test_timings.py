@@ -43,7 +43,8 @@ def test_vtt_escapes_its_markup(tmp_path: Path) -> None:
 def test_json(tmp_path: Path) -> None:
     write(tmp_path / "a.json", SAID)
     read = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
-    assert list(read) == ["sentences", "words", "phones"]
+    assert list(read) == ["text", "sentences", "words", "phones"]
+    assert read["text"] == 'Say "so" & go. Late.'
     assert read["sentences"][0] == {"text": 'Say "so" & go.', "start": 0.1, "end": 1.0}
     assert read["words"][2] == {"text": "Late", "start": 3661.1, "end": 3662.0}
     assert [p["text"] for p in read["phones"]] == ["s", "ˈeɪ", " ", "s", "ˈoʊ", ".", "l"]
@@ -76,7 +77,7 @@ def test_textgrid_is_what_praat_reads(tmp_path: Path) -> None:
     text = (tmp_path / "a.TextGrid").read_text(encoding="utf-8")
     assert text.startswith(
         'File type = "ooTextFile"\nObject class = "TextGrid"\n\n'
-        "xmin = 0\nxmax = 3662.250000\ntiers? <exists>\nsize = 2\nitem []:\n"
+        "xmin = 0\nxmax = 3662.250000\ntiers? <exists>\nsize = 3\nitem []:\n"
     )
     names, tiers = [], []
     for tier in re.split(r"    item \[\d\]:\n", text)[1:]:
@@ -85,7 +86,14 @@ def test_textgrid_is_what_praat_reads(tmp_path: Path) -> None:
         assert f"intervals: size = {len(rows)}\n" in tier
         assert [int(n) for n, *_ in rows] == list(range(1, len(rows) + 1))
         tiers.append([(float(start), float(end), label) for _, start, end, label in rows])
-    assert names == ["words", "phones"]
+    assert names == ["sentences", "words", "phones"]
+    sentences, tiers = tiers[0], tiers[1:]
+    assert sentences == [
+        (0.0, 0.1, ""),
+        (0.1, 1.0, 'Say ""so"" & go.'),
+        (1.0, 3661.0005, ""),
+        (3661.0005, 3662.25, "Late."),
+    ]
     assert tiers[0] == [
         (0.0, 0.2, ""),
         (0.2, 0.45, "Say"),

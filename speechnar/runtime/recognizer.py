@@ -1,0 +1,212 @@
+"""A recogniser: audio to words with ONNX Runtime and NumPy.
+
+The graph, features included, takes a window of audio at once; `windows` cuts and joins, `speechnar.decode` finds words.
+Memory stays that of one window, however long a recording lasts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from speechnar import audio
+from speechnar.audio import AudioError
+from speechnar.decode.ctc import greedy
+from speechnar.decode.result import Word
+from speechnar.decode.units import Units
+from speechnar.runtime.folder import ASSETS, Kind
+from speechnar.runtime.transcript import Transcript
+from speechnar.runtime.windows import joined, windows
+
+RECOGNIZER = Kind("recogniser", "recognizer.json", format=1)
+RECOGNIZERS = ASSETS / "recognizers"
+DEFAULT = "english_base"
+OVERLAP = 4.0  # seconds that two windows share
+SHORTEST = 0.5  # seconds; what is shorter gets silence at its end, lest the graph have no frame
+
+Recording: TypeAlias = str | Path | np.ndarray
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How a recogniser decodes if it is not told otherwise.
+
+    Attributes:
+        beam: hypotheses that are kept at once; 1 is greedy.
+        lm_weight: of the language model's log-probability.
+        word_bonus: added to the score for each word.
+    """
+
+    beam: int = 1
+    lm_weight: float = 0.0
+    word_bonus: float = 0.0
+
+
+@dataclass(frozen=True)
+class RecognizerInfo:
+    """`recognizer.json`.
+
+    Attributes:
+        format: version of the folder's layout; this package reads 1.
+        sample_rate: Hz.
+        symbols: of the graph's outputs, in their order; see `speechnar.decode.units`.
+        frame_seconds: from one frame of the output to the next.
+        window_seconds: the longest audio that the graph takes at once.
+        measured: figures by name, such as `WER`.
+    """
+
+    format: int
+    name: str
+    language: str
+    licence: str
+    training_data: str
+    sample_rate: int
+    symbols: tuple[str, ...]
+    frame_seconds: float
+    window_seconds: float
+    decoding: Decoding = Decoding()
+    measured: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, folder: Path) -> RecognizerInfo:
+        """Reads `folder / "recognizer.json"`.
+
+        Raises:
+            SpeechError: it is missing, damaged, or of a newer format.
+            ConfigError: a key is missing or has a value of the wrong type.
+        """
+        return RECOGNIZER.read(cls, folder)
+
+
+class Recognizer:
+    """A recogniser folder, loaded.
+
+    Attributes:
+        info: what `recognizer.json` says.
+        name, sample_rate: of the recogniser; Hz.
+    """
+
+    def __init__(self, folder: str | Path, threads: int | None = None, device: str = "cpu") -> None:
+        """Loads a recogniser.
+
+        Args:
+            threads: CPU threads to use; by default as many as there are cores, at most 4.
+            device: "cpu" or "cuda".
+
+        Raises:
+            SpeechError: a file is missing, damaged or of a newer format, or there is no such device.
+            DecodeError: the symbols are not those of a CTC model.
+        """
+        folder = Path(folder)
+        self.info = RecognizerInfo.load(folder)
+        self.name, self.sample_rate = self.info.name, self.info.sample_rate
+        self._units = Units(self.info.symbols)
+        self._session = RECOGNIZER.session(folder / "model.onnx", {"wav"}, threads, device)
+
+    def transcribe(
+        self,
+        recording: Recording,
+        sample_rate: int | None = None,
+        *,
+        name: str | None = None,
+        progress: Callable[[float], object] | None = None,
+    ) -> Transcript:
+        """Writes down what is said, in the memory of one window, however long it lasts.
+
+        Args:
+            recording: an audio or video file; or samples, (T_wav,) or, with any number of channels, (T_wav, C) or
+                (C, T_wav): floats in [-1, 1], or integers of the whole range of their type.
+            sample_rate: Hz of samples; by default the recogniser's own.
+            name: of the transcript; by default the file's, without its ending.
+            progress: is called with the seconds of audio that were done since its last call.
+
+        Raises:
+            AudioError: the recording cannot be read, is empty, or holds what is no number.
+        """
+        if isinstance(recording, (str, Path)):
+            blocks: Iterable[np.ndarray] = (wav for wav, _ in audio.blocks(recording, self.sample_rate))
+            name = name or Path(recording).stem
+        else:
+            blocks = [_mono(recording, sample_rate or self.sample_rate, self.sample_rate)]
+        frame = round(self.info.frame_seconds * self.sample_rate)  # samples
+        size = int(self.info.window_seconds / self.info.frame_seconds)  # frames
+        hop = size - min(round(OVERLAP / self.info.frame_seconds), size // 2)
+        duration = 0.0
+
+        def heard() -> Iterator[np.ndarray]:
+            nonlocal duration
+            for start, wav in windows(blocks, size * frame, hop * frame):
+                yield self._log_probs(wav)
+                done, duration = duration, (start + len(wav)) / self.sample_rate
+                if progress:
+                    progress(duration - done)
+
+        words = [
+            word for first, log_probs in joined(heard(), hop, self._units) for word in self._decoded(log_probs, first)
+        ]
+        ended = (dataclasses.replace(word, end=min(word.end, duration)) for word in words)
+        return Transcript(name or "audio", duration, tuple(ended))
+
+    def _log_probs(self, wav: np.ndarray) -> np.ndarray:
+        """(T, V) of (T_wav,) samples."""
+        lacking = round(SHORTEST * self.sample_rate) - len(wav)
+        given = np.pad(wav, (0, max(lacking, 0)))[None].astype(np.float32)
+        return self._session.run(["log_probs"], {"wav": given})[0][0]
+
+    def _decoded(self, log_probs: np.ndarray, first: int) -> Iterator[Word]:
+        """The words of frames that begin with frame `first` of the recording."""
+        seconds = first * self.info.frame_seconds
+        for word in greedy(log_probs, self._units, self.info.frame_seconds).words:
+            yield dataclasses.replace(word, start=word.start + seconds, end=word.end + seconds)
+
+
+def _mono(samples: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:
+    """Any array of samples as (T_wav,) float32 at another rate."""
+    samples = np.asarray(samples)
+    if samples.dtype.kind not in "if" or samples.ndim not in (1, 2):
+        raise AudioError(
+            f"samples should be (T_wav,) or (T_wav, channels) of floats or signed integers but are "
+            f"{samples.shape} of {samples.dtype}"
+        )
+    if not samples.size:
+        raise AudioError("the recording holds no audio (0 samples)")
+    if not np.isfinite(samples).all():
+        raise AudioError("the recording holds samples that are not finite numbers")
+    if source_rate < 1:
+        raise AudioError(f"sample_rate should be in Hz but is {source_rate}")
+    scale = -np.iinfo(samples.dtype).min if samples.dtype.kind == "i" else 1
+    wav = (samples if samples.ndim == 1 else samples.mean(axis=int(np.argmin(samples.shape)))) / np.float32(scale)
+    wav = wav.astype(np.float32)
+    return wav if source_rate == target_rate else audio.resample(wav, source_rate, target_rate)
+
+
+def bundled() -> dict[str, Path]:
+    """The recognisers that came with the package: folders by name."""
+    return RECOGNIZER.bundled(RECOGNIZERS)
+
+
+def load_recognizer(name: str | Path = DEFAULT, threads: int | None = None, device: str = "cpu") -> Recognizer:
+    """Loads a recogniser by its name, or from a folder that holds `recognizer.json`.
+
+    Raises:
+        SpeechError: no such recogniser, or see `Recognizer`.
+    """
+    return Recognizer(RECOGNIZER.find(name, RECOGNIZERS), threads, device)
+
+
+@functools.lru_cache(maxsize=1)
+def _loaded(name: str | Path) -> Recognizer:
+    return load_recognizer(name)
+
+
+def transcribe(
+    recording: Recording, sample_rate: int | None = None, recognizer: str | Path = DEFAULT, **options: Any
+) -> Transcript:
+    """Writes down what is said with a recogniser that is kept loaded; see `Recognizer.transcribe` for the options."""
+    return _loaded(recognizer).transcribe(recording, sample_rate, **options)

@@ -1,0 +1,85 @@
+"""Long audio in windows that overlap, and the frames that a model makes of them joined in a pause.
+
+    window 1    |---------------------------|
+    window 2                         |---------------------------|
+    joined      [======================][======================= and so on
+                                     ^^^^^^^ overlap: joined at the quietest place of its middle half
+
+Each joined piece begins with a word and ends with one, so that pieces can be decoded one by one. The edges of windows,
+where the model lacks context, are thrown away, but for those of the recording.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from speechnar.decode.units import Units
+
+SMOOTHING = 5  # frames; a pause is longer than the blanks within a word
+FLOOR = -50.0  # below it one improbable blank is as bad as another
+NOT_BETWEEN_WORDS = 4 * FLOOR  # what a word costs that would be cut in two
+
+
+def windows(blocks: Iterable[np.ndarray], size: int, hop: int) -> Iterator[tuple[int, np.ndarray]]:
+    """Cuts a stream of samples into windows of `size`, each `hop` after the one before; the last holds what is left.
+
+    Yields:
+        The first sample's place in the stream, and (T_wav,) samples: more than `size - hop` but in a lone window.
+    """
+    start, held = 0, np.empty(0, np.float32)
+    for block in blocks:
+        held = np.concatenate([held, block])
+        while len(held) > size:
+            yield start, held[:size]
+            start, held = start + hop, held[hop:]
+    yield start, held
+
+
+def joined(parts: Iterable[np.ndarray], hop: int, units: Units) -> Iterator[tuple[int, np.ndarray]]:
+    """Joins the log-probabilities of windows.
+
+    Args:
+        parts: (T, V) of each window.
+        hop: frames from a window's beginning to the next one's; at least half of a window's.
+
+    Yields:
+        The first frame's place in the recording, and (T, V) without overlap: a piece for each window.
+    """
+    start, held = 0, None  # what is not yet given out, and the place where it begins
+    for n, part in enumerate(parts):
+        if held is None:
+            held = part
+            continue
+        overlap = held[n * hop - start :]
+        at = quietest(overlap, part[: len(overlap)], units)
+        yield start, held[: n * hop - start + at]
+        start, held = n * hop + at, part[at:]
+    if held is not None:
+        yield start, held
+
+
+def quietest(before: np.ndarray, after: np.ndarray, units: Units) -> int:
+    """Where to go over from one window to the next: amid the likeliest blanks of both, if possible between two words.
+
+    Args:
+        before, after: (T, V) log-probabilities of the same frames, from either window.
+
+    Returns:
+        A frame of the middle half: the first to be taken from `after`.
+    """
+    blank = np.maximum(before[:, units.blank_id] + after[:, units.blank_id], FLOOR)
+    quiet = np.convolve(blank, np.full(SMOOTHING, 1 / SMOOTHING), "same")
+    quiet[~(_between_words(before, units) & _between_words(after, units))] += NOT_BETWEEN_WORDS
+    margin = len(quiet) // 4
+    return margin + int(np.argmax(quiet[margin : len(quiet) - margin]))
+
+
+def _between_words(log_probs: np.ndarray, units: Units) -> np.ndarray:
+    """(T,) bool: the best path has a blank here, and the next thing that it has begins a word."""
+    path = log_probs.argmax(axis=1)
+    is_blank = path == units.blank_id
+    following = np.minimum.accumulate(np.where(is_blank, len(path), np.arange(len(path)))[::-1])[::-1]
+    begins = np.append(np.array(units.begins_word)[path], True)
+    return is_blank & begins[following]

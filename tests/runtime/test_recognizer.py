@@ -1,0 +1,292 @@
+"""The stub (see tests/stub_recognizer.py) hears a tone for each letter, in frames of 40 ms: all figures are by hand."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import soundfile
+from stub_recognizer import FRAME, RATE, SECONDS, save_recognizer, spell
+
+import speechnar
+from speechnar import audio
+from speechnar.audio import AudioError
+from speechnar.decode.result import DecodeError
+from speechnar.runtime import Recognizer, SpeechError, Timing, Transcript, load_recognizer
+from speechnar.runtime import recognizer as recognizer_module
+
+WAV = spell(10, "abc", "ba", 25, "c", 10)  # "abc" takes 9 frames, "ba" 6
+WORDS = [("abc", 10, 18), ("ba", 19, 24), ("c", 50, 52)]  # first frame, and the one after the last
+
+
+@pytest.fixture(scope="module")
+def recognizer(stub_recognizer: Path) -> Recognizer:
+    return load_recognizer(stub_recognizer, threads=1)
+
+
+@pytest.fixture(scope="module")
+def short_sighted(tmp_path_factory: pytest.TempPathFactory) -> Recognizer:
+    """The same in windows of 10 s."""
+    folder = tmp_path_factory.mktemp("recognizers") / "short"
+    save_recognizer(folder, window_seconds=10.0)
+    return load_recognizer(folder, threads=1)
+
+
+@pytest.fixture
+def broken(stub_recognizer: Path, tmp_path: Path) -> Path:
+    """A copy to be damaged."""
+    return Path(shutil.copytree(stub_recognizer, tmp_path / "broken"))
+
+
+def check(transcript: Transcript, tolerance: float = 1e-6) -> None:
+    """Whether it is that of `WAV`."""
+    assert [w.text for w in transcript.words] == [text for text, *_ in WORDS]
+    for word, (_, start, end) in zip(transcript.words, WORDS):
+        assert word.start == pytest.approx(start * SECONDS, abs=tolerance)
+        assert word.end == pytest.approx(end * SECONDS, abs=tolerance)
+        assert word.confidence > 0.9
+
+
+def talk(seconds: float, seed: int = 0) -> np.ndarray:
+    """Words of the stub's language without end, cut off in silence."""
+    rng = np.random.default_rng(seed)
+    said: list[str | int] = [10]
+    while sum(s if isinstance(s, int) else 3 * len(s) for s in said) * SECONDS < seconds - 4:
+        said += ["".join(rng.choice(list("abc"), rng.integers(1, 7))), int(rng.integers(1, 40))]
+    wav = spell(*said)
+    return np.pad(wav, (0, round(seconds * RATE) - len(wav)))
+
+
+def test_words_have_their_times(recognizer: Recognizer) -> None:
+    transcript = recognizer.transcribe(WAV)
+    check(transcript)
+    assert transcript.text == "abc ba c"
+    assert transcript.name == "audio"
+    assert transcript.duration == pytest.approx(63 * SECONDS)
+
+
+def test_a_pause_divides_segments(recognizer: Recognizer) -> None:
+    first, second = recognizer.transcribe(WAV).segments
+    assert first == Timing("abc ba", pytest.approx(10 * SECONDS), pytest.approx(24 * SECONDS))
+    assert second == Timing("c", pytest.approx(50 * SECONDS), pytest.approx(52 * SECONDS))
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000])
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.ogg", "a.mp3"])
+def test_files_of_any_rate(recognizer: Recognizer, tmp_path: Path, rate: int, name: str) -> None:
+    audio.write(tmp_path / name, audio.resample(WAV, RATE, rate), rate)
+    transcript = recognizer.transcribe(tmp_path / name)
+    check(transcript, tolerance=2.01 * SECONDS)  # what is packed begins late and rings
+    assert transcript.name == "a"
+
+
+@pytest.mark.parametrize("rate", [8000, 16000, 44100])
+def test_samples_of_any_rate(recognizer: Recognizer, rate: int) -> None:
+    check(recognizer.transcribe(audio.resample(WAV, RATE, rate), rate), tolerance=1.01 * SECONDS)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 10])
+def test_samples_of_any_number_of_channels(recognizer: Recognizer, tmp_path: Path, channels: int) -> None:
+    samples = np.repeat(WAV[:, None], channels, axis=1)
+    check(recognizer.transcribe(samples))
+    check(recognizer.transcribe(samples.T))
+    soundfile.write(tmp_path / "a.wav", samples, RATE)
+    check(recognizer.transcribe(tmp_path / "a.wav"))
+
+
+@pytest.mark.parametrize("dtype", ["int16", "int32", "float64", "float16"])
+def test_samples_of_any_type(recognizer: Recognizer, dtype: str) -> None:
+    scale = np.iinfo(dtype).max if dtype.startswith("int") else 1
+    check(recognizer.transcribe((WAV * scale).astype(dtype)))
+
+
+def test_clipping_is_borne(recognizer: Recognizer) -> None:
+    check(recognizer.transcribe(np.clip(WAV * 50, -1, 1)))
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        np.zeros(RATE * 40, np.float32),
+        np.random.default_rng(0).normal(0, 0.1, RATE * 3),
+        np.zeros(1),
+        np.zeros(RATE // 20),
+        0.3 * np.sin(np.arange(RATE) * 0.01),
+    ],
+    ids=["silence", "noise", "one sample", "50 ms", "hum"],
+)
+def test_where_nobody_speaks_there_are_no_words(recognizer: Recognizer, nothing: np.ndarray) -> None:
+    transcript = recognizer.transcribe(nothing)
+    assert (transcript.text, transcript.words, transcript.segments) == ("", (), ())
+    assert transcript.duration == pytest.approx(len(nothing) / RATE)
+
+
+@pytest.mark.parametrize("n_frames", [1, 2])
+def test_a_word_may_fill_the_shortest_audio(recognizer: Recognizer, n_frames: int) -> None:
+    """The stub mishears the first frames of its input, as another letter: times are still those of the audio."""
+    (word,) = recognizer.transcribe(spell("a")[: n_frames * FRAME - 100]).words
+    assert word.start == 0
+    assert word.end == pytest.approx(n_frames * SECONDS - 100 / RATE)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_windows_join_to_the_words_of_the_whole(recognizer: Recognizer, short_sighted: Recognizer, seed: int) -> None:
+    wav = talk(29.9, seed)
+    whole, windowed = recognizer.transcribe(wav), short_sighted.transcribe(wav)
+    assert len(whole.words) > 10
+    assert whole.text == windowed.text
+    for one, other in zip(whole.words, windowed.words):
+        assert (one.start, one.end) == (pytest.approx(other.start), pytest.approx(other.end))
+
+
+def test_the_stub_would_tell_if_edges_were_kept(short_sighted: Recognizer, recognizer: Recognizer, monkeypatch) -> None:
+    monkeypatch.setattr(recognizer_module, "OVERLAP", 0.4)
+    wav = talk(29.9)
+    assert recognizer.transcribe(wav).text != short_sighted.transcribe(wav).text
+
+
+@pytest.mark.parametrize("seconds", [9.96, 10.0, 10.04, 16.0, 16.04])
+def test_where_windows_begin_and_end_nothing_is_lost(
+    recognizer: Recognizer, short_sighted: Recognizer, seconds: float
+) -> None:
+    wav = talk(seconds)
+    assert recognizer.transcribe(wav).text == short_sighted.transcribe(wav).text
+    assert short_sighted.transcribe(wav).duration == pytest.approx(seconds)
+
+
+def test_progress_adds_up_to_the_audio(short_sighted: Recognizer) -> None:
+    steps: list[float] = []
+    short_sighted.transcribe(talk(25.0), progress=steps.append)
+    assert steps == pytest.approx([10, 6, 6, 3])
+
+
+def test_files_are_read_while_they_are_heard(short_sighted: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recording without an end: the third window is heard before the fifth is read."""
+    read = 0
+
+    def blocks(path: Path, rate: int):
+        nonlocal read
+        for _ in itertools.count():
+            read += 10
+            yield np.zeros(10 * rate, np.float32), rate
+
+    class Enough(Exception):
+        pass
+
+    def stop(seconds: float) -> None:
+        nonlocal heard
+        heard += seconds
+        if heard > 30:
+            raise Enough
+
+    heard = 0.0
+    monkeypatch.setattr(recognizer_module.audio, "blocks", blocks)
+    with pytest.raises(Enough):
+        short_sighted.transcribe("endless.wav", progress=stop)
+    assert read <= heard + 10
+
+
+def test_memory_stays_flat_however_long_the_audio(stub_recognizer: Path, tmp_path: Path) -> None:
+    def peak(seconds: int) -> int:
+        """Peak memory in MB after `seconds` of audio, of which half an hour is 115 MB."""
+        with soundfile.SoundFile(tmp_path / "a.wav", "w", RATE, 1) as file:
+            for _ in range(seconds // 60):
+                file.write(np.tile(WAV, 24)[: 60 * RATE])
+        script = (
+            "import resource, speechnar\n"
+            f"words = speechnar.load_recognizer({str(stub_recognizer)!r}, 1).transcribe({str(tmp_path / 'a.wav')!r})\n"
+            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)"
+        )
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return int(done.stdout)
+
+    short = peak(60)
+    assert peak(1800) - short < 30
+
+
+@pytest.mark.parametrize(
+    ("samples", "message"),
+    [
+        (np.zeros(0), r"holds no audio \(0 samples\)"),
+        (np.array([0.0, np.nan]), "not finite"),
+        (np.array([0.0, np.inf]), "not finite"),
+        (np.zeros((2, 3, 4)), r"should be \(T_wav,\) or .* but are \(2, 3, 4\) of float64"),
+        (np.array(0.5), r"but are \(\) of float64"),
+        (np.zeros(100, np.uint8), "of uint8"),
+        (np.zeros(100, complex), "of complex128"),
+    ],
+)
+def test_samples_that_are_none_are_refused(recognizer: Recognizer, samples: np.ndarray, message: str) -> None:
+    with pytest.raises(AudioError, match=message):
+        recognizer.transcribe(samples)
+
+
+def test_a_rate_should_be_one(recognizer: Recognizer) -> None:
+    with pytest.raises(AudioError, match="sample_rate should be in Hz but is -1"):
+        recognizer.transcribe(WAV, -1)
+
+
+def test_public_names_transcribe(stub_recognizer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    check(speechnar.transcribe(WAV, recognizer=stub_recognizer))
+    check(speechnar.transcribe(audio.resample(WAV, RATE, 48000), 48000, stub_recognizer), tolerance=1.01 * SECONDS)
+    monkeypatch.setattr(recognizer_module, "RECOGNIZERS", stub_recognizer.parent)
+    assert speechnar.load_recognizer("stub").name == "stub"
+    with pytest.raises(SpeechError, match="no recogniser 'nobody'; take stub or the folder of a recogniser"):
+        speechnar.load_recognizer("nobody")
+
+
+def test_a_device_that_is_not_here_is_refused(stub_recognizer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CPUExecutionProvider"])
+    with pytest.raises(SpeechError, match="this ONNX Runtime has no cuda: pip install onnxruntime-gpu, or take"):
+        load_recognizer(stub_recognizer, device="cuda")
+    with pytest.raises(SpeechError, match="device should be one of cpu, cuda but is 'tpu'"):
+        load_recognizer(stub_recognizer, device="tpu")
+
+
+def test_a_device_without_its_driver_is_refused(stub_recognizer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    session = onnxruntime.InferenceSession
+
+    def only_cpu(path: str, options: object, providers: list[str]) -> onnxruntime.InferenceSession:
+        assert providers == ["CUDAExecutionProvider"]
+        return session(path, options, providers=["CPUExecutionProvider"])
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", only_cpu)
+    with pytest.raises(SpeechError, match="ONNX Runtime finds no usable cuda device; take the device cpu"):
+        load_recognizer(stub_recognizer, device="cuda")
+
+
+def change(folder: Path, **values: object) -> None:
+    path = folder / "recognizer.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | values), encoding="utf-8")
+
+
+def test_a_folder_that_is_no_recogniser_is_refused(broken: Path, stub_voice: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpeechError, match="no recogniser in .*: recognizer.json: No such file"):
+        load_recognizer(tmp_path)
+    change(broken, symbols=["a", "b"])
+    with pytest.raises(DecodeError, match="the units lack '<blank>'"):
+        load_recognizer(broken)
+    change(broken, format=2, colour="blue")
+    with pytest.raises(SpeechError, match="the recogniser in .* has format 2 and this speechnar reads 1; upgrade it"):
+        load_recognizer(broken)
+
+
+def test_a_model_of_something_else_is_refused(broken: Path, stub_voice: Path) -> None:
+    shutil.copy(stub_voice / "acoustic.onnx", broken / "model.onnx")
+    with pytest.raises(SpeechError, match="model.onnx is no model of a recogniser of format 1; export"):
+        load_recognizer(broken)
+
+
+def test_a_model_of_other_symbols_is_refused(broken: Path) -> None:
+    change(broken, symbols=["<blank>", "▁a"])
+    with pytest.raises(DecodeError, match=r"should be \(frames, 2 units\)"):
+        load_recognizer(broken).transcribe(WAV)
