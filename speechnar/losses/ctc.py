@@ -1,0 +1,54 @@
+"""Losses on CTC distributions. Each is a sum over frames and utterances, in nats, divided by the tokens of the batch.
+
+Source: CTC: Graves et al. 2006, section 4. Label smoothing: Kim et al. 2018, section 2.3 (uniform distribution).
+    Consistency regularisation: CR-CTC (Yao et al. 2024), section 3.1, equations 3 and 4.
+Differs: the smoothing distribution leaves the blank out, as the peaks of CTC need it; it also leaves nothing else out,
+    so symbols that are never a target keep a little probability.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from speechnar.core.lengths import length_mask
+
+
+def ctc_loss(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: Tensor, blank_id: int) -> Tensor:
+    """Minus the log-probability of the tokens, over all alignments.
+
+    Args:
+        log_probs: (B, T, V) float32; lengths: (B,) frames.
+        tokens: (B, T_text); token_lengths: (B,).
+
+    Returns:
+        A scalar. An utterance with fewer frames than its tokens need counts as 0, without gradient.
+    """
+    total = F.ctc_loss(
+        log_probs.transpose(0, 1), tokens, lengths, token_lengths, blank_id, reduction="sum", zero_infinity=True
+    )
+    return total / token_lengths.sum().clamp(min=1)
+
+
+def smoothing_loss(log_probs: Tensor, lengths: Tensor, token_lengths: Tensor, blank_id: int) -> Tensor:
+    """Cross-entropy of each frame with the uniform distribution over all symbols but the blank."""
+    symbols = log_probs.shape[2] - 1
+    entropy = -(log_probs.sum(2) - log_probs[:, :, blank_id]) / symbols
+    return (entropy * length_mask(lengths, log_probs.shape[1])).sum() / token_lengths.sum().clamp(min=1)
+
+
+def consistency_loss(log_probs: Tensor, other: Tensor, lengths: Tensor, token_lengths: Tensor) -> Tensor:
+    """How far two views of the same utterances are apart: each learns from the other, held still.
+
+    Args:
+        log_probs, other: (B, T, V) float32, of two augmented copies with the same lengths.
+
+    Returns:
+        Half the sum of the Kullback-Leibler divergences of both directions, a scalar.
+    """
+
+    def divergence(learner: Tensor, teacher: Tensor) -> Tensor:
+        return F.kl_div(learner, teacher.detach(), reduction="none", log_target=True).sum(2)
+
+    both = 0.5 * (divergence(log_probs, other) + divergence(other, log_probs))
+    return (both * length_mask(lengths, log_probs.shape[1])).sum() / token_lengths.sum().clamp(min=1)

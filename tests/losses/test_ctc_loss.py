@@ -1,0 +1,73 @@
+"""CTC against the sum over all alignments, and what is added to it against its definition."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import pytest
+import torch
+
+from speechnar.losses.ctc import consistency_loss, ctc_loss, smoothing_loss
+
+BLANK = 2
+
+
+def collapsed(path: tuple[int, ...]) -> list[int]:
+    return [symbol for symbol, _ in itertools.groupby(path) if symbol != BLANK]
+
+
+def some_log_probs(batch: int, time: int, symbols: int, seed: int = 0) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return (2 * torch.randn(batch, time, symbols, generator=generator)).log_softmax(2)
+
+
+def test_ctc_is_the_sum_over_all_alignments() -> None:
+    log_probs = some_log_probs(3, 5, 4)
+    lengths, texts = torch.tensor([5, 4, 3]), [[0, 0, 3], [1], []]
+    tokens = torch.tensor([[0, 0, 3], [1, 9, 9], [9, 9, 9]]).clamp(max=3)
+    total = 0.0
+    for row, text in enumerate(texts):
+        probabilities = [
+            math.exp(sum(float(log_probs[row, t, s]) for t, s in enumerate(path)))
+            for path in itertools.product(range(4), repeat=int(lengths[row]))
+            if collapsed(path) == text
+        ]
+        total -= math.log(sum(probabilities))
+    loss = ctc_loss(log_probs, lengths, tokens, torch.tensor([3, 1, 0]), BLANK)
+    assert float(loss) == pytest.approx(total / 4, rel=1e-5)
+
+
+def test_a_text_that_does_not_fit_has_no_loss_and_no_gradient() -> None:
+    log_probs = some_log_probs(1, 3, 4).requires_grad_()
+    loss = ctc_loss(log_probs, torch.tensor([3]), torch.tensor([[0, 0, 3]]), torch.tensor([3]), BLANK)
+    loss.backward()
+    assert float(loss.detach()) == 0 and log_probs.grad is not None and not log_probs.grad.any()
+
+
+def test_smoothing_leaves_the_blank_and_padding_out() -> None:
+    log_probs = some_log_probs(2, 3, 4)
+    real = [(0, 0), (0, 1), (0, 2), (1, 0)]
+    by_hand = -sum(float(log_probs[b, t, s]) / 3 for b, t in real for s in (0, 1, 3)) / 5
+    loss = smoothing_loss(log_probs, torch.tensor([3, 1]), torch.tensor([3, 2]), BLANK)
+    assert float(loss) == pytest.approx(by_hand, rel=1e-5)
+
+
+def test_consistency_is_half_of_both_divergences_without_padding() -> None:
+    a, b = some_log_probs(2, 3, 4), some_log_probs(2, 3, 4, seed=1)
+    by_hand = 0.0
+    for row, t in [(0, 0), (0, 1), (0, 2), (1, 0)]:
+        p, q = a[row, t].exp().tolist(), b[row, t].exp().tolist()
+        by_hand += 0.5 * sum(x * math.log(x / y) + y * math.log(y / x) for x, y in zip(p, q))
+    loss = consistency_loss(a, b, torch.tensor([3, 1]), torch.tensor([2, 1]))
+    assert float(loss) == pytest.approx(by_hand / 3, rel=1e-4)
+    assert float(consistency_loss(a, a, torch.tensor([3, 1]), torch.tensor([2, 1]))) == pytest.approx(0, abs=1e-6)
+
+
+def test_each_view_learns_from_the_other_held_still() -> None:
+    logits = torch.randn(2, 1, 2, 4, requires_grad=True)
+    a, b = logits.log_softmax(3)
+    consistency_loss(a, b, torch.tensor([2]), torch.tensor([1])).backward()
+    # the gradient of KL(q || softmax(z)) in z, with q held still, is softmax(z) - q
+    expected = 0.5 * torch.stack([a.exp() - b.exp(), b.exp() - a.exp()]).detach()
+    torch.testing.assert_close(logits.grad, expected)
