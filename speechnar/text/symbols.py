@@ -12,6 +12,8 @@ from functools import cached_property
 from pathlib import Path
 
 PAD, BOS, EOS = "<pad>", "<s>", "</s>"
+BLANK, MASK = "<blank>", "<mask>"
+"""Of recognisers alone: what CTC says between symbols, and what a masked decoder fills in."""
 WORD_BREAK = " "
 STRESSES = ("", "ˈ", "ˌ")
 PAUSES = (",", ".", ";", ":", "?", "!", "—", "…")
@@ -78,6 +80,21 @@ class SymbolTable:
     @property
     def eos_id(self) -> int:
         return self.ids[EOS]
+
+    @property
+    def blank_id(self) -> int:
+        """Raises TextError where there is none, as in a voice's table."""
+        return self._special(BLANK)
+
+    @property
+    def mask_id(self) -> int:
+        """Raises TextError where there is none."""
+        return self._special(MASK)
+
+    def _special(self, symbol: str) -> int:
+        if symbol not in self.ids:
+            raise TextError(f"a symbol table lacks {symbol!r}, which recognition needs: make it by `speechnar units`")
+        return self.ids[symbol]
 
     def __len__(self) -> int:
         return len(self.symbols)

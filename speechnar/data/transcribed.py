@@ -1,0 +1,140 @@
+"""Transcribed speech for recognisers: batches of samples and token ids, straight from the corpus's audio files.
+
+Nothing is cached: features are computed where the model runs, from samples, which can so be sped up and made noisy.
+Each cut of a manifest has one supervision with a text.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from lhotse import CutSet
+from lhotse.cut import Cut
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from speechnar.audio import resample
+from speechnar.data.features import DataError
+from speechnar.data.sampling import BucketSampler, ahead
+from speechnar.text.units import load_units
+
+
+@dataclass(frozen=True)
+class TranscribedBatch:
+    """Utterances padded to the longest.
+
+    Attributes:
+        utt_ids: B names.
+        wav: (B, T_wav) float32 in [-1, 1]; padded with 0.
+        wav_lengths: (B,) int64, samples.
+        tokens: (B, T_text) int64, units alone; padded with `<pad>`.
+        token_lengths: (B,) int64.
+    """
+
+    utt_ids: tuple[str, ...]
+    wav: Tensor
+    wav_lengths: Tensor
+    tokens: Tensor
+    token_lengths: Tensor
+
+    def __len__(self) -> int:
+        return len(self.utt_ids)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> TranscribedBatch:
+        """The same batch with every tensor on `device`."""
+        tensors = {name: t.to(device, non_blocking=non_blocking) for name, t in vars(self).items() if name != "utt_ids"}
+        return dataclasses.replace(self, **tensors)
+
+
+def load_wav(cut: Cut, sample_rate: int) -> Tensor:
+    """(T_wav,) float32, all channels mixed.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    try:
+        wav = np.asarray(cut.load_audio(), dtype=np.float32).mean(axis=0)
+    except Exception as error:  # Lhotse's audio backends share no class of their own
+        raise DataError(f"the audio of {cut.id} cannot be read ({' '.join(str(error).split())[:200]})") from None
+    if cut.sampling_rate != sample_rate:
+        wav = resample(wav, cut.sampling_rate, sample_rate)
+    return torch.from_numpy(wav)
+
+
+class TranscribedData:
+    """The utterances of one manifest. Batches depend on `seed` and the epoch's number alone.
+
+    Args:
+        cuts_path: a Lhotse manifest.
+        units_dir: the folder that `make_units` filled.
+        sample_rate: Hz; audio at another rate is resampled.
+        max_duration, num_buckets, shuffle, seed: as `BucketSampler` takes them.
+        prefetch: batches made ahead in a thread; 0 makes each when it is asked for.
+
+    Attributes:
+        symbols: of the units.
+        texts: transcripts by utterance id, in the manifest's order.
+
+    Raises:
+        DataError: there is no manifest, it is empty, or a cut has no transcript.
+        TextError: a transcript has a character that is not among the units.
+    """
+
+    def __init__(
+        self,
+        cuts_path: Path,
+        units_dir: Path,
+        sample_rate: int,
+        max_duration: float = 75.0,
+        num_buckets: int = 10,
+        shuffle: bool = True,
+        seed: int = 0,
+        prefetch: int = 2,
+    ) -> None:
+        if not cuts_path.exists():
+            raise DataError(f"there is no manifest at {cuts_path}: run the stage that prepares the data")
+        if not (units_dir / "tokens.txt").exists():
+            raise DataError(f"there are no units in {units_dir}: make them with `speechnar units`")
+        self.sample_rate, self.prefetch = sample_rate, prefetch
+        self.symbols, encode = load_units(units_dir)
+        self._cuts = {cut.id: cut for cut in CutSet.from_file(cuts_path)}
+        if not self._cuts:
+            raise DataError(f"{cuts_path} holds no utterances")
+        self.texts: dict[str, str] = {}
+        self._tokens: dict[str, Tensor] = {}
+        for utt_id, cut in self._cuts.items():
+            texts = [supervision.text for supervision in cut.supervisions]
+            if len(texts) != 1 or not texts[0]:
+                raise DataError(f"utterance {utt_id} of {cuts_path} should have one transcript but has {texts}")
+            self.texts[utt_id] = texts[0]
+            self._tokens[utt_id] = torch.tensor(encode(texts[0]))
+        seconds = {utt_id: cut.duration for utt_id, cut in self._cuts.items()}
+        self._sampler = BucketSampler(seconds, max_duration, num_buckets, shuffle, seed)
+
+    def __len__(self) -> int:
+        return len(self._cuts)
+
+    def wav(self, utt_id: str) -> Tensor:
+        """(T_wav,) float32, as `load_wav` reads it."""
+        return load_wav(self._cuts[utt_id], self.sample_rate)
+
+    def batch(self, utt_ids: Sequence[str]) -> TranscribedBatch:
+        """These utterances, in this order."""
+        wavs, tokens = [self.wav(n) for n in utt_ids], [self._tokens[n] for n in utt_ids]
+        return TranscribedBatch(
+            tuple(utt_ids),
+            pad_sequence(wavs, batch_first=True),
+            torch.tensor([len(wav) for wav in wavs]),
+            pad_sequence(tokens, batch_first=True, padding_value=self.symbols.pad_id),
+            torch.tensor([len(ids) for ids in tokens]),
+        )
+
+    def epoch(self, epoch: int, skip: int = 0) -> Iterator[TranscribedBatch]:
+        """The batches of an epoch, but for the first `skip`."""
+        batches = map(self.batch, self._sampler.batch_ids(epoch)[skip:])
+        return ahead(batches, self.prefetch) if self.prefetch else batches
