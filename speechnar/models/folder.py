@@ -12,8 +12,12 @@ from torch import nn
 
 from speechnar import config as config_files
 from speechnar.audio import AudioConfig
+from speechnar.models.aed import AED, AEDConfig
+from speechnar.models.ctc import CTC, CTCConfig
 from speechnar.models.fastspeech2 import FastSpeech2, FastSpeech2Config
 from speechnar.models.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
+from speechnar.models.mask_ctc import MaskCTC, MaskCTCConfig
+from speechnar.models.whisper_ctc import WhisperCTC, WhisperCTCConfig
 from speechnar.text.symbols import SymbolTable
 
 
@@ -23,11 +27,15 @@ class ModelError(ValueError):
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """What `config.yaml` of a model folder holds: one of the two models, and the audio that it was trained on."""
+    """What `config.yaml` of a model folder holds: one of the models, and the audio that it was trained on."""
 
     audio: AudioConfig
     fastspeech2: FastSpeech2Config | None = None
     harmonic_vocos: HarmonicVocosConfig | None = None
+    whisper_ctc: WhisperCTCConfig | None = None
+    ctc: CTCConfig | None = None
+    mask_ctc: MaskCTCConfig | None = None
+    aed: AEDConfig | None = None
 
 
 def build(config: ModelConfig) -> nn.Module:
@@ -40,7 +48,16 @@ def build(config: ModelConfig) -> nn.Module:
         return FastSpeech2(config.fastspeech2)
     if config.harmonic_vocos:
         return HarmonicVocos(config.harmonic_vocos, config.audio)
-    raise ModelError("the model's config has neither 'fastspeech2' nor 'harmonic_vocos'")
+    if config.whisper_ctc:
+        return WhisperCTC(config.whisper_ctc)
+    if config.ctc:
+        return CTC(config.ctc, config.audio)
+    if config.mask_ctc:
+        return MaskCTC(config.mask_ctc, config.audio)
+    if config.aed:
+        return AED(config.aed, config.audio)
+    names = [field.name for field in dataclasses.fields(config) if field.name != "audio"]
+    raise ModelError(f"the model's config has none of {', '.join(names)}")
 
 
 def save_model(folder: Path, config: ModelConfig, model: nn.Module, symbols: SymbolTable | None = None) -> None:
