@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import speechnar
+from speechnar import audio
 
 PACKAGE = Path(speechnar.__file__).parent
 
@@ -127,6 +129,18 @@ def test_speaking_loads_no_torch(stub_voice: Path, tmp_path: Path) -> None:
     )
     assert {"numpy", "onnxruntime", "soundfile"} <= loaded
     assert not loaded & HEAVY, f"speaking loads {sorted(loaded & HEAVY)}"
+
+
+def test_transcribing_loads_no_torch(stub_recognizer: Path, tmp_path: Path) -> None:
+    recognizer, wav = str(stub_recognizer), tmp_path / "a.wav"
+    audio.write(wav, np.zeros(16000, np.float32), 16000)
+    loaded = loaded_after(
+        "import speechnar, speechnar.cli\n"
+        f"assert speechnar.cli.main(['transcribe', {str(wav)!r}, '--recognizer', {recognizer!r}]) == 0\n"
+        f"assert speechnar.load_recognizer({recognizer!r}).transcribe({str(wav)!r}).text == ''"
+    )
+    assert {"numpy", "onnxruntime", "soundfile"} <= loaded
+    assert not loaded & (HEAVY | {"gruut"}), f"transcribing loads {sorted(loaded & HEAVY)}"
 
 
 def test_the_version_is_the_one_that_is_packaged() -> None:

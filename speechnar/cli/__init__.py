@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import speechnar
-from speechnar.cli import listing, synth
+from speechnar.cli import listing, synth, transcribe
 from speechnar.evaluate import cli as evaluate
 from speechnar.train import cli as train
 
@@ -48,7 +48,8 @@ def _failed(sentence: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="speechnar", description="Speech synthesis, offline.", allow_abbrev=False)
+    description = "Speech synthesis and recognition, offline."
+    parser = argparse.ArgumentParser(prog="speechnar", description=description, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"speechnar {speechnar.__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
 
@@ -57,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(verb=verb)
         return sub
 
-    for room in (synth, listing, train, evaluate):
+    for room in (synth, transcribe, listing, train, evaluate):
         room.add_verbs(add)
 
     export = add(_export, "export", "make a voice folder from a trained model folder (needs speechnar[train])")

@@ -1,0 +1,212 @@
+from __future__ import annotations
+
+import io
+import json
+import re
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+from stub_recognizer import RATE, SECONDS, spell
+
+from speechnar import audio, cli
+from speechnar.cli import transcribe as verb
+from speechnar.runtime import recognizer as recognizer_module
+
+WAV = spell(10, "abc", "ba", 25, "c", 10)  # words at frames 10 to 18, 19 to 24, 50 to 52 of 63, of 40 ms
+
+
+@pytest.fixture
+def transcribe(stub_recognizer: Path):
+    """Runs `speechnar transcribe` with the stub recogniser and returns the exit code."""
+    return lambda *args: cli.main(["transcribe", "--recognizer", str(stub_recognizer), *map(str, args)])
+
+
+@pytest.fixture
+def talks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder, which is where the test runs, with `one.wav` (`WAV`), `two.flac` and `three.ogg`."""
+    audio.write(tmp_path / "one.wav", WAV, RATE)
+    audio.write(tmp_path / "two.flac", spell(5, "cab", 5), RATE)
+    audio.write(tmp_path / "three.ogg", np.zeros(RATE, np.float32), RATE)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_what_is_said_is_printed_a_line_for_each_segment(transcribe, talks: Path, capsys) -> None:
+    assert transcribe("one.wav") == 0
+    assert capsys.readouterr() == ("abc ba\nc\n", "")
+    assert transcribe("three.ogg") == 0
+    assert capsys.readouterr() == ("", "")
+
+
+def test_several_files_are_a_line_each(transcribe, talks: Path, capsys) -> None:
+    assert transcribe("one.wav", "two.flac", "three.ogg") == 0
+    assert capsys.readouterr().out == "one.wav\tabc ba c\ntwo.flac\tcab\nthree.ogg\t\n"
+
+
+def test_patterns_are_expanded(transcribe, talks: Path, capsys) -> None:
+    audio.write(talks / "in" / "it" / "[x].wav", WAV, RATE)
+    assert transcribe("*.??a*", "in/**/*.wav", "in/it/[x].wav") == 0
+    assert capsys.readouterr().out == "two.flac\tcab\nin/it/[x].wav\tabc ba c\nin/it/[x].wav\tabc ba c\n"
+    assert transcribe("*.aiff") == 1
+    assert capsys.readouterr().err == "speechnar: there is no audio file at *.aiff\n"
+
+
+def test_a_file_from_stdin(transcribe, talks: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO((talks / "one.wav").read_bytes())))
+    assert transcribe("-", "--format", "ctm") == 0
+    assert capsys.readouterr().out.splitlines()[0].split()[:3] == ["stdin", "1", "0.400"]
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"no audio")))
+    assert transcribe("-") == 1
+    assert capsys.readouterr().err.startswith("speechnar: stdin cannot be read as audio (")
+
+
+def test_a_stream_of_unknown_length_from_stdin(transcribe, talks: Path, monkeypatch, capsys) -> None:
+    stream = io.BytesIO()
+    audio.pipe_writer(stream, RATE)(WAV)
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(stream.getvalue())))
+    assert transcribe("-") == 0
+    assert capsys.readouterr().out == "abc ba\nc\n"
+
+
+def test_formats(transcribe, talks: Path, capsys) -> None:
+    out = {}
+    for kind in verb.FORMATS:
+        assert transcribe("one.wav", "--format", kind) == 0
+        out[kind] = capsys.readouterr().out
+    assert out["txt"] == "abc ba\nc\n"
+    read = json.loads(out["json"])
+    assert list(read) == ["text", "segments", "words"]
+    assert read["text"] == "abc ba c"
+    assert read["segments"][1] == {"text": "c", "start": 2.0, "end": 2.08}
+    assert read["words"][0] == {"text": "abc", "start": 0.4, "end": 0.72, "confidence": 1.0}
+    assert out["srt"] == "1\n00:00:00,400 --> 00:00:00,960\nabc ba\n\n2\n00:00:02,000 --> 00:00:02,080\nc\n"
+    assert out["vtt"].startswith("WEBVTT\n\n00:00:00.400 --> 00:00:00.960\nabc ba\n")
+    assert out["ctm"].splitlines() == [
+        "one 1 0.400 0.320 abc 1.000",
+        "one 1 0.760 0.200 ba 1.000",
+        "one 1 2.000 0.080 c 1.000",
+    ]
+    assert re.findall(r'name = "(\w+)"', out["TextGrid"]) == ["segments", "words"]
+    assert f"xmax = {63 * SECONDS:.6f}\n" in out["TextGrid"]
+
+
+def test_formats_of_silence_are_whole_files(transcribe, talks: Path, capsys) -> None:
+    out = {}
+    for kind in verb.FORMATS:
+        assert transcribe("three.ogg", "--format", kind) == 0
+        out[kind] = capsys.readouterr().out
+    assert json.loads(out.pop("json")) == {"text": "", "segments": [], "words": []}
+    grid = out.pop("TextGrid")
+    assert out == {"txt": "", "srt": "", "vtt": "WEBVTT\n", "ctm": ""}
+    assert grid.count("intervals: size = 1\n") == 2 and grid.count("xmax = 1.000000\n") == 5
+
+
+def test_the_ending_of_the_output_is_its_format(transcribe, talks: Path, capsys) -> None:
+    assert transcribe("one.wav", "-o", "new/a.SRT") == 0
+    assert (talks / "new/a.SRT").read_text().startswith("1\n00:00:00,400")
+    assert transcribe("one.wav", "-o", "a.textgrid") == 0
+    assert (talks / "a.textgrid").read_text().startswith("File type")
+    assert transcribe("one.wav", "-o", "a.text", "--format", "txt") == 0
+    assert (talks / "a.text").read_text() == "abc ba\nc\n"
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_folder_gets_a_file_of_each_name(transcribe, talks: Path) -> None:
+    assert transcribe("one.wav", "two.flac", "-o", "out", "--format", "srt") == 0
+    assert transcribe("three.ogg", "-o", "out") == 0
+    assert sorted(path.name for path in (talks / "out").iterdir()) == ["one.srt", "three.txt", "two.srt"]
+    assert transcribe("one.wav", "-o", "other/") == 0
+    assert (talks / "other" / "one.txt").read_text() == "abc ba\nc\n"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["one.wav", "-o", "a.doc"], "a.doc should end in one of txt, json, srt, vtt, ctm, TextGrid; or say which"),
+        (["one.wav", "two.flac", "-o", "a.txt"], "with several files, -o should be a folder but is a.txt"),
+        (["one.wav", "two.flac", "--format", "srt"], "several files in the format srt need a folder: give one with -o"),
+        (["one.wav", "in/one.mp3", "-o", "out"], "one.wav and in/one.mp3 would both become out/one.txt; transc"),
+        (["one.wav", "--threads", "0"], "threads should be 1 or more but is 0"),
+        (["one.wav", "--device", "tpu"], "device should be one of cpu, cuda but is 'tpu'"),
+        (["one.wav", "-o", "/proc/none/a.txt"], "cannot write /proc/none/a.txt: No such file or directory"),
+        ([""], "is a folder"),
+    ],
+)
+def test_bad_arguments_are_one_sentence_and_leave_nothing(transcribe, talks: Path, args, message: str, capsys) -> None:
+    assert transcribe(*args) == 1
+    out, error = capsys.readouterr()
+    assert out == "" and re.fullmatch(rf"speechnar: [^\n]*{message}[^\n]*\n", error), error
+    assert sorted(path.name for path in talks.iterdir()) == ["one.wav", "three.ogg", "two.flac"]
+
+
+@pytest.fixture
+def bad(talks: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Files that cannot be transcribed, and what is said of them."""
+    monkeypatch.setenv("PATH", str(talks))  # no ffmpeg
+    (talks / "empty.wav").touch()
+    soundfile.write(talks / "header.wav", np.zeros(0, np.float32), RATE)
+    soundfile.write(talks / "nan.wav", np.array([0.1, np.nan], np.float32), RATE, subtype="FLOAT")
+    (talks / "half.flac").write_bytes((talks / "two.flac").read_bytes()[:1500])
+    (talks / "text.wav").write_text("This is no audio.")
+    (talks / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom")
+    (talks / "bytes.raw").write_bytes(bytes(3000))
+    (talks / "folder.wav").mkdir()
+    return {
+        "empty.wav": r"holds no audio \(0 samples\)",
+        "header.wav": r"holds no audio \(0 samples\)",
+        "nan.wav": "holds samples that are not finite numbers; write it again as 16-bit PCM",
+        "half.flac": r"cannot be read as audio .*; is it whole\?",
+        "text.wav": "cannot be read as audio .*; convert it to WAV or FLAC, or install ffmpeg for video and more",
+        "film.mp4": "cannot be read as audio .*; convert it to WAV or FLAC, or install ffmpeg for video and more",
+        "bytes.raw": "cannot be read as audio .*; convert it to WAV or FLAC, or install ffmpeg for video and more",
+        "folder.wav": r"is a folder; give the files in it, such as folder.wav/\*.wav",
+        "none.wav": "there is no audio file at none.wav",
+    }
+
+
+def test_bad_files_are_named_and_the_others_go_through(transcribe, talks: Path, bad, capsys) -> None:
+    assert transcribe("one.wav", *bad, "two.flac", "-o", "out") == 1
+    *errors, last = capsys.readouterr().err.splitlines()
+    assert len(errors) == len(bad)
+    for error, (name, message) in zip(errors, bad.items()):
+        assert name in error and re.fullmatch(f"speechnar: .*{message}", error)
+    assert last == "speechnar: 9 of 11 files could not be transcribed"
+    assert sorted(path.name for path in (talks / "out").iterdir()) == ["one.txt", "two.txt"]
+
+
+def test_a_bad_file_alone_is_one_sentence(transcribe, bad, capsys) -> None:
+    for name, message in bad.items():
+        assert transcribe(name) == 1
+        out, error = capsys.readouterr()
+        assert out == "" and re.fullmatch(f"speechnar: [^\n]*{message}\n", error)
+
+
+def test_half_a_wav_is_heard_as_far_as_it_goes(transcribe, talks: Path, capsys) -> None:
+    (talks / "half.wav").write_bytes((talks / "one.wav").read_bytes()[: 44 + 2 * 30 * 640])
+    assert transcribe("half.wav") == 0
+    assert capsys.readouterr() == ("abc ba\n", "")
+
+
+def test_long_audio_has_a_bar_with_the_time_that_is_left(transcribe, talks: Path, monkeypatch, capsys) -> None:
+    audio.write(talks / "long.wav", np.tile(WAV, 40), RATE)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert transcribe("long.wav", "one.wav", "none.wav") == 1
+    out, error = capsys.readouterr()
+    assert out.splitlines()[1] == "one.wav\tabc ba c"
+    assert re.search(r"\d+%\|.*\| \d+/103 s \[\d\d:\d\d<", error)
+    assert transcribe("one.wav") == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_recognizers_are_listed(stub_recognizer: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(recognizer_module, "RECOGNIZERS", stub_recognizer.parent)
+    assert cli.main(["recognizers"]) == 0
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["name", "language", "licence", "size", "measured"]
+    assert re.fullmatch(r"stub  en-us     CC0-1.0  0.0 MB  WER 99.5", row)
+    assert cli.main(["transcribe", "a.wav", "--recognizer", "nobody"]) == 1
+    assert "there is no recogniser 'nobody'; take stub or the folder of a recogniser" in capsys.readouterr().err
