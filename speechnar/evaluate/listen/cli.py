@@ -57,7 +57,8 @@ def _make(args: argparse.Namespace) -> None:
         from speechnar.evaluate.listen.make import make_test
         from speechnar.evaluate.listen.plan import plan
 
-    test = make_test(_settings(args), args.out)
+        settings = _settings(args)  # reads YAML
+    test = make_test(settings, args.out)
     print(f"{len(plan(test, 0))} trials a rater, all at {test.loudness:g} LUFS")
     print(f"serve it: speechnar evaluate listen serve {args.out}")
 
