@@ -1,4 +1,4 @@
-"""The verbs that train: `features`, `train acoustic`, `train vocoder` and `predict`; torch comes when one runs."""
+"""The verbs that train, and those that make ready for it or use the result; torch comes when one runs."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ NEEDS = "(needs speechnar[train])"
 
 def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     """Adds the verbs through the command line's `add(verb, name, summary, details)`."""
-    features = add(_features, "features", f"compute what training reads of a corpus {NEEDS}")
-    features.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests; the first is for training")
-    features.add_argument("out", type=Path, metavar="OUT", help="the folder of the features; what is there is kept")
-    features.add_argument("--audio", type=Path, required=True, metavar="FILE", help="YAML: sample rate, hop, mel bands")
-    features.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at once")
-
+    _add_voice_data(add)
     trains = add(None, "train", f"train a model; run it again to go on {NEEDS}")
     models = trains.add_subparsers(title="models", metavar="MODEL", required=True)
     acoustic = models.add_parser("acoustic", help="phones to mel: FastSpeech 2", allow_abbrev=False)
     acoustic.set_defaults(verb=_train_acoustic)
     vocoder = models.add_parser("vocoder", help="mel and F0 to audio: Harmonic Vocos", allow_abbrev=False)
     vocoder.set_defaults(verb=_train_vocoder)
-    for model in (acoustic, vocoder):
+    recognizer = models.add_parser("recognizer", help="audio to text: CTC, Mask-CTC or AED", allow_abbrev=False)
+    recognizer.set_defaults(verb=_train_recognizer)
+    for model in (acoustic, vocoder, recognizer):
         model.add_argument("config", type=Path, metavar="CONFIG", help="YAML: the model, the loop and the losses")
-        model.add_argument("--features", type=Path, required=True, metavar="DIR", help="of `speechnar features`")
+        if model is recognizer:
+            model.add_argument("--units", type=Path, required=True, metavar="DIR", help="of `speechnar units`")
+        else:
+            model.add_argument("--features", type=Path, required=True, metavar="DIR", help="of `speechnar features`")
         model.add_argument("--train", type=Path, required=True, metavar="CUTS", help="manifest to learn from")
         model.add_argument("--dev", type=Path, required=True, metavar="CUTS", help="manifest to validate on")
         model.add_argument("--out", type=Path, required=True, metavar="DIR", help="model folder, checkpoints and logs")
@@ -38,12 +38,40 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         model.add_argument("--max-steps", type=int, metavar="N", help="batches, in place of the config's")
     vocoder.add_argument("--predicted", type=Path, metavar="DIR", help="learn from the mels of `speechnar predict`")
     vocoder.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose weights are the start")
+    recognizer.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose encoder is the start")
+    _add_recognition_data(add)
+
+
+def _add_voice_data(add: Callable[..., argparse.ArgumentParser]) -> None:
+    features = add(_features, "features", f"compute what training reads of a corpus {NEEDS}")
+    features.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests; the first is for training")
+    features.add_argument("out", type=Path, metavar="OUT", help="the folder of the features; what is there is kept")
+    features.add_argument("--audio", type=Path, required=True, metavar="FILE", help="YAML: sample rate, hop, mel bands")
+    features.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at once")
 
     predict = add(_predict, "predict", f"write the mels that an acoustic model makes of a corpus {NEEDS}")
     predict.add_argument("acoustic", type=Path, metavar="ACOUSTIC_DIR", help="a model folder")
     predict.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests")
     predict.add_argument("out", type=Path, metavar="OUT", help="the folder of the mels, UTT.npy")
     predict.add_argument("--features", type=Path, required=True, metavar="DIR", help="of `speechnar features`")
+
+
+def _add_recognition_data(add: Callable[..., argparse.ArgumentParser]) -> None:
+    units = add(_units, "units", f"make the units that a recogniser writes with {NEEDS}")
+    units.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests with transcripts, for training")
+    units.add_argument("out", type=Path, metavar="OUT", help="the folder of the units")
+    units.add_argument("--subwords", type=int, metavar="N", help="as many pieces of words, in place of characters")
+
+    decode = add(_decode, "decode", f"write what a trained recogniser reads from a corpus {NEEDS}")
+    decode.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="of `speechnar train recognizer`")
+    decode.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest")
+    decode.add_argument("out", type=Path, metavar="FILE", help="transcripts, `UTT text` a line")
+    decode.add_argument("--method", default="greedy", help="greedy, mask-ctc or ar (greedy)")
+    decode.add_argument("--iterations", type=int, default=10, metavar="N", help="of Mask-CTC, at most (10)")
+    decode.add_argument("--threshold", type=float, default=0.9, metavar="P", help="Mask-CTC masks below it (0.9)")
+    decode.add_argument("--beam", type=int, default=10, metavar="N", help="of the autoregressive search (10)")
+    decode.add_argument("--ctc-weight", type=float, default=0.3, metavar="X", help="of CTC in that search (0.3)")
+    decode.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
 
 
 def _features(args: argparse.Namespace) -> None:
@@ -79,6 +107,45 @@ def _train_vocoder(args: argparse.Namespace) -> None:
 
     config = _config(VocoderConfig, args)
     train_vocoder(config, args.features, args.train, args.dev, args.out, args.predicted, args.init)
+
+
+def _train_recognizer(args: argparse.Namespace) -> None:
+    with _needing("train"):
+        from speechnar.train.recognition import RecognitionConfig, train_recogniser
+
+    config = _config(RecognitionConfig, args)
+    train_recogniser(config, args.units, args.train, args.dev, args.out, args.init)
+
+
+def _units(args: argparse.Namespace) -> None:
+    with _needing("units"):
+        from lhotse import CutSet
+
+        from speechnar.text.units import make_units
+
+        if args.subwords is not None:
+            import sentencepiece  # noqa: F401
+    for path in args.cuts:
+        if not path.exists():
+            raise ValueError(f"there is no manifest at {path}: run the stage that prepares the data")
+    texts = [s.text or "" for path in args.cuts for cut in CutSet.from_file(path) for s in cut.supervisions]
+    print(f"{len(make_units(texts, args.out, args.subwords))} symbols")
+
+
+def _decode(args: argparse.Namespace) -> None:
+    with _needing("decode"):
+        import torch
+
+        from speechnar.models.aed import BeamOptions
+        from speechnar.train.decode import DecodeOptions, decode_corpus
+
+    if args.threads < 1:
+        raise ValueError(f"--threads is {args.threads} but should be 1 or more")
+    torch.set_num_threads(args.threads)
+    beam = BeamOptions(args.beam, args.ctc_weight)
+    options = DecodeOptions(args.method, args.iterations, args.threshold, beam)
+    took = decode_corpus(args.model_dir, args.cuts, args.out, options)
+    print(f"{took.audio_seconds:.1f} s of audio in {took.seconds:.2f} s: RTF {took.real_time_factor:.4f}")
 
 
 def _predict(args: argparse.Namespace) -> None:
