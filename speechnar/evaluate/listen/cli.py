@@ -86,10 +86,12 @@ def _settings(args: argparse.Namespace) -> ListenConfig:
 
 def _serve(args: argparse.Namespace) -> None:
     with needing("listen serve", "serve"):
-        from speechnar.evaluate.listen.serve import serve
+        from speechnar.evaluate.listen.serve import listener, serve
 
-    print(f"http://{args.host}:{args.port}/", flush=True)
-    serve(args.test_dir, args.host, args.port, args.raters)
+    with listener(args.host, args.port) as connections:
+        host = f"[{args.host}]" if ":" in args.host else args.host
+        print(f"http://{host}:{connections.getsockname()[1]}/", flush=True)
+        serve(args.test_dir, connections, args.raters)
 
 
 def _report(args: argparse.Namespace) -> None:

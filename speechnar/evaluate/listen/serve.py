@@ -18,18 +18,20 @@ import hashlib
 import hmac
 import html
 import re
+import socket
 from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any
 
 import uvicorn
 from fastapi import FastAPI, HTTPException, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.datastructures import MutableHeaders
 
 from speechnar.evaluate.listen import plan
-from speechnar.evaluate.listen.plan import AUDIO_FOLDER, METHODS, ListeningTest, Trial
+from speechnar.evaluate.listen.plan import AUDIO_FOLDER, METHODS, ListenError, ListeningTest, Trial
 from speechnar.evaluate.listen.store import Full, Rating, Refused, Store
 
 LARGEST_BODY = 16384  # bytes
@@ -68,7 +70,20 @@ class NewRating(BaseModel):
     seconds: Annotated[float, Field(ge=0, le=10**6, allow_inf_nan=False)]
 
 
-def serve(folder: Path, host: str = "127.0.0.1", port: int = 8000, most_raters: int = MOST_RATERS) -> None:
+def listener(host: str = "127.0.0.1", port: int = 8000) -> socket.socket:
+    """A socket that waits for connections; port 0 takes one that is free.
+
+    Raises:
+        ListenError: the address is taken, or none of this machine's.
+    """
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        sentence = getattr(error, "strerror", None) or error
+        raise ListenError(f"cannot listen on {host}, port {port} ({sentence}); choose others by --host, --port") from None
+
+
+def serve(folder: Path, connections: socket.socket, most_raters: int = MOST_RATERS) -> None:
     """Serves the test of a folder until it is interrupted.
 
     Raises:
@@ -76,10 +91,8 @@ def serve(folder: Path, host: str = "127.0.0.1", port: int = 8000, most_raters: 
     """
     test = plan.load(folder)
     store = Store(folder)
-    server = uvicorn.Config(
+    settings = uvicorn.Config(
         app(folder, test, store, most_raters),
-        host=host,
-        port=port,
         http="h11",
         ws="none",
         log_level="warning",
@@ -89,7 +102,7 @@ def serve(folder: Path, host: str = "127.0.0.1", port: int = 8000, most_raters: 
         server_header=False,
     )
     try:
-        uvicorn.Server(server).run()
+        uvicorn.Server(settings).run([connections])
     finally:
         store.close()
 
@@ -107,6 +120,12 @@ def app(folder: Path, test: ListeningTest, store: Store, most_raters: int = MOST
         if number is None:
             raise HTTPException(401, "this rater is not known here; reload the page to begin")
         return number
+
+    @api.exception_handler(RequestValidationError)
+    def refuse(request: Request, error: RequestValidationError) -> Response:
+        # FastAPI's own answer repeats the request, which may hold what JSON cannot say, such as NaN
+        said = "; ".join(f"{'.'.join(map(str, found['loc']))}: {found['msg']}" for found in error.errors()[:3])
+        return JSONResponse({"detail": said}, 422)
 
     @api.get("/")
     def index() -> Response:
