@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from speechnar.audio import replacing
+from speechnar.evaluate import record
 from speechnar.evaluate.alignment import KINDS, kind_of
 from speechnar.evaluate.plot import Panel, plot_intervals
 from speechnar.evaluate.statistics import Difference, Interval
@@ -70,22 +67,12 @@ def _errors(counts: Counts) -> list[str]:
 
 
 def write_json(path: str | Path, settings: Mapping[str, Any], reports: Sequence[Report]) -> None:
-    """Writes what the figures were computed of, and all figures; nan, which JSON does not know, as null.
+    """Writes what the figures were computed of, and all figures.
 
     Raises:
         AudioError: the file cannot be written.
     """
-    found = {**settings, "reports": [_plain(dataclasses.asdict(report)) for report in reports]}
-    with replacing(path) as part:
-        part.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    record.write_json(path, {**settings, "reports": reports})
 
 
 def plot(path: str | Path, reports: Sequence[Report]) -> None:
