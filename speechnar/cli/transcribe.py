@@ -40,6 +40,8 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         default="english_base",
         help="a name of `speechnar recognizers`, or a folder",
     )
+    transcribe.add_argument("--beam", type=int, metavar="N", help="texts that the search keeps at once; 1 is greedy")
+    transcribe.add_argument("--hotwords", metavar="FILE|LIST", help="words and phrases to expect, a line each or a,b,c")
     transcribe.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, or cuda with onnxruntime-gpu")
     transcribe.add_argument("--threads", type=int, metavar="N", help="CPU threads (all cores, at most 4)")
 
@@ -54,12 +56,13 @@ def _transcribe(args: argparse.Namespace) -> None:
     kind = args.format or _format_of(args.output)
     targets = _targets(files, args.output, kind)
     recognizer = load_recognizer(args.recognizer, args.threads, args.device)
+    options = {"beam": args.beam, "hotwords": _hotwords(args.hotwords)}
     failed = 0
     with _progress(files) as bar:
         for file, target in zip(files, targets):
             try:
                 with _on_disk(file) as path:
-                    transcript = recognizer.transcribe(path, progress=bar.update)
+                    transcript = recognizer.transcribe(path, progress=bar.update, **options)
                 if target:
                     with replacing(target) as part:
                         part.write_text(_written(transcript, kind), encoding="utf-8")
@@ -108,6 +111,14 @@ def _targets(files: list[str], output: str | None, kind: str) -> list[Path | Non
             raise ValueError(f"{targets[target]} and {file} would both become {target}; transcribe one after the other")
         targets[target] = file
     return list(targets)
+
+
+def _hotwords(given: str | None) -> list[str]:
+    """The lines of a file, or what stands between commas."""
+    if not given:
+        return []
+    lines = Path(given).read_text(encoding="utf-8-sig").splitlines() if os.path.exists(given) else given.split(",")
+    return [line.strip() for line in lines if line.strip()]
 
 
 def _name(file: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,8 +17,11 @@ import numpy as np
 
 from speechnar import audio
 from speechnar.audio import AudioError
+from speechnar.decode.beam import BeamOptions, beam_search
 from speechnar.decode.ctc import greedy
-from speechnar.decode.result import Word
+from speechnar.decode.ngram import NgramModel
+from speechnar.decode.result import DecodeError, Hypothesis, Word
+from speechnar.decode.scorer import Scorer, ScorerOptions
 from speechnar.decode.units import Units
 from speechnar.runtime.folder import ASSETS, Kind
 from speechnar.runtime.transcript import Transcript
@@ -27,6 +30,7 @@ from speechnar.runtime.windows import joined, windows
 RECOGNIZER = Kind("recogniser", "recognizer.json", format=1)
 RECOGNIZERS = ASSETS / "recognizers"
 DEFAULT = "english_base"
+LM = "lm.npz"  # a word n-gram model, which a recogniser may have
 OVERLAP = 4.0  # seconds that two windows share
 SHORTEST = 0.5  # seconds; what is shorter gets silence at its end, lest the graph have no frame
 
@@ -38,14 +42,13 @@ class Decoding:
     """How a recogniser decodes if it is not told otherwise.
 
     Attributes:
-        beam: hypotheses that are kept at once; 1 is greedy.
-        lm_weight: of the language model's log-probability.
-        word_bonus: added to the score for each word.
+        beam: prefixes that are kept; 1 is greedy decoding, without the language model.
+        lm_weight, word_bonus: see `speechnar.decode.scorer`.
     """
 
     beam: int = 1
-    lm_weight: float = 0.0
-    word_bonus: float = 0.0
+    lm_weight: float = ScorerOptions.lm_weight
+    word_bonus: float = ScorerOptions.word_bonus
 
 
 @dataclass(frozen=True)
@@ -107,13 +110,17 @@ class Recognizer:
         self.info = RecognizerInfo.load(folder)
         self.name, self.sample_rate = self.info.name, self.info.sample_rate
         self._units = Units(self.info.symbols)
+        self._letters = set("".join(self._units.spellings))
         self._session = RECOGNIZER.session(folder / "model.onnx", {"wav"}, threads, device)
+        self._lm_path = folder / LM
 
     def transcribe(
         self,
         recording: Recording,
         sample_rate: int | None = None,
         *,
+        beam: int | None = None,
+        hotwords: Sequence[str] = (),
         name: str | None = None,
         progress: Callable[[float], object] | None = None,
     ) -> Transcript:
@@ -123,12 +130,16 @@ class Recognizer:
             recording: an audio or video file; or samples, (T_wav,) or, with any number of channels, (T_wav, C) or
                 (C, T_wav): floats in [-1, 1], or integers of the whole range of their type.
             sample_rate: Hz of samples; by default the recogniser's own.
+            beam: prefixes that the search keeps; 1 is greedy, and the default that of `recognizer.json`.
+            hotwords: words and phrases to expect.
             name: of the transcript; by default the file's, without its ending.
             progress: is called with the seconds of audio that were done since its last call.
 
         Raises:
             AudioError: the recording cannot be read, is empty, or holds what is no number.
+            DecodeError: the beam is less than 1, or a hot word has letters that the recogniser does not know.
         """
+        decode = self._decoder(beam, hotwords)
         if isinstance(recording, (str, Path)):
             blocks: Iterable[np.ndarray] = (wav for wav, _ in audio.blocks(recording, self.sample_rate))
             name = name or Path(recording).stem
@@ -147,23 +158,42 @@ class Recognizer:
                 if progress:
                     progress(duration - done)
 
-        words = [
-            word for first, log_probs in joined(heard(), hop, self._units) for word in self._decoded(log_probs, first)
-        ]
+        words: list[Word] = []
+        for first, log_probs in joined(heard(), hop, self._units):
+            begin = first * self.info.frame_seconds
+            words += [
+                dataclasses.replace(word, start=word.start + begin, end=word.end + begin)
+                for word in decode(log_probs).words
+            ]
         ended = (dataclasses.replace(word, end=min(word.end, duration)) for word in words)
         return Transcript(name or "audio", duration, tuple(ended))
+
+    @functools.cached_property
+    def _lm(self) -> NgramModel | None:
+        return NgramModel.load(self._lm_path) if self._lm_path.exists() else None
+
+    def _decoder(self, beam: int | None, hotwords: Sequence[str]) -> Callable[[np.ndarray], Hypothesis]:
+        """What makes words of (T, V) log-probabilities."""
+        usual = self.info.decoding
+        if beam is None:
+            beam = max(usual.beam, BeamOptions.beam) if hotwords else usual.beam
+        units, seconds = self._units, self.info.frame_seconds
+        if beam == 1 and not hotwords:
+            return lambda log_probs: greedy(log_probs, units, seconds)
+        expected = [word.lower() for word in hotwords]
+        for word in expected:
+            if unknown := set(word) - self._letters - {" "}:
+                raise DecodeError(f"the hot word {word!r} has {min(unknown)!r}, which the recogniser cannot write")
+        weights = ScorerOptions(lm_weight=usual.lm_weight, word_bonus=usual.word_bonus)
+        scorer = Scorer(units, self._lm, expected, weights) if self._lm or expected else None
+        options = BeamOptions(beam)
+        return lambda log_probs: beam_search(log_probs, units, seconds, scorer, options)
 
     def _log_probs(self, wav: np.ndarray) -> np.ndarray:
         """(T, V) of (T_wav,) samples."""
         lacking = round(SHORTEST * self.sample_rate) - len(wav)
         given = np.pad(wav, (0, max(lacking, 0)))[None].astype(np.float32)
         return self._session.run(["log_probs"], {"wav": given})[0][0]
-
-    def _decoded(self, log_probs: np.ndarray, first: int) -> Iterator[Word]:
-        """The words of frames that begin with frame `first` of the recording."""
-        seconds = first * self.info.frame_seconds
-        for word in greedy(log_probs, self._units, self.info.frame_seconds).words:
-            yield dataclasses.replace(word, start=word.start + seconds, end=word.end + seconds)
 
 
 def _mono(samples: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:

@@ -72,6 +72,19 @@ def test_a_stream_of_unknown_length_from_stdin(transcribe, talks: Path, monkeypa
     assert capsys.readouterr().out == "abc ba\nc\n"
 
 
+def test_the_search_can_be_told_what_to_expect(transcribe, talks: Path, capsys) -> None:
+    audio.write("doubt.wav", 0.45 * spell(10, "ac", 10) + 0.47 * spell(10, "ab", 10), RATE)
+    (talks / "names.txt").write_text("\ufeffabba\n\n ac \n", encoding="utf-8")
+    for flags, text in (
+        ([], "ab"),
+        (["--beam", "8"], "ab"),
+        (["--hotwords", "abba, ac"], "ac"),
+        (["--hotwords", "names.txt", "--beam", "4"], "ac"),
+    ):
+        assert transcribe("doubt.wav", *flags) == 0
+        assert capsys.readouterr().out == f"{text}\n"
+
+
 def test_formats(transcribe, talks: Path, capsys) -> None:
     out = {}
     for kind in verb.FORMATS:
@@ -131,6 +144,8 @@ def test_a_folder_gets_a_file_of_each_name(transcribe, talks: Path) -> None:
         (["one.wav", "two.flac", "--format", "srt"], "several files in the format srt need a folder: give one with -o"),
         (["one.wav", "in/one.mp3", "-o", "out"], "one.wav and in/one.mp3 would both become out/one.txt; transc"),
         (["one.wav", "--threads", "0"], "threads should be 1 or more but is 0"),
+        (["one.wav", "--beam", "0"], "beam is 0 but should be 1 or more"),
+        (["one.wav", "--hotwords", "a,b2"], "the hot word 'b2' has '2', which the recogniser cannot write"),
         (["one.wav", "--device", "tpu"], "device should be one of cpu, cuda but is 'tpu'"),
         (["one.wav", "-o", "/proc/none/a.txt"], "cannot write /proc/none/a.txt: No such file or directory"),
         ([""], "is a folder"),

@@ -18,6 +18,7 @@ from stub_recognizer import FRAME, RATE, SECONDS, save_recognizer, spell
 import speechnar
 from speechnar import audio
 from speechnar.audio import AudioError
+from speechnar.decode.ngram import NgramModel, Table
 from speechnar.decode.result import DecodeError
 from speechnar.runtime import Recognizer, SpeechError, Timing, Transcript, load_recognizer
 from speechnar.runtime import recognizer as recognizer_module
@@ -134,6 +135,46 @@ def test_a_word_may_fill_the_shortest_audio(recognizer: Recognizer, n_frames: in
     (word,) = recognizer.transcribe(spell("a")[: n_frames * FRAME - 100]).words
     assert word.start == 0
     assert word.end == pytest.approx(n_frames * SECONDS - 100 / RATE)
+
+
+def doubtful(*, heard: str, nearly: str) -> np.ndarray:
+    """Two words at once, of which the one is a nat a frame more probable than the other."""
+    return 0.5 * spell(10, nearly, 10) + 0.52 * spell(10, heard, 10)
+
+
+def test_a_beam_finds_the_same_where_there_is_no_doubt(recognizer: Recognizer) -> None:
+    check(recognizer.transcribe(WAV, beam=8))
+
+
+@pytest.mark.parametrize("beam", [None, 8])
+def test_hot_words_are_preferred(recognizer: Recognizer, beam: int | None) -> None:
+    wav = doubtful(heard="ab", nearly="ac")
+    assert recognizer.transcribe(wav, beam=beam).text == "ab"
+    assert recognizer.transcribe(wav, beam=beam, hotwords=["Ac", "cab b"]).text == "ac"
+    check(recognizer.transcribe(WAV, beam=beam, hotwords=["ac"]))
+
+
+def test_a_language_model_is_heeded_unless_decoding_is_greedy(broken: Path) -> None:
+    words = ("</s>", "<s>", "<unk>", "ab", "ac")
+    log_probs = np.log([0.1, 1e-9, 1e-4, 1e-4, 0.9])
+    table = Table(np.arange(5)[:, None], log_probs, np.zeros(5))
+    NgramModel.of_tables(words, [table]).save(broken / "lm.npz")
+    change(broken, decoding={"beam": 8, "lm_weight": 1.0, "word_bonus": 0.0})
+    wav = doubtful(heard="ab", nearly="ac")
+    assert load_recognizer(broken).transcribe(wav).text == "ac"
+    assert load_recognizer(broken).transcribe(wav, beam=1).text == "ab"
+    change(broken, decoding={"beam": 8, "lm_weight": 0.0, "word_bonus": 0.0})
+    assert load_recognizer(broken).transcribe(wav).text == "ab"
+
+
+def test_decoding_that_cannot_be_done_is_refused(recognizer: Recognizer, broken: Path) -> None:
+    with pytest.raises(DecodeError, match="beam is 0 but should be 1 or more"):
+        recognizer.transcribe(WAV, beam=0)
+    with pytest.raises(DecodeError, match="the hot word 'abä' has 'ä', which the recogniser cannot write"):
+        recognizer.transcribe(WAV, hotwords=["abc", "Abä"])
+    (broken / "lm.npz").write_bytes(b"no model")
+    with pytest.raises(DecodeError, match="lm.npz is not a language model"):
+        load_recognizer(broken).transcribe(WAV, beam=2)
 
 
 @pytest.mark.parametrize("seed", range(5))
