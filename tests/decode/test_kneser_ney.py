@@ -1,4 +1,4 @@
-"""Modified Kneser-Ney against a plain reading of its equations with dictionaries, and pruning against its definition."""
+"""Modified Kneser-Ney against a plain reading of its equations with dictionaries, and pruning by what it costs."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def arpa(tmp_path: Path) -> Path:
         ("the cat sat", [-0.3, -0.1, -0.2, -0.9]),
         # <s> cat: -0.3 - 0.7. cat the: -0.1 - 0.4. the </s>: -0.2 - 1.0
         ("cat the", [-1.0, -0.5, -1.2]),
-        # <s> the sat: the trigram's backoff -0.15, the bigram's -0.2, then -0.8. the sat has no entry, so </s> after sat
+        # <s> the sat: the trigram's backoff -0.15, the bigram's -0.2, then -0.8; the sat </s>: as sat </s>
         ("the sat", [-0.3, -1.15, -0.9]),
         # the unknown word has the rarest word's -1.0, after <s> -0.3; nothing is known after it
         ("dog the cat", [-1.3, -0.4, -0.5, -0.25 - 0.1 - 1.0]),

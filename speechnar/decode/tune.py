@@ -1,0 +1,104 @@
+"""Finds how much a language model should weigh, by decoding kept log-probabilities with each pair of weights."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+
+from speechnar.decode.arpa import load_lm
+from speechnar.decode.beam import BeamOptions, candidates
+from speechnar.decode.result import DecodeError
+from speechnar.decode.scorer import Scorer, ScorerOptions
+from speechnar.decode.units import BOUNDARY, Units
+
+
+@dataclass(frozen=True)
+class DevSet:
+    """Utterances to decode again and again.
+
+    Attributes:
+        files: `UTT.npy` of each: (T, V) natural log-probabilities, as float16 or float32.
+        texts: what is said in each.
+        units: the columns' symbols.
+        lm: a language model's file.
+    """
+
+    files: tuple[Path, ...]
+    texts: tuple[str, ...]
+    units: Units
+    lm: Path
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One pair of weights, and the word error rate with it, a fraction."""
+
+    lm_weight: float
+    word_bonus: float
+    wer: float
+
+
+def load_dev_set(log_probs: Path, texts: Path, units: Units, lm: Path) -> DevSet:
+    """Pairs `UTT.npy` of a folder with the lines of a TSV: the utterance's name first, its text last.
+
+    Raises:
+        DecodeError: a line has no file, or there is no line.
+    """
+    rows = [line.split("\t") for line in texts.read_text(encoding="utf-8").splitlines() if line.strip()]
+    files = tuple(log_probs / f"{row[0]}.npy" for row in rows)
+    if missing := [file for file in files if not file.exists()]:
+        raise DecodeError(f"{len(missing)} of {len(files)} utterances have no log-probabilities, such as {missing[0]}")
+    if not files:
+        raise DecodeError(f"{texts} has no utterance")
+    return DevSet(files, tuple(row[-1] for row in rows), units, lm)
+
+
+def tune(
+    dev: DevSet,
+    lm_weights: Sequence[float],
+    word_bonuses: Sequence[float],
+    beam: BeamOptions | None = None,
+    scorer: ScorerOptions | None = None,
+    jobs: int = 1,
+) -> list[Trial]:
+    """Decodes a dev set with every pair of weights.
+
+    Args:
+        scorer: the weights that are not tried.
+        jobs: processes at once.
+
+    Returns:
+        The trials, from the fewest errors to the most.
+    """
+    import jiwer
+    from tqdm import tqdm
+
+    pairs = list(product(lm_weights, word_bonuses))
+    scorers = [replace(scorer or ScorerOptions(), lm_weight=weight, word_bonus=bonus) for weight, bonus in pairs]
+    decode = partial(_texts, units=dev.units, lm=dev.lm, beam=beam or BeamOptions(), scorers=scorers)
+    with ProcessPoolExecutor(jobs) as pool:
+        heard = list(tqdm(pool.map(decode, dev.files), total=len(dev.files), unit="utterance", disable=None))
+    said = list(dev.texts)
+    trials = [Trial(*pair, jiwer.wer(said, list(texts))) for pair, texts in zip(pairs, zip(*heard))]
+    return sorted(trials, key=lambda trial: trial.wer)
+
+
+_lm = functools.cache(load_lm)  # once a process
+
+
+def _texts(file: Path, units: Units, lm: Path, beam: BeamOptions, scorers: Sequence[ScorerOptions]) -> list[str]:
+    """The text of an utterance with each scorer's options."""
+    log_probs = np.load(file, allow_pickle=False).astype(np.float32)
+    found = []
+    for options in scorers:
+        best = candidates(log_probs, units, Scorer(units, _lm(lm), options=options), beam)[0]
+        letters = "".join(BOUNDARY * units.begins_word[n] + units.spellings[n] for n in best.tokens)
+        found.append(" ".join(letters.replace(BOUNDARY, " ").split()))
+    return found
