@@ -178,27 +178,33 @@ class _Units:
         return float(self.numerators.sum() / self.denominators.sum())
 
     @property
+    def residuals(self) -> np.ndarray:
+        """(U,) what each unit has more than its share; 0 in sum."""
+        return self.numerators - self.ratio * self.denominators
+
+    @property
     def error(self) -> float:
         """The standard error of the ratio, by linearisation."""
-        return float(_error(self.numerators, self.denominators, np.array(self.ratio)))
+        return float(np.sqrt((self.residuals**2).sum() * self.size / (self.size - 1)) / self.denominators.sum())
 
     def studentised(self, draws: int, seed: int) -> np.ndarray:
         """(draws,) how many of its own standard errors the ratio of each draw lies from that of the data, sorted."""
         rng = np.random.default_rng(seed)
-        ratio, error = self.ratio, self.error
         rows = max(1, BLOCK // self.size)
-        blocks = []
-        for start in range(0, draws, rows):
-            drawn = rng.integers(self.size, size=(min(rows, draws - start), self.size), dtype=np.int32)
-            above, below = self.numerators[drawn], self.denominators[drawn]
-            filled = below.any(1)  # a draw of nothing but empty references says nothing
-            above, below = above[filled], below[filled]
-            ratios = above.sum(1) / below.sum(1)
-            errors = _error(above, below, ratios)
-            alike = errors <= 1e-9 * error  # a draw of one unit alone, or of those without errors, has no spread
-            scale = np.where(alike, error or 1.0, errors)
-            blocks.append((ratios - ratio) / scale)
+        blocks = [self._studentised(rng, min(rows, draws - start)) for start in range(0, draws, rows)]
         return np.sort(np.concatenate(blocks))
+
+    def _studentised(self, rng: np.random.Generator, draws: int) -> np.ndarray:
+        drawn = rng.integers(self.size, size=(draws, self.size)) + self.size * np.arange(draws)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=draws * self.size).reshape(draws, self.size)
+        rest, below = self.residuals, self.denominators
+        sums = times @ np.stack([rest, below, rest**2, rest * below, below**2], axis=1)
+        total_rest, total, squares, products, weights = sums[sums[:, 1] > 0].T  # empty references alone say nothing
+        shifts = total_rest / total  # the draw's ratio less the data's
+        spread = squares - 2 * shifts * products + shifts**2 * weights
+        errors = np.sqrt(np.maximum(spread, 0) * self.size / (self.size - 1)) / total
+        alike = errors <= 1e-6 * self.error  # a draw of one unit alone, or of those without errors, has no spread
+        return shifts / np.where(alike, self.error or 1.0, errors)
 
     def interval(self, studentised: np.ndarray) -> tuple[float, float]:
         below, above = np.quantile(studentised, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
@@ -211,13 +217,6 @@ class _Units:
         distance = self.ratio / self.error if self.error > 0 else np.copysign(np.inf, self.ratio)
         beyond = min((studentised >= distance).sum(), (studentised <= distance).sum())
         return min(1.0, float(2 * (beyond + 1) / (studentised.size + 1)))
-
-
-def _error(above: np.ndarray, below: np.ndarray, ratios: np.ndarray) -> np.ndarray:
-    """The standard error of ratios of sums over the last axis: (..., U), (..., U), (...) -> (...)."""
-    size = above.shape[-1]
-    squares = ((above - ratios[..., None] * below) ** 2).sum(-1)
-    return np.sqrt(squares * size / (size - 1)) / below.sum(-1)
 
 
 def _numbers(values: ArrayLike) -> np.ndarray:

@@ -135,15 +135,14 @@ def _ctm(path: str | Path, text: str) -> Iterator[Entry]:
     for number, line in lines_of(text):
         if line.startswith(";;"):
             continue
-        fields = line.split()
+        if "<ALT" in line:
+            raise TranscriptError(f"{path}, line {number}: alternatives are not read; write one of them")
         try:
-            utterance, channel, start, _, word = fields[:5]
+            utterance, channel, start, _, word = line.split()[:5]
             begin = float(start)
         except ValueError:
             form = "utterance channel start duration word"
             raise TranscriptError(f"{path}, line {number}: {line!r} should be `{form}`") from None
-        if "<ALT" in word:
-            raise TranscriptError(f"{path}, line {number}: alternatives ({word}) are not read; write one of them")
         if channels.setdefault(utterance, channel) != channel:
             raise TranscriptError(f"{path}, line {number}: {utterance} has a second channel {channel}; split it")
         words.setdefault(utterance, []).append((begin, word))
