@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""Runs the lower half of the encoder over the recordings, once for each copy that the training config asks for.
+
+    python local/encode.py CONFIG.yaml START_DIR DATA_DIR OUT_DIR
+
+DATA_DIR holds train.tsv and dev.tsv; OUT_DIR gets train-0, train-1 ... and dev. What is there is kept.
+"""
+
+import argparse
+from pathlib import Path
+
+from speechnar import config
+from speechnar.train.whisper_ctc import CopyConfig, WhisperCTCTraining, encode
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("config", "start", "data", "out"):
+        parser.add_argument(name, type=Path)
+    args = parser.parse_args()
+    training = config.load(WhisperCTCTraining, args.config)
+    work = [("dev", args.data / "dev.tsv", CopyConfig())]
+    work += [(f"train-{n}", args.data / "train.tsv", copy) for n, copy in enumerate(training.copies)]
+    for seed, (name, table, copy) in enumerate(work):
+        if not (args.out / f"{name}.json").exists():
+            encode(args.start, table, args.out / name, copy, seed)
+
+
+if __name__ == "__main__":
+    main()
