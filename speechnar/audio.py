@@ -1,9 +1,10 @@
-"""Audio files, rates and the log-mel spectrogram.
+"""Audio files, rates, the log-mel spectrogram and F0.
 
 `AudioConfig` is the one place where 22050, 256, 80 ... stand; models, features and voices all carry one.
 
 Source: log-mel as in HiFi-GAN (Kong et al. 2020, official `meldataset.py`): reflect padding by
-    (n_fft - hop_length) / 2, Hann window, magnitude, Slaney mel filters, natural log clamped at 1e-5.
+    (n_fft - hop_length) / 2, Hann window, magnitude, Slaney mel filters, natural log clamped at 1e-5. F0 by pYIN (Mauch
+    and Dixon 2014), as in librosa.
 """
 
 from __future__ import annotations
@@ -277,3 +278,17 @@ def spectrogram(wav: np.ndarray, config: AudioConfig) -> np.ndarray:
 def log_mel(wav: np.ndarray, config: AudioConfig) -> np.ndarray:
     """Natural-log mel magnitudes of (T_wav,) float32: (T_wav // hop_length, n_mels) float32."""
     return np.log(np.maximum(spectrogram(wav, config) @ mel_filters(config).T, LOG_FLOOR))
+
+
+def pyin(wav: np.ndarray, config: AudioConfig) -> np.ndarray:
+    """F0 in Hz by pYIN, 60 to 600, of (T_wav,) float32: (T_wav // hop_length,) float32, 0 where unvoiced.
+
+    Frames are centred as those of `log_mel`.
+    """
+    import librosa
+
+    window = max(2048, 4 * config.hop_length)
+    padded = np.pad(wav, (window - config.hop_length) // 2, mode="constant")
+    rate, hop = config.sample_rate, config.hop_length
+    f0, _, _ = librosa.pyin(padded, fmin=60, fmax=600, sr=rate, frame_length=window, hop_length=hop, center=False)
+    return np.nan_to_num(f0).astype(np.float32)

@@ -3,8 +3,6 @@
 Each cut has one supervision with the text and the custom fields `phones` (list of symbols), `durations` (frames of
 each phone), `lead` and `trail` (frames before and after, given to `<s>` and `</s>`), and optionally `f0` (Hz of each
 frame, 0 where unvoiced; without it pYIN estimates it).
-
-Source: F0 by pYIN (Mauch and Dixon 2014), as in librosa.
 """
 
 from __future__ import annotations
@@ -23,7 +21,7 @@ from lhotse.cut import Cut
 from tqdm import tqdm
 
 from speechnar import config as config_files
-from speechnar.audio import AudioConfig, log_mel, replacing, resample, spectrogram
+from speechnar.audio import AudioConfig, log_mel, pyin, replacing, resample, spectrogram
 from speechnar.data.batch import Utterance
 from speechnar.text.symbols import BOS, EOS, PAD, SymbolTable
 
@@ -122,7 +120,7 @@ def utterance_of(cut: Cut, audio: AudioConfig, symbols: SymbolTable) -> Utteranc
     wav = pcm.astype(np.float32) / 32768
     f0 = cut.supervisions[0].custom.get("f0")
     if f0 is None:
-        f0 = _pyin(wav, audio)
+        f0 = pyin(wav, audio)
     else:
         f0 = _fitted(np.asarray(f0, dtype=np.float32), frames, 1, cut.id, "F0")
     power = np.square(spectrogram(wav, audio), dtype=np.float64).mean(axis=1)
@@ -255,15 +253,3 @@ def _fitted(values: np.ndarray, frames: int, hop_length: int, utt_id: str, what:
         has = f"{what} has {len(values) / hop_length:.1f}"
         raise DataError(f"durations sum to {frames} frames but {has} (utterance {utt_id}): align it again")
     return np.pad(values[:length], (0, max(0, length - len(values))))
-
-
-def _pyin(wav: np.ndarray, audio: AudioConfig) -> np.ndarray:
-    """F0 in Hz, (T_wav // hop_length,) float32, 0 where unvoiced; frames are centred as those of `log_mel`."""
-    import librosa
-
-    window = max(2048, 4 * audio.hop_length)
-    padded = np.pad(wav, (window - audio.hop_length) // 2, mode="constant")
-    f0, _, _ = librosa.pyin(
-        padded, fmin=60, fmax=600, sr=audio.sample_rate, frame_length=window, hop_length=audio.hop_length, center=False
-    )
-    return np.nan_to_num(f0).astype(np.float32)

@@ -13,7 +13,7 @@ Paths in a list count from the working directory.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ import numpy as np
 from speechnar import audio
 from speechnar.evaluate import transcripts
 
+SHOWN = 5  # recordings that a message names
 ENDINGS = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
 
 
@@ -105,3 +106,9 @@ def systems_of(sources: Sequence[str]) -> dict[str, str]:
     if len(set(names)) < len(names):
         raise ClipError(f"{max(names, key=names.count)} is given twice; give each system once")
     return dict(zip(names, sources))
+
+
+def in_one_only(first: Iterable[str], second: Iterable[str]) -> str:
+    """The names that only one of two systems has, for a message; empty when there is none."""
+    odd = sorted({*first} ^ {*second})
+    return ", ".join(odd[:SHOWN]) + (f" and {len(odd) - SHOWN} more" if len(odd) > SHOWN else "")

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from speechnar.evaluate.clips import in_one_only
 from speechnar.evaluate.plot import Panel, plot_intervals
 from speechnar.evaluate.record import write_json
 from speechnar.evaluate.statistics import Difference, Interval, bootstrap_interval, paired_difference
 from speechnar.evaluate.table import format_interval, format_number, format_p, format_table
-
-SHOWN = 5  # utterances that a message names
 
 
 class FiguresError(ValueError):
@@ -158,7 +157,6 @@ def report(measured: Sequence[Measured], json: str | None, picture: str | None, 
 
 def _uncompared(measured: Sequence[Measured]) -> Iterator[str]:
     for first, second in combinations(measured, 2):
-        odd = sorted(first.utterances.keys() ^ second.utterances.keys())
+        odd = in_one_only(first.utterances, second.utterances)
         if odd:
-            names = ", ".join(odd[:SHOWN]) + (f" and {len(odd) - SHOWN} more" if len(odd) > SHOWN else "")
-            yield f"{first.system} and {second.system} are not compared, for only one of them has {names}"
+            yield f"{first.system} and {second.system} are not compared, for only one of them has {odd}"
