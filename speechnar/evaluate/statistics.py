@@ -7,9 +7,8 @@ are drawn.
 Source: Bisani & Ney 2004, "Bootstrap estimates for confidence intervals in ASR performance evaluation"; Davison &
     Hinkley 1997, "Bootstrap methods and their application", sections 2.4 (the studentised interval) and 5.2.1; Gillick
     & Cox 1989, "Some statistical issues in the comparison of speech recognition algorithms" (matched pairs).
-Differs: Bisani & Ney take percentiles of the resampled figure, an interval that is too short over few or unequal units
-    (over ten speakers it holds the truth in 85 to 90 trials of 100); here each draw is studentised. The matched-pairs
-    test takes Student's t for the normal distribution.
+Differs: Bisani & Ney take percentiles of the resampled figure, an interval that is too short over few or unequal units;
+    here each draw is studentised. The matched-pairs test takes Student's t for the normal distribution.
 """
 
 from __future__ import annotations
