@@ -157,6 +157,4 @@ def test_command_refuses(
     reference = write(tmp_path / "ref", a=hum(0.6, 150), b=hum(0.6, 150))
     given = write(tmp_path / "A", **{name: hum(0.9, 150) for name in names})
     assert main(["evaluate", "intrinsic", given, "--ref", reference, *options]) == 1
-    import re
-
     assert re.search(sentence, capsys.readouterr().err)
