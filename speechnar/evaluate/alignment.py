@@ -83,7 +83,7 @@ def _counts(alignment: Alignment) -> str:
 
 def _html(scores: Sequence[Score]) -> Iterator[str]:
     title = "Alignments of " + escape(", ".join(score.system for score in scores))
-    yield f'<!doctype html>\n<html>\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
+    yield f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n<title>{title}</title>\n'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
     yield f"<style>{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<p>Above what was said, below what was heard: "
     yield ", ".join(f'<span class="{kind}">{kind} {name}</span>' for kind, name in KINDS.items())
