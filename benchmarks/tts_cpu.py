@@ -20,29 +20,23 @@ Piper's own command has no option for threads: it runs here with ONNX Runtime's 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import datetime
 import itertools
 import json
 import os
-import platform
 import re
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 import wave
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import measuring
 import tts_systems
+from measuring import ROOT, header, table
 
-ROOT = Path(__file__).resolve().parent.parent
 LENGTHS = (10, 20, 50, 100, 200, 500, 1000, 2000)
 SHORT = "The old house stood alone at the end of the lane, and nobody lived there."
-ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
 
 PASSAGE = """\
 Alice was beginning to get very tired of sitting by her sister on the bank, and of having nothing to do. Once or \
@@ -79,53 +73,20 @@ def text_of(length: int, start: int) -> str:
     raise AssertionError("a cycle does not end")
 
 
-class Worker:
+class Worker(measuring.Worker):
     """A system at work in a process of its own."""
 
     def __init__(self, name: str, python: str, voice: str) -> None:
-        command = [python, tts_systems.__file__, name, voice]
-        self.name, self.python, self.system = name, python, tts_systems.SYSTEMS[name]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | ONE_THREAD
-        )
-        self.info = self._reply()
-
-    def ask(self, method: str, text: str) -> dict[str, Any]:
-        assert self.process.stdin
-        self.process.stdin.write(json.dumps([method, text]) + "\n")
-        self.process.stdin.flush()
-        return self._reply()
+        super().__init__(name, [python, tts_systems.__file__, name, voice])
+        self.python, self.system = python, tts_systems.SYSTEMS[name]
 
     def cold_start(self, folder: Path) -> dict[str, Any]:
-        """One run of the command line: wall seconds, peak memory, seconds of audio written."""
+        """One run of the command line: what it took, and the seconds of audio written."""
         wav = folder / f"{self.name}.wav"
         command = [self.python, *self.system.command(SHORT, str(wav), self.info)]
-        with open(folder / "errors.txt", "w+") as errors:
-            began = time.perf_counter()
-            # In a folder of its own, lest `python -c` import this checkout instead of what is installed.
-            process = subprocess.Popen(command, env=os.environ | ONE_THREAD, stdout=errors, stderr=errors, cwd=folder)
-            _, status, usage = os.wait4(process.pid, 0)
-            wall = time.perf_counter() - began
-            process.returncode = os.waitstatus_to_exitcode(status)
-            if process.returncode:
-                errors.seek(0)
-                sys.exit(f"the command line of {self.name} failed:\n{errors.read()}")
+        taken = measuring.cold_start(self.name, command, folder)
         with wave.open(str(wav)) as file:
-            audio = file.getnframes() / file.getframerate()
-        peak = tts_systems.in_bytes(usage.ru_maxrss)
-        return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "audio": audio, "peak_bytes": peak}
-
-    def _reply(self) -> dict[str, Any]:
-        assert self.process.stdout
-        line = self.process.stdout.readline()
-        if not line:
-            sys.exit(f"{self.name} stopped (exit code {self.process.wait()}): its own words stand above")
-        return json.loads(line)
-
-    def close(self) -> None:
-        assert self.process.stdin
-        self.process.stdin.close()
-        self.process.wait()
+            return taken | {"audio": file.getnframes() / file.getframerate()}
 
 
 def measure(workers: list[Worker], lengths: list[int], repeats: int, starts: int) -> dict[str, Any]:
@@ -172,31 +133,6 @@ def summary(whole: list[dict[str, float]], first: list[dict[str, float]]) -> dic
     }
 
 
-def header() -> dict[str, Any]:
-    """Where and when: what a figure means nothing without."""
-    model = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
-        model = found[1] if found else model
-
-    def git(*arguments: str) -> str:
-        try:
-            command = ["git", "-C", str(ROOT), *arguments]
-            return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-        except (OSError, subprocess.CalledProcessError):
-            return ""
-
-    commit = git("rev-parse", "--short=12", "HEAD") or "unknown"
-    return {
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "machine": f"{model}, {os.cpu_count()} cores",
-        "system": f"{platform.system()} {platform.release()}",
-        "threads": 1,
-        "load_average": [round(x, 2) for x in os.getloadavg()],
-        "commit": commit + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else ""),
-    }
-
-
 # ------------------------------------------------------------------------------------------------------------ report
 
 
@@ -208,12 +144,6 @@ def report(run: dict[str, Any]) -> str:
         info = systems[name]["info"]
         keys = ("version", "python", "onnxruntime", "provider", "dtype")
         lines.append(f"{name}: " + ", ".join(f"{key} {info[key]}" for key in keys))
-
-    def table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
-        yield ""
-        yield "| " + " | ".join(head) + " |"
-        yield "| --- |" + " ---: |" * (len(head) - 1)
-        yield from ("| " + " | ".join(row) + " |" for row in rows)
 
     head = ["characters"]
     for what in ("audio, s", "RTF", "RTF (CPU)", "first audio, ms"):
@@ -294,7 +224,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, default=ROOT / "docs" / "tts_cpu.png")
     args = parser.parse_args()
     voice = os.path.abspath(args.voice) if Path(args.voice, "voice.json").exists() else args.voice
-    run: dict[str, Any] = {"header": header()}
+    run: dict[str, Any] = {"header": header(threads=1)}
     workers = [Worker("speechnar", os.path.abspath(args.ours_python), voice)]
     if args.peer_python:
         workers.append(Worker("piper", os.path.abspath(args.peer_python), "en_US-joe-medium"))

