@@ -10,7 +10,9 @@ Differs: in pruning the probability of a context is its share of the text, for K
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
+from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -75,22 +77,33 @@ def train(lines: Iterable[str], options: KneserNeyOptions | None = None) -> Ngra
         DecodeError: there is no text, or the n-grams are too long for so many words.
     """
     options = options or KneserNeyOptions()
-    sentences = [words for line in lines if (words := line.split())]
-    if not sentences:
-        raise DecodeError("there is no text to learn a language model from")
-    counted = Counter(word for sentence in sentences for word in sentence)
-    kept = sorted(counted, key=lambda word: (-counted[word], word))[: options.vocabulary]
-    least = options.min_counts[0]
-    vocabulary = sorted({word for word in kept if counted[word] >= least} | {BEGIN, END, UNKNOWN})
+    vocabulary, stream = _numbered(lines, options)
     if len(vocabulary) ** options.order >= 2**63:
         raise DecodeError(f"{options.order} words from {len(vocabulary)} cannot be numbered; take fewer of either")
-    ids = {word: n for n, word in enumerate(vocabulary)}
-    stream = [
-        np.array([ids[BEGIN], *(ids.get(word, ids[UNKNOWN]) for word in sentence), ids[END]], dtype=np.int64)
-        for sentence in sentences
-    ]
-    levels = _estimate(np.concatenate(stream), ids[BEGIN], len(vocabulary), options.order)
+    levels = _estimate(stream, vocabulary.index(BEGIN), len(vocabulary), options.order)
     return NgramModel.of_tables(vocabulary, _backed_off(_pruned(levels, len(vocabulary), options), len(vocabulary)))
+
+
+def _numbered(lines: Iterable[str], options: KneserNeyOptions) -> tuple[list[str], np.ndarray]:
+    """The sorted vocabulary, and the text as one stream of its ids, with `<s>` and `</s>` around each line."""
+    numbers: defaultdict[str, int] = defaultdict(itertools.count().__next__)
+    begin, end, unknown = (numbers[special] for special in (BEGIN, END, UNKNOWN))
+    text = array("i")
+    for line in lines:
+        if words := line.split():
+            text.append(begin)
+            text.extend([numbers[word] for word in words])
+            text.append(end)
+    if not text:
+        raise DecodeError("there is no text to learn a language model from")
+    words = list(numbers)
+    counts = np.bincount(text)
+    by_count = sorted(range(unknown + 1, len(words)), key=lambda n: (-counts[n], words[n]))[: options.vocabulary]
+    kept = [n for n in by_count if counts[n] >= options.min_counts[0]]
+    kept = sorted([begin, end, unknown, *kept], key=words.__getitem__)
+    id_of = np.full(len(words), kept.index(unknown))
+    id_of[kept] = np.arange(len(kept))
+    return [words[n] for n in kept], id_of[np.frombuffer(text, dtype=np.intc)]
 
 
 def discounts(counts: np.ndarray) -> np.ndarray:

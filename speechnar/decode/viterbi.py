@@ -51,5 +51,5 @@ def align(log_probs: np.ndarray, tokens: Sequence[int], blank_id: int) -> Alignm
         state -= 1
     for frame in range(n_frames - 1, -1, -1):
         path[frame] = states[state]
-        state -= came[frame, state]
+        state -= int(came[frame, state])
     return Alignment.of_path(path, log_probs, blank_id)

@@ -62,5 +62,16 @@ def test_equal_neighbours_need_a_frame_between_them() -> None:
         align(random_log_probs(2, 3), [2, 2], BLANK)
 
 
+def test_many_units_are_found_where_they_are_likely() -> None:
+    tokens = np.random.default_rng(0).choice([0, 2], size=300)
+    log_probs = np.full((900, 3), -5.0)
+    log_probs[1::3, :] = -9.0
+    log_probs[np.arange(1, 900, 3), tokens] = -0.01
+    log_probs[0::3, BLANK] = log_probs[2::3, BLANK] = -0.01
+    found = align(log_probs, tokens.tolist(), BLANK)
+    assert found.starts.tolist() == list(range(1, 900, 3))
+    assert found.tokens.tolist() == tokens.tolist()
+
+
 def test_no_frames_say_nothing() -> None:
     assert len(align(np.zeros((0, 3)), [], BLANK).tokens) == 0
