@@ -25,6 +25,8 @@ from speechnar.decode.scorer import Scorer, TextState
 from speechnar.decode.units import Units
 from speechnar.decode.viterbi import align
 
+HEARD = 3  # for each prefix of the beam, prolongations a frame that the scorer is asked about
+
 
 @dataclass(frozen=True)
 class BeamOptions:
@@ -175,10 +177,11 @@ def _advance(
         node.frame = frame
     touched = list(beam)
     least = max(node.weight for node in beam) * max(blank, tried[0][1]) * math.exp(-options.prefix_margin)
+    least_heard = max(least, _nth_largest([node.weight for node in beam], tried, options.beam * HEARD))
     for node in beam:
         for unit, prob in tried:
             weight = node.weight * prob
-            if weight < least:
+            if weight < least_heard:
                 break
             if unit == node.unit:  # the same again is a new unit only after a blank
                 weight = node.in_blank * prob
@@ -200,6 +203,14 @@ def _advance(
     for node in touched[options.beam :]:
         _drop(node)
     return touched[: options.beam]
+
+
+def _nth_largest(weights: list[float], tried: list[tuple[int, float]], n: int) -> float:
+    """The n-th largest product of a weight and a unit's probability; 0 if there are not so many."""
+    if len(weights) * len(tried) <= n:
+        return 0.0
+    products = np.outer(weights, [prob for _, prob in tried]).ravel()
+    return float(np.partition(products, -n)[-n])
 
 
 def _drop(node: _Prefix) -> None:
