@@ -33,9 +33,9 @@ class DistillMos:
         import torch
 
         torch.set_num_threads(threads)
-        network_class = _without_torchaudio()
+        made = network_class()
         with contextlib.redirect_stdout(io.StringIO()):  # it prints where its weights are
-            self._network = network_class().eval()
+            self._network = made().eval()
         with torch.inference_mode():
             self._of_silence = self._network.cnn(torch.zeros(1, LENGTH))
 
@@ -64,7 +64,7 @@ class DistillMos:
         return torch.cat([made[:, :, :heard], self._of_silence[:, :, heard:]], dim=2)
 
 
-def _without_torchaudio() -> Any:
+def network_class() -> Any:
     """The network's class. Its module imports torchaudio, which only distillmos's own command line uses, and which does
     not load beside a torch that was built for other hardware, such as one for CPUs alone.
     """

@@ -16,6 +16,8 @@ from speechnar.evaluate.record import write_json
 from speechnar.evaluate.statistics import Difference, Interval, bootstrap_interval, paired_difference
 from speechnar.evaluate.table import format_interval, format_number, format_p, format_table
 
+SMALL = 0.2  # below which two decimal places say little
+
 
 class FiguresError(ValueError):
     """Something that could not be measured; the message says what and why."""
@@ -94,8 +96,10 @@ def format_means(systems: Sequence[Means]) -> str:
     for name in systems[0].figures:
         for system in systems:
             figure = system.figures[name]
-            row = [name, system.system, format_number(figure.value), format_interval(figure), str(system.utterances)]
-            rows.append(row)
+            digits = _digits(figure)
+            interval = format_interval(figure, digits=digits)
+            value = format_number(figure.value, f".{digits}f")
+            rows.append([name, system.system, value, interval, str(system.utterances)])
     return format_table(rows)
 
 
@@ -104,9 +108,16 @@ def format_comparisons(comparisons: Sequence[Comparison]) -> str:
     rows = [["figure", "difference", "mean", "95 % interval", "p"]]
     for pair in comparisons:
         for name, figure in pair.figures.items():
-            row = [name, f"{pair.second} - {pair.first}", format_number(figure.value, "+.2f")]
-            rows.append([*row, format_interval(figure), format_p(figure.p)])
+            digits = _digits(figure)
+            interval = format_interval(figure, digits=digits)
+            value = format_number(figure.value, f"+.{digits}f")
+            rows.append([name, f"{pair.second} - {pair.first}", value, interval, format_p(figure.p)])
     return format_table(rows)
+
+
+def _digits(figure: Interval | Difference) -> int:
+    """Decimal places: more for what is small, such as real-time factors."""
+    return 4 if 0 < abs(figure.value) < SMALL else 2
 
 
 def plot(path: str | Path, systems: Sequence[Means], comparisons: Sequence[Comparison]) -> None:

@@ -23,9 +23,11 @@ def format_number(value: float, form: str = ".2f") -> str:
     return "-" if math.isnan(value) else format(value, form)
 
 
-def format_interval(figure: Interval | Difference, scale: float = 1.0) -> str:
+def format_interval(figure: Interval | Difference, scale: float = 1.0, digits: int = 2) -> str:
     """The ends of an interval, as `3.10 to 4.25`."""
-    return "-" if math.isnan(figure.low) else f"{figure.low * scale:.2f} to {figure.high * scale:.2f}"
+    if math.isnan(figure.low):
+        return "-"
+    return f"{figure.low * scale:.{digits}f} to {figure.high * scale:.{digits}f}"
 
 
 def format_p(p: float) -> str:

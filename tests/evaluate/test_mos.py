@@ -65,7 +65,7 @@ def test_dnsmos_does_not_depend_on_how_segments_are_grouped(
 def test_distillmos_equals_the_package(distillmos_network: distillmos.DistillMos, seconds: float) -> None:
     import torch
 
-    theirs = distillmos._without_torchaudio()().eval()
+    theirs = distillmos.network_class()().eval()
     wav = sound(seconds)
     with torch.inference_mode():
         expected = theirs(torch.from_numpy(wav)[None]).item()
@@ -76,7 +76,7 @@ def test_distillmos_loads_where_torchaudio_does_not(monkeypatch: pytest.MonkeyPa
     for name in [name for name in sys.modules if name.split(".")[0] in ("distillmos", "torchaudio")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Misfit(), *sys.meta_path])
-    assert distillmos._without_torchaudio().__name__ == "ConvTransformerSQAModel"
+    assert distillmos.network_class().__name__ == "ConvTransformerSQAModel"
     assert "torchaudio" not in sys.modules
 
 

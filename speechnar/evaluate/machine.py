@@ -1,0 +1,60 @@
+"""Where and when something was measured: what a figure means nothing without."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import os
+import platform
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import speechnar
+
+
+@dataclass(frozen=True)
+class Header:
+    """One machine at one time.
+
+    Attributes:
+        date: ISO 8601, UTC.
+        machine: processor and number of cores.
+        load: of the last minute, processes that ran or waited; nan where the system does not tell.
+    """
+
+    date: str
+    machine: str
+    system: str
+    python: str
+    speechnar: str
+    threads: int
+    load: float
+
+
+def header(threads: int) -> Header:
+    """This machine now, and the threads that will be used."""
+    model = platform.processor() or platform.machine()
+    with contextlib.suppress(OSError):
+        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
+        model = found[1] if found else model
+    return Header(
+        date=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        machine=f"{model}, {os.cpu_count()} cores",
+        system=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        speechnar=speechnar.__version__,
+        threads=threads,
+        load=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else float("nan"),
+    )
+
+
+def peak_memory() -> int:
+    """Peak resident bytes of this process; 0 where the system does not tell."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
