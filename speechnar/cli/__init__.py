@@ -16,6 +16,7 @@ from typing import Any
 import speechnar
 from speechnar.cli import listing, synth, transcribe
 from speechnar.decode import cli as decode
+from speechnar.evaluate import bench_cli as bench
 from speechnar.evaluate import cli as evaluate
 from speechnar.train import cli as train
 
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(verb=verb)
         return sub
 
-    for room in (synth, transcribe, listing, train, decode, evaluate):
+    for room in (synth, transcribe, listing, train, decode, evaluate, bench):
         room.add_verbs(add)
 
     export = add(_export, "export", "make a voice folder from a trained model folder (needs speechnar[train])")
