@@ -18,6 +18,9 @@ TRAIN = ["--features", "f", "--train", "t.jsonl.gz", "--dev", "d.jsonl.gz", "--o
         (["features", "train.jsonl.gz", "out", "--audio", "audio.yaml"], "lhotse"),
         (["train", "acoustic", "config.yaml", *TRAIN], "speechnar.train.acoustic"),
         (["train", "vocoder", "config.yaml", *TRAIN], "speechnar.train.vocoder"),
+        (["train", "recognizer", "config.yaml", "--units", "u", *TRAIN[2:]], "speechnar.train.recognition"),
+        (["units", "train.jsonl.gz", "out"], "lhotse"),
+        (["decode", "model", "test.jsonl.gz", "out.txt"], "speechnar.train.decode"),
         (["predict", "acoustic", "train.jsonl.gz", "out", "--features", "f"], "speechnar.train.predict"),
     ],
 )
@@ -56,7 +59,9 @@ def test_configs_of_recipes_and_examples_load(path: Path) -> None:
     from speechnar.audio import AudioConfig
     from speechnar.export import VoiceCard
     from speechnar.train.acoustic import AcousticConfig
+    from speechnar.train.recognition import RecognitionConfig
     from speechnar.train.vocoder import VocoderConfig
 
     kinds = {"acoustic": AcousticConfig, "audio": AudioConfig, "voice": VoiceCard, "vocoder": VocoderConfig}
+    kinds |= dict.fromkeys(("ctc", "mask", "ar"), RecognitionConfig)
     config.load(kinds[path.stem.split("_")[0]], path)
