@@ -127,20 +127,24 @@ def text_of(length: int, start: int) -> str:
     return text.rstrip(",;.") + "."
 
 
-def inputs(kind: Kind, length: float, count: int) -> list[str | np.ndarray]:
-    """What is given to a system: texts; or the passage, spoken over and over, from other seconds on each time.
+def input_of(kind: Kind, length: float, number: int) -> str | np.ndarray:
+    """What is given to a system: text, or the passage spoken over and over, from another second on for each number.
 
     Returns:
-        `count` texts of `length` characters, or recordings of `length` seconds, (T_wav,) float32 at SAMPLE_RATE.
+        A text of `length` characters, or a recording of `length` seconds, (T_wav,) float32 at SAMPLE_RATE.
     """
     if kind == "tts":
-        return [text_of(int(length), number) for number in range(count)]
+        return text_of(int(length), number)
+    return np.resize(np.roll(_spoken_passage(), -number * SAMPLE_RATE), round(length * SAMPLE_RATE))
+
+
+@functools.lru_cache(maxsize=1)
+def _spoken_passage() -> np.ndarray:
     from speechnar.audio import resample
     from speechnar.runtime import load_voice
 
     speech = load_voice(threads=1).synthesize(PASSAGE)
-    wav = resample(speech.wav, speech.sample_rate, SAMPLE_RATE)
-    return [np.resize(np.roll(wav, -number * SAMPLE_RATE), round(length * SAMPLE_RATE)) for number in range(count)]
+    return resample(speech.wav, speech.sample_rate, SAMPLE_RATE)
 
 
 @dataclass(frozen=True)
@@ -169,8 +173,23 @@ class System:
         with _process() as process:
             process.submit(_load, self).result()
             for case in cases:
-                given = inputs(self.kind, case.length, (repeats + 1) * case.batch)
-                yield process.submit(_measure, self, case, given).result()
+                batches = []
+                for repeat in range(repeats + 1):
+                    numbers = range(repeat * case.batch, (repeat + 1) * case.batch)
+                    given = [input_of(self.kind, case.length, number) for number in numbers]
+                    batches.append(process.submit(_answer, self, given).result())
+                yield self._row(case, batches[1:])  # the first one warms up
+
+    def _row(self, case: Case, batches: Sequence[_Batch]) -> Row:
+        return Row(
+            self.threads,
+            case.length,
+            case.batch,
+            rtf=tuple(max(batch.latencies) / sum(batch.audio) for batch in batches),
+            latencies=tuple(latency for batch in batches for latency in batch.latencies),
+            audio=statistics.median(seconds for batch in batches for seconds in batch.audio),
+            peak_bytes=batches[-1].peak_bytes,
+        )
 
 
 def _process() -> ProcessPoolExecutor:
@@ -213,31 +232,21 @@ def _first(system: System, given: str | np.ndarray) -> tuple[float, float, int]:
     return times[0], times[1], peak_memory()
 
 
-def _measure(system: System, case: Case, given: Sequence[str | np.ndarray]) -> Row:
-    """Measures one case, a batch of inputs after the other; the first does not count."""
+@dataclass(frozen=True)
+class _Batch:
+    """Answered requests: seconds from the batch's start to the end of each, and of the audio of each."""
+
+    latencies: list[float]
+    audio: list[float]
+    peak_bytes: int
+
+
+def _answer(system: System, given: Sequence[str | np.ndarray]) -> _Batch:
     work = _loaded(system)
-    rtf: list[float] = []
-    latencies: list[float] = []
-    audio: list[float] = []
-    with ThreadPoolExecutor(case.batch) as pool:
-        for first in range(0, len(given), case.batch):
-            begin = time.perf_counter()
-            timed = pool.map(lambda item: (work(item), time.perf_counter()), given[first : first + case.batch])
-            seconds, ends = zip(*timed)
-            if first:
-                taken = [end - begin for end in ends]
-                audio += seconds
-                latencies += taken
-                rtf.append(max(taken) / sum(seconds))
-    return Row(
-        system.threads,
-        case.length,
-        case.batch,
-        tuple(rtf),
-        tuple(latencies),
-        statistics.median(audio),
-        peak_memory(),
-    )
+    with ThreadPoolExecutor(len(given)) as pool:
+        begin = time.perf_counter()
+        done = list(pool.map(lambda item: (work(item), time.perf_counter() - begin), given))
+    return _Batch([latency for _, latency in done], [seconds for seconds, _ in done], peak_memory())
 
 
 def describe(kind: Kind, folder: Path, threads: int) -> Result:

@@ -48,7 +48,7 @@ def _bench(args: argparse.Namespace) -> None:
         raise ValueError(f"{args.compare} is of bench {old.kind}; compare it with that")
     result = bench.describe(args.kind, _folder(args.kind, args.model), max(args.threads))
     cases = [bench.Case(length, batch) for length in sorted(args.lengths) for batch in sorted(args.batch)]
-    given = bench.inputs(args.kind, cases[0].length, 1)[0]
+    given = bench.input_of(args.kind, cases[0].length, 0)
     rows, starts = [], []
     with tqdm(total=len(args.threads) * (args.starts + len(cases)), unit=" cases", disable=None) as progress:
         for threads in args.threads:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import importlib.metadata
 import os
 import platform
 import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-
-import speechnar
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ def header(threads: int) -> Header:
         machine=f"{model}, {os.cpu_count()} cores",
         system=f"{platform.system()} {platform.release()}",
         python=platform.python_version(),
-        speechnar=speechnar.__version__,
+        speechnar=importlib.metadata.version("speechnar"),
         threads=threads,
         load=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else float("nan"),
     )

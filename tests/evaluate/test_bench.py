@@ -47,8 +47,8 @@ def test_comparison_is_of_the_cases_that_both_have() -> None:
 
 @pytest.mark.parametrize("length", [10, 100, 2000])
 def test_texts_are_of_the_asked_length_and_differ(length: int) -> None:
-    texts = bench.inputs("tts", length, 4)
-    assert len(set(map(str, texts))) == 4
+    texts = [str(bench.input_of("tts", length, number)) for number in range(4)]
+    assert len(set(texts)) == 4
     assert all(length - 15 < len(text) <= length + 1 for text in texts)
 
 
@@ -57,10 +57,11 @@ def spoken_by_the_stub(stub_voice: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     from speechnar.runtime import Voice
 
     monkeypatch.setattr("speechnar.runtime.load_voice", lambda threads: Voice(stub_voice, threads))
+    bench._spoken_passage.cache_clear()
 
 
 def test_recordings_are_of_the_asked_length_and_differ(spoken_by_the_stub: None) -> None:
-    first, second = bench.inputs("asr", 1.5, 2)
+    first, second = (bench.input_of("asr", 1.5, number) for number in range(2))
     assert isinstance(first, np.ndarray) and isinstance(second, np.ndarray)
     assert first.shape == second.shape == (24000,)
     assert np.array_equal(first[16000:], second[:8000]) and not np.array_equal(first, second)
