@@ -74,6 +74,7 @@ class MaskCTC(nn.Module):
         x = self.embedding(tokens)
         x = self.dropout(x + positions(x))
         for block in self.blocks:
-            x, _ = block(x, mask[:, None, None, :], block.memory(memory), memory_mask)
+            heard_by_block = block.memory(memory)  # type: ignore[operator]
+            x, _ = block(x, mask[:, None, None, :], heard_by_block, memory_mask)
         x = self.norm(x)
         return DecoderOutput(self.out(x).float(), self.count_out(x).float())

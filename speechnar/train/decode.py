@@ -25,7 +25,8 @@ from speechnar.models.mask_ctc import MaskCTC
 from speechnar.text.symbols import BLANK, SymbolTable
 from speechnar.text.units import SPECIAL, spelled
 
-METHODS = ("greedy", "mask-ctc", "ar")
+METHODS = {"greedy": (CTC, MaskCTC, AED), "mask-ctc": (MaskCTC,), "ar": (AED,)}
+"""How to decode, and the models that can."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,7 @@ def decode_corpus(model_dir: Path, cuts_path: Path, out: Path, options: DecodeOp
         DataError: there is no manifest, or audio cannot be read.
     """
     model, config = load_model(model_dir)
-    needed = {"mask-ctc": MaskCTC, "ar": AED}.get(options.method, (CTC, MaskCTC, AED))
-    if not isinstance(model, needed):
+    if type(model) not in METHODS[options.method]:
         raise ModelError(f"{model_dir} holds a {type(model).__name__}, which cannot decode by {options.method}")
     symbols = SymbolTable.load(model_dir / "tokens.txt")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")

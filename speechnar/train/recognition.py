@@ -140,9 +140,9 @@ class RecognitionTask:
         if self.training.weights.get("smoothing", 0.0):
             terms["smoothing"] = smoothing_loss(heard.log_probs, lengths, token_lengths, blank_id)
         if copies == 2:
-            views = heard.log_probs.chunk(2)
+            view, other = heard.log_probs.chunk(2)
             half = len(tokens) // 2
-            terms["consistency"] = consistency_loss(*views, lengths[:half], token_lengths[:half])
+            terms["consistency"] = consistency_loss(view, other, lengths[:half], token_lengths[:half])
         if isinstance(model, MaskCTC):
             terms |= masked_terms(model, heard, tokens, token_lengths, self.symbols.mask_id)
         elif isinstance(model, AED):
