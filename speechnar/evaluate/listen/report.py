@@ -10,9 +10,9 @@ Source: ITU-R BS.1534-3, section 4.1.2 (raters whose hidden reference is below 9
 from __future__ import annotations
 
 import csv
-import json
+import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from speechnar.audio import replacing
@@ -20,7 +20,9 @@ from speechnar.evaluate.listen import plan
 from speechnar.evaluate.listen.plan import CATCH, RATED, REFERENCE, ListenError, ListeningTest, Trial
 from speechnar.evaluate.listen.store import DATABASE, Rating, Store
 from speechnar.evaluate.plot import Panel, plot_intervals
+from speechnar.evaluate.record import write_json
 from speechnar.evaluate.statistics import Difference, Interval, bootstrap_interval, paired_difference
+from speechnar.evaluate.table import format_interval, format_p, format_table
 
 CATCH_SHARE = 2 / 3  # of the catch trials that a rater has to pass
 REFERENCE_SCORE, REFERENCE_SHARE = 90, 0.15  # BS.1534-3
@@ -100,7 +102,7 @@ def make_report(folder: Path, out: Path) -> Report:
     """Writes `ratings.csv`, `report.json`, `report.png` and `report.svg` into `out`.
 
     Raises:
-        ListenError: there is no test or no rating in `folder`, or fewer than two raters passed the screening.
+        ListenError: there is no test or no rating in `folder`, or no rater passed the screening.
         AudioError: a file cannot be written.
     """
     test = plan.load(folder)
@@ -116,16 +118,15 @@ def make_report(folder: Path, out: Path) -> Report:
     checks = tuple(_check(test, rater, its) for rater, its in answers.items())
     kept = {check.rater for check in checks if not check.why_not}
     _write_csv(out / "ratings.csv", test, answers, kept)
-    if len(kept) < 2:
+    if not kept:
         raise ListenError(
-            f"{len(kept)} of {len(checks)} raters passed the screening, and intervals need 2 or more; "
+            f"none of {len(checks)} raters passed the screening, the first because of this: {checks[0].why_not}; "
             f"{out / 'ratings.csv'} has all answers"
         )
     rated = [answer for rater in sorted(kept) for answer in answers[rater] if answer.trial.kind == RATED]
     figures, comparisons = _found(test, rated)
     report = Report(test.title, test.method, checks, figures, comparisons)
-    with replacing(out / "report.json") as part:
-        part.write_text(json.dumps(asdict(report), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(out / "report.json", vars(report))
     for ending in ("png", "svg"):
         _plot(report, out / f"report.{ending}")
     return report
@@ -184,10 +185,10 @@ def _scores(test: ListeningTest, answer: Answer) -> list[_Score]:
         return [_Score(rater, systems[0], scores[0])]
     if test.method == "mushra":
         return [_Score(rater, system, score) for system, score in zip(systems[1:], scores)]
-    pair = sorted(systems[:2], key=[*test.systems, plan.WRECK].index)
+    a, b = sorted(systems[:2], key=test.systems.index)
     if test.method == "cmos":
-        return [_Score(rater, " / ".join(pair), scores[0] if pair == list(systems) else -scores[0])]
-    return [_Score(rater, " / ".join(pair), float(plan.passed(answer.trial, scores, "abx")))]
+        return [_Score(rater, _pair(a, b), scores[0] if systems == (a, b) else -scores[0])]
+    return [_Score(rater, _pair(a, b), float(plan.passed(answer.trial, scores, "abx")))]
 
 
 def _found(test: ListeningTest, rated: list[Answer]) -> tuple[tuple[Figure, ...], tuple[Comparison, ...]]:
@@ -195,27 +196,32 @@ def _found(test: ListeningTest, rated: list[Answer]) -> tuple[tuple[Figure, ...]
     for answer in rated:
         for score in _scores(test, answer):
             by_name.setdefault(score.name, []).append(score)
-    hidden = [REFERENCE, plan.ANCHOR] if test.method == "mushra" else []
-    pairs = [(f"{a} / {b}", a, b) for a, b in plan.pairs(test)]
-    names = [*test.systems, *hidden] if test.method in ("mos", "mushra") else [name for name, _, _ in pairs]
-    means = {name: _by_rater(scores) for name, scores in by_name.items()}
-    figures = tuple(_figure(name, by_name[name]) for name in names if len(means.get(name, {})) > 1)
-    differences = {}
-    for name, a, b in pairs:
+    if test.method in ("mos", "mushra"):
+        names = [*test.systems, REFERENCE, plan.ANCHOR]
+    else:
+        names = [_pair(a, b) for a, b in plan.pairs(test)]
+    figures = tuple(_figure(name, by_name[name]) for name in names if name in by_name)
+    return figures, _comparisons(test, {name: _by_rater(scores) for name, scores in by_name.items()})
+
+
+def _comparisons(test: ListeningTest, means: dict[str, dict[int, float]]) -> tuple[Comparison, ...]:
+    """Each two systems, by the means of each rater who rated both."""
+    found = []
+    for a, b in plan.pairs(test):
         if test.method in ("mos", "mushra"):
-            both = sorted(set(means.get(a, {})) & set(means.get(b, {})))
+            both = means.get(a, {}).keys() & means.get(b, {}).keys()
             first, second = [means[a][rater] for rater in both], [means[b][rater] for rater in both]
         else:
-            second = list(means.get(name, {}).values())
+            second = list(means.get(_pair(a, b), {}).values())
             first = [0.5 if test.method == "abx" else 0.0] * len(second)
-        if len(second) > 1:
-            differences[name] = (len(second), paired_difference(first, second))
-    corrected = holm([difference.p for _, difference in differences.values()])
-    comparisons = tuple(
-        Comparison(name, raters, difference, p)
-        for (name, (raters, difference)), p in zip(differences.items(), corrected)
-    )
-    return figures, comparisons
+        if second:
+            found.append((_pair(a, b), len(second), paired_difference(first, second)))
+    corrected = holm([difference.p for _, _, difference in found])
+    return tuple(Comparison(*three, p_holm) for three, p_holm in zip(found, corrected))
+
+
+def _pair(a: str, b: str) -> str:
+    return f"{a} / {b}"
 
 
 def _by_rater(scores: list[_Score]) -> dict[int, float]:
@@ -233,11 +239,12 @@ def _figure(name: str, scores: list[_Score]) -> Figure:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected by Holm's method, in the same order."""
-    corrected = [0.0] * len(p_values)
+    """P-values corrected by Holm's method, in the same order; nan, where there was no test, stays nan."""
+    corrected = [math.nan] * len(p_values)
+    tested = sorted((place for place, p in enumerate(p_values) if not math.isnan(p)), key=p_values.__getitem__)
     highest = 0.0
-    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+    for rank, place in enumerate(tested):
+        highest = max(highest, min(1.0, (len(tested) - rank) * p_values[place]))
         corrected[place] = highest
     return corrected
 
@@ -250,27 +257,20 @@ def table(report: Report) -> str:
     unfinished = sum(check.answered < check.asked for check in kept)
     if unfinished:
         lines.append(f"  {unfinished} of those who count did not finish")
-    rows: list[tuple[str, ...]] = [("", "mean", "95 % interval", "ratings", "raters")]
+    rows = [["", "mean", "95 % interval", "ratings", "raters"]]
     for figure in report.figures:
-        mean = figure.mean
-        interval = f"{mean.low:.2f} to {mean.high:.2f}"
-        rows.append((figure.name, f"{mean.value:.2f}", interval, str(figure.ratings), str(figure.raters)))
-    lines += ["", *_columns(rows)]
-    rows = [("A / B", _DIFFERENCE[report.method], "95 % interval", "p", "p (Holm)", "raters")]
+        mean = f"{figure.mean.value:.2f}"
+        rows.append([figure.name, mean, format_interval(figure.mean), str(figure.ratings), str(figure.raters)])
+    lines += ["", format_table(rows)]
+    rows = [["A / B", _DIFFERENCE[report.method], "95 % interval", "p", "p (Holm)", "raters"]]
     for comparison in report.comparisons:
-        d = comparison.difference
-        interval = f"{d.low:+.2f} to {d.high:+.2f}"
-        p, p_holm = f"{d.p:.4f}", f"{comparison.p_holm:.4f}"
-        rows.append((comparison.name, f"{d.value:+.2f}", interval, p, p_holm, str(comparison.raters)))
-    return "\n".join(lines + (["", *_columns(rows)] if report.comparisons else []))
+        difference, p_holm = comparison.difference, format_p(comparison.p_holm)
+        figures = [f"{difference.value:+.2f}", format_interval(difference), format_p(difference.p), p_holm]
+        rows.append([comparison.name, *figures, str(comparison.raters)])
+    return "\n".join(lines + (["", format_table(rows)] if report.comparisons else []))
 
 
 _DIFFERENCE = {"mos": "B - A", "cmos": "B over A", "abx": "over guessing", "mushra": "B - A"}
-
-
-def _columns(rows: list[tuple[str, ...]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]
 
 
 def _write_csv(path: Path, test: ListeningTest, answers: dict[int, list[Answer]], kept: set[int]) -> None:

@@ -79,8 +79,8 @@ def listener(host: str = "127.0.0.1", port: int = 8000) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
-        sentence = getattr(error, "strerror", None) or error
-        raise ListenError(f"cannot listen on {host}, port {port} ({sentence}); choose others by --host, --port") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ListenError(f"cannot listen on {host}, port {port} ({reason}); give others by --host, --port") from None
 
 
 def serve(folder: Path, connections: socket.socket, most_raters: int = MOST_RATERS) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import socket
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from speechnar import cli, config
-from speechnar.evaluate.listen import plan
+from speechnar.evaluate.listen import plan, serve
 from speechnar.evaluate.listen.store import Rating, Refused, Store
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -181,10 +182,20 @@ def test_a_large_request_is_refused_before_it_is_read(server, token: str) -> Non
         assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
-def test_a_request_that_never_ends_is_refused_in_time(server) -> None:
-    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
-        connection.sendall(b"POST /api/ratings HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
-        assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
+def test_a_request_that_never_ends_is_refused_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serve, "SLOWEST_BODY", 0.01)
+    begun = [{"type": "http.request", "body": b"{", "more_body": True}]
+    sent = []
+
+    async def receive() -> dict:
+        return begun.pop() if begun else await asyncio.Event().wait()
+
+    async def send(message: dict) -> None:
+        sent.append(message)
+
+    asyncio.run(serve.Guard(None)({"type": "http"}, receive, send))
+    assert sent[0]["status"] == 408
+    assert (b"connection", b"close") in sent[0]["headers"]
 
 
 def test_what_was_acknowledged_is_there_after_kill_9(tests, serving, tmp_path: Path) -> None:
