@@ -1,8 +1,8 @@
 """Iterative refinement of token sequences by a conditional masked decoder, for a whole batch.
 
-Sequences are (B, N) with N at least 1, also where all are empty. Mask-CTC's way: mask the tokens of which CTC is unsure,
-let the decoder say how many tokens each run of masks hides (none is a deletion, several are insertions), then fill the
-masks, the surest first.
+Sequences are (B, N) with N at least 1, also where all are empty. Mask-CTC's way: mask the tokens of which CTC is
+unsure, let the decoder say how many tokens each run of masks hides (none is a deletion, several are insertions), then
+fill the masks, the surest first.
 
 Source: Mask-Predict (Ghazvininejad et al. 2019), section 4. Mask-CTC (Higuchi et al. 2020), section 3.3. Dynamic length
     prediction: Improved Mask-CTC (Higuchi et al. 2021), section 3.2.

@@ -75,7 +75,7 @@ def decode_corpus(model_dir: Path, cuts_path: Path, out: Path, options: DecodeOp
     """
     model, config = load_model(model_dir)
     if type(model) not in METHODS[options.method]:
-        raise ModelError(f"{model_dir} holds a {type(model).__name__}, which cannot decode by {options.method}")
+        raise ModelError(f"{model_dir} holds {type(model).__name__}, which cannot decode by {options.method}")
     symbols = SymbolTable.load(model_dir / "tokens.txt")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device)

@@ -146,6 +146,6 @@ def test_the_verbs_from_manifest_to_transcripts(
     assert ": RTF 0." in capsys.readouterr().out
     assert [line.split(" ")[0] for line in read.read_text(encoding="utf-8").splitlines()] == ["dev-0", "dev-1"]
     assert main(["decode", out, dev, str(read), "--method", "mask-ctc"]) == 1
-    assert "holds a AED, which cannot decode by mask-ctc" in capsys.readouterr().err
+    assert "holds AED, which cannot decode by mask-ctc" in capsys.readouterr().err
     assert main(["decode", out, dev, str(read), "--method", "magic"]) == 1
     assert "'magic' but should be one of greedy, mask-ctc, ar" in capsys.readouterr().err
