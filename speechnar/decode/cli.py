@@ -66,11 +66,9 @@ def _tune(args: argparse.Namespace) -> None:
     from speechnar.decode.beam import BeamOptions
     from speechnar.decode.scorer import ScorerOptions
     from speechnar.decode.tune import load_dev_set, tune
-    from speechnar.decode.units import Units
     from speechnar.text.symbols import SymbolTable
 
-    units = Units(SymbolTable.load(args.units).symbols)
-    dev = load_dev_set(args.log_probs, args.texts, units, args.lm)
+    dev = load_dev_set(args.log_probs, args.texts, SymbolTable.load(args.units), args.lm)
     scorer = ScorerOptions(unknown_score=args.unknown_score)
     try:
         trials = tune(dev, args.lm_weight, args.word_bonus, BeamOptions(args.beam), scorer, args.jobs)

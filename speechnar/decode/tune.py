@@ -16,7 +16,9 @@ from speechnar.decode.arpa import load_lm
 from speechnar.decode.beam import BeamOptions, candidates
 from speechnar.decode.result import DecodeError
 from speechnar.decode.scorer import Scorer, ScorerOptions
-from speechnar.decode.units import BOUNDARY, Units
+from speechnar.decode.units import Units
+from speechnar.text.symbols import SymbolTable
+from speechnar.text.units import spelled
 
 
 @dataclass(frozen=True)
@@ -26,13 +28,13 @@ class DevSet:
     Attributes:
         files: `UTT.npy` of each: (T, V) natural log-probabilities, as float16 or float32.
         texts: what is said in each.
-        units: the columns' symbols.
+        symbols: of the columns.
         lm: a language model's file.
     """
 
     files: tuple[Path, ...]
     texts: tuple[str, ...]
-    units: Units
+    symbols: SymbolTable
     lm: Path
 
 
@@ -45,7 +47,7 @@ class Trial:
     wer: float
 
 
-def load_dev_set(log_probs: Path, texts: Path, units: Units, lm: Path) -> DevSet:
+def load_dev_set(log_probs: Path, texts: Path, symbols: SymbolTable, lm: Path) -> DevSet:
     """Pairs `UTT.npy` of a folder with the lines of a TSV: the utterance's name first, its text last.
 
     Raises:
@@ -57,7 +59,7 @@ def load_dev_set(log_probs: Path, texts: Path, units: Units, lm: Path) -> DevSet
         raise DecodeError(f"{len(missing)} of {len(files)} utterances have no log-probabilities, such as {missing[0]}")
     if not files:
         raise DecodeError(f"{texts} has no utterance")
-    return DevSet(files, tuple(row[-1] for row in rows), units, lm)
+    return DevSet(files, tuple(row[-1] for row in rows), symbols, lm)
 
 
 def tune(
@@ -82,7 +84,7 @@ def tune(
 
     pairs = list(product(lm_weights, word_bonuses))
     scorers = [replace(scorer or ScorerOptions(), lm_weight=weight, word_bonus=bonus) for weight, bonus in pairs]
-    decode = partial(_texts, units=dev.units, lm=dev.lm, beam=beam or BeamOptions(), scorers=scorers)
+    decode = partial(_texts, symbols=dev.symbols, lm=dev.lm, beam=beam or BeamOptions(), scorers=scorers)
     with ProcessPoolExecutor(jobs) as pool:
         heard = list(tqdm(pool.map(decode, dev.files), total=len(dev.files), unit="utterance", disable=None))
     said = list(dev.texts)
@@ -93,12 +95,13 @@ def tune(
 _lm = functools.cache(load_lm)  # once a process
 
 
-def _texts(file: Path, units: Units, lm: Path, beam: BeamOptions, scorers: Sequence[ScorerOptions]) -> list[str]:
+def _texts(
+    file: Path, symbols: SymbolTable, lm: Path, beam: BeamOptions, scorers: Sequence[ScorerOptions]
+) -> list[str]:
     """The text of an utterance with each scorer's options."""
     log_probs = np.load(file, allow_pickle=False).astype(np.float32)
-    found = []
+    units, found = Units(symbols.symbols), []
     for options in scorers:
         best = candidates(log_probs, units, Scorer(units, _lm(lm), options=options), beam)[0]
-        letters = "".join(BOUNDARY * units.begins_word[n] + units.spellings[n] for n in best.tokens)
-        found.append(" ".join(letters.replace(BOUNDARY, " ").split()))
+        found.append(spelled(symbols, best.tokens))
     return found

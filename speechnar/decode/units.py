@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from speechnar.decode.result import DecodeError
-
-BLANK = "<blank>"
-BOUNDARY = "▁"
+from speechnar.text.symbols import BLANK
+from speechnar.text.units import BOUNDARY
 
 
 @dataclass(frozen=True)
