@@ -167,12 +167,7 @@ def main() -> None:
     print(format_table(rows), end="\n\n")
 
     rows = [["false alarms at 5 %", "by utterance", "by speaker", "MAPSSWE"]]
-    for population in (
-        Population(100, 100),
-        Population(40, 200),
-        Population(10, 130),
-        Population(10, 130, accent=0.3),
-    ):
+    for population in (Population(100, 100), Population(10, 130), Population(10, 130, accent=0.3)):
         alarms = false_alarms(population, trials)
         shares = (alarms.utterances, alarms.speakers, alarms.matched)
         rows.append([str(population), *(f"{100 * share:.1f} %" for share in shares)])

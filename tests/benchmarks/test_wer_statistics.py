@@ -53,5 +53,5 @@ def test_the_benchmark_runs_whole(
     simulation.main()
     coverage, alarms, seconds = capsys.readouterr().out.rstrip().split("\n\n")
     assert len(coverage.splitlines()) == 9
-    assert len(alarms.splitlines()) == 5
+    assert len(alarms.splitlines()) == 4
     assert seconds.startswith("evaluate wer, 2,620 utterances, two systems: ")
