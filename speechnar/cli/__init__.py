@@ -63,15 +63,16 @@ def _parser() -> argparse.ArgumentParser:
     for room in (synth, transcribe, listing, train, decode, evaluate, bench):
         room.add_verbs(add)
 
-    export = add(_export, "export", "make a voice folder from a trained model folder (needs speechnar[train])")
-    export.add_argument("model_dir", type=Path, metavar="MODEL_DIR")
-    export.add_argument("voice_dir", type=Path, metavar="VOICE_DIR")
+    export = add(_export, "export", "make a voice or a recogniser of a trained model (needs speechnar[train])")
+    export.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="with a voice.yaml or a recognizer.yaml")
+    export.add_argument("out", type=Path, metavar="OUT", help="the folder of the voice or the recogniser")
     return parser
 
 
 def _export(args: argparse.Namespace) -> None:
     try:
-        from speechnar.export import export_voice
+        from speechnar.export import export_recognizer, export_voice
     except ModuleNotFoundError as error:
         raise ValueError(f"export needs {error.name}: pip install 'speechnar[train]'") from None
-    export_voice(args.model_dir, args.voice_dir)
+    make = export_recognizer if (args.model_dir / "recognizer.yaml").exists() else export_voice
+    make(args.model_dir, args.out)

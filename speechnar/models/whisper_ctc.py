@@ -3,7 +3,8 @@
 Source: Whisper (Radford et al. 2023), section 2.2, its encoder; CTC, Graves et al. 2006; self-conditioned CTC, Nozaki
     and Komatsu 2021, section 3.
 Differs: audio is not padded to 30 s, and no frame sees padding; in the middle of the encoder two frames become one,
-    which halves the cost of the layers above and suits units of more than a letter.
+    which halves the cost of the layers above and suits units of more than a letter. Logits are multiplied by a constant, so
+    that at a learning rate that is right for trained layers the new one learns as fast as it has to.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from speechnar.core.lengths import length_mask
 
 SAMPLE_RATE = 16000
 N_FFT, HOP_LENGTH = 400, 160
+
+
+OUTPUT_SCALE = 8.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +86,7 @@ class WhisperFeatures(nn.Module):
 class WhisperCTC(nn.Module):
     """The recogniser: `lower` and `upper` are its two halves, so that training may keep what the first one makes."""
 
-    positions: Tensor
+    rates: Tensor
 
     def __init__(self, config: WhisperCTCConfig) -> None:
         super().__init__()
@@ -93,7 +97,8 @@ class WhisperCTC(nn.Module):
         self.features = WhisperFeatures(config.n_mels)
         self.conv1 = nn.Conv1d(config.n_mels, d, 3, padding=1)
         self.conv2 = nn.Conv1d(d, d, 3, stride=2, padding=1)
-        self.register_buffer("positions", torch.zeros(config.max_frames, d))
+        rates = torch.exp(-math.log(10000) / (d // 2 - 1) * torch.arange(d // 2))
+        self.register_buffer("rates", rates, persistent=False)  # of the positions' sinusoids
         self.blocks = nn.ModuleList(
             AttentionBlock(d, config.d_ff, config.n_heads, config.dropout) for _ in range(config.n_layers)
         )
@@ -101,9 +106,11 @@ class WhisperCTC(nn.Module):
         self.norm = nn.LayerNorm(d)
         self.head = nn.Linear(d, config.n_symbols)
         self.condition = nn.Linear(config.n_symbols, d)
-        with torch.no_grad():  # at first two frames are averaged, and nothing is conditioned
+        with torch.no_grad():  # at first two frames are averaged, and nothing is said or conditioned
             self.merge.weight.copy_(torch.cat([torch.eye(d), torch.eye(d)], dim=1) / 2)
             self.merge.bias.zero_()
+            self.head.weight.zero_()
+            self.head.bias.zero_()
             self.condition.weight.zero_()
             self.condition.bias.zero_()
 
@@ -113,7 +120,8 @@ class WhisperCTC(nn.Module):
         x = F.gelu(self.conv1(masked(mel, mask).transpose(1, 2))).transpose(1, 2)
         x = F.gelu(self.conv2(masked(x, mask).transpose(1, 2))).transpose(1, 2)
         mask = None if mel_lengths is None else length_mask((mel_lengths + 1) // 2, x.shape[1])
-        x = x + self.positions[: x.shape[1]]
+        angles = torch.arange(x.shape[1], device=x.device)[:, None] * self.rates
+        x = x + torch.cat([angles.sin(), angles.cos()], dim=1)
         for block in self.blocks[: self.config.lower_layers]:
             x = block(x, mask)
         return x
@@ -121,18 +129,22 @@ class WhisperCTC(nn.Module):
     def upper(self, hidden: Tensor, lengths: Tensor | None) -> WhisperCTCOutput:
         """What `lower` made, and the lengths of that, to logits at 40 ms."""
         mask = None if lengths is None else length_mask(lengths, hidden.shape[1])
-        pairs = F.pad(masked(hidden, mask), (0, 0, 0, hidden.shape[1] % 2)).unflatten(1, (-1, 2)).flatten(2)
-        x = self.merge(pairs)
+        hidden = masked(hidden, mask)
+        x = self.merge(torch.cat([hidden[:, ::2], F.pad(hidden, (0, 0, 0, 1))[:, 1::2]], dim=2))
         halved = (lengths + 1) // 2 if lengths is not None else torch.tensor([x.shape[1]]).expand(x.shape[0])
         mask = None if lengths is None else length_mask(halved, x.shape[1])
         intermediate = []
         for number, block in enumerate(self.blocks[self.config.lower_layers :], self.config.lower_layers + 1):
             x = block(x, mask)
             if number in self.config.conditioned_layers:
-                logits = self.head(self.norm(x))
+                logits = self.logits(x)
                 intermediate.append(logits)
                 x = x + self.condition(logits.softmax(2))
-        return WhisperCTCOutput(self.head(self.norm(x)), tuple(intermediate), halved)
+        return WhisperCTCOutput(self.logits(x), tuple(intermediate), halved)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Hidden vectors of any upper layer to (B, T, n_symbols)."""
+        return OUTPUT_SCALE * self.head(self.norm(hidden))
 
     def forward(self, mel: Tensor, mel_lengths: Tensor) -> WhisperCTCOutput:
         """mel (B, T_mel, n_mels) from `features`, at most 2 * max_frames; mel_lengths (B,) frames of 10 ms."""

@@ -21,7 +21,7 @@ CONFIG = WhisperCTCConfig(
 def model() -> WhisperCTC:
     torch.manual_seed(0)
     model = WhisperCTC(CONFIG).eval()
-    model.positions.copy_(torch.randn(40, 8))
+    torch.nn.init.normal_(model.head.weight, std=0.1)
     return model
 
 
@@ -33,6 +33,18 @@ def test_features_are_log10_mel_power_within_eight_decades_of_the_peak() -> None
     made = WhisperFeatures(80)(torch.from_numpy(wav)[None])[0]
     assert made.shape == (100, 80)
     np.testing.assert_allclose(made.numpy().T, expected, atol=2e-3)
+
+
+@torch.no_grad()
+def test_positions_are_sines_then_cosines_from_one_radian_a_frame_to_a_ten_thousandth(model: WhisperCTC) -> None:
+    for layer in (*model.conv1.parameters(), *model.conv2.parameters()):
+        layer.zero_()
+    seen = []
+    model.blocks[0].register_forward_hook(lambda block, given, made: seen.append(given[0]))
+    model.lower(torch.zeros(1, 10, 6), None)
+    rates = np.array([1, 10000 ** (-1 / 3), 10000 ** (-2 / 3), 1e-4])
+    angles = np.arange(5)[:, None] * rates
+    np.testing.assert_allclose(seen[0][0].numpy(), np.hstack([np.sin(angles), np.cos(angles)]), atol=1e-6)
 
 
 @torch.no_grad()
@@ -62,7 +74,7 @@ def test_at_first_two_frames_are_averaged_and_nothing_is_conditioned(model: Whis
     expected = (hidden[:, ::2] + hidden[:, 1::2]) / 2
     for block in model.blocks[2:]:
         expected = block(expected, None)
-    torch.testing.assert_close(model.upper(hidden, None).logits, model.head(model.norm(expected)))
+    torch.testing.assert_close(model.upper(hidden, None).logits, model.logits(expected))
 
 
 def test_gradient_reaches_every_weight(model: WhisperCTC) -> None:

@@ -56,7 +56,7 @@ def from_packages() -> dict[str, torch.Tensor]:
 
 def weights_of_packages(n_layers: int) -> dict[str, torch.Tensor]:
     arrays = from_packages()
-    names = {"positions": "position_encodings/encodings"}
+    names = {}
     for part in ("weight", "bias"):
         scale = {"weight": "gamma", "bias": "beta"}[part]
         names |= {f"conv{n}.{part}": f"conv{n}/{part}" for n in (1, 2)} | {f"norm.{part}": f"layer_norm/{scale}"}
@@ -79,7 +79,7 @@ def weights_of_hub(n_layers: int) -> dict[str, torch.Tensor]:
 
     arrays = load_file(hf_hub_download("openai/whisper-base", "model.safetensors"))
     arrays = {key.removeprefix("model.encoder."): value for key, value in arrays.items() if ".encoder." in key}
-    weights = {"positions": arrays["embed_positions.weight"]}
+    weights = {}
     for part in ("weight", "bias"):
         weights |= {f"conv{n}.{part}": arrays[f"conv{n}.{part}"] for n in (1, 2)}
         weights[f"norm.{part}"] = arrays[f"layer_norm.{part}"]

@@ -1,0 +1,6 @@
+"""Trained model folders to folders that the runtime reads."""
+
+from speechnar.export.recognizer import RecognizerCard, export_recognizer
+from speechnar.export.voice import VoiceCard, export_voice
+
+__all__ = ["RecognizerCard", "VoiceCard", "export_recognizer", "export_voice"]

@@ -1,0 +1,151 @@
+"""Torch modules to ONNX files that are small on disk and lose nothing in speed.
+
+Weight matrices are stored as 8-bit integers with a scale for each channel; ONNX Runtime turns them into float32 when it
+loads a graph.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Collection, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from onnxruntime.quantization import quantize_dynamic
+from torch import Tensor, nn
+
+from speechnar.models.folder import ModelError
+
+PARITY = 1e-3
+OPSET = 17
+SMALL = 2048  # values; smaller arrays stay float32
+
+
+def export_graph(
+    graph: nn.Module,
+    given: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    fixed: Collection[str],
+    path: Path,
+    metadata: Mapping[str, str],
+    checked: Mapping[str, Tensor] | None = None,
+    integer_products: bool = False,
+    exact: Collection[str] = (),
+    change: Callable[[onnx.GraphProto], None] | None = None,
+) -> None:
+    """Writes an ONNX file.
+
+    Args:
+        given: the inputs by name, as an example.
+        fixed: inputs and outputs whose second dimension is not time.
+        checked: other inputs, to compare the outputs for; by default `given`.
+        integer_products: matrix products run on 8-bit integers, about twice as fast; what is compared is the graph
+            before they do.
+        exact: what occurs in the names of weights that stay float32.
+        change: of the graph, before its weights become integers.
+
+    Raises:
+        ModelError: an output is further than 1e-3 from the module's.
+    """
+    axes = {name: {1: "time"} for name in (*given, *outputs) if name not in fixed}
+    with warnings.catch_warnings(), torch.inference_mode():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph.eval(), tuple(given.values()), str(path), input_names=list(given), output_names=list(outputs),
+            dynamic_axes=axes, opset_version=OPSET, dynamo=False,
+        )  # fmt: skip
+    model = onnx.load(str(path))
+    _constants_as_initializers(model.graph)
+    if change:
+        change(model.graph)
+    helper.set_model_props(model, dict(metadata))
+    if integer_products:
+        onnx.save(model, str(path))
+        _check(graph, checked or given, path)
+        products = path.with_suffix(".int8.onnx")
+        quantize_dynamic(path, products, op_types_to_quantize=["MatMul"], per_channel=True)
+        model = onnx.load(str(products))
+        products.unlink()
+    _weights_as_integers(model.graph, exact)
+    onnx.save(model, str(path))
+    if not integer_products:
+        _check(graph, checked or given, path)
+
+
+def _check(graph: nn.Module, given: Mapping[str, Tensor], path: Path) -> None:
+    error = parity(graph, given, path)
+    if not error < PARITY:
+        raise ModelError(f"{path.name} differs from the model by {error:.2g}, more than {PARITY}: not exported")
+
+
+def round_weights(model: nn.Module) -> None:
+    """Rounds every matrix and kernel of a model, in place, to 255 levels for each output channel."""
+    for parameter in model.parameters():
+        if parameter.dim() >= 2 and parameter.numel() > SMALL:
+            flat = parameter.data.flatten(1)
+            scale = flat.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
+            parameter.data = ((flat / scale).round() * scale).view_as(parameter)
+
+
+def parity(graph: nn.Module, given: Mapping[str, Tensor], path: Path) -> float:
+    """The largest difference of any output of an ONNX file from the torch module's, for one input."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    made = session.run(None, {name: value.numpy() for name, value in given.items()})
+    with torch.inference_mode():
+        expected = graph(*given.values())
+    if isinstance(expected, Tensor):
+        expected = (expected,)
+    if any(a.shape != tuple(b.shape) for a, b in zip(made, expected)):
+        return math.inf
+    return max(float(np.abs(a - b.numpy()).max()) for a, b in zip(made, expected))
+
+
+def _constants_as_initializers(graph: onnx.GraphProto) -> None:
+    """Moves the values of constant nodes to where the weights are."""
+    for node in [node for node in graph.node if node.op_type == "Constant" and node.attribute[0].name == "value"]:
+        tensor = node.attribute[0].t
+        tensor.name = node.output[0]
+        graph.initializer.append(tensor)
+        graph.node.remove(node)
+
+
+def _weights_as_integers(graph: onnx.GraphProto, exact: Collection[str]) -> None:
+    """Replaces large float32 constants by int8 ones, a cast and a scale for each channel."""
+    nodes = []
+    for tensor in list(graph.initializer):
+        values = numpy_helper.to_array(tensor)
+        kept = any(part in tensor.name for part in exact)
+        if kept or values.dtype != np.float32 or values.ndim < 2 or values.size <= SMALL:
+            continue
+        scale, rounded = min((_rounded(values, axis) for axis in range(values.ndim)), key=lambda r: _error(values, *r))
+        graph.initializer.remove(tensor)
+        names = [f"{tensor.name}_{what}" for what in ("int8", "scale", "float")]
+        graph.initializer.append(numpy_helper.from_array(rounded, names[0]))
+        graph.initializer.append(numpy_helper.from_array(scale, names[1]))
+        nodes.append(helper.make_node("Cast", [names[0]], [names[2]], to=TensorProto.FLOAT))
+        nodes.append(helper.make_node("Mul", [names[2], names[1]], [tensor.name]))
+    prepend(graph, nodes)
+
+
+def _rounded(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    others = tuple(n for n in range(values.ndim) if n != axis)
+    scale = np.maximum(np.abs(values).max(axis=others, keepdims=True) / 127, 1e-12).astype(np.float32)
+    return scale, np.round(values / scale).astype(np.int8)
+
+
+def _error(values: np.ndarray, scale: np.ndarray, rounded: np.ndarray) -> float:
+    return float(np.abs(values - rounded * scale).max())
+
+
+def prepend(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto]) -> None:
+    """Puts nodes before all others."""
+    later = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*nodes, *later])
