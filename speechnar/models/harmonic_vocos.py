@@ -86,20 +86,13 @@ class HarmonicVocos(nn.Module):
             noise: (B, T_mel, n_noise) standard normal.
             phase: (B,) the source's phase at the first frame, cycles.
         """
-        return self.render(self.filters(mel, f0), f0, noise, phase)
-
-    def filters(self, mel: Tensor, f0: Tensor) -> Tensor:
-        """What each frame does to its source, (B, T_mel, 4 * n_bins); arguments as of `forward`."""
+        audio = self.audio
         voiced = (f0 > 0).to(mel.dtype)
         log_f0 = (f0.clamp(min=1.0).log() - self.log_f0_mean) / self.log_f0_std * voiced
         given = torch.cat([(mel - self.mel_mean) / self.mel_std, log_f0[:, :, None], voiced[:, :, None]], dim=2)
-        return self.head(self.backbone(self.embedding_norm(self.embedding(given))))
-
-    def render(self, filters: Tensor, f0: Tensor, noise: Tensor, phase: Tensor) -> HarmonicVocosOutput:
-        """The waveform of given filters; other noise and another phase make another one of the same speech."""
-        audio = self.audio
-        harmonic_gain, real, imaginary, noise_gain = filters.float().chunk(4, dim=2)
-        with torch.autocast(filters.device.type, enabled=False):
+        hidden = self.backbone(self.embedding_norm(self.embedding(given)))
+        harmonic_gain, real, imaginary, noise_gain = self.head(hidden).float().chunk(4, dim=2)
+        with torch.autocast(mel.device.type, enabled=False):
             edges, phases = frame_phases(f0.float(), phase.float(), audio.hop_length, audio.sample_rate)
             pulses = pulse_train(f0.float(), edges, phases, audio.hop_length, audio.sample_rate)
             p_real, p_imaginary = self.stft.transform(pulses).chunk(2, dim=2)

@@ -87,7 +87,7 @@ class VocoderTask:
         if config.discriminators:
             self.modules["discriminators"] = Discriminators(config.discriminators)
         self._mels: dict[str, np.ndarray] = {}
-        self._made: tuple[Tensor, Tensor] | None = None
+        self._made: Tensor | None = None
 
     def phases(self) -> tuple[Phase, ...]:
         generator = Phase("generator", ("generator",), self.generator_terms, self.settings.weights)
@@ -141,26 +141,20 @@ class VocoderTask:
             self._mels[utt_id] = mel
         return self._mels[utt_id]
 
-    def _generate(self, generator: nn.Module, batch: SegmentBatch) -> tuple[Tensor, Tensor]:
-        """Two waveforms of the same filters."""
-        filters = generator.filters(batch.mel, batch.f0)
-
-        def rendered() -> Tensor:
-            noise = torch.randn(*batch.f0.shape, self.generator.n_noise, device=batch.mel.device)
-            phase = torch.rand(batch.f0.shape[0], device=batch.mel.device)
-            return generator.render(filters, batch.f0, noise, phase).wav
-
-        return rendered(), rendered()
+    def _generate(self, generator: nn.Module, batch: SegmentBatch) -> Tensor:
+        noise = torch.randn(*batch.f0.shape, self.generator.n_noise, device=batch.mel.device)
+        phase = torch.rand(batch.f0.shape[0], device=batch.mel.device)
+        return generator(batch.mel, batch.f0, noise, phase).wav
 
     def discriminator_terms(self, batch: SegmentBatch, step: int) -> dict[str, Tensor]:
         self._made = self._generate(self.generator, batch)
         judge = self.modules["discriminators"]
-        return discriminator_loss(judge(batch.wav), judge(self._made[0].detach()))
+        return discriminator_loss(judge(batch.wav), judge(self._made.detach()))
 
     def generator_terms(self, batch: SegmentBatch, step: int) -> dict[str, Tensor]:
-        made, again = self._made or self._generate(self.generator, batch)
+        made = self._generate(self.generator, batch) if self._made is None else self._made
         self._made = None
-        terms = spectral_loss(made, again, batch.wav, self.data.audio.sample_rate)
+        terms = spectral_loss(made.float(), batch.wav, self.data.audio.sample_rate)
         if "discriminators" in self.modules:
             judge = self.modules["discriminators"]
             with torch.no_grad():
@@ -178,8 +172,8 @@ class VocoderTask:
             mel = torch.from_numpy(self._mel(self.dev, utt_id))[None]
             wav = torch.from_numpy(utterance.wav).float()[None] / 32768
             whole = SegmentBatch(mel, torch.from_numpy(utterance.f0)[None], wav).to(device)
-            made, again = self._generate(generator, whole)
-            for name, value in spectral_loss(made, again, whole.wav, self.dev.audio.sample_rate).items():
+            made = self._generate(generator, whole)
+            for name, value in spectral_loss(made, whole.wav, self.dev.audio.sample_rate).items():
                 totals[name] = totals.get(name, 0.0) + float(value) / len(self.dev)
             if number < 2:
                 writer.add_audio(utt_id, made[0].clamp(-1, 1), step, self.dev.audio.sample_rate)

@@ -18,38 +18,23 @@ def signals() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_equal_signals_have_no_spectral_loss_and_others_do() -> None:
     a, b = signals()
-    assert [float(v) for v in spectral_loss(a, a.clone(), a.clone(), 24000).values()] == [0, 0]
-    assert all(float(v) > 0.1 for v in spectral_loss(a, a.clone(), b, 24000).values())
+    assert [float(v) for v in spectral_loss(a, a.clone(), 24000).values()] == [0, 0]
+    assert all(float(v) > 0.1 for v in spectral_loss(a, b, 24000).values())
 
 
 def test_a_gain_costs_its_logarithm() -> None:
     a, _ = signals()
-    terms = spectral_loss(2 * a, 2 * a, a, 24000)
+    terms = spectral_loss(2 * a, a, 24000)
     assert {n: float(v) for n, v in terms.items()} == pytest.approx(
         {"mel": math.log(2), "magnitude": math.log(2)}, rel=0.01
     )
 
 
-def test_noise_of_the_right_level_is_nearer_to_noise_than_anything_else() -> None:
-    generator = torch.Generator().manual_seed(0)
-    real, made, again = torch.randn(3, 4, 24000, generator=generator) * 0.1
-    pulses = torch.zeros(4, 24000)
-    pulses[:, ::100] = 1.0  # the same power, spread as evenly over the bands
-    right = spectral_loss(made, again, real, 24000)
-    others = {
-        "steady": spectral_loss(pulses, torch.roll(pulses, 37, dims=1), real, 24000),
-        "louder": spectral_loss(1.4 * made, 1.4 * again, real, 24000),
-        "softer": spectral_loss(0.7 * made, 0.7 * again, real, 24000),
-        "never new": spectral_loss(made, made, real, 24000),
-    }
-    for name, terms in others.items():
-        assert all(float(terms[term]) > float(right[term]) + 0.02 for term in right), name
-
-
-def test_spectral_loss_is_differentiable_at_silence() -> None:
-    a, _ = signals()
+def test_spectral_loss_is_symmetric_and_differentiable_at_silence() -> None:
+    a, b = signals()
+    assert float(spectral_loss(a, b, 24000)["mel"]) == pytest.approx(float(spectral_loss(b, a, 24000)["mel"]))
     silence = torch.zeros(1, 4096, requires_grad=True)
-    torch.stack([*spectral_loss(silence, silence, a[:1], 24000).values()]).sum().backward()
+    torch.stack([*spectral_loss(silence, a[:1], 24000).values()]).sum().backward()
     assert silence.grad is not None and silence.grad.isfinite().all()
 
 

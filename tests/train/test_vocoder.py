@@ -78,7 +78,7 @@ def test_the_generator_is_judged_on_what_the_discriminators_saw(hummed_features:
     batch = next(task.batches(0, 0))
     task.discriminator_terms(batch, 0)["adversary"].backward()
     assert all(p.grad is None for p in task.generator.parameters())
-    seen = task._made[0] if task._made else None
+    seen = task._made
     assert seen is not None and seen.requires_grad
     terms = task.generator_terms(batch, 0)
     adversarial = torch.stack([(s - 1).square().mean() for s in task.modules["discriminators"](seen).scores]).mean()
