@@ -49,7 +49,7 @@ def pulse_train(f0: Tensor, edges: Tensor, phases: Tensor, hop_length: int, samp
     left, right = edges[:, :, :1], edges[:, :, 1:]
     cycles = phases[:, :-1, None] + (left * u + (right - left) * u * u / 2) * (hop_length / sample_rate)
     half = math.pi * (cycles - cycles.floor())  # half the phase, in [0, pi)
-    harmonics = (sample_rate / 2 / edges.amax(2).clamp(min=20.0)).floor()[:, :, None]
+    harmonics = (sample_rate / 2 / edges.amax(2).clamp(min=20.0)).floor().clamp(min=1.0)[:, :, None]
     sine = half.sin()
     near_zero = sine.abs() < 1e-4
     kernel = ((2 * harmonics + 1) * half).sin() / torch.where(near_zero, torch.ones_like(sine), sine)
