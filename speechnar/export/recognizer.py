@@ -14,11 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from speechnar import config as config_files
+from speechnar.core.ctc_encoder import CTCEncoder
 from speechnar.export.graph import export_graph
+from speechnar.models.aed import AED
+from speechnar.models.ctc import CTC
 from speechnar.models.folder import ModelError, load_model
+from speechnar.models.mask_ctc import MaskCTC
 from speechnar.models.whisper_ctc import HOP_LENGTH, SAMPLE_RATE, WhisperCTC
 from speechnar.runtime.recognizer import LM, RECOGNIZER, Decoding, RecognizerInfo
 from speechnar.text.symbols import SymbolTable
+
+WINDOW_SECONDS = 30
+"""What models without a limit of their own hear at once: attention's work grows with the square."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +52,17 @@ class WhisperCTCGraph(nn.Module):
         return model.upper(model.lower(model.features(wav), None), None).logits.log_softmax(2)
 
 
+class CTCGraph(nn.Module):
+    """wav (1, T_wav) to log_probs (1, T, V), of the CTC that the recognisers trained from nothing all have."""
+
+    def __init__(self, encoder: CTCEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, wav: Tensor) -> Tensor:
+        return self.encoder(*self.encoder.features(wav, None)).log_probs
+
+
 def export_recognizer(model_dir: Path, out: Path) -> None:
     """Writes a recogniser folder from a model folder with `recognizer.yaml` and, if it has a language model, `lm.npz`.
 
@@ -53,21 +71,29 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
         ConfigError: `recognizer.yaml` cannot be read.
     """
     card = config_files.load(RecognizerCard, model_dir / "recognizer.yaml")
-    model, _ = load_model(model_dir)
-    if not isinstance(model, WhisperCTC):
-        raise ModelError(f"{model_dir} holds no WhisperCTC: that is what can be exported")
+    model, config = load_model(model_dir)
+    if isinstance(model, WhisperCTC):
+        graph: nn.Module = WhisperCTCGraph(model)
+        sample_rate, frame, window = SAMPLE_RATE, 4 * HOP_LENGTH, 2 * model.config.max_frames * HOP_LENGTH
+    elif isinstance(model, (CTC, MaskCTC, AED)):
+        graph = CTCGraph(model.encoder)
+        sample_rate = config.audio.sample_rate
+        frame = config.audio.hop_length * model.encoder.config.conformer.subsampling
+        window = WINDOW_SECONDS * sample_rate
+    else:
+        raise ModelError(f"{model_dir} holds {type(model).__name__}, which is no recogniser")
     symbols = SymbolTable.load(model_dir / "tokens.txt")
     info = RecognizerInfo(
-        format=RECOGNIZER.format, sample_rate=SAMPLE_RATE, symbols=symbols.symbols,
-        frame_seconds=4 * HOP_LENGTH / SAMPLE_RATE, window_seconds=2 * model.config.max_frames * HOP_LENGTH / SAMPLE_RATE,
+        format=RECOGNIZER.format, sample_rate=sample_rate, symbols=symbols.symbols,
+        frame_seconds=frame / sample_rate, window_seconds=window / sample_rate,
         **{field.name: getattr(card, field.name) for field in dataclasses.fields(card)},
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".part") as part:
         wav = 0.1 * torch.randn(1, 25000, generator=torch.Generator().manual_seed(0))
         export_graph(
-            WhisperCTCGraph(model), {"wav": wav}, ("log_probs",), (), Path(part) / "model.onnx", {},
-            checked={"wav": wav[:, :12345]}, integer_products=True, exact=("/features/",),
+            graph, {"wav": wav}, ("log_probs",), (), Path(part) / "model.onnx", {},
+            checked={"wav": wav[:, :12345]}, integer_products=True, exact=("/features/", "/log_mel/"),
         )  # fmt: skip
         config_files.save(info, Path(part) / "recognizer.json")
         if (model_dir / LM).exists():

@@ -1,10 +1,10 @@
-"""Whisper's encoder with a CTC output: log-mel of speech to the log-probabilities of its units, every frame in parallel.
+"""Whisper's encoder with a CTC output: log-mel of speech to logits of its units, every frame in parallel.
 
 Source: Whisper (Radford et al. 2023), section 2.2, its encoder; CTC, Graves et al. 2006; self-conditioned CTC, Nozaki
     and Komatsu 2021, section 3.
 Differs: audio is not padded to 30 s, and no frame sees padding; in the middle of the encoder two frames become one,
-    which halves the cost of the layers above and suits units of more than a letter. Logits are multiplied by a constant, so
-    that at a learning rate that is right for trained layers the new one learns as fast as it has to.
+    which halves the cost of the layers above and suits units of more than a letter. Logits are multiplied by a
+    constant, so that at a learning rate that is right for trained layers the new one learns as fast as it has to.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class WhisperFeatures(nn.Module):
         self.register_buffer("filters", torch.from_numpy(filters).float(), persistent=False)
 
     def forward(self, wav: Tensor) -> Tensor:
-        """wav (B, T_wav) at 16 kHz, more than 200 samples -> (B, T_wav // 160, n_mels), clamped 8 decades below peak."""
+        """wav (B, T_wav) at 16 kHz, more than 200 samples -> (B, T_wav // 160, n_mels), 8 decades at most."""
         padded = F.pad(wav[:, None], (N_FFT // 2, N_FFT // 2), mode="reflect")
         real, imaginary = F.conv1d(padded, self.fourier, stride=HOP_LENGTH)[:, :, :-1].chunk(2, dim=1)
         mel = (self.filters @ (real.square() + imaginary.square())).clamp(min=1e-10).log10()
