@@ -2,8 +2,9 @@
 
 A rater's plan follows from the test and the rater's number alone, so that nothing of it has to be stored. A trial is an
 item (a sentence) in a condition: a system (MOS), two systems in one order (CMOS), the same with a choice of X (ABX), or
-all at once (MUSHRA). Over as many raters as there are conditions, every item is heard once in every condition, every
-condition stands once at every place of a block, and follows every other one equally often.
+all at once (MUSHRA). Over as many raters as there are conditions, every item is heard once in every condition, and
+every condition stands once at every place of a block; each follows every other one equally often, over twice as many
+raters where the conditions are odd.
 
 Source: Williams 1949, "Experimental designs balanced for the estimation of residual effects of treatments"; the
     allotment of items as in the Blizzard Challenge's Latin squares; ITU-R BS.1534-3 for MUSHRA.
@@ -208,19 +209,23 @@ def plan(test: ListeningTest, number: int) -> tuple[Trial, ...]:
 
 
 def _rated(test: ListeningTest, number: int, found: list[tuple[str, ...]], rng: random.Random) -> list[Trial]:
-    """Items in blocks as long as there are conditions; in each block the conditions follow a row of the square."""
+    """Blocks as long as there are conditions; in each, the conditions follow a row of the square.
+
+    Items are dealt into as many classes as there are conditions. A turn gives each class a condition, and the next turn
+    the next one; which item of a class is heard in which block is left to chance.
+    """
     size = len(found)
     square = balanced_square(size)
     trials: list[Trial] = []
     for turn in range(number, number + test.rounds):
-        blocks = [test.items[start : start + size] for start in range(0, len(test.items), size)]
-        rng.shuffle(blocks)
-        for block in blocks:
-            for condition in square[turn % len(square)]:
-                place = (condition - turn) % size  # so that in the next turn the item meets the next condition
-                if place < len(block):
+        classes = [rng.sample(items, len(items)) for items in (test.items[n::size] for n in range(size))]
+        row = square[(turn + number // size) % len(square)]  # the same in turn and row would tie items to places
+        for block in range(len(classes[0])):
+            for condition in row:
+                items = classes[(condition - turn) % size]
+                if block < len(items):
                     shown = _shown(test, found[condition], number + len(trials))
-                    trials.append(Trial(RATED, block[place], shown))
+                    trials.append(Trial(RATED, items[block], shown))
     return trials
 
 

@@ -47,6 +47,18 @@ def test_a_rater_hears_every_system_as_often_where_the_items_allow_it(tests) -> 
         assert set(Counter(trial.systems for trial in rated(test, number)).values()) == {2}
 
 
+@pytest.mark.parametrize("method", ["mos", "cmos", "mushra"])
+def test_items_and_conditions_are_tied_to_no_place(tests, method: str) -> None:
+    test = replace(tests[method][1], catch=0)
+    conditions = plan.conditions(method, test.systems)
+    for first in range(0, 6, len(conditions)):  # of any raters who together hear all
+        plans = [rated(test, number) for number in range(first, first + len(conditions))]
+        for trials in zip(*plans):
+            assert len({trial.systems for trial in trials}) == len(conditions)
+    places = Counter((trial.item, place) for number in range(40) for place, trial in enumerate(rated(test, number)))
+    assert len(places) == 16 and min(places.values()) >= 2
+
+
 def test_in_as_many_rounds_as_conditions_one_rater_hears_all(tests) -> None:
     test = replace(tests["cmos"][1], rounds=2)
     heard = Counter((trial.item, trial.systems) for trial in rated(test, 5))
