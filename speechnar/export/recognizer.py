@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from speechnar import config as config_files
 from speechnar.core.ctc_encoder import CTCEncoder
-from speechnar.export.graph import export_graph
+from speechnar.export.graph import export_graph, round_weights
 from speechnar.models.aed import AED
 from speechnar.models.ctc import CTC
 from speechnar.models.folder import ModelError, load_model
@@ -80,6 +80,7 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
         sample_rate = config.audio.sample_rate
         frame = config.audio.hop_length * model.encoder.config.conformer.subsampling
         window = WINDOW_SECONDS * sample_rate
+        round_weights(model)
     else:
         raise ModelError(f"{model_dir} holds {type(model).__name__}, which is no recogniser")
     symbols = SymbolTable.load(model_dir / "tokens.txt")
@@ -93,7 +94,8 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
         wav = 0.1 * torch.randn(1, 25000, generator=torch.Generator().manual_seed(0))
         export_graph(
             graph, {"wav": wav}, ("log_probs",), (), Path(part) / "model.onnx", {},
-            checked={"wav": wav[:, :12345]}, integer_products=True, exact=("/features/", "/log_mel/"),
+            checked={"wav": wav[:, :12345]}, exact=("/features/", "/log_mel/"),
+            integer_products=isinstance(model, WhisperCTC),  # LogMel's Fourier transform is a product, and stays exact
         )  # fmt: skip
         config_files.save(info, Path(part) / "recognizer.json")
         if (model_dir / LM).exists():
