@@ -108,12 +108,19 @@ def parity(graph: nn.Module, given: Mapping[str, Tensor], path: Path) -> float:
 
 
 def _constants_as_initializers(graph: onnx.GraphProto) -> None:
-    """Moves the values of constant nodes to where the weights are."""
+    """Moves the values of constant nodes to where the weights are, and takes a weight used twice for the one it is."""
     for node in [node for node in graph.node if node.op_type == "Constant" and node.attribute[0].name == "value"]:
         tensor = node.attribute[0].t
         tensor.name = node.output[0]
         graph.initializer.append(tensor)
         graph.node.remove(node)
+    weights = {tensor.name for tensor in graph.initializer}
+    copies = [node for node in graph.node if node.op_type == "Identity" and node.input[0] in weights]
+    names = {node.output[0]: node.input[0] for node in copies}
+    for node in copies:
+        graph.node.remove(node)
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
 
 
 def _weights_as_integers(graph: onnx.GraphProto, exact: Collection[str]) -> None:
