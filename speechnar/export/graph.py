@@ -6,6 +6,7 @@ loads a graph.
 
 from __future__ import annotations
 
+import logging
 import math
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -68,7 +69,11 @@ def export_graph(
         onnx.save(model, str(path))
         _check(graph, checked or given, path)
         products = path.with_suffix(".int8.onnx")
-        quantize_dynamic(path, products, op_types_to_quantize=["MatMul"], per_channel=True)
+        logging.disable(logging.WARNING)  # it advises shape inference, which changes nothing here
+        try:
+            quantize_dynamic(path, products, op_types_to_quantize=["MatMul"], per_channel=True)
+        finally:
+            logging.disable(logging.NOTSET)
         model = onnx.load(str(products))
         products.unlink()
     _weights_as_integers(model.graph, exact)
