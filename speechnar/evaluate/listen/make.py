@@ -106,14 +106,16 @@ def make_test(settings: ListenConfig, out: Path) -> ListeningTest:
     levels = {}
     for system, item in tqdm(sources, unit=" wavs measured", disable=None):
         levels[system, item] = _level(wav_of(system, item), rate, f"{system}: {item}")
-    # One target for all: a limiter on the loud ones alone would be heard.
-    target = min(settings.loudness, *(x.loudness + loudness.PEAK_LIMIT - x.peak for x in levels.values()))
+    # One target for all: a limiter on the loud ones alone would be heard. A wreck, full of peaks, may be softer.
+    highest = [x.loudness + loudness.PEAK_LIMIT - x.peak for (system, _), x in levels.items() if system != WRECK]
+    target = min(settings.loudness, *highest)
     part = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
     try:
         stimuli = []
         for system, item in tqdm(sources, unit=" wavs written", disable=None):
             stimuli.append(Stimulus(f"{secrets.token_hex(16)}.wav", system, item))
-            gain = 10 ** ((target - levels[system, item].loudness) / 20)
+            found = levels[system, item]
+            gain = 10 ** (min(target - found.loudness, loudness.PEAK_LIMIT - found.peak) / 20)
             audio.write(part / AUDIO_FOLDER / stimuli[-1].file, gain * wav_of(system, item), rate)
         test = ListeningTest(
             format=FORMAT,
