@@ -25,7 +25,7 @@ from speechnar.decode.scorer import Scorer, TextState
 from speechnar.decode.units import Units
 from speechnar.decode.viterbi import align
 
-HEARD = 3  # for each prefix of the beam, prolongations a frame that the scorer is asked about
+HEARD = 2  # for each prefix of the beam, prolongations a frame that the scorer is asked about
 
 
 @dataclass(frozen=True)

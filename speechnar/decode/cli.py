@@ -38,7 +38,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     tune.add_argument("--lm", type=Path, required=True, metavar="FILE", help="of lm train, or .arpa")
     tune.add_argument("--lm-weight", type=float, nargs="+", default=[0.2, 0.4, 0.6, 0.8], metavar="X")
     tune.add_argument("--word-bonus", type=float, nargs="+", default=[0.0, 1.0, 2.0], metavar="NATS")
-    tune.add_argument("--unknown-score", type=float, default=-6.0, metavar="NATS", help="for a word of no vocabulary")
+    tune.add_argument("--unknown-score", type=float, default=-1.5, metavar="NATS", help="a letter of an unknown word")
     tune.add_argument("--beam", type=int, default=16, metavar="N", help="hypotheses kept at once (16)")
     tune.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at once")
 

@@ -56,6 +56,8 @@ class HotWords:
 
     def _secured(self, pending: str) -> float:
         """The bonus if pending words begin with a whole phrase, of which they would have been a longer one."""
+        if not pending:
+            return 0.0
         words = pending.split()
         whole = any(" ".join(words[:n]) in self._phrases for n in range(1, len(words) + 1))
         return self._bonus if whole else 0.0

@@ -23,13 +23,14 @@ class ScorerOptions:
     Attributes:
         lm_weight: factor of the language model's log-probabilities.
         word_bonus: nats for each word, against the language model's liking for few.
-        unknown_score: nats, at most 0, for a word outside the vocabulary, besides the model's `<unk>`.
+        unknown_score: nats, at most 0, for each letter of a word outside the vocabulary, besides the model's `<unk>`;
+            added before `lm_weight` multiplies. Were it not for each letter, the cheapest text would be one long word.
         hot_bonus: nats for a hot word or phrase, given letter by letter.
     """
 
     lm_weight: float = 0.5
     word_bonus: float = 1.0
-    unknown_score: float = -6.0
+    unknown_score: float = -1.5
     hot_bonus: float = 6.0
 
 
@@ -114,8 +115,8 @@ class Scorer:
         if self._lm:
             known = self._lm.id_of(state.word)
             log_prob, context = self._lm.step(context, self._lm.unknown_id if known is None else known)
-            if known is None and not self._hot.begins(state.word):
-                log_prob += self._options.unknown_score
+            if known is None:
+                log_prob += self._unknown(state.word)
             gained = self._options.lm_weight * log_prob + self._options.word_bonus
         return self._state(context, "", pending, hot), gained + hot + kept - state.ahead
 
@@ -125,6 +126,9 @@ class Scorer:
             return 0.0
         if word not in self._aheads:
             best = self._lm.best_beginning_with(word)
-            unknown = self._lm.unknown_log_prob + (0.0 if self._hot.begins(word) else self._options.unknown_score)
+            unknown = self._lm.unknown_log_prob + self._unknown(word)
             self._aheads[word] = self._options.lm_weight * (unknown if best is None else max(best, unknown))
         return self._aheads[word]
+
+    def _unknown(self, word: str) -> float:
+        return 0.0 if self._hot.begins(word) else self._options.unknown_score * len(word)

@@ -65,7 +65,7 @@ def lm_score(text: list[str]) -> float:
     score, before = 0.0, "<s>"
     for word in text:
         known = word if word in ("a", "ab", "b") else "<unk>"
-        unknown = WEIGHTS.unknown_score if known == "<unk>" else 0.0
+        unknown = WEIGHTS.unknown_score * len(word) if known == "<unk>" else 0.0
         score += WEIGHTS.lm_weight * (bigram(text, before, known) + unknown) + WEIGHTS.word_bonus
         before = known
     return score + WEIGHTS.lm_weight * bigram(text, before, "</s>")
@@ -124,7 +124,7 @@ def test_a_hot_word_outside_the_vocabulary_is_not_punished_for_it() -> None:
             total += math.log(factor)
         return total + scorer.finish(state)
 
-    expected = WEIGHTS.hot_bonus - WEIGHTS.lm_weight * WEIGHTS.unknown_score
+    expected = WEIGHTS.hot_bonus - WEIGHTS.lm_weight * 2 * WEIGHTS.unknown_score
     assert score(["ba"]) - score([]) == pytest.approx(expected)
 
 
