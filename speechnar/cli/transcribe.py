@@ -85,12 +85,16 @@ def _expanded(given: str) -> list[str]:
 
 
 def _format_of(output: str | None) -> str:
-    """The format that the ending of -o asks for: txt where it has none."""
-    ending = Path(output or "").suffix[1:]
-    by_name = {kind.lower(): kind for kind in FORMATS}
-    if ending.lower() not in by_name | {"": "txt"}:
+    """The format that the ending of a file asks for: txt for a folder, stdout, and where there is no ending."""
+    ending = "" if not output or _is_folder(output) else Path(output).suffix[1:]
+    by_name = {"": "txt"} | {kind.lower(): kind for kind in FORMATS}
+    if ending.lower() not in by_name:
         raise ValueError(f"{output} should end in one of {', '.join(FORMATS)}; or say which --format it is")
-    return by_name.get(ending.lower(), "txt")
+    return by_name[ending.lower()]
+
+
+def _is_folder(output: str) -> bool:
+    return Path(output).is_dir() or output.endswith(("/", os.sep))
 
 
 def _targets(files: list[str], output: str | None, kind: str) -> list[Path | None]:
@@ -100,9 +104,9 @@ def _targets(files: list[str], output: str | None, kind: str) -> list[Path | Non
         if several and kind not in LINE_BY_LINE:
             raise ValueError(f"several files in the format {kind} need a folder: give one with -o")
         return [None] * len(files)
-    if not several and not Path(output).is_dir() and not output.endswith(("/", os.sep)):
+    if not several and not _is_folder(output):
         return [Path(output)]
-    if Path(output).suffix and not Path(output).is_dir():
+    if Path(output).suffix and not _is_folder(output):
         raise ValueError(f"with several files, -o should be a folder but is {output}")
     targets: dict[Path, str] = {}
     for file in files:

@@ -132,8 +132,11 @@ def test_a_folder_gets_a_file_of_each_name(transcribe, talks: Path) -> None:
     assert transcribe("one.wav", "two.flac", "-o", "out", "--format", "srt") == 0
     assert transcribe("three.ogg", "-o", "out") == 0
     assert sorted(path.name for path in (talks / "out").iterdir()) == ["one.srt", "three.txt", "two.srt"]
-    assert transcribe("one.wav", "-o", "other/") == 0
-    assert (talks / "other" / "one.txt").read_text() == "abc ba\nc\n"
+    for _ in range(2):  # a folder that is made, and one that is there
+        assert transcribe("one.wav", "-o", "talks-1.0/") == 0
+        assert (talks / "talks-1.0" / "one.txt").read_text() == "abc ba\nc\n"
+    assert transcribe("two.flac", "-o", "talks-1.0") == 0
+    assert (talks / "talks-1.0" / "two.txt").read_text() == "cab\n"
 
 
 @pytest.mark.parametrize(
