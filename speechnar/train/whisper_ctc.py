@@ -11,6 +11,7 @@ import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -213,7 +214,7 @@ class WhisperCTCTask:
         """The loss terms and the word error rate (%) of greedy decoding on the dev set; five transcripts as text."""
         import jiwer
 
-        model = modules["model"].eval()
+        model = cast(WhisperCTC, modules["model"].eval())
         sums: dict[str, float] = {}
         said, heard = [], []
         for number in range(len(self.dev.index)):
