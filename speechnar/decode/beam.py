@@ -40,8 +40,8 @@ class BeamOptions:
     """
 
     beam: int = 16
-    unit_margin: float = 7.0
-    prefix_margin: float = 12.0
+    unit_margin: float = 6.0
+    prefix_margin: float = 10.0
     certain_blank: float = 0.999
 
     def __post_init__(self) -> None:

@@ -38,7 +38,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     tune.add_argument("--lm", type=Path, required=True, metavar="FILE", help="of lm train, or .arpa")
     tune.add_argument("--lm-weight", type=float, nargs="+", default=[0.2, 0.4, 0.6, 0.8], metavar="X")
     tune.add_argument("--word-bonus", type=float, nargs="+", default=[0.0, 1.0, 2.0], metavar="NATS")
-    tune.add_argument("--unknown-score", type=float, default=-1.5, metavar="NATS", help="a letter of an unknown word")
+    tune.add_argument("--unknown-score", type=float, nargs="+", default=[-2.5], metavar="NATS", help="for each letter")
     tune.add_argument("--beam", type=int, default=16, metavar="N", help="hypotheses kept at once (16)")
     tune.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at once")
 
@@ -64,19 +64,18 @@ def _perplexity(args: argparse.Namespace) -> None:
 
 def _tune(args: argparse.Namespace) -> None:
     from speechnar.decode.beam import BeamOptions
-    from speechnar.decode.scorer import ScorerOptions
     from speechnar.decode.tune import load_dev_set, tune
     from speechnar.text.symbols import SymbolTable
 
     dev = load_dev_set(args.log_probs, args.texts, SymbolTable.load(args.units), args.lm)
-    scorer = ScorerOptions(unknown_score=args.unknown_score)
     try:
-        trials = tune(dev, args.lm_weight, args.word_bonus, BeamOptions(args.beam), scorer, args.jobs)
+        trials = tune(dev, args.lm_weight, args.word_bonus, args.unknown_score, BeamOptions(args.beam), args.jobs)
     except ModuleNotFoundError as error:
         raise ValueError(f"lm tune needs {error.name}: pip install 'speechnar[eval]'") from None
-    print("lm_weight  word_bonus   WER %")
+    print("lm_weight  word_bonus  unknown_score   WER %")
     for trial in trials:
-        print(f"{trial.lm_weight:9g}  {trial.word_bonus:10g}  {100 * trial.wer:6.2f}")
+        weights = f"{trial.lm_weight:9g}  {trial.word_bonus:10g}  {trial.unknown_score:13g}"
+        print(f"{weights}  {100 * trial.wer:6.2f}")
 
 
 def _lines(paths: Sequence[Path]) -> Iterator[str]:

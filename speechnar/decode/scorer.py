@@ -30,7 +30,7 @@ class ScorerOptions:
 
     lm_weight: float = 0.5
     word_bonus: float = 1.0
-    unknown_score: float = -1.5
+    unknown_score: float = -2.5
     hot_bonus: float = 6.0
 
 

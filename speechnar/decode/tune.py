@@ -1,11 +1,11 @@
-"""Finds how much a language model should weigh, by decoding kept log-probabilities with each pair of weights."""
+"""Finds how much a language model should weigh, by decoding kept log-probabilities with each choice of weights."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -40,10 +40,11 @@ class DevSet:
 
 @dataclass(frozen=True)
 class Trial:
-    """One pair of weights, and the word error rate with it, a fraction."""
+    """One choice of weights, and the word error rate with it, a fraction."""
 
     lm_weight: float
     word_bonus: float
+    unknown_score: float
     wer: float
 
 
@@ -66,14 +67,13 @@ def tune(
     dev: DevSet,
     lm_weights: Sequence[float],
     word_bonuses: Sequence[float],
+    unknown_scores: Sequence[float],
     beam: BeamOptions | None = None,
-    scorer: ScorerOptions | None = None,
     jobs: int = 1,
 ) -> list[Trial]:
-    """Decodes a dev set with every pair of weights.
+    """Decodes a dev set with every choice of weights; see `ScorerOptions` for what they are.
 
     Args:
-        scorer: the weights that are not tried.
         jobs: processes at once.
 
     Returns:
@@ -82,13 +82,13 @@ def tune(
     import jiwer
     from tqdm import tqdm
 
-    pairs = list(product(lm_weights, word_bonuses))
-    scorers = [replace(scorer or ScorerOptions(), lm_weight=weight, word_bonus=bonus) for weight, bonus in pairs]
+    choices = list(product(lm_weights, word_bonuses, unknown_scores))
+    scorers = [ScorerOptions(*choice) for choice in choices]
     decode = partial(_texts, symbols=dev.symbols, lm=dev.lm, beam=beam or BeamOptions(), scorers=scorers)
     with ProcessPoolExecutor(jobs) as pool:
         heard = list(tqdm(pool.map(decode, dev.files), total=len(dev.files), unit="utterance", disable=None))
     said = list(dev.texts)
-    trials = [Trial(*pair, jiwer.wer(said, list(texts))) for pair, texts in zip(pairs, zip(*heard))]
+    trials = [Trial(*choice, jiwer.wer(said, list(texts))) for choice, texts in zip(choices, zip(*heard))]
     return sorted(trials, key=lambda trial: trial.wer)
 
 

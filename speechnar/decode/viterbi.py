@@ -33,17 +33,18 @@ def align(log_probs: np.ndarray, tokens: Sequence[int], blank_id: int) -> Alignm
     if not n_frames:
         return Alignment.of_path(states[:0], log_probs, blank_id)
 
-    may_skip = np.zeros(len(states), dtype=bool)  # the blank before a unit, if the unit before it is another
-    may_skip[3::2] = states[3::2] != states[1:-2:2]
-    best = np.full(len(states), -np.inf)
-    best[:2] = log_probs[0, states[:2]]
+    skip = np.full(len(states), -np.inf)  # what it costs to leave out the blank before a unit
+    skip[3::2][states[3::2] != states[1:-2:2]] = 0.0  # nothing, if the unit before it is another
+    scores = log_probs[:, states].astype(np.float64)
+    padded = np.full(len(states) + 2, -np.inf)
+    two, one, best = padded[:-2], padded[1:-1], padded[2:]  # views: of two states back, one back, the same
+    best[:2] = scores[0, :2]
     came = np.zeros((n_frames, len(states)), dtype=np.int8)  # how many states back
     for frame in range(1, n_frames):
-        one = np.concatenate(([-np.inf], best[:-1]))
-        two = np.where(may_skip, np.concatenate(([-np.inf, -np.inf], best))[: len(states)], -np.inf)
-        choices = np.stack((best, one, two))
-        came[frame] = choices.argmax(axis=0)
-        best = choices.max(axis=0) + log_probs[frame, states]
+        skipping = two + skip
+        reached = np.maximum(best, one)
+        came[frame] = np.where(skipping > reached, 2, one > best)
+        best[:] = np.maximum(reached, skipping) + scores[frame]
 
     path = np.empty(n_frames, dtype=np.int64)
     state = len(states) - 1

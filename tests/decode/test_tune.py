@@ -43,7 +43,7 @@ def test_the_best_weights_come_first(folder: Path, capsys: pytest.CaptureFixture
     weights = ["--lm-weight", "0", "0.8", "--word-bonus", "0"]
     assert main(["lm", "tune", str(folder / "logs"), *options, *weights]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert rows[1:] == [["0.8", "0", "0.00"], ["0", "0", "100.00"]]
+    assert rows[1:] == [["0.8", "0", "-2.5", "0.00"], ["0", "0", "-2.5", "100.00"]]
 
 
 def test_an_utterance_without_log_probabilities_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
