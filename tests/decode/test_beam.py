@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import math
 
@@ -152,6 +153,7 @@ def test_a_long_input_neither_underflows_nor_keeps_what_it_has_dropped() -> None
     log_probs = np.tile(random_log_probs(50, 4, 0), (40, 1))
     found = candidates(log_probs, UNITS)
     assert len(found) == BeamOptions().beam
+    assert gc.isenabled()
     assert math.isfinite(found[0].score) and len(found[0].tokens) > 500
 
 
