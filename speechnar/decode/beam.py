@@ -37,7 +37,7 @@ class BeamOptions:
     Attributes:
         beam: prefixes that are kept after each frame, 1 or more.
         unit_margin: nats below a frame's best unit at which a unit is not tried.
-        prefix_margin: nats below the best prefix at which a prefix is dropped.
+        prefix_margin: nats below the best prefix at which a prefix is not prolonged, nor a new one taken in.
         certain_blank: probability from which a frame is taken as nothing but blank.
     """
 
