@@ -5,10 +5,10 @@
         --no-book-with TSV... --no-line-with TSV...
 
 BOOKS_DIR holds plain text files of Project Gutenberg (`1342.txt`, `1342-0.txt`, `1342-8.txt` or `pg1342.txt`); the
-books that books.tsv names (number<TAB>title<TAB>author) are read, and must be there. The other files have a text in the
-last column. A book that shares eight words in a row with a text of --no-book-with is left out, and said so; so is a line
-that does with a text of --no-line-with. Each line of OUT.txt is some sentences of a paragraph, in lower-case words as
-they are spoken.
+books that books.tsv names (number<TAB>title<TAB>author) are read, and must be there. The other files have a text in
+the last column. A book that shares eight words in a row with a text of --no-book-with is left out, and said so; so is
+a line that does with a text of --no-line-with. Each line of OUT.txt is some sentences of a paragraph, in lower-case
+words as they are spoken.
 """
 
 import argparse
