@@ -20,7 +20,7 @@ speechnar train recognizer conf/mask.yaml --units exp/units --train data/train.j
 
 step "decode"
 speechnar decode exp/model data/test.jsonl.gz exp/ctc.txt --method greedy
-speechnar decode exp/model data/test.jsonl.gz exp/mask_ctc.txt --method mask-ctc
+speechnar decode exp/model data/test.jsonl.gz exp/mask_ctc.txt --method mask-ctc --threshold 0.5
 
 step "evaluate"
 speechnar evaluate wer --ref data/test.txt --hyp exp/ctc.txt --hyp exp/mask_ctc.txt --json exp/wer.json
