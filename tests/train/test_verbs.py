@@ -57,11 +57,13 @@ def test_train_needs_a_model() -> None:
 def test_configs_of_recipes_and_examples_load(path: Path) -> None:
     from speechnar import config
     from speechnar.audio import AudioConfig
-    from speechnar.export import VoiceCard
+    from speechnar.export import RecognizerCard, VoiceCard
     from speechnar.train.acoustic import AcousticConfig
     from speechnar.train.recognition import RecognitionConfig
     from speechnar.train.vocoder import VocoderConfig
+    from speechnar.train.whisper_ctc import WhisperCTCTraining
 
     kinds = {"acoustic": AcousticConfig, "audio": AudioConfig, "voice": VoiceCard, "vocoder": VocoderConfig}
+    kinds |= {"card": RecognizerCard, "recognizer": WhisperCTCTraining}
     kinds |= dict.fromkeys(("ctc", "mask", "ar"), RecognitionConfig)
     config.load(kinds[path.stem.split("_")[0]], path)
