@@ -111,10 +111,10 @@ def _train_vocoder(args: argparse.Namespace) -> None:
 
 def _train_recognizer(args: argparse.Namespace) -> None:
     with _needing("train"):
-        from speechnar.train.recognition import RecognitionConfig, train_recogniser
+        from speechnar.train.recognition import RecognitionConfig, train_recognizer
 
     config = _config(RecognitionConfig, args)
-    train_recogniser(config, args.units, args.train, args.dev, args.out, args.init)
+    train_recognizer(config, args.units, args.train, args.dev, args.out, args.init)
 
 
 def _units(args: argparse.Namespace) -> None:

@@ -232,7 +232,7 @@ def _start_from(model: nn.Module, folder: Path, symbols: SymbolTable) -> None:
         raise ModelError(f"{folder} has another encoder than this config's: make the two equal") from None
 
 
-def train_recogniser(
+def train_recognizer(
     config: RecognitionConfig, units: Path, train_cuts: Path, dev_cuts: Path, out: Path, init: Path | None = None
 ) -> None:
     """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""

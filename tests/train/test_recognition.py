@@ -25,7 +25,7 @@ from speechnar.text.symbols import SymbolTable
 from speechnar.text.units import load_units, make_units
 from speechnar.train.decode import DecodeOptions, decode_batch, decode_corpus
 from speechnar.train.loop import LoopConfig
-from speechnar.train.recognition import Augmentation, RecognitionConfig, RecognitionTask, train_recogniser
+from speechnar.train.recognition import Augmentation, RecognitionConfig, RecognitionTask, train_recognizer
 
 TEXTS = ["ab", "ba c", "cab", "b a", "ac", "bcb"]
 ENCODER = CTCEncoderConfig(ConformerConfig(16, 2, 2, 32, 3, 2, 4, dropout=0.0), (1,), True)
@@ -58,7 +58,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_step_logs_every_term_and_weighs_it(name: str, corpus: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    train_recogniser(config_of(name), *corpus, tmp_path)
+    train_recognizer(config_of(name), *corpus, tmp_path)
     step, validation = map(json.loads, (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines())
     terms = {"ctc", "intermediate", "smoothing", "consistency", *TERMS[name]}
     values = {term: step[f"recogniser/{term}"] for term in terms}
@@ -75,7 +75,7 @@ def test_it_learns_to_read(corpus: tuple[Path, Path, Path], tmp_path: Path) -> N
     loop = dataclasses.replace(LOOP, max_steps=120, validate_every=120, learning_rate=0.01, warmup_steps=5)
     plain = Augmentation((1.0,), 0.0, spec=None)
     config = config_of("ctc", loop=loop, augmentation=plain, two_views=False, weights={})
-    train_recogniser(config, *corpus, tmp_path / "ctc")
+    train_recognizer(config, *corpus, tmp_path / "ctc")
     took = decode_corpus(tmp_path / "ctc", corpus[1], tmp_path / "read.txt", DecodeOptions())
     read = (tmp_path / "read.txt").read_text(encoding="utf-8").splitlines()
     assert read == [f"train-{n} {text}" for n, text in enumerate(TEXTS)]
@@ -84,7 +84,7 @@ def test_it_learns_to_read(corpus: tuple[Path, Path, Path], tmp_path: Path) -> N
 
 
 def test_init_takes_the_encoder_of_another_model(corpus: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    train_recogniser(config_of("ctc"), *corpus, tmp_path / "ctc")
+    train_recognizer(config_of("ctc"), *corpus, tmp_path / "ctc")
     source = load_model(tmp_path / "ctc")[0].encoder.state_dict()
     task = RecognitionTask(config_of("mask_ctc"), *corpus, init=tmp_path / "ctc")
     assert all(torch.equal(value, source[name]) for name, value in task.model.encoder.state_dict().items())
