@@ -31,8 +31,9 @@ RECOGNIZER = Kind("recogniser", "recognizer.json", format=1)
 RECOGNIZERS = ASSETS / "recognizers"
 DEFAULT = "english_base"
 LM = "lm.npz"  # a word n-gram model, which a recogniser may have
-OVERLAP = 4.0  # seconds that two windows share
+OVERLAP = 3.0  # seconds that two windows share
 SHORTEST = 0.5  # seconds; what is shorter gets silence at its end, lest the graph have no frame
+SHORTEST_WORD = 0.1  # seconds; of less, models make words that nobody can have said
 
 Recording: TypeAlias = str | Path | np.ndarray
 
@@ -165,6 +166,8 @@ class Recognizer:
                 dataclasses.replace(word, start=word.start + begin, end=word.end + begin)
                 for word in decode(log_probs).words
             ]
+        if duration < SHORTEST_WORD:
+            words = []
         ended = (dataclasses.replace(word, end=min(word.end, duration)) for word in words)
         return Transcript(name or "audio", duration, tuple(ended))
 
@@ -187,7 +190,12 @@ class Recognizer:
         weights = ScorerOptions(lm_weight=usual.lm_weight, word_bonus=usual.word_bonus)
         scorer = Scorer(units, self._lm, expected, weights) if self._lm or expected else None
         options = BeamOptions(beam)
-        return lambda log_probs: beam_search(log_probs, units, seconds, scorer, options)
+
+        def decode(log_probs: np.ndarray) -> Hypothesis:
+            best = greedy(log_probs, units, seconds)  # where nobody speaks, a language model would still have a word
+            return beam_search(log_probs, units, seconds, scorer, options) if best.words else best
+
+        return decode
 
     def _log_probs(self, wav: np.ndarray) -> np.ndarray:
         """(T, V) of (T_wav,) samples."""
