@@ -171,10 +171,10 @@ def test_a_language_model_is_heeded_unless_decoding_is_greedy(broken: Path) -> N
 
 
 def test_a_language_model_finds_no_word_where_nobody_speaks(broken: Path) -> None:
-    """The stub hears a little of `c` in a hum, and the model would rather have any word than none."""
+    """The stub hears a little of `c` in a hum, and the search would rather have any word than none."""
     table = Table(np.arange(4)[:, None], np.log([1e-9, 1e-9, 1e-9, 0.9]), np.zeros(4))
     NgramModel.of_tables(("</s>", "<s>", "<unk>", "c"), [table]).save(broken / "lm.npz")
-    change(broken, decoding={"beam": 8, "lm_weight": 1.0, "word_bonus": 0.0})
+    change(broken, decoding={"beam": 8, "lm_weight": 1.0, "word_bonus": 5.0})
     hum = 0.09 * 2 * spell(10, "c", 10)  # an amplitude of 0.09, where 0.1 is a blank
     assert load_recognizer(broken).transcribe(hum).text == ""
     assert load_recognizer(broken).transcribe(np.concatenate([hum, spell("c", 10)])).text == "c c"  # beside a word
