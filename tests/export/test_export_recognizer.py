@@ -66,5 +66,5 @@ def test_only_recognisers_are_exported(tmp_path: Path) -> None:
     sizes = HarmonicVocosConfig(d_model=8, d_ff=8, n_layers=1)
     save_model(tmp_path, ModelConfig(AUDIO, harmonic_vocos=sizes), HarmonicVocos(sizes, AUDIO))
     config.save(CARD, tmp_path / "recognizer.yaml")
-    with pytest.raises(ModelError, match="holds no WhisperCTC"):
+    with pytest.raises(ModelError, match="which is no recogniser"):
         export_recognizer(tmp_path, tmp_path / "out")
