@@ -24,8 +24,8 @@ from speechnar.models.whisper_ctc import HOP_LENGTH, SAMPLE_RATE, WhisperCTC
 from speechnar.runtime.recognizer import LM, RECOGNIZER, Decoding, RecognizerInfo
 from speechnar.text.symbols import SymbolTable
 
-WINDOW_SECONDS = 30
-"""What models without a limit of their own hear at once: attention's work grows with the square."""
+WINDOW_SECONDS = 20.0
+"""What is heard at once, at most: attention's work grows with the square."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,19 +74,20 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
     model, config = load_model(model_dir)
     if isinstance(model, WhisperCTC):
         graph: nn.Module = WhisperCTCGraph(model)
-        sample_rate, frame, window = SAMPLE_RATE, 4 * HOP_LENGTH, 2 * model.config.max_frames * HOP_LENGTH
+        sample_rate, frame = SAMPLE_RATE, 4 * HOP_LENGTH
+        window = min(WINDOW_SECONDS, 2 * model.config.max_frames * HOP_LENGTH / SAMPLE_RATE)
     elif isinstance(model, (CTC, MaskCTC, AED)):
         graph = CTCGraph(model.encoder)
         sample_rate = config.audio.sample_rate
         frame = config.audio.hop_length * model.encoder.config.conformer.subsampling
-        window = WINDOW_SECONDS * sample_rate
+        window = WINDOW_SECONDS
         round_weights(model)
     else:
         raise ModelError(f"{model_dir} holds {type(model).__name__}, which is no recogniser")
     symbols = SymbolTable.load(model_dir / "tokens.txt")
     info = RecognizerInfo(
         format=RECOGNIZER.format, sample_rate=sample_rate, symbols=symbols.symbols,
-        frame_seconds=frame / sample_rate, window_seconds=window / sample_rate,
+        frame_seconds=frame / sample_rate, window_seconds=window,
         **{field.name: getattr(card, field.name) for field in dataclasses.fields(card)},
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)

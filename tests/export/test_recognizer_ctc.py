@@ -41,7 +41,7 @@ def test_the_graph_takes_samples_of_any_length(name: str, tmp_path: Path) -> Non
     export_recognizer(tmp_path / "model", tmp_path / "out")
     info = RecognizerInfo.load(tmp_path / "out")
     assert info.symbols == SYMBOLS.symbols and info.sample_rate == 8000 and info.frame_seconds == 0.04
-    assert info.window_seconds == 30
+    assert info.window_seconds == 20
     assert {k: getattr(info, k) for k in ("name", "measured")} == {"name": "tones", "measured": {"WER": 0.5}}
     session = onnxruntime.InferenceSession(str(tmp_path / "out" / "model.onnx"), providers=["CPUExecutionProvider"])
     model = load_model(tmp_path / "model")[0]
