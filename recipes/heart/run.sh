@@ -53,7 +53,7 @@ export_voice() {
   cp conf/voice.yaml exp/voice
   speechnar export exp/voice exp/heart
 }
-evaluate() { python local/evaluate.py exp/heart "$dev" exp/evaluation; }
+evaluate() { speechnar evaluate tts --voice exp/heart --text data/dev.tsv --out exp/evaluation; }
 
 mkdir -p data exp
 stages=(corpus prepare features acoustic vocoder predict pair export_voice evaluate)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turns the corpus (wav/*.wav or *.flac, phones/*.json, metadata.csv) into Lhotse cuts, one manifest a split.
+"""Turns the corpus (wav/*.wav or *.flac, phones/*.json, metadata.csv) into Lhotse cuts and a list of texts a split.
 
     python local/prepare.py CORPUS_DIR [CORPUS_DIR ...] OUT_DIR
 
@@ -65,6 +65,8 @@ def main() -> None:
     for split in ("train", "dev"):
         chosen = [cuts[name] for name in names if (name in dev) == (split == "dev")]
         CutSet.from_cuts(chosen).to_file(args.out / f"{split}.jsonl.gz")
+        lines = (f"{cut.id}\t{cut.supervisions[0].text}\n" for cut in chosen)
+        (args.out / f"{split}.tsv").write_text("".join(lines), encoding="utf-8")
         print(f"{split}: {len(chosen)} utterances, {sum(c.duration for c in chosen) / 3600:.2f} h")
 
 
