@@ -7,6 +7,7 @@
 # done or not. Training that was stopped goes on from its last checkpoint.
 set -euo pipefail
 cd "$(dirname "$0")"
+source ../stages.sh
 
 stage="" stop_stage=99 corpus=data/corpus/an4 threads=2
 while (($#)); do
@@ -53,19 +54,5 @@ ctc_inter() { train ctc_inter characters; }
 evaluate() { python local/evaluate.py data/test.jsonl.gz data/test.txt exp; }
 
 mkdir -p data exp
-stages=(
+run_stages "$stage" "$stop_stage" exp \
   unpack prepare units ctc_self mask ar ctc_self_subwords mask_subwords ar_subwords ctc ctc_inter evaluate
-)
-for ((number = ${stage:-0}; number <= stop_stage && number < ${#stages[@]}; number++)); do
-  work=${stages[number]}
-  if [[ -z $stage && -e exp/.$number-$work.done ]]; then
-    echo "== stage $number: $work, done before"
-    continue
-  fi
-  echo "== stage $number: $work"
-  for ((later = number; later < ${#stages[@]}; later++)); do # what rests on this stage is out of date
-    rm -f "exp/.$later-${stages[later]}.done"
-  done
-  "$work"
-  touch "exp/.$number-$work.done"
-done

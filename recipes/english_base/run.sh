@@ -8,6 +8,7 @@
 # done or not. Training that was stopped goes on from its last checkpoint.
 set -euo pipefail
 cd "$(dirname "$0")"
+source ../stages.sh
 
 stage="" stop_stage=7 corpora="" books=""
 while (($#)); do
@@ -60,17 +61,5 @@ evaluate() {
 }
 
 mkdir -p data exp
-stages=(prepare start encode train language_model export_recognizer tune evaluate)
-for ((number = ${stage:-0}; number <= stop_stage && number < ${#stages[@]}; number++)); do
-  work=${stages[number]}
-  if [[ -z $stage && -e exp/.$number-$work.done ]]; then
-    echo "== stage $number: $work, done before"
-    continue
-  fi
-  echo "== stage $number: $work"
-  for ((later = number; later < ${#stages[@]}; later++)); do # what rests on this stage is out of date
-    rm -f "exp/.$later-${stages[later]}.done"
-  done
-  "$work"
-  touch "exp/.$number-$work.done"
-done
+run_stages "$stage" "$stop_stage" exp \
+  prepare start encode train language_model export_recognizer tune evaluate

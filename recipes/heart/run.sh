@@ -7,6 +7,7 @@
 # done or not. Training that was stopped goes on from its last checkpoint.
 set -euo pipefail
 cd "$(dirname "$0")"
+source ../stages.sh
 
 stage="" stop_stage=8 jobs=2
 while (($#)); do
@@ -56,17 +57,5 @@ export_voice() {
 evaluate() { speechnar evaluate tts --voice exp/heart --text data/dev.tsv --out exp/evaluation; }
 
 mkdir -p data exp
-stages=(corpus prepare features acoustic vocoder predict pair export_voice evaluate)
-for ((number = ${stage:-0}; number <= stop_stage && number < ${#stages[@]}; number++)); do
-  work=${stages[number]}
-  if [[ -z $stage && -e exp/.$number-$work.done ]]; then
-    echo "== stage $number: $work, done before"
-    continue
-  fi
-  echo "== stage $number: $work"
-  for ((later = number; later < ${#stages[@]}; later++)); do # what rests on this stage is out of date
-    rm -f "exp/.$later-${stages[later]}.done"
-  done
-  "$work"
-  touch "exp/.$number-$work.done"
-done
+run_stages "$stage" "$stop_stage" exp \
+  corpus prepare features acoustic vocoder predict pair export_voice evaluate

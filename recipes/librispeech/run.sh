@@ -8,6 +8,7 @@
 # was stopped goes on from its last checkpoint. --max-steps cuts every training short, to try the recipe out.
 set -euo pipefail
 cd "$(dirname "$0")"
+source ../stages.sh
 
 stage="" stop_stage=99 corpus=data/corpus/LibriSpeech hours=100 jobs=2 limit=()
 while (($#)); do
@@ -56,17 +57,4 @@ evaluate() {
 }
 
 mkdir -p data "$exp"
-stages=(prepare units "${trainings[@]}" evaluate)
-for ((number = ${stage:-0}; number <= stop_stage && number < ${#stages[@]}; number++)); do
-  work=${stages[number]}
-  if [[ -z $stage && -e $exp/.$number-$work.done ]]; then
-    echo "== stage $number: $work, done before"
-    continue
-  fi
-  echo "== stage $number: $work"
-  for ((later = number; later < ${#stages[@]}; later++)); do # what rests on this stage is out of date
-    rm -f "$exp/.$later-${stages[later]}.done"
-  done
-  "$work"
-  touch "$exp/.$number-$work.done"
-done
+run_stages "$stage" "$stop_stage" "$exp" prepare units "${trainings[@]}" evaluate
