@@ -1,8 +1,7 @@
 """Trains Whisper's encoder with a CTC output on what its lower half, which is not trained, made once of each utterance.
 
-Half of the encoder then costs nothing, and the other half runs at half the rate: an epoch takes a fifth of the time
-that training all of it would. Augmentation of the audio is fixed in the copies that `encode` makes; that of the hidden
-vectors is new each time.
+Half of the encoder then costs nothing in training, and the other half runs at half the rate. Augmentation of the audio
+is fixed in the copies that `encode` makes; that of the hidden vectors is new each time.
 """
 
 from __future__ import annotations
