@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import functools
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,20 +17,16 @@ from typing import Any
 import numpy as np
 from lhotse import CutSet
 from lhotse.cut import Cut
-from tqdm import tqdm
 
 from speechnar import config as config_files
-from speechnar.audio import AudioConfig, log_mel, pyin, replacing, resample, spectrogram
+from speechnar.audio import AudioConfig, log_mel, pyin, replacing, spectrogram
 from speechnar.data.batch import Utterance
+from speechnar.data.manifest import DataError, mapped, read_wav
 from speechnar.text.symbols import BOS, EOS, PAD, SymbolTable
 
 ARRAYS = ("tokens", "durations", "mel", "f0", "energy", "wav")
 TOLERANCE = 2
 """Frames by which audio and F0 may differ from the durations; they are trimmed or padded to fit."""
-
-
-class DataError(ValueError):
-    """A manifest or features that cannot be used; the message names the utterance and the cure."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +89,7 @@ def compute_features(
         raise DataError("the training manifest holds no cuts; run the stage that prepares it")
     work = functools.partial(_of_cut, folder=folder, audio=audio, symbols=symbols)
     sums = None
-    for number, these in enumerate(_mapped(work, training + others, jobs)):
+    for number, these in enumerate(mapped(work, training + others, jobs, "features")):
         if number < len(training):
             sums = these if sums is None else sums + these
     assert sums is not None
@@ -112,9 +107,7 @@ def utterance_of(cut: Cut, audio: AudioConfig, symbols: SymbolTable) -> Utteranc
     """
     tokens, durations = _tokens_and_durations(cut, symbols)
     frames = int(durations.sum())
-    wav = np.asarray(cut.load_audio(), dtype=np.float32).mean(axis=0)
-    if cut.sampling_rate != audio.sample_rate:
-        wav = resample(wav, cut.sampling_rate, audio.sample_rate)
+    wav = read_wav(cut, audio.sample_rate)
     wav = _fitted(wav, frames, audio.hop_length, cut.id, "audio")
     pcm = np.clip(np.rint(wav * 32768), -32768, 32767).astype(np.int16)
     wav = pcm.astype(np.float32) / 32768
@@ -185,20 +178,6 @@ def _of_cut(cut: Cut, folder: Path, audio: AudioConfig, symbols: SymbolTable) ->
         log_f0=np.array([log_f0.sum(), np.square(log_f0).sum()]),
         energy=np.array([energy.sum(), np.square(energy).sum()]),
     )
-
-
-def _mapped(work: Callable[[Cut], _Sums], cuts: Sequence[Cut], jobs: int) -> Iterator[_Sums]:
-    """`map(work, cuts)` in order, in `jobs` processes, with a progress bar."""
-    if jobs <= 1:
-        yield from tqdm(map(work, cuts), total=len(cuts), desc="features", unit="utt")
-        return
-    with ProcessPoolExecutor(jobs) as pool:
-        chunk = max(1, min(16, len(cuts) // (4 * jobs)))
-        try:
-            yield from tqdm(pool.map(work, cuts, chunksize=chunk), total=len(cuts), desc="features", unit="utt")
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
 
 
 def _stats(sums: _Sums, audio: AudioConfig) -> FeatureStats:

@@ -11,15 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from lhotse import CutSet
 from lhotse.cut import Cut
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from speechnar.audio import resample
-from speechnar.data.features import DataError
+from speechnar.data.manifest import DataError, read_wav
 from speechnar.data.sampling import BucketSampler, ahead
 from speechnar.text.units import load_units
 
@@ -57,13 +55,7 @@ def load_wav(cut: Cut, sample_rate: int) -> Tensor:
     Raises:
         DataError: it cannot be read.
     """
-    try:
-        wav = np.asarray(cut.load_audio(), dtype=np.float32).mean(axis=0)
-    except Exception as error:  # Lhotse's audio backends share no class of their own
-        raise DataError(f"the audio of {cut.id} cannot be read ({' '.join(str(error).split())[:200]})") from None
-    if cut.sampling_rate != sample_rate:
-        wav = resample(wav, cut.sampling_rate, sample_rate)
-    return torch.from_numpy(wav)
+    return torch.from_numpy(read_wav(cut, sample_rate))
 
 
 class TranscribedData:

@@ -1,0 +1,159 @@
+"""The verb `corpus`: from recordings and their texts to a manifest that is fit for training, and back to Kaldi."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from speechnar.data.problems import Problem
+
+LAYOUTS = ("ljspeech", "arctic", "kaldi")
+
+
+def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Adds the verb through the command line's `add(verb, name, summary, details)`."""
+    corpus = add(None, "corpus", "make recordings and their texts ready for training (needs speechnar[train])")
+    commands = corpus.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(verb: Callable[[argparse.Namespace], None], name: str, summary: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        sub.set_defaults(verb=verb)
+        return sub
+
+    imports = command(_import, "import", "a folder of recordings and texts -> a manifest")
+    imports.add_argument("layout", choices=LAYOUTS, help="metadata.csv and wavs; etc/txt.done.data and wav; wav.scp")
+    imports.add_argument("folder", type=Path, metavar="DIR", help="the corpus")
+    imports.add_argument("out", type=Path, metavar="OUT", help="the manifest, .jsonl.gz")
+    imports.add_argument("--speaker", metavar="NAME", help="of all utterances (the corpus's own, or the folder's name)")
+    imports.add_argument("--prefix", default="", metavar="TEXT", help="before the name of every utterance")
+    imports.add_argument("--fix", action="store_true", help="leave out what cannot be used, instead of giving up")
+
+    check = command(_check, "check", "find what is wrong with recordings and texts")
+    check.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest")
+    check.add_argument("--fix", type=Path, metavar="OUT", help="write a manifest without the utterances with errors")
+    check.add_argument("--sample-rate", type=int, metavar="HZ", help="of the voice to train: lower rates are noted")
+    check.add_argument("--min-seconds", type=float, default=0.3, metavar="X", help="of an utterance (0.3)")
+    check.add_argument("--max-seconds", type=float, default=30.0, metavar="X", help="of an utterance (30)")
+
+    phonemize = command(_phonemize, "phonemize", "add the phones that the front end speaks, as the field `phones`")
+    phonemize.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest")
+    phonemize.add_argument("out", type=Path, metavar="OUT", help="the manifest with phones")
+    for sub in (check, phonemize):
+        sub.add_argument("--lexicon", type=Path, metavar="FILE", help="your own pronunciations, word<TAB>phones a line")
+
+    split = command(_split, "split", "a manifest -> OUT/train.jsonl.gz, dev.jsonl.gz and test.jsonl.gz")
+    split.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest")
+    split.add_argument("out", type=Path, metavar="OUT", help="a folder")
+    split.add_argument("--dev", required=True, metavar="N|REGEX", help="so many of the last, or names that it is in")
+    split.add_argument("--test", required=True, metavar="N|REGEX", help="the same, taken before dev")
+
+    export = command(_export, "export", "a manifest -> a Kaldi data directory")
+    export.add_argument("layout", choices=("kaldi",))
+    export.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest")
+    export.add_argument("out", type=Path, metavar="DIR", help="wav.scp, text, utt2spk, spk2utt, perhaps segments")
+
+    for sub in (imports, check):
+        sub.add_argument("--report", type=Path, metavar="FILE", help="write all problems, tab-separated")
+    for sub in (imports, check, phonemize):
+        sub.add_argument("--jobs", type=int, metavar="N", help="processes at once (all cores)")
+
+
+def _import(args: argparse.Namespace) -> None:
+    with _needing():
+        from speechnar.data.corpora import import_corpus, read_arctic, read_ljspeech
+        from speechnar.data.kaldi import read_kaldi
+        from speechnar.data.manifest import save_cuts
+
+    read = {"ljspeech": read_ljspeech, "arctic": read_arctic, "kaldi": read_kaldi}[args.layout]
+    imported = import_corpus(read(args.folder, args.speaker), args.prefix, _jobs(args))
+    dropped = _told(imported.problems, args.report)
+    if dropped and not args.fix:
+        raise ValueError(f"{args.folder} has {dropped} errors, all named above: mend them, or leave them out by --fix")
+    if not imported.cuts:
+        raise ValueError(f"{args.folder} has no utterance that can be used")
+    save_cuts(imported.cuts, args.out)
+    seconds = sum(cut.duration for cut in imported.cuts)
+    print(f"{len(imported.cuts)} utterances, {seconds / 3600:.2f} h")
+
+
+def _check(args: argparse.Namespace) -> None:
+    with _needing():
+        from speechnar.data.manifest import load_cuts, save_cuts
+        from speechnar.data.validate import CheckOptions, check_cuts, without_errors
+
+    cuts = load_cuts(args.cuts)
+    options = CheckOptions(args.sample_rate, args.min_seconds, args.max_seconds, args.lexicon)
+    problems = check_cuts(cuts, options, _jobs(args))
+    errors = _told(problems, args.report)
+    sound = without_errors(cuts, problems)
+    if args.fix:
+        if not sound:
+            raise ValueError(f"no utterance of {args.cuts} is free of errors: nothing was written")
+        save_cuts(sound, args.fix)
+        print(f"{args.fix}: {len(sound)} of {len(cuts)} utterances")
+    elif errors:
+        bad = len(cuts) - len(sound)
+        raise ValueError(
+            f"{args.cuts} has {errors} errors in {bad} of {len(cuts)} utterances: mend or drop them (--fix)"
+        )
+    else:
+        print(f"{len(cuts)} utterances, no errors")
+
+
+def _phonemize(args: argparse.Namespace) -> None:
+    with _needing():
+        from speechnar.data.manifest import load_cuts, save_cuts
+        from speechnar.data.phones import phonemize_cuts
+
+    save_cuts(phonemize_cuts(load_cuts(args.cuts), args.lexicon, _jobs(args)), args.out)
+
+
+def _split(args: argparse.Namespace) -> None:
+    with _needing():
+        from speechnar.data.corpora import split_cuts
+        from speechnar.data.manifest import load_cuts, save_cuts
+
+    for name, part in split_cuts(load_cuts(args.cuts), args.dev, args.test).items():
+        save_cuts(part, args.out / f"{name}.jsonl.gz")
+        print(f"{name}: {len(part)} utterances, {sum(cut.duration for cut in part) / 3600:.2f} h")
+
+
+def _export(args: argparse.Namespace) -> None:
+    with _needing():
+        from speechnar.data.kaldi import write_kaldi
+        from speechnar.data.manifest import load_cuts
+
+    write_kaldi(load_cuts(args.cuts), args.out)
+
+
+def _told(problems: Sequence[Problem], report: Path | None) -> int:
+    """Prints the problems, writes the report, and returns how many errors there are."""
+    from speechnar.data.problems import summary, write_report
+
+    for line in summary(problems):
+        print(line)
+    if report:
+        write_report(problems, report)
+    return sum(problem.is_error for problem in problems)
+
+
+def _jobs(args: argparse.Namespace) -> int:
+    from speechnar.data.manifest import all_cores
+
+    jobs: int = all_cores() if args.jobs is None else args.jobs
+    if jobs < 1:
+        raise ValueError(f"--jobs is {jobs} but should be 1 or more")
+    return jobs
+
+
+@contextlib.contextmanager
+def _needing() -> Iterator[None]:
+    """Around imports: says what to install where a package is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ValueError(f"corpus needs {error.name}: pip install 'speechnar[train]'") from None

@@ -1,0 +1,61 @@
+"""The phones of a corpus, by the front end that the runtime speaks with."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+from lhotse.cut import Cut
+
+from speechnar.data.manifest import DataError, mapped
+from speechnar.text.lexicon import load_lexicon
+from speechnar.text.phonemise import Phonemiser
+from speechnar.text.symbols import WORD_BREAK, TextError
+
+
+def phones_of(text: str, lexicon: Path | None = None) -> list[str]:
+    """Phones, pauses and word breaks of a text; its sentences follow each other with a word break between.
+
+    Raises:
+        TextError: there is nothing in it that can be spoken, or the lexicon cannot be read.
+    """
+    phones: list[str] = []
+    for sentence in _phonemiser(lexicon)(text):
+        phones += [WORD_BREAK, *sentence.phones] if phones else sentence.phones
+    return phones
+
+
+@functools.cache
+def _phonemiser(lexicon: Path | None) -> Phonemiser:
+    return Phonemiser(load_lexicon(lexicon) if lexicon else None)
+
+
+def phonemize_cuts(cuts: Sequence[Cut], lexicon: Path | None = None, jobs: int = 1) -> list[Cut]:
+    """The same cuts, with the custom field `phones` in every supervision.
+
+    Raises:
+        DataError: an utterance has no text, or one that cannot be spoken.
+        TextError: the lexicon cannot be read.
+    """
+    _phonemiser(lexicon)  # reads the lexicon, so that its mistakes are not those of an utterance
+    work = functools.partial(_of_cut, lexicon=lexicon)
+    failed = []
+    for cut, phones in zip(cuts, mapped(work, cuts, jobs, "phonemize")):
+        if isinstance(phones, str):
+            failed.append(f"{cut.id}: {phones}")
+        else:
+            for supervision, its in zip(cut.supervisions, phones):
+                supervision.custom = (supervision.custom or {}) | {"phones": its}
+    if failed:
+        counts = f"{len(failed)} of {len(cuts)} utterances cannot be spoken; the first is {failed[0]}"
+        raise DataError(f"{counts}: drop them with `speechnar corpus check --fix`")
+    return list(cuts)
+
+
+def _of_cut(cut: Cut, lexicon: Path | None) -> list[list[str]] | str:
+    """The phones of each supervision, or why there are none."""
+    try:
+        return [phones_of(supervision.text or "", lexicon) for supervision in cut.supervisions]
+    except TextError as error:
+        return str(error)
