@@ -24,6 +24,7 @@ QUIET = -40.0  # dB below the loudest frame: silence at the ends
 MUCH_SILENCE = 1.0  # seconds at either end
 CLIPPED, SOME_CLIPPED = 5e-3, 1e-4  # share of the samples
 PACE_RATIO, PACE_DEVIATIONS = 1.8, 6.0  # from the corpus's median; standard deviations, robustly estimated
+PACE_PHONES = 10  # of so few, one word said slowly doubles what is tolerated
 PACE_UTTERANCES = 10  # that a median needs
 FRAME = 0.02  # seconds
 
@@ -46,10 +47,16 @@ class CheckOptions:
 
 @dataclass(frozen=True)
 class _Checked:
-    """One utterance's problems, and its phones in a second of speech (0 where that is unknown)."""
+    """One utterance's problems, its phones, and the seconds from its first sound to its last; 0 where unknown."""
 
     problems: tuple[Problem, ...]
-    pace: float
+    n_phones: int
+    speech: float
+
+    @property
+    def pace(self) -> float:
+        """Phones a second; 0 where unknown."""
+        return self.n_phones / self.speech if self.speech else 0.0
 
 
 def check_cuts(cuts: Sequence[Cut], options: CheckOptions = CheckOptions(), jobs: int = 1) -> list[Problem]:
@@ -73,7 +80,8 @@ def check_cuts(cuts: Sequence[Cut], options: CheckOptions = CheckOptions(), jobs
         problems += one.problems
         if one.pace and median is not None:
             distance = abs(math.log(one.pace) - median)
-            if distance > max(math.log(PACE_RATIO), PACE_DEVIATIONS * spread):
+            tolerated = max(math.log(PACE_RATIO), PACE_DEVIATIONS * spread) * (1 + PACE_PHONES / one.n_phones)
+            if distance > tolerated:
                 detail = f"{one.pace:.1f} phones a second; the corpus has {math.exp(median):.1f}"
                 problems.append(Problem("pace", cut.id, detail))
     return problems
@@ -110,7 +118,7 @@ def _check(cut: Cut, options: CheckOptions) -> _Checked:
         else:
             speech, found = _level_problems(samples, cut.sampling_rate)
             problems += [Problem(kind, cut.id, detail) for kind, detail in found]
-    return _Checked(tuple(problems), n_phones / speech if speech else 0.0)
+    return _Checked(tuple(problems), n_phones, speech)
 
 
 def _text_problems(cut: Cut) -> Iterator[tuple[str, str]]:
