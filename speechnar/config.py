@@ -125,5 +125,8 @@ def save(config: Any, path: str | Path) -> None:
         text = yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)  # where the disk is full

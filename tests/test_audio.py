@@ -10,6 +10,7 @@ import librosa
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from speechnar import audio
 from speechnar.audio import AudioConfig, AudioError
@@ -222,6 +223,66 @@ def test_log_mel_equals_librosa(config: AudioConfig) -> None:
     got = audio.log_mel(wav, config)
     assert got.shape == (n_frames, config.n_mels) and got.dtype == np.float32
     np.testing.assert_allclose(got[:-3], expected[:-3], atol=1e-3)
+
+
+@pytest.mark.parametrize("config", [AudioConfig(), AudioConfig(16000, 512, 128, 400, 40, 60, 7600)])
+def test_log_mel_is_that_of_hifigan_to_the_last_frame(config: AudioConfig) -> None:
+    wav = torch.randn(1, 20 * config.hop_length + 77, generator=torch.Generator().manual_seed(0)) / 10
+    pad = (config.n_fft - config.hop_length) // 2
+    padded = torch.nn.functional.pad(wav[None], (pad, pad), mode="reflect")[0]
+    window = torch.hann_window(config.win_length)
+    spectrum = torch.stft(
+        padded, config.n_fft, config.hop_length, config.win_length, window, center=False, return_complex=True
+    )
+    filters = librosa.filters.mel(
+        sr=config.sample_rate, n_fft=config.n_fft, n_mels=config.n_mels, fmin=config.f_min, fmax=config.f_max
+    )
+    expected = torch.log(torch.clamp(torch.from_numpy(filters) @ spectrum[0].abs(), min=1e-5)).T
+    got = audio.log_mel(wav[0].numpy(), config)
+    assert got.shape == (20, config.n_mels)
+    np.testing.assert_allclose(got, expected, atol=2e-4)
+
+
+def harmonics(f0: np.ndarray, rate: int) -> np.ndarray:
+    """A buzz that follows an F0 given for every sample."""
+    phase = 2 * np.pi * np.cumsum(f0) / rate
+    return (0.2 * sum(np.sin(k * phase) / k for k in range(1, 8))).astype(np.float32)
+
+
+T = np.arange(2 * 22050) / 22050
+F0_CURVES = {
+    "low tone": np.full(len(T), 75.0),
+    "high tone": np.full(len(T), 450.0),
+    "rising": 100 * 4 ** (T / 2),
+    "falling": 320 * 4 ** (-T / 2),
+    "vibrato": 200 * 2 ** (0.5 / 12 * np.sin(2 * np.pi * 5.5 * T)),
+}
+
+
+@pytest.mark.parametrize("name", F0_CURVES)
+@pytest.mark.parametrize("gain", [1.0, 0.003])
+def test_f0_follows_tones_glides_and_vibrato(name: str, gain: float) -> None:
+    config, f0 = AudioConfig(), F0_CURVES[name]
+    tracked = audio.track_f0(gain * harmonics(f0, config.sample_rate), config)
+    assert tracked.shape == (len(T) // 256,) and tracked.dtype == np.float32
+    inner = slice(4, -4)
+    centres = np.arange(len(tracked)) * 256 + 128
+    cents = 1200 * np.abs(np.log2(np.maximum(tracked, 1) / f0[centres]))[inner]
+    assert (tracked[inner] > 0).all()
+    assert np.median(cents) < 5 and cents.max() < 40
+
+
+def test_f0_is_zero_where_nothing_hums() -> None:
+    config = AudioConfig()
+    noise = np.random.default_rng(0).normal(0, 0.05, 22050).astype(np.float32)
+    tone = harmonics(np.full(22050, 150.0), 22050)
+    tracked = audio.track_f0(np.concatenate([noise, tone, noise]), config)
+    voiced = tracked > 0
+    seconds = (np.arange(len(tracked)) + 0.5) * 256 / 22050
+    assert voiced[(seconds > 1.05) & (seconds < 1.95)].all()
+    assert voiced[(seconds < 0.9) | (seconds > 2.1)].mean() < 0.03
+    assert not audio.track_f0(np.zeros(22050, np.float32), config).any()
+    assert audio.track_f0(tone[:300], config).shape == (1,)
 
 
 def test_too_little_audio_for_a_frame_is_refused() -> None:

@@ -2,7 +2,7 @@
 
 Each cut has one supervision with the text and the custom fields `phones` (list of symbols), `durations` (frames of
 each phone), `lead` and `trail` (frames before and after, given to `<s>` and `</s>`), and optionally `f0` (Hz of each
-frame, 0 where unvoiced; without it pYIN estimates it).
+frame, 0 where unvoiced; without it `audio.track_f0` estimates it).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lhotse import CutSet
 from lhotse.cut import Cut
 
 from speechnar import config as config_files
-from speechnar.audio import AudioConfig, log_mel, pyin, replacing, spectrogram
+from speechnar.audio import AudioConfig, log_mel_of, replacing, spectrogram, track_f0
 from speechnar.data.batch import Utterance
 from speechnar.data.manifest import DataError, mapped, read_wav
 from speechnar.text.symbols import BOS, EOS, PAD, SymbolTable
@@ -113,12 +113,13 @@ def utterance_of(cut: Cut, audio: AudioConfig, symbols: SymbolTable) -> Utteranc
     wav = pcm.astype(np.float32) / 32768
     f0 = cut.supervisions[0].custom.get("f0")
     if f0 is None:
-        f0 = pyin(wav, audio)
+        f0 = track_f0(wav, audio)
     else:
         f0 = _fitted(np.asarray(f0, dtype=np.float32), frames, 1, cut.id, "F0")
-    power = np.square(spectrogram(wav, audio), dtype=np.float64).mean(axis=1)
+    spectrum = spectrogram(wav, audio)
+    power = np.square(spectrum, dtype=np.float64).mean(axis=1)
     energy = (0.5 * np.log(power + 1e-10)).astype(np.float32)
-    return Utterance(cut.id, tokens, durations, log_mel(wav, audio), f0, energy, pcm)
+    return Utterance(cut.id, tokens, durations, log_mel_of(spectrum, audio), f0, energy, pcm)
 
 
 def load_utterance(folder: str | Path, utt_id: str) -> Utterance:

@@ -15,7 +15,7 @@ recording's own mel and F0. PESQ's package carries the ITU's code, which may be 
 owners grant more: so no extra installs it.
 
 Source: Kubichek 1993, "Mel-cepstral distance measure for objective speech quality assessment"; Taal et al. 2011 (STOI);
-    ITU-T P.862.2 (PESQ); F0 by pYIN.
+    ITU-T P.862.2 (PESQ); F0 by `audio.track_f0`.
 Differs: Kubichek's cepstra are of all-pole spectra; here, of log mel power, c_d = mean over bands of it times
     cos(pi d (m + 0.5) / n_mels), so that figures compare with each other and not with other papers'.
 """
@@ -29,7 +29,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speechnar.audio import AudioConfig, AudioError, log_mel, pyin, resample
+from speechnar.audio import AudioConfig, AudioError, log_mel, resample, track_f0
 from speechnar.evaluate.clips import Clip
 from speechnar.evaluate.figures import FiguresError, Measured
 
@@ -56,7 +56,7 @@ class Frames:
     @classmethod
     def of(cls, wav: np.ndarray) -> Frames:
         """Of (T_wav,) float32 at the rate of `AUDIO`; raises AudioError when it is shorter than a frame."""
-        return cls(log_mel(wav, AUDIO), pyin(wav, AUDIO))
+        return cls(log_mel(wav, AUDIO), track_f0(wav, AUDIO))
 
     def at(self, index: np.ndarray) -> Frames:
         """The frames of an index, in its order."""

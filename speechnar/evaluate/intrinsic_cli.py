@@ -31,6 +31,7 @@ def _intrinsic(args: argparse.Namespace) -> None:
     with needing("evaluate intrinsic"):
         import librosa  # noqa: F401
         import pystoi  # noqa: F401
+        import swift_f0  # noqa: F401
         from tqdm import tqdm
 
         from speechnar.evaluate import figures, intrinsic

@@ -86,7 +86,7 @@ def test_a_recording_is_nowhere_from_itself(hum_then_silence: np.ndarray) -> Non
 
 def test_a_semitone_is_100_cents_and_a_slower_copy_is_longer() -> None:
     measured = intrinsic.compare_wavs(hum(0.6, 150), hum(0.75, 150 * 2 ** (1 / 12)))
-    assert measured["F0 RMSE, cents"] == pytest.approx(100, abs=10)  # pYIN's steps are of 10 cents
+    assert measured["F0 RMSE, cents"] == pytest.approx(100, abs=5)
     assert measured["duration error, %"] == pytest.approx(25, abs=0.01)  # to a sample
 
 
