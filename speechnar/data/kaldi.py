@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from lhotse.cut import Cut
 
@@ -16,6 +17,14 @@ from speechnar.audio import replacing
 from speechnar.data.corpora import Entry, Found
 from speechnar.data.manifest import DataError, read_lines
 from speechnar.data.problems import Problem
+
+
+class Segment(NamedTuple):
+    """A part of a recording, in seconds; an `end` of None is the recording's."""
+
+    recording: str
+    start: float = 0.0
+    end: float | None = None
 
 
 def read_kaldi(folder: Path, speaker: str | None = None) -> Found:
@@ -34,27 +43,30 @@ def read_kaldi(folder: Path, speaker: str | None = None) -> Found:
     recordings = {name: _audio(path, folder) for name, path in _table(folder / "wav.scp", problems).items()}
     spoken_by = {} if speaker else _speakers(folder, problems)
     segmented = (folder / "segments").exists()
-    segments = _segments(folder / "segments", problems) if segmented else {name: (name, 0.0, None) for name in texts}
+    segments = _segments(folder / "segments", problems) if segmented else {name: Segment(name) for name in texts}
     entries = []
     for name, text in texts.items():
         said_by = speaker or spoken_by.get(name)
-        if name not in segments:
-            problems.append(Problem("segment", name, f"it has no line in {folder / 'segments'}"))
+        segment = segments.get(name)
+        if segment is None:
+            if name not in segments:
+                problems.append(Problem("segment", name, f"it has no line in {folder / 'segments'}"))
             continue
-        recording, start, end = segments[name]
-        if recording not in recordings:
-            problems.append(Problem("no audio", name, f"there is no recording {recording} in {folder / 'wav.scp'}"))
+        if segment.recording not in recordings:
+            where = folder / "wav.scp"
+            problems.append(Problem("no audio", name, f"there is no recording {segment.recording} in {where}"))
         elif not text:
             problems.append(Problem("no text", name, f"its line in {folder / 'text'} has none"))
         elif said_by is None:
             problems.append(Problem("no speaker", name, f"it has no line in {folder / 'utt2spk'}"))
         else:
-            recording_id = recording if segmented else None
-            entries.append(Entry(name, recordings[recording], text, said_by, recording_id, start, end))
+            recording_id = segment.recording if segmented else None
+            audio = recordings[segment.recording]
+            entries.append(Entry(name, audio, text, said_by, recording_id, segment.start, segment.end))
     for name in dict.fromkeys([*segments, *spoken_by]):
         if name not in texts:
             problems.append(Problem("no text", name, f"it has no line in {folder / 'text'}"))
-    used = {recording for recording, _, _ in segments.values()}
+    used = {segment.recording for segment in segments.values() if segment}
     unused = [name for name in recordings if name not in used]
     problems += [Problem("unused audio", name, f"{recordings[name]} has no utterance") for name in unused]
     return Found(entries, problems)
@@ -95,14 +107,15 @@ def _speakers(folder: Path, problems: list[Problem]) -> dict[str, str]:
     return by_utterance
 
 
-def _segments(path: Path, problems: list[Problem]) -> dict[str, tuple[str, float, float | None]]:
-    """Name to recording, start and end in seconds; an end of -1 is the recording's."""
-    segments: dict[str, tuple[str, float, float | None]] = {}
+def _segments(path: Path, problems: list[Problem]) -> dict[str, Segment | None]:
+    """Name to segment; None where its line cannot be read, which is noted."""
+    segments: dict[str, Segment | None] = {}
     for name, rest in _table(path, problems).items():
         try:
             recording, start, end = rest.split()
-            segments[name] = recording, float(start), None if float(end) == -1 else float(end)
+            segments[name] = Segment(recording, float(start), None if float(end) == -1 else float(end))
         except ValueError:
+            segments[name] = None
             problems.append(Problem("segment", name, f"{rest!r} in {path.name} should be RECORDING START END"))
     return segments
 

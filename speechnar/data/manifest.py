@@ -36,7 +36,7 @@ def load_cuts(path: Path) -> list[Cut]:
     if not path.exists():
         raise DataError(f"there is no manifest at {path}: run the stage that prepares the data")
     try:
-        cuts = list(CutSet.from_file(path))
+        cuts = list(CutSet.from_jsonl_lazy(path))
     except Exception as error:  # whatever JSON, gzip and Lhotse make of a broken file
         cause = " ".join(str(error).split())[:200]
         raise DataError(
