@@ -128,5 +128,7 @@ def save(config: Any, path: str | Path) -> None:
     try:
         part.write_text(text, encoding="utf-8")
         part.replace(path)
+    except OSError as error:  # a full disk does not tell the file's name
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
-        part.unlink(missing_ok=True)  # where the disk is full
+        part.unlink(missing_ok=True)

@@ -72,7 +72,7 @@ def _import(args: argparse.Namespace) -> None:
     imported = import_corpus(read(args.folder, args.speaker), args.prefix, _jobs(args))
     dropped = _told(imported.problems, args.report)
     if dropped and not args.fix:
-        raise ValueError(f"{args.folder} has {dropped} errors, all named above: mend them, or leave them out by --fix")
+        raise ValueError(f"{dropped} entries of {args.folder} cannot be used: mend them, or leave them out by --fix")
     if not imported.cuts:
         raise ValueError(f"{args.folder} has no utterance that can be used")
     save_cuts(imported.cuts, args.out)
@@ -96,10 +96,8 @@ def _check(args: argparse.Namespace) -> None:
         save_cuts(sound, args.fix)
         print(f"{args.fix}: {len(sound)} of {len(cuts)} utterances")
     elif errors:
-        bad = len(cuts) - len(sound)
-        raise ValueError(
-            f"{args.cuts} has {errors} errors in {bad} of {len(cuts)} utterances: mend or drop them (--fix)"
-        )
+        share = f"{len(cuts) - len(sound)} of {len(cuts)} utterances"
+        raise ValueError(f"{share} of {args.cuts} have errors: mend them, or leave them out by --fix OUT")
     else:
         print(f"{len(cuts)} utterances, no errors")
 

@@ -24,7 +24,7 @@ QUIET = -40.0  # dB below the loudest frame: silence at the ends
 MUCH_SILENCE = 1.0  # seconds at either end
 CLIPPED, SOME_CLIPPED = 5e-3, 1e-4  # share of the samples
 PACE_RATIO, PACE_DEVIATIONS = 1.8, 6.0  # from the corpus's median; standard deviations, robustly estimated
-PACE_PHONES = 10  # of so few, one word said slowly doubles what is tolerated
+PACE_PHONES = 6  # of so few, one word said slowly doubles what is tolerated
 PACE_UTTERANCES = 10  # that a median needs
 FRAME = 0.02  # seconds
 

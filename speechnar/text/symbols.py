@@ -133,13 +133,10 @@ class SymbolTable:
 
     def save(self, path: str | Path) -> None:
         """Writes `symbol<TAB>id` lines; beside the target first, then renamed."""
-        path = Path(path)
-        part = path.with_name(path.name + ".part")
-        try:
+        from speechnar.audio import replacing
+
+        with replacing(path) as part:
             part.write_text("".join(f"{s}\t{n}\n" for n, s in enumerate(self.symbols)), encoding="utf-8")
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)  # where the disk is full
 
     @classmethod
     def load(cls, path: str | Path) -> SymbolTable:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import librosa
@@ -149,6 +153,30 @@ def test_broken_and_missing_files_are_named(tmp_path: Path, corpus: CutSet) -> N
         load_utterance(tmp_path, "utt-2")
     with pytest.raises(DataError, match="no features of utterance utt-9"):
         load_utterance(tmp_path, "utt-9")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits a process's file size")
+@pytest.mark.parametrize("limit, jobs", [(8, 1), (2000, 2)], ids=["at the start", "in an utterance"])
+def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(tmp_path: Path, limit: int, jobs: int) -> None:
+    cuts = [make_cut(tmp_path, f"utt-{n}", [3, 5, 0, 8, 2]) for n in range(4)]
+    CutSet.from_cuts(cuts).to_file(tmp_path / "cuts.jsonl")
+    config_files.save(AUDIO, tmp_path / "audio.yaml")
+    features = tmp_path / "features"
+    script = f"""
+import resource, sys
+import speechnar.data.features  # whose imports compile files
+from speechnar import cli
+resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))
+args = ["features", {str(tmp_path / "cuts.jsonl")!r}, {str(features)!r}, "--audio", {str(tmp_path / "audio.yaml")!r}]
+sys.exit(cli.main([*args, "--jobs", "{jobs}"]))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert re.match(r"speechnar: .*features.*: File too large", done.stderr.splitlines()[-1])
+    left = {str(path.relative_to(features)) for path in features.rglob("*") if path.is_file()}
+    assert left == (set() if limit == 8 else {"audio.json", "tokens.txt"})
+    compute_features(CutSet.from_cuts(cuts), features, AUDIO)  # when there is room again, it goes on
+    assert len(list((features / "utterances").iterdir())) == 4
 
 
 def test_unvoiced_corpus_has_usable_statistics(tmp_path: Path) -> None:
