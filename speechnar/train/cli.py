@@ -47,7 +47,7 @@ def _add_voice_data(add: Callable[..., argparse.ArgumentParser]) -> None:
     features.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests; the first is for training")
     features.add_argument("out", type=Path, metavar="OUT", help="the folder of the features; what is there is kept")
     features.add_argument("--audio", type=Path, required=True, metavar="FILE", help="YAML: sample rate, hop, mel bands")
-    features.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at once")
+    features.add_argument("--jobs", type=int, metavar="N", help="processes at once (all cores)")
 
     predict = add(_predict, "predict", f"write the mels that an acoustic model makes of a corpus {NEEDS}")
     predict.add_argument("acoustic", type=Path, metavar="ACOUSTIC_DIR", help="a model folder")
@@ -81,15 +81,17 @@ def _features(args: argparse.Namespace) -> None:
         from speechnar import config
         from speechnar.audio import AudioConfig
         from speechnar.data.features import compute_features
+        from speechnar.data.manifest import all_cores
 
-    if args.jobs < 1:
-        raise ValueError(f"--jobs is {args.jobs} but should be 1 or more")
+    jobs = all_cores() if args.jobs is None else args.jobs
+    if jobs < 1:
+        raise ValueError(f"--jobs is {jobs} but should be 1 or more")
     audio = config.load(AudioConfig, args.audio)
     for path in args.cuts:
         if not path.exists():
             raise ValueError(f"there is no manifest at {path}: run the stage that prepares the data")
     cuts, *others = map(CutSet.from_file, args.cuts)
-    stats = compute_features(cuts, args.out, audio, others, args.jobs)
+    stats = compute_features(cuts, args.out, audio, others, jobs)
     print(f"{stats.utterances} utterances, {stats.seconds / 3600:.2f} h to train on")
 
 
