@@ -9,7 +9,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 source ../stages.sh
 
-stage="" stop_stage=8 jobs=2
+stage="" stop_stage=6 jobs=2
 while (($#)); do
   case $1 in
     --stage) stage=${2:?--stage needs a number} ;;
@@ -42,15 +42,10 @@ prepare() { python local/prepare.py data/corpus/heart data/corpus/extra data; }
 features() { speechnar features "$train" "$dev" exp/features --audio conf/audio.yaml --jobs "$jobs"; }
 acoustic() { speechnar train acoustic conf/acoustic.yaml "${splits[@]}" --out exp/acoustic; }
 vocoder() { speechnar train vocoder conf/vocoder.yaml "${splits[@]}" --out exp/vocoder; }
-predict() { speechnar predict exp/acoustic "$train" "$dev" exp/predicted --features exp/features; }
-pair() {
-  speechnar train vocoder conf/vocoder_pair.yaml "${splits[@]}" --out exp/vocoder_pair \
-    --predicted exp/predicted --init exp/vocoder
-}
 export_voice() {
   mkdir -p exp/voice/acoustic exp/voice/vocoder
   cp exp/acoustic/{config.yaml,tokens.txt,model.safetensors} exp/voice/acoustic
-  cp exp/vocoder_pair/{config.yaml,model.safetensors} exp/voice/vocoder
+  cp exp/vocoder/{config.yaml,model.safetensors} exp/voice/vocoder
   cp conf/voice.yaml exp/voice
   speechnar export exp/voice exp/heart
 }
@@ -58,4 +53,4 @@ evaluate() { speechnar evaluate tts --voice exp/heart --text data/dev.tsv --out 
 
 mkdir -p data exp
 run_stages "$stage" "$stop_stage" exp \
-  corpus prepare features acoustic vocoder predict pair export_voice evaluate
+  corpus prepare features acoustic vocoder export_voice evaluate
