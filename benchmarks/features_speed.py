@@ -6,8 +6,8 @@
     python benchmarks/features_speed.py cuts.jsonl.gz [--jobs 2] [--seconds 1800] [--peer-seconds 30]
 
 The whole verb is timed by the clock, on that many processes and into a new folder. Its steps and the peer are timed one
-after the other in this process, by the processor's time, so that other processes count little. Alignments are made up: each
-utterance is one phone, since how long a phone lasts costs nothing.
+after the other in this process, by the processor's time, so that other processes count little. Alignments are made up:
+each utterance is one phone, since how long a phone lasts costs nothing.
 """
 
 from __future__ import annotations

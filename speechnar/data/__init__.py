@@ -1,1 +1,5 @@
-"""From manifests to batches: `features` computes and caches, `dataset` draws batches, `batch` is what a model sees."""
+"""From recordings to batches.
+
+`corpora` and `kaldi` make manifests, `validate` checks them, `phones` adds phones; `features` computes and caches,
+`dataset` draws batches, `batch` is what a model sees.
+"""

@@ -19,7 +19,7 @@ from lhotse import CutSet
 from lhotse.cut import Cut
 
 from speechnar import config as config_files
-from speechnar.audio import AudioConfig, log_mel_of, replacing, spectrogram, track_f0
+from speechnar.audio import AudioConfig, log_mel_of, mel_filters, replacing, spectrogram, track_f0
 from speechnar.data.batch import Utterance
 from speechnar.data.manifest import DataError, mapped, read_wav
 from speechnar.text.symbols import BOS, EOS, PAD, SymbolTable
@@ -87,6 +87,7 @@ def compute_features(
     others = [cut for other in other_cuts for cut in other]
     if not training:
         raise DataError("the training manifest holds no cuts; run the stage that prepares it")
+    mel_filters(audio)  # imported once, not by every process
     work = functools.partial(_of_cut, folder=folder, audio=audio, symbols=symbols)
     sums = None
     for number, these in enumerate(mapped(work, training + others, jobs, "features")):
