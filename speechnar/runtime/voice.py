@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 VOICE = Kind("voice", "voice.json", format=1)
 VOICES = ASSETS / "voices"
 FIRST_CHUNK = 20  # frames; a quarter of a second is soon made and lasts until the next chunk is
+EDGE = 0.1  # seconds of silence that a sentence keeps, at most, at its start and at its end
 LARGEST_CHUNK = 600  # frames; the vocoder then works in 50 MB, whatever the length of a sentence
 
 
@@ -171,18 +172,20 @@ class Voice:
                 "energy": of_tokens("energy"),
             }
             mel, f0, durations = self._acoustic.run(["mel", "f0", "durations"], given)
-            silence = round(pause / float(speed[0, 0]) * audio.sample_rate / audio.hop_length)
-            edges = (np.cumsum([n_frames + silence, *durations[0]]) * (audio.hop_length / audio.sample_rate)).tolist()
+            frames_a_second = audio.sample_rate / audio.hop_length / float(speed[0, 0])
+            mel, f0, durations = _trimmed(mel[0], f0[0], durations[0], round(EDGE * frames_a_second))
+            silence = round(pause * frames_a_second)
+            edges = (np.cumsum([n_frames + silence, *durations]) * (audio.hop_length / audio.sample_rate)).tolist()
             yield Frames(
                 sentences=(Timing(sentence.text, edges[0], edges[-1]),),
                 words=tuple(Timing(word.text, edges[word.start + 1], edges[word.end + 1]) for word in sentence.words),
                 phones=tuple(Timing(p, edges[n], edges[n + 1]) for n, p in enumerate(sentence.phones, 1)),
                 silence=silence,
-                mel=mel[0],
-                f0=f0[0],
+                mel=mel,
+                f0=f0,
                 seed=(controls.seed, index),
             )
-            n_frames += silence + mel.shape[1]
+            n_frames += silence + len(mel)
             n_phones += len(sentence.phones)
             pause = sentence.pause
         if not n_phones:
@@ -233,6 +236,15 @@ class Voice:
             mel=np.concatenate(mels),
             f0=np.concatenate(f0s),
         )
+
+
+def _trimmed(
+    mel: np.ndarray, f0: np.ndarray, durations: np.ndarray, longest: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The three without what `<s>` and `</s>`, the silences around a sentence, last beyond `longest` frames."""
+    lead, trail = (max(0, int(durations[n]) - longest) for n in (0, -1))
+    durations = np.concatenate([durations[:1] - lead, durations[1:-1], durations[-1:] - trail])
+    return mel[lead : len(mel) - trail], f0[lead : len(f0) - trail], durations
 
 
 def _session(path: Path, inputs: set[str], audio: AudioConfig, threads: int | None) -> InferenceSession:

@@ -71,7 +71,7 @@ class Phonemiser:
     def __init__(
         self,
         lexicon: Mapping[str, tuple[str, ...]] | None = None,
-        max_phones: int = 300,
+        max_phones: int = 160,
         pronounce: Callable[[Sequence[str]], Sequence[Sequence[str]]] | None = None,
     ) -> None:
         if max_phones < 1:

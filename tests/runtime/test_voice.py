@@ -270,3 +270,15 @@ def test_a_model_of_something_else_is_refused(broken: Path) -> None:
     shutil.copy(broken / "vocoder.onnx", broken / "acoustic.onnx")
     with pytest.raises(SpeechError, match="acoustic.onnx is no model of a voice of format 1"):
         load_voice(broken)
+
+
+def test_silences_around_a_sentence_are_cut_and_timings_follow() -> None:
+    speech = load_voice().synthesize("Good morning. How are you?")
+    first, second = speech.sentences
+    assert speech.phones[0].start <= 0.1 + 1e-6
+    assert (
+        speech.words[2].start - speech.words[1].end <= 0.1 + 0.45 + 0.1 + 0.35
+    )  # edges, pause, and the full stop's own
+    assert len(speech.wav) == len(speech.mel) * 300
+    assert second.end == pytest.approx(len(speech.wav) / speech.sample_rate)
+    assert first.start == 0.0
