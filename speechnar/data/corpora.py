@@ -132,7 +132,7 @@ def _joined(
         elif not found:
             problems.append(Problem("no audio", utt_id, f"there is no {audio / utt_id}.wav"))
         elif len(found) > 1:
-            problems.append(Problem("duplicate id", utt_id, f"both {found[0].name} and {found[1].name} in {audio}"))
+            problems.append(Problem("two files", utt_id, f"both {found[0].name} and {found[1].name} in {audio}"))
         elif not text:
             problems.append(Problem("no text", utt_id, f"line {number} of {list_name} has none"))
         else:

@@ -16,6 +16,7 @@ SHOWN = 5  # of a kind, on screen
 ERRORS = {
     "line": "a line that is not of the file's form",
     "duplicate id": "only the first of a name is kept: give each utterance a name of its own",
+    "two files": "keep one of them",
     "no text": "write down what is said, or remove the utterance",
     "no audio": "put the file there, or remove the line",
     "no speaker": "name the speaker in utt2spk",

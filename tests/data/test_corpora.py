@@ -72,7 +72,7 @@ def test_every_bad_line_is_named(tmp_path: Path) -> None:
         ("line", "metadata.csv:5"),
         ("line", "metadata.csv:6"),
         ("no audio", "only-a-name"),
-        ("duplicate id", "a3"),
+        ("two files", "a3"),
         ("unused audio", "a2"),
         ("unused audio", "silent"),
     }

@@ -265,7 +265,7 @@ def test_the_verbs_refuse_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFi
 @pytest.mark.skipif(os.name != "posix", reason="sends a signal")
 def test_ctrl_c_leaves_nothing_half_written(tmp_path: Path) -> None:
     (cut,) = cuts_of(tmp_path, {"a": TEXTS["a1"]})
-    save_cuts([cut.with_id(f"a{n}") for n in range(20000)], tmp_path / "cuts.jsonl")
+    save_cuts([cut.with_id(f"a{n}") for n in range(6000)], tmp_path / "cuts.jsonl")
     before = sorted(path.name for path in tmp_path.iterdir())
     args = ["corpus", "check", str(tmp_path / "cuts.jsonl"), "--fix", str(tmp_path / "out.jsonl"), "--jobs", "2"]
     process = subprocess.Popen(
