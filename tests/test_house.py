@@ -17,7 +17,7 @@ PACKAGE = Path(speechnar.__file__).parent
 
 # Each room may import those before it; rooms of one line are side by side.
 ORDER = (
-    {"config"},
+    {"config", "extras"},
     {"audio"},
     {"text", "score"},
     {"decode"},

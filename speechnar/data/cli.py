@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from speechnar.extras import needing
 
 if TYPE_CHECKING:
     from speechnar.data.problems import Problem
@@ -63,7 +64,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _import(args: argparse.Namespace) -> None:
-    with _needing():
+    with needing("corpus", "train"):
         from speechnar.data.corpora import import_corpus, read_arctic, read_ljspeech
         from speechnar.data.kaldi import read_kaldi
         from speechnar.data.manifest import save_cuts
@@ -81,7 +82,7 @@ def _import(args: argparse.Namespace) -> None:
 
 
 def _check(args: argparse.Namespace) -> None:
-    with _needing():
+    with needing("corpus", "train"):
         from speechnar.data.manifest import load_cuts, save_cuts
         from speechnar.data.validate import CheckOptions, check_cuts, without_errors
 
@@ -103,7 +104,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _phonemize(args: argparse.Namespace) -> None:
-    with _needing():
+    with needing("corpus", "train"):
         from speechnar.data.manifest import load_cuts, save_cuts
         from speechnar.data.phones import phonemize_cuts
 
@@ -111,7 +112,7 @@ def _phonemize(args: argparse.Namespace) -> None:
 
 
 def _split(args: argparse.Namespace) -> None:
-    with _needing():
+    with needing("corpus", "train"):
         from speechnar.data.corpora import split_cuts
         from speechnar.data.manifest import load_cuts, save_cuts
 
@@ -121,7 +122,7 @@ def _split(args: argparse.Namespace) -> None:
 
 
 def _export(args: argparse.Namespace) -> None:
-    with _needing():
+    with needing("corpus", "train"):
         from speechnar.data.kaldi import write_kaldi
         from speechnar.data.manifest import load_cuts
 
@@ -140,18 +141,6 @@ def _told(problems: Sequence[Problem], report: Path | None) -> int:
 
 
 def _jobs(args: argparse.Namespace) -> int:
-    from speechnar.data.manifest import all_cores
+    from speechnar.data.manifest import processes
 
-    jobs: int = all_cores() if args.jobs is None else args.jobs
-    if jobs < 1:
-        raise ValueError(f"--jobs is {jobs} but should be 1 or more")
-    return jobs
-
-
-@contextlib.contextmanager
-def _needing() -> Iterator[None]:
-    """Around imports: says what to install where a package is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise ValueError(f"corpus needs {error.name}: pip install 'speechnar[train]'") from None
+    return processes(args.jobs)

@@ -44,7 +44,7 @@ def load_cuts(path: Path) -> list[Cut]:
         ) from None
     if not cuts:
         raise DataError(f"{path} holds no utterances")
-    return CutSet.from_cuts(cuts) if len({cut.id for cut in cuts}) == len(cuts) else CutSet(cuts)
+    return cuts
 
 
 def save_cuts(cuts: Iterable[Cut], path: Path) -> None:
@@ -82,9 +82,17 @@ def read_wav(cut: Cut, sample_rate: int) -> np.ndarray:
     return wav if cut.sampling_rate == sample_rate else resample(wav, cut.sampling_rate, sample_rate)
 
 
-def all_cores() -> int:
-    """How many processes this one may keep busy."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def processes(jobs: int | None) -> int:
+    """What `--jobs` asks for; None is as many as this process may keep busy.
+
+    Raises:
+        DataError: it is below 1.
+    """
+    if jobs is None:
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if jobs < 1:
+        raise DataError(f"--jobs is {jobs} but should be 1 or more")
+    return jobs
 
 
 def mapped(

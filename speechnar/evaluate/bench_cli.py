@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from speechnar.evaluate.extra import needing
+from speechnar.extras import needing
 
 
 def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -31,7 +31,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _bench(args: argparse.Namespace) -> None:
-    with needing("bench"):
+    with needing("bench", "eval"):
         import dataclasses
 
         from tqdm import tqdm

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from speechnar.evaluate.extra import needing
+from speechnar.extras import needing
 
 
 def add_kind(kinds: Any) -> None:
@@ -28,7 +28,7 @@ def add_kind(kinds: Any) -> None:
 
 
 def _intrinsic(args: argparse.Namespace) -> None:
-    with needing("evaluate intrinsic"):
+    with needing("evaluate intrinsic", "eval"):
         import librosa  # noqa: F401
         import pystoi  # noqa: F401
         import swift_f0  # noqa: F401

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from speechnar.evaluate.extra import needing
+from speechnar.extras import needing
 
 
 def add_kind(kinds: Any) -> None:
@@ -27,7 +27,7 @@ def add_kind(kinds: Any) -> None:
 
 
 def _mos(args: argparse.Namespace) -> None:
-    with needing("evaluate mos"):
+    with needing("evaluate mos", "eval"):
         from tqdm import tqdm
 
         from speechnar.evaluate import figures, mos

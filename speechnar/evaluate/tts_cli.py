@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from speechnar.evaluate.extra import needing
+from speechnar.extras import needing
 
 
 def add_kind(kinds: Any) -> None:
@@ -36,7 +36,7 @@ def add_kind(kinds: Any) -> None:
 
 
 def _tts(args: argparse.Namespace) -> None:
-    with needing("evaluate tts"):
+    with needing("evaluate tts", "eval"):
         from tqdm import tqdm
 
         from speechnar.evaluate import figures, machine, mos, transcripts, tts

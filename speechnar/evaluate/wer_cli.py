@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from speechnar.evaluate.extra import needing
+from speechnar.extras import needing
 
 if TYPE_CHECKING:
     from speechnar.evaluate.wer import Report
@@ -40,7 +40,7 @@ def add_kind(kinds: Any) -> None:
 
 
 def _wer(args: argparse.Namespace) -> None:
-    with needing("evaluate wer"):
+    with needing("evaluate wer", "eval"):
         from speechnar.evaluate import alignment, transcripts, wer_report
         from speechnar.evaluate.normalise import normaliser
         from speechnar.evaluate.wer import report, score

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
+
+from speechnar.extras import needing
 
 Config = TypeVar("Config")
 
@@ -75,28 +76,23 @@ def _add_recognition_data(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _features(args: argparse.Namespace) -> None:
-    with _needing("features"):
+    with needing("features", "train"):
         from lhotse import CutSet
 
         from speechnar import config
         from speechnar.audio import AudioConfig
         from speechnar.data.features import compute_features
-        from speechnar.data.manifest import all_cores
+        from speechnar.data.manifest import load_cuts, processes
 
-    jobs = all_cores() if args.jobs is None else args.jobs
-    if jobs < 1:
-        raise ValueError(f"--jobs is {jobs} but should be 1 or more")
+    jobs = processes(args.jobs)
     audio = config.load(AudioConfig, args.audio)
-    for path in args.cuts:
-        if not path.exists():
-            raise ValueError(f"there is no manifest at {path}: run the stage that prepares the data")
-    cuts, *others = map(CutSet.from_file, args.cuts)
+    cuts, *others = (CutSet.from_cuts(load_cuts(path)) for path in args.cuts)
     stats = compute_features(cuts, args.out, audio, others, jobs)
     print(f"{stats.utterances} utterances, {stats.seconds / 3600:.2f} h to train on")
 
 
 def _train_acoustic(args: argparse.Namespace) -> None:
-    with _needing("train"):
+    with needing("train", "train"):
         from speechnar.train.acoustic import AcousticConfig, train_acoustic
 
     config = _config(AcousticConfig, args)
@@ -104,7 +100,7 @@ def _train_acoustic(args: argparse.Namespace) -> None:
 
 
 def _train_vocoder(args: argparse.Namespace) -> None:
-    with _needing("train"):
+    with needing("train", "train"):
         from speechnar.train.vocoder import VocoderConfig, train_vocoder
 
     config = _config(VocoderConfig, args)
@@ -112,7 +108,7 @@ def _train_vocoder(args: argparse.Namespace) -> None:
 
 
 def _train_recognizer(args: argparse.Namespace) -> None:
-    with _needing("train"):
+    with needing("train", "train"):
         from speechnar.train.recognition import RecognitionConfig, train_recognizer
 
     config = _config(RecognitionConfig, args)
@@ -120,7 +116,7 @@ def _train_recognizer(args: argparse.Namespace) -> None:
 
 
 def _units(args: argparse.Namespace) -> None:
-    with _needing("units"):
+    with needing("units", "train"):
         from lhotse import CutSet
 
         from speechnar.text.units import make_units
@@ -135,7 +131,7 @@ def _units(args: argparse.Namespace) -> None:
 
 
 def _decode(args: argparse.Namespace) -> None:
-    with _needing("decode"):
+    with needing("decode", "train"):
         import torch
 
         from speechnar.models.aed import BeamOptions
@@ -151,19 +147,10 @@ def _decode(args: argparse.Namespace) -> None:
 
 
 def _predict(args: argparse.Namespace) -> None:
-    with _needing("predict"):
+    with needing("predict", "train"):
         from speechnar.train.predict import predict_mels
 
     predict_mels(args.acoustic, args.features, args.cuts, args.out)
-
-
-@contextlib.contextmanager
-def _needing(verb: str) -> Iterator[None]:
-    """Around imports: says what to install where a package is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise ValueError(f"{verb} needs {error.name}: pip install 'speechnar[train]'") from None
 
 
 def _config(cls: type[Config], args: argparse.Namespace) -> Config:

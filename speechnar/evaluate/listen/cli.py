@@ -7,7 +7,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from speechnar.evaluate.extra import needing
+from speechnar.extras import needing
 
 if TYPE_CHECKING:
     from speechnar.evaluate.listen.make import ListenConfig
@@ -53,7 +53,7 @@ def add_kind(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def _make(args: argparse.Namespace) -> None:
-    with needing("listen make"):
+    with needing("listen make", "eval"):
         from speechnar.evaluate.listen.make import make_test
         from speechnar.evaluate.listen.plan import plan
 
@@ -95,7 +95,7 @@ def _serve(args: argparse.Namespace) -> None:
 
 
 def _report(args: argparse.Namespace) -> None:
-    with needing("listen report"):
+    with needing("listen report", "eval"):
         from speechnar.evaluate.listen.report import make_report, table
 
     out = args.out or args.test_dir / "report"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def needing(verb: str, extra: str = "eval") -> Iterator[None]:
+def needing(verb: str, extra: str) -> Iterator[None]:
     """Around imports.
 
     Raises:
