@@ -19,6 +19,7 @@ from speechnar.data import cli as data
 from speechnar.decode import cli as decode
 from speechnar.evaluate import bench_cli as bench
 from speechnar.evaluate import cli as evaluate
+from speechnar.extras import needing
 from speechnar.train import cli as train
 
 
@@ -67,13 +68,23 @@ def _parser() -> argparse.ArgumentParser:
     export = add(_export, "export", "make a voice or a recogniser of a trained model (needs speechnar[train])")
     export.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="with a voice.yaml or a recognizer.yaml")
     export.add_argument("out", type=Path, metavar="OUT", help="the folder of the voice or the recogniser")
+
+    restore = add(_restore, "restore", "make trained models of a voice, to train on (needs speechnar[train])")
+    restore.add_argument("voice", metavar="VOICE", help="one of `speechnar voices`, or a folder")
+    restore.add_argument("out", type=Path, metavar="OUT", help="a new folder, for the acoustic model and the vocoder")
     return parser
 
 
 def _export(args: argparse.Namespace) -> None:
-    try:
+    with needing("export", "train"):
         from speechnar.export import export_recognizer, export_voice
-    except ModuleNotFoundError as error:
-        raise ValueError(f"export needs {error.name}: pip install 'speechnar[train]'") from None
     make = export_recognizer if (args.model_dir / "recognizer.yaml").exists() else export_voice
     make(args.model_dir, args.out)
+
+
+def _restore(args: argparse.Namespace) -> None:
+    from speechnar.runtime.voice import VOICE, VOICES
+
+    with needing("restore", "train"):
+        from speechnar.export import restore_voice
+    restore_voice(VOICE.find(args.voice, VOICES), args.out)

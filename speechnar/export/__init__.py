@@ -1,6 +1,7 @@
-"""Trained model folders to folders that the runtime reads."""
+"""Trained model folders to folders that the runtime reads, and voices back to model folders."""
 
 from speechnar.export.recognizer import RecognizerCard, export_recognizer
+from speechnar.export.restore import restore_voice
 from speechnar.export.voice import VoiceCard, export_voice
 
-__all__ = ["RecognizerCard", "VoiceCard", "export_recognizer", "export_voice"]
+__all__ = ["RecognizerCard", "VoiceCard", "export_recognizer", "export_voice", "restore_voice"]

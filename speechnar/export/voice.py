@@ -1,4 +1,4 @@
-"""Trained model folders to a voice folder for the runtime: two ONNX graphs and `voice.json`.
+"""Trained model folders to a voice folder for the runtime: two ONNX graphs, `voice.json` and `origin.json`.
 
 Everything between tokens and samples is in the graphs. The Fourier matrices are stored as the formula that makes them.
 """
@@ -22,13 +22,14 @@ from torch import Tensor, nn
 from speechnar import config as config_files
 from speechnar.core.lengths import regulate, token_of_frame
 from speechnar.export.graph import export_graph, prepend, round_weights
-from speechnar.models.fastspeech2 import FastSpeech2, Prosody
+from speechnar.models.fastspeech2 import FastSpeech2, FastSpeech2Config, Prosody
 from speechnar.models.folder import ModelError, load_model
-from speechnar.models.harmonic_vocos import HarmonicVocos
+from speechnar.models.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
 from speechnar.runtime.voice import VOICE, VoiceInfo
 from speechnar.text.symbols import SymbolTable
 
 CONTROLS = ("speed", "pitch_shift", "pitch_range", "energy")
+ORIGIN = "origin.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +41,20 @@ class VoiceCard:
     licence: str
     training_data: str
     measured: dict[str, float] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """`origin.json` of a voice folder: what its graphs do not say of the models they were made of, for `restore_voice`.
+
+    Attributes:
+        energy_mean, energy_std: of the acoustic model; natural log magnitude.
+    """
+
+    acoustic: FastSpeech2Config
+    vocoder: HarmonicVocosConfig
+    energy_mean: float
+    energy_std: float
 
 
 class AcousticGraph(nn.Module):
@@ -109,28 +124,32 @@ def export_voice(model_dir: Path, voice_dir: Path) -> None:
     with tempfile.TemporaryDirectory(dir=voice_dir, prefix=".part") as part:
         metadata = {"audio": json.dumps(config_files.to_dict(audio)), "context": str(vocoder.context)}
         export_graph(
-            AcousticGraph(acoustic), _acoustic_inputs(len(symbols.symbols)), ("mel", "f0", "durations"), (),
+            AcousticGraph(acoustic), acoustic_inputs(len(symbols.symbols)), ("mel", "f0", "durations"), (),
             Path(part) / "acoustic.onnx", metadata,
         )  # fmt: skip
         export_graph(
-            VocoderGraph(vocoder), _vocoder_inputs(vocoder), ("wav", "phases"), ("phase",),
+            VocoderGraph(vocoder), vocoder_inputs(vocoder), ("wav", "phases"), ("phase",),
             Path(part) / "vocoder.onnx", metadata, change=partial(_fourier_by_formula, model=vocoder),
         )  # fmt: skip
         info = VoiceInfo(
             format=VOICE.format, audio=audio, symbols=tuple(symbols.symbols), **dataclasses.asdict(card)
         )  # fmt: skip
         config_files.save(info, Path(part) / "voice.json")
-        for name in ("acoustic.onnx", "vocoder.onnx", "voice.json"):
+        energy = (float(acoustic.energy_mean), float(acoustic.energy_std))
+        config_files.save(Origin(acoustic.config, vocoder.config, *energy), Path(part) / ORIGIN)
+        for name in ("acoustic.onnx", "vocoder.onnx", ORIGIN, "voice.json"):
             os.replace(Path(part) / name, voice_dir / name)
 
 
-def _acoustic_inputs(n_symbols: int, length: int = 40) -> dict[str, Tensor]:
+def acoustic_inputs(n_symbols: int, length: int = 40) -> dict[str, Tensor]:
+    """An example of what an acoustic graph is given."""
     tokens = torch.randint(3, n_symbols, (1, length), generator=torch.Generator().manual_seed(0))
     values = (1.1, 1.0, 0.9, -1.0)
     return {"tokens": tokens} | {name: torch.full((1, length), value) for name, value in zip(CONTROLS, values)}
 
 
-def _vocoder_inputs(model: HarmonicVocos, length: int = 60) -> dict[str, Tensor]:
+def vocoder_inputs(model: HarmonicVocos, length: int = 60) -> dict[str, Tensor]:
+    """An example of what a vocoder's graph is given."""
     torch.manual_seed(0)
     mel = model.mel_mean + 0.3 * model.mel_std * torch.randn(1, length, model.audio.n_mels)
     f0 = torch.linspace(150, 250, length)[None] * (torch.arange(length) % 20 > 5)

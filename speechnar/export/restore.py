@@ -1,0 +1,113 @@
+"""A voice folder back to the torch models that it was exported from, so that training can go on from it.
+
+Weights that were stored as 8-bit integers come back as the float32 values that the runtime computes with: a restored
+voice says what the voice says, and exported again it is the same.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import tempfile
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from speechnar import config as config_files
+from speechnar.export.graph import PARITY, parity
+from speechnar.export.voice import (
+    ORIGIN,
+    AcousticGraph,
+    Origin,
+    VocoderGraph,
+    VoiceCard,
+    acoustic_inputs,
+    vocoder_inputs,
+)
+from speechnar.models.fastspeech2 import FastSpeech2
+from speechnar.models.folder import ModelConfig, ModelError, build, save_model
+from speechnar.models.harmonic_vocos import HarmonicVocos
+from speechnar.runtime.voice import VoiceInfo
+from speechnar.text.symbols import SymbolTable
+
+
+def restore_voice(voice_dir: Path, model_dir: Path) -> None:
+    """Writes `model_dir/{acoustic,vocoder,voice.yaml}`, which `export_voice` makes the same voice of again.
+
+    Args:
+        model_dir: a folder that is not there, or empty; it is complete afterwards, or as it was.
+
+    Raises:
+        ModelError: `model_dir` has something in it; the voice has no `origin.json`; its graphs cannot be read, or do
+            not hold the models that this file describes.
+        SpeechError, ConfigError: `voice.json` or `origin.json` cannot be read.
+    """
+    if model_dir.exists() and (not model_dir.is_dir() or any(model_dir.iterdir())):
+        raise ModelError(f"{model_dir} is not empty: name a new folder, so that nothing is lost")
+    info = VoiceInfo.load(voice_dir)
+    if not (voice_dir / ORIGIN).exists():
+        raise ModelError(f"{voice_dir} has no {ORIGIN}, which says what models it was made of: export it again")
+    origin = config_files.load(Origin, voice_dir / ORIGIN)
+    acoustic_config = ModelConfig(info.audio, fastspeech2=origin.acoustic)
+    vocoder_config = ModelConfig(info.audio, harmonic_vocos=origin.vocoder)
+
+    acoustic = _filled(acoustic_config, voice_dir / "acoustic.onnx", {"energy_mean", "energy_std"})
+    assert isinstance(acoustic, FastSpeech2)
+    acoustic.set_statistics(energy_mean=origin.energy_mean, energy_std=origin.energy_std)
+    _check(AcousticGraph(acoustic), acoustic_inputs(len(info.symbols)), voice_dir / "acoustic.onnx")
+    vocoder = _filled(vocoder_config, voice_dir / "vocoder.onnx", set())
+    assert isinstance(vocoder, HarmonicVocos)
+    _check(VocoderGraph(vocoder), vocoder_inputs(vocoder), voice_dir / "vocoder.onnx")
+
+    card = VoiceCard(**{field.name: getattr(info, field.name) for field in dataclasses.fields(VoiceCard)})
+    model_dir.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=model_dir.parent, prefix=".part") as part:
+        whole = Path(part) / "models"
+        save_model(whole / "acoustic", acoustic_config, acoustic, SymbolTable(info.symbols))
+        save_model(whole / "vocoder", vocoder_config, vocoder)
+        config_files.save(card, whole / "voice.yaml")
+        os.replace(whole, model_dir)
+
+
+def _filled(config: ModelConfig, path: Path, absent: set[str]) -> nn.Module:
+    """The model of a config with the weights of a graph, in evaluation mode; `absent` weights are not in graphs."""
+    model = build(config)
+    found = _weights(path)
+    wanted = {name: tensor.shape for name, tensor in model.state_dict().items() if name not in absent}
+    wrong = [name for name, shape in wanted.items() if name not in found or found[name].shape != shape]
+    if wrong:
+        raise ModelError(f"{path} lacks {wrong[0]} in the shape that {ORIGIN} asks for: the two do not belong together")
+    model.load_state_dict({name: found[name] for name in wanted}, strict=False)
+    return model.eval()
+
+
+def _weights(path: Path) -> dict[str, Tensor]:
+    """Every weight of a graph by its name in the model, whose graph calls it `model`.
+
+    The exporter keeps the names of all weights but the matrices of linear layers, which it transposes. Such a layer's
+    product is what its bias is added to, and the bias has kept its name.
+    """
+    try:
+        graph = onnx.load(str(path)).graph
+    except Exception as error:  # protobuf's errors have no base class of their own
+        cause = " ".join(str(error).split())[:200]
+        raise ModelError(f"{path} cannot be read ({cause}): install or export the voice again") from None
+    values = {tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
+    for name in [name.removesuffix("_int8") for name in values if name.endswith("_int8")]:
+        values[name] = values.pop(f"{name}_int8").float() * values.pop(f"{name}_scale")
+    products = {node.output[0]: node.input[1] for node in graph.node if node.op_type == "MatMul"}
+    for node in graph.node:
+        if node.op_type == "Add":
+            for bias, product in (node.input, reversed(node.input)):
+                if bias.endswith(".bias") and product in products:
+                    values[bias.removesuffix("bias") + "weight"] = values[products[product]].T.contiguous()
+    return {name.removeprefix("model."): value for name, value in values.items() if name.startswith("model.")}
+
+
+def _check(graph: nn.Module, given: dict[str, Tensor], path: Path) -> None:
+    error = parity(graph, given, path)
+    if not error < PARITY:
+        raise ModelError(f"the model restored of {path} differs from it by {error:.2g}: take the version that made it")
