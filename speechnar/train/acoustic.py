@@ -17,22 +17,38 @@ from speechnar.losses.fastspeech2 import fastspeech2_loss, masked_mean
 from speechnar.models.fastspeech2 import FastSpeech2, FastSpeech2Config, FastSpeech2Output
 from speechnar.models.folder import ModelConfig, save_model
 from speechnar.train.loop import LoopConfig, Phase, train
+from speechnar.train.start import freeze, start_from
 
 
 @dataclasses.dataclass(frozen=True)
 class AcousticConfig:
-    """A training config: the model, the loop, seconds of audio in a batch and the weights of the loss terms."""
+    """A training config.
+
+    Attributes:
+        batch_seconds: of audio in a batch.
+        weights: of the loss terms.
+        freeze: names of modules or weights that stay as they are, such as `embedding` and `encoder`; for `init`.
+    """
 
     model: FastSpeech2Config = FastSpeech2Config()
     loop: LoopConfig = LoopConfig()
     batch_seconds: float = 75.0
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
+    freeze: tuple[str, ...] = ()
 
 
 class AcousticTask:
-    """What the loop needs to train FastSpeech 2."""
+    """What the loop needs to train FastSpeech 2.
 
-    def __init__(self, config: AcousticConfig, features: Path, train_cuts: Path, dev_cuts: Path) -> None:
+    Args:
+        init: a model folder whose weights are the start. The statistics are those of the features all the same: what
+            the model knows of mel, F0 and energy is relative to them, and is then carried over to the new voice's level
+            and pitch.
+    """
+
+    def __init__(
+        self, config: AcousticConfig, features: Path, train_cuts: Path, dev_cuts: Path, init: Path | None = None
+    ) -> None:
         seconds = config.batch_seconds
         self.data = SpeechData(train_cuts, features, max_duration=seconds, seed=config.loop.seed)
         self.dev = SpeechData(dev_cuts, features, max_duration=seconds, num_buckets=1, shuffle=False)
@@ -43,6 +59,10 @@ class AcousticTask:
         self.model = FastSpeech2(model)
         stats = dataclasses.asdict(self.data.stats)
         self.model.set_statistics(**{k: v for k, v in stats.items() if k not in ("utterances", "seconds")})
+        if init:
+            statistics = [name for name, _ in self.model.named_buffers()]
+            start_from(self.model, init, self.data.audio, self.data.symbols, kept=statistics)
+        freeze(self.model, config.freeze)
         self.modules: dict[str, nn.Module] = {"model": self.model}
         self.weights = config.weights
 
@@ -91,7 +111,9 @@ def _grey(values: Tensor) -> Tensor:
     return (values - values.min()) / (values.max() - values.min()).clamp(min=1e-5)
 
 
-def train_acoustic(config: AcousticConfig, features: Path, train_cuts: Path, dev_cuts: Path, out: Path) -> None:
+def train_acoustic(
+    config: AcousticConfig, features: Path, train_cuts: Path, dev_cuts: Path, out: Path, init: Path | None = None
+) -> None:
     """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
     torch.manual_seed(config.loop.seed)
-    train(AcousticTask(config, features, train_cuts, dev_cuts), config.loop, out)
+    train(AcousticTask(config, features, train_cuts, dev_cuts, init), config.loop, out)

@@ -38,7 +38,8 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         model.add_argument("--threads", type=int, metavar="N", help="CPU threads, in place of the config's")
         model.add_argument("--max-steps", type=int, metavar="N", help="batches, in place of the config's")
     vocoder.add_argument("--predicted", type=Path, metavar="DIR", help="learn from the mels of `speechnar predict`")
-    vocoder.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose weights are the start")
+    for model in (acoustic, vocoder):
+        model.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose weights are the start")
     recognizer.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose encoder is the start")
     _add_recognition_data(add)
 
@@ -96,7 +97,7 @@ def _train_acoustic(args: argparse.Namespace) -> None:
         from speechnar.train.acoustic import AcousticConfig, train_acoustic
 
     config = _config(AcousticConfig, args)
-    train_acoustic(config, args.features, args.train, args.dev, args.out)
+    train_acoustic(config, args.features, args.train, args.dev, args.out, args.init)
 
 
 def _train_vocoder(args: argparse.Namespace) -> None:

@@ -15,9 +15,10 @@ from speechnar.data.dataset import SpeechData
 from speechnar.data.features import DataError
 from speechnar.losses.vocoder import discriminator_loss, generator_loss, spectral_loss
 from speechnar.models.discriminators import DiscriminatorConfig, Discriminators
-from speechnar.models.folder import ModelConfig, load_model, save_model
+from speechnar.models.folder import ModelConfig, save_model
 from speechnar.models.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
 from speechnar.train.loop import LoopConfig, Phase, train
+from speechnar.train.start import freeze, start_from
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +31,7 @@ class VocoderConfig:
         recorded_share: the share of segments whose mel is the recording's where predicted mels are given.
         weights: of the loss terms of the generator.
         discriminator_learning_rate_ratio: relative to the generator's.
+        freeze: names of the generator's modules or weights that stay as they are; for `init`.
     """
 
     model: HarmonicVocosConfig = HarmonicVocosConfig()
@@ -40,6 +42,7 @@ class VocoderConfig:
     recorded_share: float = 0.0
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
     discriminator_learning_rate_ratio: float = 1.0
+    freeze: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +63,8 @@ class VocoderTask:
     Args:
         predicted: a folder of `UTT.npy` mels (T_mel, n_mels) that an acoustic model made with the recordings'
             durations and prosody; None trains on the recordings' own.
-        init: a model folder whose weights are the start.
+        init: a model folder whose weights are the start, its statistics included: a mel means the same to it whoever
+            speaks.
 
     Raises:
         DataError: every utterance is shorter than a segment, or predicted mels are missing or do not fit.
@@ -74,15 +78,13 @@ class VocoderTask:
         self.data = SpeechData(train_cuts, features)
         self.dev = SpeechData(dev_cuts, features)
         self.config = ModelConfig(self.data.audio, harmonic_vocos=config.model)
+        self.generator = HarmonicVocos(config.model, self.data.audio)
+        stats = dataclasses.asdict(self.data.stats)
+        names = ("mel_mean", "mel_std", "log_f0_mean", "log_f0_std")
+        self.generator.set_statistics(**{name: stats[name] for name in names})
         if init:
-            self.generator, found = load_model(init)
-            if found != self.config:
-                raise DataError(f"{init} is another model than the training config asks for: train it with this config")
-        else:
-            self.generator = HarmonicVocos(config.model, self.data.audio)
-            stats = dataclasses.asdict(self.data.stats)
-            names = ("mel_mean", "mel_std", "log_f0_mean", "log_f0_std")
-            self.generator.set_statistics(**{name: stats[name] for name in names})
+            start_from(self.generator, init, self.data.audio)
+        freeze(self.generator, config.freeze)
         self.modules: dict[str, nn.Module] = {"generator": self.generator}
         if config.discriminators:
             self.modules["discriminators"] = Discriminators(config.discriminators)

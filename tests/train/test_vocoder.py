@@ -68,9 +68,16 @@ def test_a_pair_starts_from_the_weights_given(hummed_features: Features, tmp_pat
     first, _ = load_model(tmp_path)
     task = VocoderTask(PAIR, *hummed_features, init=tmp_path)
     assert all(torch.equal(v, task.generator.state_dict()[n]) for n, v in first.state_dict().items())
-    other = dataclasses.replace(PAIR, model=dataclasses.replace(PAIR.model, d_ff=4))
-    with pytest.raises(DataError, match="another model than the training config asks for"):
-        VocoderTask(other, *hummed_features, init=tmp_path)
+
+
+def test_frozen_parts_of_the_generator_are_not_trained(hummed_features: Features, tmp_path: Path) -> None:
+    train_vocoder(ALONE, *hummed_features, tmp_path / "first")
+    frozen = dataclasses.replace(ALONE, freeze=("backbone", "head.bias"))
+    train_vocoder(frozen, *hummed_features, tmp_path / "second", init=tmp_path / "first")
+    first, second = (load_model(tmp_path / name)[0].state_dict() for name in ("first", "second"))
+    same = {name for name in first if torch.equal(first[name], second[name])}
+    buffers = {"mel_mean", "mel_std", "log_f0_mean", "log_f0_std"}
+    assert same == {name for name in first if name.startswith("backbone.")} | {"head.bias"} | buffers
 
 
 def test_the_generator_is_judged_on_what_the_discriminators_saw(hummed_features: Features) -> None:
