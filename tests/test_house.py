@@ -34,7 +34,7 @@ ONLY = {
 }
 PUBLIC = {"__init__": {"runtime"}}  # the lazily loaded names
 RUNTIME_USERS = {"export", "evaluate", "hub", "serve", "cli"}
-HEAVY = {"torch", "torchaudio", "librosa", "lhotse", "matplotlib", "accelerate", "onnx", "scipy", "pandas"}
+HEAVY = {"torch", "torchaudio", "librosa", "lhotse", "matplotlib", "accelerate", "onnx", "scipy", "pandas", "numba"}
 
 FILES = sorted(PACKAGE.rglob("*.py"))
 
