@@ -2,7 +2,7 @@
 
 | layout | text | audio |
 | --- | --- | --- |
-| `ljspeech` | `metadata.csv`: `id|text` or `id|raw|normalised` | `wavs/` or `wav/` |
+| `ljspeech` | `metadata.csv`: `id|text` or `id|raw|normalised` | `wavs/`, `wav/` or beside it |
 | `arctic` | `etc/txt.done.data`: `( id "text" )` | `wav/` |
 | `kaldi` | `text`, `utt2spk` or `spk2utt` | `wav.scp`, perhaps `segments`: `data/kaldi.py` |
 """
@@ -66,7 +66,9 @@ class Imported:
 
 
 def read_ljspeech(folder: Path, speaker: str | None = None) -> Found:
-    """Reads `metadata.csv` and `wavs/` (or `wav/`); of a raw and a normalised text the latter is taken, if not empty.
+    """Reads `metadata.csv` and the audio in `wavs/`, `wav/` or beside it.
+
+    Of a raw and a normalised text the latter is taken, if not empty.
 
     Args:
         speaker: of all utterances; the folder's name by default.
@@ -76,7 +78,9 @@ def read_ljspeech(folder: Path, speaker: str | None = None) -> Found:
     """
     lines = {n: line for n, line in enumerate(read_lines(folder / "metadata.csv"), 1) if line.strip()}
     widths = Counter(line.count("|") for line in lines.values() if line.count("|") in (1, 2))
-    width = widths.most_common(1)[0][0] + 1 if widths else 2
+    if not widths:
+        raise DataError(f"{folder / 'metadata.csv'} has no line of the form name|text: write its lines so")
+    width = widths.most_common(1)[0][0] + 1
     texts: list[tuple[int, str, str]] = []
     problems = []
     for number, line in lines.items():
@@ -86,7 +90,8 @@ def read_ljspeech(folder: Path, speaker: str | None = None) -> Found:
             problems.append(Problem("line", f"metadata.csv:{number}", f"{shape}: {line[:60]!r}"))
         else:
             texts.append((number, name, next((field for field in reversed(fields) if field), "")))
-    audio = folder / "wavs" if (folder / "wavs").is_dir() else folder / "wav"
+    folders = (folder / "wavs", folder / "wav", folder)
+    audio = next((path for path in folders if any(_audio_files(path))), folders[0])
     return _joined("metadata.csv", texts, problems, audio, speaker or folder.resolve().name)
 
 
@@ -119,9 +124,8 @@ def _joined(
     if not audio.is_dir():
         raise DataError(f"there is no folder {audio}: is {audio.parent} the right corpus?")
     files: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(audio.iterdir()):
-        if path.suffix.lower() in SUFFIXES:
-            files[path.stem].append(path)
+    for path in _audio_files(audio):
+        files[path.stem].append(path)
     entries: dict[str, Entry] = {}
     named = set()
     for number, name, text in texts:
@@ -141,6 +145,12 @@ def _joined(
     unused = [path for name, paths in files.items() if name not in named for path in paths]
     problems += [Problem("unused audio", path.stem, f"{path} has no line in {list_name}") for path in unused]
     return Found(list(entries.values()), problems)
+
+
+def _audio_files(folder: Path) -> list[Path]:
+    """The audio that is in a folder, by name; none where there is no folder."""
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in paths if path.suffix.lower() in SUFFIXES]
 
 
 def import_corpus(found: Found, prefix: str = "", jobs: int = 1) -> Imported:

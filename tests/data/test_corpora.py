@@ -102,9 +102,20 @@ def test_what_is_no_corpus_is_refused_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_bytes("a|caf\xe9".encode("latin-1"))
     with pytest.raises(DataError, match=r"metadata\.csv is not UTF-8 \(byte 5\)"):
         read_ljspeech(tmp_path)
-    (tmp_path / "metadata.csv").write_text("a|text", "utf-8")
-    with pytest.raises(DataError, match="there is no folder .*/wav: is"):
+    (tmp_path / "metadata.csv").write_text("a,text\nb,another\n", "utf-8")
+    with pytest.raises(DataError, match=r"metadata\.csv has no line of the form name\|text"):
         read_ljspeech(tmp_path)
+    (tmp_path / "metadata.csv").write_text("a|text", "utf-8")
+    with pytest.raises(DataError, match="there is no folder .*/wavs: is"):
+        read_ljspeech(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["wavs", "wav", "."])
+def test_audio_lies_in_a_folder_or_beside_its_list(tmp_path: Path, name: str) -> None:
+    record(tmp_path / name / "a.wav", "text")
+    (tmp_path / "metadata.csv").write_text("a|text", "utf-8")
+    found = read_ljspeech(tmp_path)
+    assert [entry.audio for entry in found.entries] == [tmp_path / name / "a.wav"] and not found.problems
 
 
 def test_audio_of_every_kind_is_taken_or_named(tmp_path: Path) -> None:
