@@ -16,6 +16,7 @@ from speechnar.models.aed import AED, AEDConfig
 from speechnar.models.ctc import CTC, CTCConfig
 from speechnar.models.fastspeech2 import FastSpeech2, FastSpeech2Config
 from speechnar.models.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
+from speechnar.models.hifigan import HiFiGAN, HiFiGANConfig
 from speechnar.models.mask_ctc import MaskCTC, MaskCTCConfig
 from speechnar.models.whisper_ctc import WhisperCTC, WhisperCTCConfig
 from speechnar.text.symbols import SymbolTable
@@ -32,6 +33,7 @@ class ModelConfig:
     audio: AudioConfig
     fastspeech2: FastSpeech2Config | None = None
     harmonic_vocos: HarmonicVocosConfig | None = None
+    hifigan: HiFiGANConfig | None = None
     whisper_ctc: WhisperCTCConfig | None = None
     ctc: CTCConfig | None = None
     mask_ctc: MaskCTCConfig | None = None
@@ -48,6 +50,8 @@ def build(config: ModelConfig) -> nn.Module:
         return FastSpeech2(config.fastspeech2)
     if config.harmonic_vocos:
         return HarmonicVocos(config.harmonic_vocos, config.audio)
+    if config.hifigan:
+        return HiFiGAN(config.hifigan, config.audio)
     if config.whisper_ctc:
         return WhisperCTC(config.whisper_ctc)
     if config.ctc:

@@ -14,6 +14,7 @@ from speechnar.models.discriminators import Discriminators
 from speechnar.models.fastspeech2 import FastSpeech2Config
 from speechnar.models.folder import ModelConfig, ModelError, build, load_model, save_model
 from speechnar.models.harmonic_vocos import HarmonicVocosConfig
+from speechnar.models.hifigan import HiFiGAN, HiFiGANConfig
 from speechnar.text.symbols import SymbolTable
 from speechnar.train.acoustic import AcousticConfig
 from speechnar.train.vocoder import VocoderConfig
@@ -23,6 +24,7 @@ ACOUSTIC = FastSpeech2Config(5, 6, d_model=8, d_ff=8, n_heads=2, encoder_layers=
 CONFIGS = {
     "acoustic": ModelConfig(AUDIO, fastspeech2=ACOUSTIC),
     "vocoder": ModelConfig(AUDIO, harmonic_vocos=HarmonicVocosConfig(d_model=8, d_ff=8, n_layers=1)),
+    "hifigan": ModelConfig(AUDIO, hifigan=HiFiGANConfig(2, (10, 8), (20, 16), 8, (3,), ((1, 2),))),
 }
 TRAINING = [
     path
@@ -41,7 +43,8 @@ def saved(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, ModelCo
     torch.manual_seed(0)
     config = CONFIGS[request.param]
     model = build(config)
-    model.set_statistics(mel_mean=[float(n) for n in range(6)], log_f0_std=0.5)
+    if not isinstance(model, HiFiGAN):
+        model.set_statistics(mel_mean=[float(n) for n in range(6)], log_f0_std=0.5)
     save_model(tmp_path / "model", config, model, SymbolTable() if request.param == "acoustic" else None)
     return tmp_path / "model", config, model
 
