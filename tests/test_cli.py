@@ -173,8 +173,8 @@ def test_voices_are_listed(stub_voice: Path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(voice_module, "VOICES", stub_voice.parent)
     assert cli.main(["voices"]) == 0
     head, row = capsys.readouterr().out.splitlines()
-    assert head.split() == ["name", "language", "licence", "size", "measured"]
-    assert re.fullmatch(r"stub  en-us     CC0-1.0  0.0 MB  WER 99.5", row)
+    assert head.split() == ["name", "language", "licence", "size", "speakers", "measured"]
+    assert re.fullmatch(r"stub  en-us     CC0-1.0  0.0 MB  1         WER 99.5", row)
     assert cli.main(["synth", "Hi.", "--voice", "nobody", "-o", "a.wav"]) == 1
     assert "there is no voice 'nobody'; take stub or the folder of a voice" in capsys.readouterr().err
 

@@ -33,6 +33,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     _add_text(synth)
     synth.add_argument("-o", "--output", metavar="FILE", required=True, help=".wav, .flac, .ogg or .mp3; - for stdout")
     synth.add_argument("--voice", metavar="NAME|DIR", default="heart", help="a name of `speechnar voices`, or a folder")
+    synth.add_argument("--speaker", metavar="NAME", help="of a voice with several; the first one by default")
     synth.add_argument("--speed", type=float, default=1.0, metavar="X", help="0.25 to 4; 2 is twice as fast")
     synth.add_argument("--pitch", type=float, default=0.0, metavar="SEMITONES", help="-24 to 24")
     synth.add_argument("--pitch-range", type=float, default=1.0, metavar="X", help="0 to 3; 0 is monotone")
@@ -65,7 +66,7 @@ def _add_text(parser: argparse.ArgumentParser) -> None:
 def _synth(args: argparse.Namespace) -> None:
     from speechnar.runtime import Controls, load_voice, plot, timings
 
-    controls = Controls(args.speed, args.pitch, args.pitch_range, args.energy, args.seed)
+    controls = Controls(args.speed, args.pitch, args.pitch_range, args.energy, args.seed, args.speaker)
     if args.timings:
         timings.writer_of(args.timings)
     if args.plot:

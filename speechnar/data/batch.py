@@ -29,6 +29,7 @@ class Utterance:
         f0: (T_mel,) float32, Hz; 0 where unvoiced.
         energy: (T_mel,) float32, natural log of the frame's root mean square magnitude.
         wav: (T_mel * hop_length,) int16.
+        speaker: its place among the corpus's speakers.
     """
 
     utt_id: str
@@ -38,6 +39,7 @@ class Utterance:
     f0: np.ndarray
     energy: np.ndarray
     wav: np.ndarray
+    speaker: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ class SpeechBatch:
         f0: (B, T_mel) float32, Hz; 0 where unvoiced and in padding.
         energy: (B, T_mel) float32, natural log of the frame's root mean square magnitude; padded with 0.
         wav: (B, T_mel * hop_length) float32 in [-1, 1]; padded with 0.
+        speakers: (B,) int64, places among the corpus's speakers.
     """
 
     utt_ids: tuple[str, ...]
@@ -65,6 +68,7 @@ class SpeechBatch:
     f0: Tensor
     energy: Tensor
     wav: Tensor
+    speakers: Tensor
 
     def __len__(self) -> int:
         return len(self.utt_ids)
@@ -95,4 +99,5 @@ def collate(utterances: Sequence[Utterance], pad_id: int) -> SpeechBatch:
         f0=padded("f0"),
         energy=padded("energy"),
         wav=padded("wav").float() / 32768,
+        speakers=torch.tensor([u.speaker for u in utterances]),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,10 @@ class SpeechData:
     Attributes:
         utt_ids: the manifest's utterances, in its order.
         audio, symbols, stats: as the features were made.
+        speakers: the names of those of the training set, where there are several; else ().
+
+    Raises:
+        DataError: manifest or features are missing, or an utterance's speaker is none of the training set's.
     """
 
     def __init__(
@@ -54,7 +59,16 @@ class SpeechData:
         self.audio = config_files.load(AudioConfig, self.features_dir / "audio.json")
         self.symbols = SymbolTable.load(self.features_dir / "tokens.txt")
         self.stats = config_files.load(FeatureStats, self.features_dir / "stats.json")
-        seconds = {cut.id: cut.duration for cut in CutSet.from_file(cuts_path)}  # the rest is in the features
+        self.speakers = tuple(self.stats.speakers)
+        seconds, self._speaker = {}, {}
+        for cut in CutSet.from_file(cuts_path):  # the rest is in the features
+            seconds[cut.id] = cut.duration
+            if self.speakers:
+                name = cut.supervisions[0].speaker
+                if name not in self.speakers:
+                    known = ", ".join(self.speakers)
+                    raise DataError(f"utterance {cut.id} is of the speaker {name!r}, the training set has {known}")
+                self._speaker[cut.id] = self.speakers.index(name)
         if not seconds:
             raise DataError(f"{cuts_path} holds no utterances")
         self.utt_ids = tuple(seconds)
@@ -72,7 +86,8 @@ class SpeechData:
             DataError: they have not been computed.
         """
         if utt_id not in self._utterances:
-            self._utterances[utt_id] = load_utterance(self.features_dir, utt_id)
+            utterance = load_utterance(self.features_dir, utt_id)
+            self._utterances[utt_id] = dataclasses.replace(utterance, speaker=self._speaker.get(utt_id, 0))
         return self._utterances[utt_id]
 
     def batch_ids(self, epoch: int) -> list[tuple[str, ...]]:

@@ -2,7 +2,8 @@
 
 Each cut has one supervision with the text and the custom fields `phones` (list of symbols), `durations` (frames of
 each phone), `lead` and `trail` (frames before and after, given to `<s>` and `</s>`), and optionally `f0` (Hz of each
-frame, 0 where unvoiced; without it `audio.track_f0` estimates it).
+frame, 0 where unvoiced; without it `audio.track_f0` estimates it). The supervision's `speaker` says who it is, where
+more than one speaks.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import functools
 import zipfile
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ class FeatureStats:
         energy_mean, energy_std: natural log magnitude.
         utterances: how many.
         seconds: their audio.
+        speakers: log_f0_mean and log_f0_std of each speaker, in the order of their names, where there are several.
     """
 
     mel_mean: tuple[float, ...]
@@ -49,6 +51,7 @@ class FeatureStats:
     energy_std: float
     utterances: int
     seconds: float
+    speakers: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,13 +90,14 @@ def compute_features(
     others = [cut for other in other_cuts for cut in other]
     if not training:
         raise DataError("the training manifest holds no cuts; run the stage that prepares it")
+    names = _speakers(training)
     mel_filters(audio)  # imported once, not by every process
     work = functools.partial(_of_cut, folder=folder, audio=audio, symbols=symbols)
-    sums = None
+    sums: dict[str, _Sums] = {}
     for number, these in enumerate(mapped(work, training + others, jobs, "features")):
         if number < len(training):
-            sums = these if sums is None else sums + these
-    assert sums is not None
+            name = names[number]
+            sums[name] = sums[name] + these if name in sums else these
     stats = _stats(sums, audio)
     config_files.save(stats, folder / "stats.json")
     return stats
@@ -182,25 +186,42 @@ def _of_cut(cut: Cut, folder: Path, audio: AudioConfig, symbols: SymbolTable) ->
     )
 
 
-def _stats(sums: _Sums, audio: AudioConfig) -> FeatureStats:
+def _speakers(cuts: list[Cut]) -> list[str]:
+    """Who speaks in each cut; "" where none is named."""
+    names = [cut.supervisions[0].speaker or "" if cut.supervisions else "" for cut in cuts]
+    if len(set(names)) > 1 and "" in names:
+        raise DataError(f"utterance {cuts[names.index('')].id} has no speaker, but others have: name it, or none")
+    return names
+
+
+def _stats(of_speakers: dict[str, _Sums], audio: AudioConfig) -> FeatureStats:
+    first, *rest = of_speakers.values()
+    sums = sum(rest, start=first)
+
     def mean_std(total: Any, squares: Any, count: int) -> tuple[Any, Any]:
         mean = total / count
         return mean, np.sqrt(np.maximum(squares / count - mean**2, 1e-10))
 
     mel_mean, mel_std = mean_std(sums.mel, sums.mel_squares, sums.frames)
     energy_mean, energy_std = mean_std(sums.energy[0], sums.energy[1], sums.frames)
-    log_f0_mean, log_f0_std = 0.0, 1.0
-    if sums.voiced:
-        log_f0_mean, log_f0_std = mean_std(sums.log_f0[0], sums.log_f0[1], sums.voiced)
+    def log_f0(sums: _Sums) -> tuple[float, float]:
+        if not sums.voiced:
+            return 0.0, 1.0
+        mean, std = mean_std(sums.log_f0[0], sums.log_f0[1], sums.voiced)
+        return float(mean), float(std)
+
+    log_f0_mean, log_f0_std = log_f0(sums)
+    speakers = {name: log_f0(of_speakers[name]) for name in sorted(of_speakers)}
     return FeatureStats(
         mel_mean=tuple(float(v) for v in mel_mean),
         mel_std=tuple(float(v) for v in mel_std),
-        log_f0_mean=float(log_f0_mean),
-        log_f0_std=float(log_f0_std),
+        log_f0_mean=log_f0_mean,
+        log_f0_std=log_f0_std,
         energy_mean=float(energy_mean),
         energy_std=float(energy_std),
         utterances=sums.utterances,
         seconds=sums.frames * audio.hop_length / audio.sample_rate,
+        speakers=speakers if len(speakers) > 1 else {},
     )
 
 

@@ -57,7 +57,7 @@ def restore_voice(voice_dir: Path, model_dir: Path) -> None:
     acoustic = _filled(acoustic_config, voice_dir / "acoustic.onnx", {"energy_mean", "energy_std"})
     assert isinstance(acoustic, FastSpeech2)
     acoustic.set_statistics(energy_mean=origin.energy_mean, energy_std=origin.energy_std)
-    _check(AcousticGraph(acoustic), acoustic_inputs(len(info.symbols)), voice_dir / "acoustic.onnx")
+    _check(AcousticGraph(acoustic), acoustic_inputs(acoustic), voice_dir / "acoustic.onnx")
     vocoder = _filled(vocoder_config, voice_dir / "vocoder.onnx", set())
     assert isinstance(vocoder, HarmonicVocos)
     _check(VocoderGraph(vocoder), vocoder_inputs(vocoder), voice_dir / "vocoder.onnx")

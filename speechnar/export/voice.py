@@ -65,14 +65,15 @@ class AcousticGraph(nn.Module):
         self.model = model
 
     def forward(
-        self, tokens: Tensor, speed: Tensor, pitch_shift: Tensor, pitch_range: Tensor, energy: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """All inputs (1, T_text): ids; factor; semitones; factor about the voice's mean; dB.
+        self, tokens: Tensor, speed: Tensor, pitch_shift: Tensor, pitch_range: Tensor, energy: Tensor,
+        speaker: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+        """All inputs (1, T_text): ids; factor; semitones; factor about the voice's mean; dB. But `speaker` is (1,).
 
         Token ends are rounded, not durations, so that a sentence's length does not drift from what was predicted.
         """
         model = self.model
-        hidden, log_durations = model.encode(tokens, None)
+        hidden, log_durations = model.encode(tokens, None, speaker)
         ends = ((log_durations.exp() - 1).clamp(min=1.0) / speed).cumsum(1).round().clamp(min=1).long()
         durations = ends - torch.cat([torch.zeros_like(ends[:, :1]), ends[:, :-1]], dim=1)
         frame_tokens = token_of_frame(durations, durations.sum())
@@ -80,10 +81,11 @@ class AcousticGraph(nn.Module):
         controls = regulate(torch.stack([pitch_shift, pitch_range, energy], dim=2), frame_tokens)
         predicted = model.predict_prosody(frames, None)
         voiced = (predicted.voiced > 0).to(hidden.dtype)
-        shift = controls[:, :, 0] * (math.log(2) / 12) / model.log_f0_std
+        mean, std = model.log_f0_moments(speaker)
+        shift = controls[:, :, 0] * (math.log(2) / 12) / std
         log_f0 = predicted.log_f0 * controls[:, :, 1] + shift
         mel = model.decode(frames, Prosody(log_f0, voiced, predicted.energy), None)
-        f0 = (log_f0 * model.log_f0_std + model.log_f0_mean).exp() * voiced
+        f0 = (log_f0 * std + mean).exp() * voiced
         return mel + controls[:, :, 2:] * (math.log(10) / 20), f0, durations
 
 
@@ -124,7 +126,7 @@ def export_voice(model_dir: Path, voice_dir: Path) -> None:
     with tempfile.TemporaryDirectory(dir=voice_dir, prefix=".part") as part:
         metadata = {"audio": json.dumps(config_files.to_dict(audio)), "context": str(vocoder.context)}
         export_graph(
-            AcousticGraph(acoustic), acoustic_inputs(len(symbols.symbols)), ("mel", "f0", "durations"), (),
+            AcousticGraph(acoustic), acoustic_inputs(acoustic), ("mel", "f0", "durations"), ("speaker",),
             Path(part) / "acoustic.onnx", metadata,
         )  # fmt: skip
         export_graph(
@@ -132,7 +134,8 @@ def export_voice(model_dir: Path, voice_dir: Path) -> None:
             Path(part) / "vocoder.onnx", metadata, change=partial(_fourier_by_formula, model=vocoder),
         )  # fmt: skip
         info = VoiceInfo(
-            format=VOICE.format, audio=audio, symbols=tuple(symbols.symbols), **dataclasses.asdict(card)
+            format=VOICE.format, audio=audio, symbols=tuple(symbols.symbols), speakers=acoustic.config.speakers,
+            **dataclasses.asdict(card),
         )  # fmt: skip
         config_files.save(info, Path(part) / "voice.json")
         energy = (float(acoustic.energy_mean), float(acoustic.energy_std))
@@ -141,11 +144,12 @@ def export_voice(model_dir: Path, voice_dir: Path) -> None:
             os.replace(Path(part) / name, voice_dir / name)
 
 
-def acoustic_inputs(n_symbols: int, length: int = 40) -> dict[str, Tensor]:
-    """An example of what an acoustic graph is given."""
-    tokens = torch.randint(3, n_symbols, (1, length), generator=torch.Generator().manual_seed(0))
+def acoustic_inputs(model: FastSpeech2, length: int = 40) -> dict[str, Tensor]:
+    """An example of what an acoustic graph is given: `speaker` only where there are several."""
+    tokens = torch.randint(3, model.config.n_symbols, (1, length), generator=torch.Generator().manual_seed(0))
     values = (1.1, 1.0, 0.9, -1.0)
-    return {"tokens": tokens} | {name: torch.full((1, length), value) for name, value in zip(CONTROLS, values)}
+    given = {"tokens": tokens} | {name: torch.full((1, length), value) for name, value in zip(CONTROLS, values)}
+    return given | ({"speaker": torch.tensor([1])} if model.config.speakers else {})
 
 
 def vocoder_inputs(model: HarmonicVocos, length: int = 60) -> dict[str, Tensor]:

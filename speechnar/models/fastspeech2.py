@@ -22,7 +22,8 @@ from speechnar.core.lengths import N_POSITION_FEATURES, length_mask, position_fe
 class FastSpeech2Config:
     """Widths and depths. `d_ff` and `kernel_size` hold for every ConvNeXt layer.
 
-    `n_symbols` and `n_mels` come from the data: a training config leaves them out.
+    `n_symbols`, `n_mels` and `speakers`, the names of those who speak where it is more than one, come from the data: a
+    training config leaves them out.
     """
 
     n_symbols: int = 0
@@ -36,6 +37,7 @@ class FastSpeech2Config:
     decoder_layers: int = 7
     dropout: float = 0.1
     predictor_dropout: float = 0.3
+    speakers: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Prosody:
     """What is heard apart from the phones, frame by frame, all (B, T_mel) and normalised by the data's statistics.
 
     Attributes:
-        log_f0: (ln Hz - mean) / std; of no meaning where unvoiced.
+        log_f0: (ln Hz - mean) / std, of the speaker; of no meaning where unvoiced.
         voiced: logits when predicted; 0 or 1 when given.
         energy: (ln RMS magnitude - mean) / std.
     """
@@ -63,7 +65,12 @@ class FastSpeech2Output:
 
 
 class FastSpeech2(nn.Module):
-    """Token encoder, duration and prosody predictors, length regulation, mel decoder."""
+    """Token encoder, duration and prosody predictors, length regulation, mel decoder.
+
+    With several speakers, each has a vector that is added to what the encoder makes of a token, and F0 statistics of
+    its own. The vectors start as zero: a model of one speaker, taken as the start, speaks for all until they differ.
+    `speakers` (B,) int64, everywhere, are places in the config's names; a model of one speaker takes no notice of it.
+    """
 
     mel_mean: Tensor
     mel_std: Tensor
@@ -79,6 +86,10 @@ class FastSpeech2(nn.Module):
         self.embedding = nn.Embedding(config.n_symbols, d)
         self.encoder = ConvNeXt(config.encoder_layers, d, ff, k, config.dropout)
         self.attention = AttentionBlock(d, ff, config.n_heads, config.dropout)
+        n_speakers = max(1, len(config.speakers))
+        self.speaker = nn.Embedding(n_speakers, d) if n_speakers > 1 else None
+        if self.speaker:
+            nn.init.zeros_(self.speaker.weight)
         self.duration = nn.Sequential(nn.Dropout(config.predictor_dropout), nn.Linear(d, d // 2))
         self.duration_net = ConvNeXt(2, d // 2, d, 3, config.predictor_dropout)
         self.duration_out = nn.Linear(d // 2, 1)
@@ -89,26 +100,43 @@ class FastSpeech2(nn.Module):
         self.prosody_embedding = Conv(3, d, 3)
         self.decoder = ConvNeXt(config.decoder_layers, d, ff, k, config.dropout / 2)
         self.mel_out = nn.Linear(d, config.n_mels)
-        for name, size in (("mel", config.n_mels), ("log_f0", 1), ("energy", 1)):
+        for name, size in (("mel", config.n_mels), ("log_f0", n_speakers), ("energy", 1)):
             self.register_buffer(f"{name}_mean", torch.zeros(size))
             self.register_buffer(f"{name}_std", torch.ones(size))
 
     def set_statistics(self, **moments: Tensor | float | list[float]) -> None:
-        """Sets `mel_mean`, `mel_std`, `log_f0_mean`, ... from the training data's `stats.json`."""
+        """Sets `mel_mean`, `mel_std`, `log_f0_mean` (of each speaker), ... from the training data's `stats.json`."""
         for name, value in moments.items():
             buffer = getattr(self, name)
             buffer.copy_(torch.as_tensor(value, dtype=torch.float32).reshape(buffer.shape))
 
-    def normalised(self, f0: Tensor, energy: Tensor) -> Prosody:
+    def log_f0_moments(self, speakers: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of ln Hz, which broadcast over (B, T_mel)."""
+        if self.speaker is None:
+            return self.log_f0_mean, self.log_f0_std
+        speakers = self._given(speakers)
+        return self.log_f0_mean[speakers][:, None], self.log_f0_std[speakers][:, None]
+
+    def _given(self, speakers: Tensor | None) -> Tensor:
+        if speakers is None:
+            raise ValueError(f"a model of {len(self.config.speakers)} speakers should be given `speakers`")
+        return speakers
+
+    def normalised(self, f0: Tensor, energy: Tensor, speakers: Tensor | None = None) -> Prosody:
         """The prosody of recorded speech: `f0` (B, T_mel) Hz with 0 = unvoiced, `energy` (B, T_mel) ln magnitude."""
         voiced = (f0 > 0).to(f0.dtype)
-        log_f0 = (f0.clamp(min=1.0).log() - self.log_f0_mean) / self.log_f0_std
+        mean, std = self.log_f0_moments(speakers)
+        log_f0 = (f0.clamp(min=1.0).log() - mean) / std
         return Prosody(log_f0 * voiced, voiced, (energy - self.energy_mean) / self.energy_std)
 
-    def encode(self, tokens: Tensor, token_mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    def encode(
+        self, tokens: Tensor, token_mask: Tensor | None, speakers: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Tokens (B, T_text) to hidden vectors (B, T_text, C) and log durations (B, T_text)."""
         hidden = self.encoder(self.embedding(tokens), token_mask)
         hidden = self.attention(hidden, token_mask)
+        if self.speaker is not None:
+            hidden = hidden + self.speaker(self._given(speakers))[:, None]
         log_durations = self.duration_out(self.duration_net(self.duration(hidden), token_mask))[:, :, 0]
         return hidden, log_durations
 
@@ -130,8 +158,9 @@ class FastSpeech2(nn.Module):
         return self.mel_out(hidden).float() * self.mel_std + self.mel_mean
 
     def forward(
-        self, tokens: Tensor, token_lengths: Tensor, durations: Tensor, mel_lengths: Tensor, f0: Tensor, energy: Tensor
-    ) -> FastSpeech2Output:
+        self, tokens: Tensor, token_lengths: Tensor, durations: Tensor, mel_lengths: Tensor, f0: Tensor, energy: Tensor,
+        speakers: Tensor | None = None,
+    ) -> FastSpeech2Output:  # fmt: skip
         """Training: the mel of given durations and prosody, and the predictions of both.
 
         Args:
@@ -140,8 +169,8 @@ class FastSpeech2(nn.Module):
         """
         token_mask = length_mask(token_lengths, tokens.shape[1])
         mask = length_mask(mel_lengths, f0.shape[1])
-        hidden, log_durations = self.encode(tokens, token_mask)
+        hidden, log_durations = self.encode(tokens, token_mask, speakers)
         frames = self.frames(hidden, durations, f0.shape[1])
         predicted = self.predict_prosody(frames, mask)
-        mel = self.decode(frames, self.normalised(f0, energy), mask)
+        mel = self.decode(frames, self.normalised(f0, energy, speakers), mask)
         return FastSpeech2Output(mel, log_durations, predicted)

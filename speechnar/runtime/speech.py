@@ -96,6 +96,7 @@ class Controls:
         pitch_range: how lively; 1 is normal, 0 monotone; 0 to 3.
         energy: dB; -40 to 20.
         seed: of the noise in the voice: the same number gives the same audio.
+        speaker: one of the voice's, where it has several; the first by default.
 
     Raises:
         SpeechError: a value is no number or out of its range.
@@ -106,6 +107,7 @@ class Controls:
     pitch_range: float | Sequence[float] | np.ndarray = 1.0
     energy: float | Sequence[float] | np.ndarray = 0.0
     seed: int = 0
+    speaker: str | None = None
 
     def __post_init__(self) -> None:
         for name, (low, high, meaning) in RANGES.items():

@@ -47,6 +47,7 @@ class VoiceInfo:
         format: version of the folder's layout; this package reads 1.
         symbols: of the acoustic model's tokens, in the order of their ids.
         measured: figures by name, such as `WER`.
+        speakers: the names of those who speak, where there are several.
     """
 
     format: int
@@ -57,6 +58,7 @@ class VoiceInfo:
     audio: AudioConfig
     symbols: tuple[str, ...]
     measured: dict[str, float] = field(default_factory=dict)
+    speakers: tuple[str, ...] = ()
 
     @classmethod
     def load(cls, folder: Path) -> VoiceInfo:
@@ -91,6 +93,7 @@ class Voice:
     Attributes:
         info: what `voice.json` says.
         name, sample_rate: of the voice; Hz.
+        speakers: their names, where there are several.
     """
 
     def __init__(self, folder: str | Path, threads: int | None = None) -> None:
@@ -105,8 +108,9 @@ class Voice:
         folder = Path(folder)
         self.info = VoiceInfo.load(folder)
         self.name, self.sample_rate = self.info.name, self.info.audio.sample_rate
+        self.speakers = self.info.speakers
         self._symbols = SymbolTable(self.info.symbols)
-        inputs = {"tokens", "speed", "pitch_shift", "pitch_range", "energy"}
+        inputs = {"tokens", "speed", "pitch_shift", "pitch_range", "energy", *(["speaker"] if self.speakers else [])}
         self._acoustic = _session(folder / "acoustic.onnx", inputs, self.info.audio, threads)
         self._vocoder = _session(folder / "vocoder.onnx", {"mel", "f0", "noise", "phase"}, self.info.audio, threads)
         self._n_noise = next(i.shape[2] for i in self._vocoder.get_inputs() if i.name == "noise")
@@ -121,17 +125,18 @@ class Voice:
         pitch_range: Any = 1.0,
         energy: Any = 0.0,
         seed: int = 0,
+        speaker: str | None = None,
     ) -> Speech:
         """Speaks a text, or sentences that a `Phonemiser` or `parse_phones` made.
 
         Args:
-            speed, pitch, pitch_range, energy, seed: see `Controls`.
+            speed, pitch, pitch_range, energy, seed, speaker: see `Controls`.
 
         Raises:
-            SpeechError: a control is out of its range.
+            SpeechError: a control is out of its range, or there is no such speaker.
             TextError: the text has nothing that can be spoken.
         """
-        sentences = list(self.frames(text, Controls(speed, pitch, pitch_range, energy, seed)))
+        sentences = list(self.frames(text, Controls(speed, pitch, pitch_range, energy, seed, speaker)))
         return self.speech(sentences, [wav for frames in sentences for wav in self.vocode(frames)])
 
     def stream(
@@ -143,9 +148,10 @@ class Voice:
         pitch_range: Any = 1.0,
         energy: Any = 0.0,
         seed: int = 0,
+        speaker: str | None = None,
     ) -> Iterator[np.ndarray]:
         """Speaks as `synthesize` does, and yields audio while it is made: (T_wav,) float32, at first short."""
-        controls = Controls(speed, pitch, pitch_range, energy, seed)
+        controls = Controls(speed, pitch, pitch_range, energy, seed, speaker)
         return (wav for frames in self.frames(text, controls) for wav in self.vocode(frames, FIRST_CHUNK))
 
     def frames(self, text: str | Iterable[Sentence], controls: Controls) -> Iterator[Frames]:
@@ -159,6 +165,7 @@ class Voice:
             text = list(text)
             controls.check_length(sum(len(sentence.phones) for sentence in text))
         audio = self.info.audio
+        speaker = self._speaker(controls.speaker)
         n_frames = n_phones = 0
         pause = 0.0
         for index, sentence in enumerate(text):
@@ -170,6 +177,7 @@ class Voice:
                 "pitch_shift": of_tokens("pitch"),
                 "pitch_range": of_tokens("pitch_range"),
                 "energy": of_tokens("energy"),
+                **speaker,
             }
             mel, f0, durations = self._acoustic.run(["mel", "f0", "durations"], given)
             frames_a_second = audio.sample_rate / audio.hop_length / float(speed[0, 0])
@@ -190,6 +198,15 @@ class Voice:
             pause = sentence.pause
         if not n_phones:
             raise SpeechError("there are no phones to speak")
+
+    def _speaker(self, name: str | None) -> dict[str, np.ndarray]:
+        """The acoustic model's input of that name, where it has one."""
+        if name is not None and name not in self.speakers:
+            cure = f"take {', '.join(self.speakers)}" if self.speakers else "it has only one: leave the speaker out"
+            raise SpeechError(f"the voice {self.name} has no speaker {name!r}; {cure}")
+        if not self.speakers:
+            return {}
+        return {"speaker": np.array([self.speakers.index(name) if name else 0])}
 
     def vocode(self, frames: Frames, chunk: int = LARGEST_CHUNK) -> Iterator[np.ndarray]:
         """Runs the vocoder over one sentence.

@@ -53,12 +53,19 @@ class AcousticTask:
         self.data = SpeechData(train_cuts, features, max_duration=seconds, seed=config.loop.seed)
         self.dev = SpeechData(dev_cuts, features, max_duration=seconds, num_buckets=1, shuffle=False)
         model = dataclasses.replace(
-            config.model, n_symbols=len(self.data.symbols.symbols), n_mels=self.data.audio.n_mels
+            config.model,
+            n_symbols=len(self.data.symbols.symbols),
+            n_mels=self.data.audio.n_mels,
+            speakers=self.data.speakers,
         )
         self.config = ModelConfig(self.data.audio, fastspeech2=model)
         self.model = FastSpeech2(model)
         stats = dataclasses.asdict(self.data.stats)
-        self.model.set_statistics(**{k: v for k, v in stats.items() if k not in ("utterances", "seconds")})
+        for name in ("utterances", "seconds"):
+            del stats[name]
+        if speakers := stats.pop("speakers"):
+            stats["log_f0_mean"], stats["log_f0_std"] = map(list, zip(*speakers.values()))
+        self.model.set_statistics(**stats)
         if init:
             statistics = [name for name, _ in self.model.named_buffers()]
             start_from(self.model, init, self.data.audio, self.data.symbols, kept=statistics)
@@ -76,8 +83,11 @@ class AcousticTask:
         return self._terms(self.model, batch)[0]
 
     def _terms(self, model: nn.Module, batch: SpeechBatch) -> tuple[dict[str, Tensor], FastSpeech2Output]:
-        output = model(batch.tokens, batch.token_lengths, batch.durations, batch.mel_lengths, batch.f0, batch.energy)
-        prosody = self.model.normalised(batch.f0, batch.energy)
+        output = model(
+            batch.tokens, batch.token_lengths, batch.durations, batch.mel_lengths, batch.f0, batch.energy,
+            batch.speakers,
+        )  # fmt: skip
+        prosody = self.model.normalised(batch.f0, batch.energy, batch.speakers)
         lengths = (batch.token_lengths, batch.mel_lengths)
         return fastspeech2_loss(output, batch.mel, prosody, batch.durations, lengths), output
 
@@ -91,7 +101,8 @@ class AcousticTask:
             terms, output = self._terms(model, batch)
             mask = length_mask(batch.mel_lengths, batch.mel.shape[1]) & (batch.f0 > 0)
             tokens = length_mask(batch.token_lengths, batch.tokens.shape[1])
-            log_f0 = output.prosody.log_f0 * self.model.log_f0_std + self.model.log_f0_mean
+            mean, std = self.model.log_f0_moments(batch.speakers)
+            log_f0 = output.prosody.log_f0 * std + mean
             cents = (log_f0 - batch.f0.clamp(min=1).log()).abs() * (1200 / torch.log(torch.tensor(2.0)))
             terms["f0_cents"] = masked_mean(cents, mask)
             terms["duration_frames"] = masked_mean((output.log_durations.expm1() - batch.durations).abs(), tokens)

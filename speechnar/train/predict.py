@@ -29,8 +29,9 @@ def predict_mels(acoustic: Path, features: Path, cuts: Sequence[Path], out: Path
         with tqdm(total=len(data), desc="predict", unit="utt") as bar:
             for batch in data.epoch(0):
                 mels = model(
-                    batch.tokens, batch.token_lengths, batch.durations, batch.mel_lengths, batch.f0, batch.energy
-                ).mel
+                    batch.tokens, batch.token_lengths, batch.durations, batch.mel_lengths, batch.f0, batch.energy,
+                    batch.speakers,
+                ).mel  # fmt: skip
                 for utt_id, mel, length in zip(batch.utt_ids, mels, batch.mel_lengths.tolist()):
                     part = out / f".{utt_id}.{os.getpid()}.npy"
                     np.save(part, mel[:length].numpy())

@@ -10,6 +10,7 @@ from pathlib import Path
 from torch import Tensor, nn
 
 from speechnar.audio import AudioConfig
+from speechnar.models.fastspeech2 import FastSpeech2
 from speechnar.models.folder import ModelError, load_model
 from speechnar.text.symbols import SymbolTable, TextError
 
@@ -24,7 +25,8 @@ def start_from(
 
     Args:
         symbols: of `model`: its `embedding` is taken symbol by symbol, whatever the ids, and a symbol that the other
-            model lacks starts as the nearest that it has, such as the same vowel of another stress.
+            model lacks starts as the nearest that it has, such as the same vowel of another stress. Vectors of speakers
+            are taken by their names.
         kept: buffers that stay those of `model`.
 
     Raises:
@@ -45,6 +47,15 @@ def start_from(
             own["embedding.weight"], symbols, given["embedding.weight"], SymbolTable.load(folder / "tokens.txt")
         )
         notes += note
+    if isinstance(source, FastSpeech2) and isinstance(model, FastSpeech2) and source.speaker and model.speaker:
+        theirs, ours = source.config.speakers, model.config.speakers
+        vectors = own["speaker.weight"].clone()
+        for number, name in enumerate(ours):
+            if name in theirs:
+                vectors[number] = given["speaker.weight"][theirs.index(name)]
+        new = [name for name in ours if name not in theirs]
+        notes += [f"speakers new: {', '.join(new)}"] if new else []
+        given["speaker.weight"] = vectors
     fits = {n: t for n, t in given.items() if n in own and n not in kept and t.shape == own[n].shape}
     if not fits:
         raise ModelError(f"no weight of {folder} fits the training config's model: make the two equal")

@@ -1,0 +1,115 @@
+"""A voice of several speakers: each is heard as its model says, by name, on the command line as well."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from speechnar import cli, config
+from speechnar.audio import AudioConfig
+from speechnar.export import VoiceCard, export_voice, restore_voice
+from speechnar.export.graph import parity
+from speechnar.export.voice import AcousticGraph, acoustic_inputs
+from speechnar.models.fastspeech2 import FastSpeech2, FastSpeech2Config
+from speechnar.models.folder import ModelConfig, load_model, save_model
+from speechnar.models.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
+from speechnar.runtime.speech import SpeechError
+from speechnar.runtime.voice import Voice
+from speechnar.text.symbols import EN_US, SymbolTable
+
+AUDIO = AudioConfig(sample_rate=8000, n_fft=300, hop_length=100, win_length=300, n_mels=8, f_max=4000)
+MEANS = {"ann": 5.3, "bob": 4.7, "eve": 5.5}
+TEXT = "Hello there."
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Model folders, exported to `voice`."""
+    folder = tmp_path_factory.mktemp("speakers")
+    torch.manual_seed(0)
+    acoustic = FastSpeech2(
+        FastSpeech2Config(
+            n_symbols=len(EN_US), n_mels=8, d_model=16, d_ff=16, kernel_size=3, n_heads=2, encoder_layers=1,
+            prosody_layers=1, decoder_layers=1, speakers=tuple(MEANS),
+        )
+    )  # fmt: skip
+    vocoder = HarmonicVocos(HarmonicVocosConfig(d_model=8, d_ff=8, n_layers=1), AUDIO)
+    for tensor in (*acoustic.state_dict().values(), *vocoder.state_dict().values()):
+        tensor += 0.1 * torch.randn(tensor.shape)  # no two weights are equal after training
+    acoustic.duration_out.bias.data.fill_(1.8)  # about 5 frames a token
+    acoustic.set_statistics(log_f0_mean=list(MEANS.values()), log_f0_std=[0.2, 0.1, 0.3])
+    save_model(folder / "acoustic", ModelConfig(AUDIO, fastspeech2=acoustic.config), acoustic, SymbolTable(EN_US))
+    save_model(folder / "vocoder", ModelConfig(AUDIO, harmonic_vocos=vocoder.config), vocoder)
+    config.save(VoiceCard("three", "en-us", "CC0", "none"), folder / "voice.yaml")
+    export_voice(folder, folder / "voice")
+    return folder
+
+
+def test_the_graph_says_what_the_model_says_of_every_speaker(models: Path) -> None:
+    model, _ = load_model(models / "acoustic")
+    for number in range(3):
+        given = acoustic_inputs(model) | {"speaker": torch.tensor([number])}
+        assert parity(AcousticGraph(model), given, models / "voice" / "acoustic.onnx") < 1e-3
+
+
+def test_each_speaker_has_a_voice_and_the_first_is_the_default(models: Path) -> None:
+    voice = Voice(models / "voice", threads=1)
+    assert voice.speakers == tuple(MEANS)
+    mels = [voice.synthesize(TEXT, speaker=name, speed=1.0).mel.mean(0) for name in (None, *MEANS)]
+    np.testing.assert_array_equal(mels[0], mels[1])
+    assert all(np.abs(mels[a] - mels[b]).max() > 1e-3 for a, b in ((1, 2), (1, 3), (2, 3)))
+
+
+@pytest.mark.parametrize("name", MEANS)
+def test_pitch_is_about_the_speaker_s_own(models: Path, name: str) -> None:
+    voice = Voice(models / "voice", threads=1)
+    plain = voice.synthesize(TEXT, speaker=name)
+    voiced = plain.f0 > 0
+    assert voiced.any()
+    monotone = voice.synthesize(TEXT, speaker=name, pitch_range=0.0)
+    np.testing.assert_allclose(monotone.f0[voiced], math.exp(MEANS[name]), rtol=1e-4)
+    higher = voice.synthesize(TEXT, speaker=name, pitch=12.0)
+    np.testing.assert_allclose(higher.f0[voiced], 2 * plain.f0[voiced], rtol=1e-4)
+    assert higher.phones == plain.phones
+    louder = voice.synthesize(TEXT, speaker=name, energy=6.0)
+    np.testing.assert_allclose(louder.mel - plain.mel, 6 * np.log(10) / 20, atol=1e-3)
+    np.testing.assert_allclose(louder.f0, plain.f0, rtol=1e-5)
+
+
+def test_a_stream_has_the_speaker_too(models: Path) -> None:
+    voice = Voice(models / "voice", threads=1)
+    wav = np.concatenate(list(voice.stream(TEXT, speaker="bob")))
+    np.testing.assert_allclose(wav, voice.synthesize(TEXT, speaker="bob").wav, atol=1e-3)
+
+
+def test_unknown_speakers_are_refused_with_those_known(models: Path, stub_voice: Path) -> None:
+    with pytest.raises(SpeechError, match="the voice three has no speaker 'joe'; take ann, bob, eve"):
+        Voice(models / "voice", threads=1).synthesize(TEXT, speaker="joe")
+    with pytest.raises(SpeechError, match="no speaker 'ann'; it has only one: leave the speaker out"):
+        Voice(stub_voice, threads=1).synthesize(TEXT, speaker="ann")
+
+
+def test_restoring_brings_the_speakers_back(models: Path, tmp_path: Path) -> None:
+    restore_voice(models / "voice", tmp_path / "out")
+    (before, _), (after, _) = load_model(models / "acoustic"), load_model(tmp_path / "out" / "acoustic")
+    assert after.config.speakers == tuple(MEANS)
+    assert torch.equal(before.speaker.weight, after.speaker.weight)
+    assert torch.equal(before.log_f0_mean, after.log_f0_mean)
+    assert isinstance(after, FastSpeech2)
+
+
+def test_the_command_line_takes_and_lists_speakers(models: Path, tmp_path: Path, capsys) -> None:
+    voice = ["--voice", str(models / "voice"), "--threads", "1"]
+    wavs = [tmp_path / f"{name}.wav" for name in ("ann", "eve")]
+    for wav in wavs:
+        assert cli.main(["synth", TEXT, "-o", str(wav), *voice, "--speaker", wav.stem]) == 0
+    assert wavs[0].read_bytes() != wavs[1].read_bytes()
+    assert cli.main(["synth", TEXT, "-o", str(tmp_path / "no.wav"), *voice, "--speaker", "joe"]) == 1
+    assert capsys.readouterr().err == "speechnar: the voice three has no speaker 'joe'; take ann, bob, eve\n"
+    assert not (tmp_path / "no.wav").exists()
+    assert cli.main(["voices", str(models / "voice")]) == 0
+    assert "  ann, bob, eve" in capsys.readouterr().out
