@@ -57,20 +57,26 @@ def check_texts(texts: Mapping[str, str], where: str) -> None:
             raise TtsError(f"{where} has the utterance {utterance!r}, which cannot be the name of a file; rename it")
 
 
-def speak(voice: Voice, texts: Iterable[tuple[str, str]], folder: Path) -> dict[str, float]:
+def speak(
+    voice: Voice, texts: Iterable[tuple[str, str]], folder: Path, speaker: str | None = None
+) -> dict[str, float]:
     """Speaks utterances and their texts into `folder / UTTERANCE.wav`.
+
+    Args:
+        speaker: of a voice with several.
 
     Returns:
         utterance to the real-time factor: seconds of work a second of speech.
 
     Raises:
         TextError: a text has nothing that can be spoken.
+        SpeechError: the voice has no such speaker.
         AudioError: a file cannot be written.
     """
     factors = {}
     for utterance, text in texts:
         begin = time.perf_counter()
-        speech = voice.synthesize(text)
+        speech = voice.synthesize(text, speaker=speaker)
         factors[utterance] = (time.perf_counter() - begin) * speech.sample_rate / len(speech.wav)
         audio.write(folder / f"{utterance}.wav", speech.wav, speech.sample_rate)
     return factors

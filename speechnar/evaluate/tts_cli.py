@@ -23,6 +23,7 @@ def add_kind(kinds: Any) -> None:
     )
     tts.set_defaults(verb=_tts)
     tts.add_argument("--voice", required=True, action="append", metavar="NAME|DIR", help="repeatable")
+    tts.add_argument("--speaker", metavar="NAME", help="of voices with several; the first one by default")
     tts.add_argument("--text", required=True, metavar="FILE", help="sentences, UTTERANCE<TAB>TEXT a line (.tsv)")
     tts.add_argument(
         "--recognizer",
@@ -60,8 +61,8 @@ def _tts(args: argparse.Namespace) -> None:
                 return tqdm(items, f"{name}: {what}", unit=" utterances", disable=None)
 
             folder = out / name.replace("/", "_")
-            voice.synthesize(next(iter(texts.values())))  # the first call is slower
-            factors = tts.speak(voice, progress("speak", texts.items()), folder)
+            voice.synthesize(next(iter(texts.values())), speaker=args.speaker)  # the first call is slower
+            factors = tts.speak(voice, progress("speak", texts.items()), folder, args.speaker)
             heard = {utterance: hear(folder / f"{utterance}.wav") for utterance in progress("hear", texts)}
             wavs = [of_file(folder / f"{utterance}.wav", utterance) for utterance in texts]
             scores = mos.measure(name, progress("score", wavs), predictors)
@@ -75,7 +76,8 @@ def _tts(args: argparse.Namespace) -> None:
     if comparisons:
         print(f"\n{figures.format_comparisons(comparisons)}")
     if args.out:
-        settings = {"text": args.text, "recognizer": heard_by, "normaliser": args.normaliser, "note": mos.NO_TEST}
+        settings = {"text": args.text, "speaker": args.speaker, "recognizer": heard_by, "normaliser": args.normaliser}
+        settings["note"] = mos.NO_TEST
         found = {"systems": systems, "comparisons": comparisons, "measured": [one.measured for one in spoken]}
         write_json(args.out / "report.json", {"header": where, **settings, **found})
         for ending in ("png", "svg"):

@@ -68,6 +68,14 @@ def test_two_voices_are_measured_and_compared(
     assert json.loads((out / "twin" / "heard.json").read_text(encoding="utf-8"))["u1"] == "one two free"
 
 
+def test_a_speaker_is_passed_to_the_voice(
+    stub_voice: Path, texts: str, hearing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["evaluate", "tts", "--voice", str(stub_voice), "--text", texts, "--recognizer", hearing]
+    assert main([*command, "--speaker", "ann"]) == 1
+    assert "no speaker 'ann'; it has only one: leave the speaker out" in capsys.readouterr().err
+
+
 def test_a_recogniser_folder_hears(stub_voice: Path, stub_recognizer: Path, texts: str) -> None:
     hear = tts.recogniser(str(stub_recognizer), threads=1)
     factors = tts.speak(load_voice(stub_voice), [("u", "Hello.")], Path(texts).parent)
