@@ -1,0 +1,90 @@
+# Read by the run.sh of recipes that make a voice of recordings: the stages from a folder of recordings to a voice.
+#
+# Such a recipe sets `corpus` (the folder) and `layout` (of `speechnar corpus import`), reads its options by
+# `voice_option`, and calls `run_voice` with the names of its own first stages. A file that its conf/ lacks is that of
+# recipes/ljspeech/conf. Models that begin at the voice `heart` are made in exp/tuned, those from nothing in exp/scratch.
+
+stage="" stop_stage=99 jobs=$(getconf _NPROCESSORS_ONLN) from_scratch="" dev=15 test=30 threads=() limit=()
+
+fail() { echo "run.sh: $1" >&2 && exit 1; }
+from_caller() { if [[ $1 == /* ]]; then echo "$1"; else echo "$OLDPWD/$1"; fi; } # a path, from where run.sh was called
+
+# Takes the option that "$@" begins with and sets `taken` to the words it has.
+voice_option() {
+  taken=2
+  case $1 in
+    --from-scratch) from_scratch=yes taken=1 ;;
+    --stage) stage=${2:?--stage needs a number} ;;
+    --stop-stage) stop_stage=${2:?--stop-stage needs a number} ;;
+    --jobs) jobs=${2:?--jobs needs a number} ;;
+    --dev) dev=${2:?--dev needs a number or a regular expression} ;;
+    --test) test=${2:?--test needs a number or a regular expression} ;;
+    --threads) threads=(--threads "${2:?--threads needs a number}") ;;
+    --max-steps) limit=(--max-steps "${2:?--max-steps needs a number}") ;;
+    *) fail "unknown option $1; the first lines of this file name the options" ;;
+  esac
+}
+
+run_voice() { # STAGE...: the recipe's own first stages
+  models=exp/tuned
+  if [[ $from_scratch ]]; then models=exp/scratch; fi
+  mkdir -p data "$models"
+  run_stages "$stage" "$stop_stage" "$models" \
+    "$@" prepare align features acoustic vocoder export_voice evaluate
+}
+
+conf() { # NAME: the recipe's own, else that of recipes/ljspeech
+  if [[ -e conf/$1.yaml ]]; then echo "conf/$1.yaml"; else echo "../ljspeech/conf/$1.yaml"; fi
+}
+
+prepare() {
+  local rate
+  rate=$(sed -n 's/^sample_rate: *\([0-9]*\).*/\1/p' "$(conf audio)")
+  speechnar corpus import "$layout" "$corpus" data/all.jsonl.gz --fix --report data/import.tsv --jobs "$jobs"
+  speechnar corpus check data/all.jsonl.gz --sample-rate "$rate" --report data/check.tsv --fix data/sound.jsonl.gz \
+    --jobs "$jobs"
+  speechnar corpus phonemize data/sound.jsonl.gz data/phones.jsonl.gz --jobs "$jobs"
+  speechnar corpus split data/phones.jsonl.gz data --dev "$dev" --test "$test"
+  speechnar corpus export kaldi data/test.jsonl.gz data/test # its `text` has the sentences to speak
+}
+align() { # finds when each phone is spoken, from these recordings alone
+  speechnar train aligner "$(conf aligner)" --train data/train.jsonl.gz --dev data/dev.jsonl.gz --out exp/aligner \
+    "${threads[@]}" "${limit[@]}"
+  local part
+  for part in train dev test; do
+    speechnar align exp/aligner "data/$part.jsonl.gz" "data/aligned/$part.jsonl.gz" --audio "$(conf audio)" \
+      --textgrids exp/aligner/textgrids
+  done
+}
+features() {
+  speechnar features data/aligned/{train,dev,test}.jsonl.gz exp/features --audio "$(conf audio)" --jobs "$jobs"
+}
+train() { # acoustic|vocoder
+  local config start=()
+  config=$(conf "$1")
+  if [[ $from_scratch ]]; then
+    config=$(conf "$1_scratch")
+  else
+    [[ -d exp/heart ]] || speechnar restore heart exp/heart
+    start=(--init "exp/heart/$1")
+  fi
+  speechnar train "$1" "$config" --features exp/features --train data/aligned/train.jsonl.gz \
+    --dev data/aligned/dev.jsonl.gz --out "$models/$1" "${start[@]}" "${threads[@]}" "${limit[@]}"
+}
+acoustic() { train acoustic; }
+vocoder() { train vocoder; }
+export_voice() {
+  mkdir -p "$models"/model/{acoustic,vocoder}
+  cp "$models"/acoustic/{config.yaml,tokens.txt,model.safetensors} "$models/model/acoustic"
+  cp "$models"/vocoder/{config.yaml,model.safetensors} "$models/model/vocoder"
+  cp "$(conf voice)" "$models/model"
+  speechnar export "$models/model" "$models/voice"
+}
+evaluate() {
+  local out=$models/evaluation
+  python ../copies.py "$models/voice" data/aligned/test.jsonl.gz exp/features "$out/copies"
+  speechnar evaluate tts --voice "$models/voice" --text data/test/text --out "$out"
+  speechnar evaluate mos data/test.jsonl.gz "$out/copies" --json "$out/mos.json"
+  speechnar evaluate intrinsic "$out/copies" "$out/voice" --ref data/test.jsonl.gz --json "$out/intrinsic.json"
+  python ../voice_table.py data/aligned/test.jsonl.gz "$out"
+}
