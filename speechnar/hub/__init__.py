@@ -1,0 +1,1 @@
+"""Vocoders of others, from the Hugging Face hub or from a folder."""
