@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import speechnar
-from speechnar.cli import listing, synth, transcribe
+from speechnar.cli import listing, synth, transcribe, vocode
 from speechnar.data import cli as data
 from speechnar.decode import cli as decode
 from speechnar.evaluate import bench_cli as bench
@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(verb=verb)
         return sub
 
-    for room in (synth, transcribe, listing, data, train, decode, evaluate, bench):
+    for room in (synth, transcribe, vocode, listing, data, train, decode, evaluate, bench):
         room.add_verbs(add)
 
     export = add(_export, "export", "make a voice or a recogniser of a trained model (needs speechnar[train])")

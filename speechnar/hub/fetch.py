@@ -41,7 +41,7 @@ def folder_of(source: str | Path, offline: bool = False) -> Path:
         if Path(source).is_dir():
             return Path(source)
         raise HubError(f"there is no folder {source}; a vocoder on the hub is called hf:owner/name")
-    match = re.fullmatch(r"hf:([\w.-]+/[\w.-]+?)(?:@([^@\s]+))?", str(source))
+    match = re.fullmatch(r"hf:(\w[\w.-]*/\w[\w.-]*)(?:@([^@\s]+))?", str(source))
     if not match:
         raise HubError(f"{source} should look like hf:owner/name or hf:owner/name@revision")
     from huggingface_hub import constants
@@ -92,9 +92,7 @@ def _fetched(repo: str, revision: str | None) -> Path:
     except HubError:
         raise
     except RevisionNotFoundError:
-        raise HubError(
-            f"the hub has no revision {revision} of {repo}; look at its page for branches and tags"
-        ) from None
+        raise HubError(f"the hub has no revision {revision} of {repo}; its page lists branches and tags") from None
     except GatedRepoError:
         raise HubError(f"{source} asks for consent: give it on its page, then run `hf auth login`") from None
     except RepositoryNotFoundError:

@@ -13,6 +13,7 @@ from speechnar.audio import LOG_FLOOR, AudioConfig, AudioError
 from speechnar.models.folder import ModelConfig
 from speechnar.models.harmonic_vocos import HarmonicVocos
 from speechnar.models.hifigan import HiFiGAN
+from speechnar.runtime.voice import Frames, Voice
 
 CHUNK = 400  # frames that are made at once
 
@@ -74,6 +75,17 @@ class Vocoder:
             else:
                 wav = model(given).wav
             yield wav[0, (start - first) * hop : (stop - first) * hop].numpy()
+
+
+def copy_by_voice(voice: Voice, wav: np.ndarray) -> Iterator[np.ndarray]:
+    """As `Vocoder.copy`, by the vocoder of a voice."""
+    audio = voice.info.audio
+    mel = log_mel(wav, audio, LOG_FLOOR, centred=False)
+    frames = Frames((), (), (), silence=0, mel=mel, f0=_f0(wav, len(mel), audio), seed=(0, 0))
+    left = len(wav)
+    for piece in voice.vocode(frames):
+        yield piece[:left]
+        left -= len(piece[:left])
 
 
 def log_mel(wav: np.ndarray, audio: AudioConfig, floor: float, centred: bool) -> np.ndarray:
