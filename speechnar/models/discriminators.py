@@ -1,9 +1,10 @@
-"""Discriminators that are cheap on a CPU: one-dimensional convolutions over STFT frames.
+"""Discriminators: cheap ones on STFT frames, and HiFi-GAN's on samples.
 
-Source: multi-resolution complex-STFT discriminators, EnCodec (Defossez et al. 2022), section 3.4.
-Differs: the bins are channels of one-dimensional convolutions, which cost about a fifth of two-dimensional ones on a
-    CPU, and short windows (128 samples, less than a pitch period) see phase as an envelope. The input is the log
-    magnitude and the spectrum with its magnitude compressed.
+Source: multi-resolution complex-STFT discriminators, EnCodec (Defossez et al. 2022), section 3.4. Multi-period and
+    multi-scale discriminators, HiFi-GAN (Kong, Kim and Bae 2020), section 2.3, with their published parameter names.
+Differs: of STFT frames, the bins are channels of one-dimensional convolutions, which cost about a fifth of
+    two-dimensional ones on a CPU, and short windows (128 samples, less than a pitch period) see phase as an envelope.
+    The input is the log magnitude and the spectrum with its magnitude compressed. Scores are no features.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ import dataclasses
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import weight_norm
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+
+SCALE_KERNELS = (15, 41, 41, 41, 41, 41, 5)
+SCALE_STRIDES = (1, 2, 2, 4, 4, 1, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,8 +31,30 @@ class DiscriminatorConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class WaveDiscriminatorConfig:
+    """HiFi-GAN's discriminators; the defaults are the published ones.
+
+    Attributes:
+        periods: samples; one discriminator each, which sees every so many samples in a column.
+        n_scales: discriminators on the signal, on its half rate, and so on.
+        scale_channels, scale_groups: of the seven convolutions of each.
+    """
+
+    periods: tuple[int, ...] = (2, 3, 5, 7, 11)
+    period_channels: tuple[int, ...] = (32, 128, 512, 1024, 1024)
+    n_scales: int = 3
+    scale_channels: tuple[int, ...] = (128, 128, 256, 512, 1024, 1024, 1024)
+    scale_groups: tuple[int, ...] = (1, 4, 16, 16, 16, 16, 1)
+
+    def __post_init__(self) -> None:
+        for name in ("scale_channels", "scale_groups"):
+            if len(getattr(self, name)) != len(SCALE_KERNELS):
+                raise ValueError(f"{name} has {len(getattr(self, name))} values but should have {len(SCALE_KERNELS)}")
+
+
+@dataclasses.dataclass(frozen=True)
 class Judgement:
-    """scores: (B, T) of each discriminator, high for real; features: each layer's (B, C, T) output."""
+    """scores: (B, T) of each discriminator, high for real; features: each layer's (B, C, ...) output."""
 
     scores: tuple[Tensor, ...]
     features: tuple[Tensor, ...]
@@ -88,3 +114,73 @@ class Discriminators(nn.Module):
             scores.append(score)
             features.extend(kept)
         return Judgement(tuple(scores), tuple(features))
+
+
+class PeriodDiscriminator(nn.Module):
+    """Every `period` samples a row: two-dimensional convolutions along the columns."""
+
+    def __init__(self, period: int, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        self.period = period
+        widths = (1, *channels)
+        strides = [3] * (len(channels) - 1) + [1]
+        self.convs = nn.ModuleList(
+            weight_norm(nn.Conv2d(a, b, (5, 1), (stride, 1), padding=(2, 0)))
+            for a, b, stride in zip(widths, channels, strides)
+        )
+        self.conv_post = weight_norm(nn.Conv2d(widths[-1], 1, (3, 1), padding=(1, 0)))
+
+    def forward(self, wav: Tensor) -> tuple[Tensor, list[Tensor]]:
+        wav = F.pad(wav[:, None], (0, -wav.shape[1] % self.period), "reflect")
+        return _layered(wav.unflatten(2, (-1, self.period)), self.convs, self.conv_post)
+
+
+class ScaleDiscriminator(nn.Module):
+    """Grouped one-dimensional convolutions, the first scale's under spectral norm."""
+
+    def __init__(self, config: WaveDiscriminatorConfig, spectral: bool) -> None:
+        super().__init__()
+        norm = spectral_norm if spectral else weight_norm
+        widths = (1, *config.scale_channels)
+        self.convs = nn.ModuleList(
+            norm(nn.Conv1d(a, b, kernel_size, stride, kernel_size // 2, groups=groups))
+            for a, b, kernel_size, stride, groups in zip(
+                widths, config.scale_channels, SCALE_KERNELS, SCALE_STRIDES, config.scale_groups
+            )
+        )
+        self.conv_post = norm(nn.Conv1d(widths[-1], 1, 3, padding=1))
+
+    def forward(self, wav: Tensor) -> tuple[Tensor, list[Tensor]]:
+        return _layered(wav[:, None], self.convs, self.conv_post)
+
+
+def _layered(x: Tensor, layers: nn.ModuleList, last: nn.Module) -> tuple[Tensor, list[Tensor]]:
+    kept = []
+    for layer in layers:
+        x = F.leaky_relu(layer(x), 0.1)
+        kept.append(x)
+    return last(x).flatten(1), kept
+
+
+class WaveDiscriminators(nn.Module):
+    """All periods and scales."""
+
+    def __init__(self, config: WaveDiscriminatorConfig) -> None:
+        super().__init__()
+        periods = [PeriodDiscriminator(period, config.period_channels) for period in config.periods]
+        scales = [ScaleDiscriminator(config, spectral=n == 0) for n in range(config.n_scales)]
+        self.mpd = nn.ModuleDict({"discriminators": nn.ModuleList(periods)})  # the published names
+        self.msd = nn.ModuleDict({"discriminators": nn.ModuleList(scales)})
+
+    def forward(self, wav: Tensor) -> Judgement:
+        """wav: (B, T_wav)."""
+        judged = [discriminator(wav) for discriminator in self._each(self.mpd)]
+        for n, discriminator in enumerate(self._each(self.msd)):
+            if n:
+                wav = F.avg_pool1d(wav[:, None], 4, 2, padding=2)[:, 0]
+            judged.append(discriminator(wav))
+        return Judgement(tuple(score for score, _ in judged), tuple(x for _, kept in judged for x in kept))
+
+    @staticmethod
+    def _each(kind: nn.ModuleDict) -> list[nn.Module]:
+        return list(kind["discriminators"].children())

@@ -22,7 +22,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     models = trains.add_subparsers(title="models", metavar="MODEL", required=True)
     acoustic = models.add_parser("acoustic", help="phones to mel: FastSpeech 2", allow_abbrev=False)
     acoustic.set_defaults(verb=_train_acoustic)
-    vocoder = models.add_parser("vocoder", help="mel and F0 to audio: Harmonic Vocos", allow_abbrev=False)
+    vocoder = models.add_parser("vocoder", help="mel to audio: Harmonic Vocos or HiFi-GAN", allow_abbrev=False)
     vocoder.set_defaults(verb=_train_vocoder)
     recognizer = models.add_parser("recognizer", help="audio to text: CTC, Mask-CTC or AED", allow_abbrev=False)
     recognizer.set_defaults(verb=_train_recognizer)
@@ -38,8 +38,13 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         model.add_argument("--threads", type=int, metavar="N", help="CPU threads, in place of the config's")
         model.add_argument("--max-steps", type=int, metavar="N", help="batches, in place of the config's")
     vocoder.add_argument("--predicted", type=Path, metavar="DIR", help="learn from the mels of `speechnar predict`")
-    for model in (acoustic, vocoder):
-        model.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose weights are the start")
+    acoustic.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose weights are the start")
+    vocoder.add_argument(
+        "--init",
+        type=Path,
+        metavar="DIR",
+        help="where to start: a model folder, or a HiFi-GAN, hf:owner/name or a folder",
+    )
     recognizer.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose encoder is the start")
     _add_recognition_data(add)
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from speechnar.audio import AudioConfig
 from speechnar.models.fastspeech2 import FastSpeech2
-from speechnar.models.folder import ModelError, load_model
+from speechnar.models.folder import ModelConfig, ModelError, load_model
 from speechnar.text.symbols import SymbolTable, TextError
 
 SHOWN = 6
@@ -32,7 +32,7 @@ def start_from(
     Raises:
         ModelError: `folder` is of another kind of model or audio config, nothing fits, or it is no model folder.
     """
-    source, config = load_model(folder)
+    source, config = _loaded(folder)
     if type(source) is not type(model):
         raise ModelError(f"{folder} holds a {type(source).__name__}, no {type(model).__name__}: start from another")
     differences = config.audio.differences(audio)
@@ -67,6 +67,17 @@ def start_from(
     if unused:
         notes.append(f"{_listed(unused)} of that model are not used")
     print("; ".join([f"from {folder}: {len(fits)} of {len(own)} weights taken", *notes]), file=sys.stderr)
+
+
+def _loaded(folder: Path) -> tuple[nn.Module, ModelConfig]:
+    """A model folder of ours; or a vocoder that others published, on the hub or in a folder."""
+    from speechnar.hub.fetch import is_remote
+    from speechnar.hub.published import load_vocoder
+
+    if not is_remote(folder) and not any((folder / name).exists() for name in ("config.json", "hyperparams.yaml")):
+        return load_model(folder)
+    vocoder = load_vocoder(folder.as_posix())
+    return vocoder.model, vocoder.config
 
 
 def freeze(model: nn.Module, parts: Sequence[str]) -> None:

@@ -1,10 +1,16 @@
-"""Trains Harmonic Vocos: spectral losses first, then against discriminators, on recorded or on predicted mels."""
+"""Trains Harmonic Vocos or HiFi-GAN: spectral losses first, then against discriminators, on recorded or on predicted
+mels.
+
+Source: HiFi-GAN (Kong, Kim and Bae 2020), section 2.4, for its generator and discriminators.
+Differs: the mel distance is that of several resolutions, and distances of features are relative to their size.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +20,15 @@ from torch.utils.tensorboard import SummaryWriter
 from speechnar.data.dataset import SpeechData
 from speechnar.data.features import DataError
 from speechnar.losses.vocoder import discriminator_loss, generator_loss, spectral_loss
-from speechnar.models.discriminators import DiscriminatorConfig, Discriminators
+from speechnar.models.discriminators import (
+    DiscriminatorConfig,
+    Discriminators,
+    WaveDiscriminatorConfig,
+    WaveDiscriminators,
+)
 from speechnar.models.folder import ModelConfig, save_model
 from speechnar.models.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
+from speechnar.models.hifigan import HiFiGAN, HiFiGANConfig
 from speechnar.train.loop import LoopConfig, Phase, train
 from speechnar.train.start import freeze, start_from
 
@@ -26,7 +38,10 @@ class VocoderConfig:
     """A training config.
 
     Attributes:
-        discriminators: None trains on the spectral losses alone.
+        model: the Harmonic Vocos to train, if there is no `hifigan`.
+        hifigan: the HiFi-GAN to train.
+        discriminators, wave_discriminators: on STFT frames, or HiFi-GAN's on samples; at most one of the two. None
+            trains on the spectral losses alone.
         batch_size, segment_frames: segments in a batch and their length.
         recorded_share: the share of segments whose mel is the recording's where predicted mels are given.
         weights: of the loss terms of the generator.
@@ -35,7 +50,9 @@ class VocoderConfig:
     """
 
     model: HarmonicVocosConfig = HarmonicVocosConfig()
+    hifigan: HiFiGANConfig | None = None
     discriminators: DiscriminatorConfig | None = None
+    wave_discriminators: WaveDiscriminatorConfig | None = None
     loop: LoopConfig = LoopConfig()
     batch_size: int = 16
     segment_frames: int = 48
@@ -43,6 +60,12 @@ class VocoderConfig:
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
     discriminator_learning_rate_ratio: float = 1.0
     freeze: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.hifigan and self.model != HarmonicVocosConfig():
+            raise ValueError("the config has a model (Harmonic Vocos) and a hifigan: keep the one to train")
+        if self.discriminators and self.wave_discriminators:
+            raise ValueError("the config has discriminators and wave_discriminators: keep one of the two")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,17 +100,26 @@ class VocoderTask:
         self.settings, self.predicted = config, predicted
         self.data = SpeechData(train_cuts, features)
         self.dev = SpeechData(dev_cuts, features)
-        self.config = ModelConfig(self.data.audio, harmonic_vocos=config.model)
-        self.generator = HarmonicVocos(config.model, self.data.audio)
-        stats = dataclasses.asdict(self.data.stats)
-        names = ("mel_mean", "mel_std", "log_f0_mean", "log_f0_std")
-        self.generator.set_statistics(**{name: stats[name] for name in names})
+        self.generator: HarmonicVocos | HiFiGAN
+        if config.hifigan:
+            self.config = ModelConfig(self.data.audio, hifigan=config.hifigan)
+            self.generator = HiFiGAN(config.hifigan, self.data.audio)
+        else:
+            self.config = ModelConfig(self.data.audio, harmonic_vocos=config.model)
+            self.generator = HarmonicVocos(config.model, self.data.audio)
+            stats = dataclasses.asdict(self.data.stats)
+            names = ("mel_mean", "mel_std", "log_f0_mean", "log_f0_std")
+            self.generator.set_statistics(**{name: stats[name] for name in names})
         if init:
             start_from(self.generator, init, self.data.audio)
+        if isinstance(self.generator, HiFiGAN):
+            self.generator.normalise_weights()
         freeze(self.generator, config.freeze)
         self.modules: dict[str, nn.Module] = {"generator": self.generator}
         if config.discriminators:
             self.modules["discriminators"] = Discriminators(config.discriminators)
+        elif config.wave_discriminators:
+            self.modules["discriminators"] = WaveDiscriminators(config.wave_discriminators)
         self._mels: dict[str, np.ndarray] = {}
         self._made: Tensor | None = None
 
@@ -143,8 +175,10 @@ class VocoderTask:
             self._mels[utt_id] = mel
         return self._mels[utt_id]
 
-    def _generate(self, generator: nn.Module, batch: SegmentBatch) -> Tensor:
-        noise = torch.randn(*batch.f0.shape, self.generator.n_noise, device=batch.mel.device)
+    def _generate(self, generator: Any, batch: SegmentBatch) -> Tensor:
+        if isinstance(generator, HiFiGAN):
+            return generator(batch.mel).wav
+        noise = torch.randn(*batch.f0.shape, generator.n_noise, device=batch.mel.device)
         phase = torch.rand(batch.f0.shape[0], device=batch.mel.device)
         return generator(batch.mel, batch.f0, noise, phase).wav
 
@@ -186,7 +220,8 @@ class VocoderTask:
         return totals
 
     def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
-        save_model(folder, self.config, modules["generator"])
+        generator = modules["generator"]
+        save_model(folder, self.config, generator.folded() if isinstance(generator, HiFiGAN) else generator)
 
 
 def train_vocoder(

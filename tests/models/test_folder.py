@@ -10,7 +10,7 @@ from torch import nn
 
 from speechnar import config as config_files
 from speechnar.audio import AudioConfig
-from speechnar.models.discriminators import Discriminators
+from speechnar.models.discriminators import Discriminators, WaveDiscriminators
 from speechnar.models.fastspeech2 import FastSpeech2Config
 from speechnar.models.folder import ModelConfig, ModelError, build, load_model, save_model
 from speechnar.models.harmonic_vocos import HarmonicVocosConfig
@@ -113,8 +113,12 @@ def test_a_recipe_s_config_loads_and_builds_with_weights_of_real_terms(path: Pat
             terms, weights = {"mel", "duration", "log_f0", "voiced", "energy"}, acoustic.weights
         else:
             vocoder = config_files.load(VocoderConfig, path)
-            build(ModelConfig(audio, harmonic_vocos=vocoder.model))
+            hifigan, vocos = vocoder.hifigan, None if vocoder.hifigan else vocoder.model
+            build(ModelConfig(audio, harmonic_vocos=vocos, hifigan=hifigan))
             terms, weights = {"mel", "magnitude"}, vocoder.weights
+            if vocoder.wave_discriminators:
+                WaveDiscriminators(vocoder.wave_discriminators)
+                terms |= {"adversarial", "features"}
             if vocoder.discriminators:
                 Discriminators(vocoder.discriminators)
                 terms |= {"adversarial", "features"}

@@ -1,4 +1,4 @@
-"""Training Harmonic Vocos through the real loop on a hummed corpus, with and without discriminators."""
+"""Training vocoders through the real loop on a hummed corpus, with and without discriminators."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ import torch
 
 from speechnar.data.dataset import SpeechData
 from speechnar.data.features import DataError
-from speechnar.models.discriminators import DiscriminatorConfig
-from speechnar.models.folder import load_model
+from speechnar.models.discriminators import DiscriminatorConfig, WaveDiscriminatorConfig
+from speechnar.models.folder import ModelError, load_model
 from speechnar.models.harmonic_vocos import HarmonicVocosConfig
+from speechnar.models.hifigan import HiFiGAN, HiFiGANConfig
 from speechnar.train.loop import LoopConfig
 from speechnar.train.vocoder import VocoderConfig, VocoderTask, train_vocoder
 
@@ -29,6 +30,13 @@ ALONE = VocoderConfig(
 )
 PAIR = dataclasses.replace(
     ALONE, discriminators=DiscriminatorConfig((64, 128), (4, 4), n_layers=2), discriminator_learning_rate_ratio=0.5
+)
+GAN = dataclasses.replace(
+    ALONE,
+    model=HarmonicVocosConfig(),
+    hifigan=HiFiGANConfig(1, (10, 10), (20, 20), 8, (3,), ((1, 3),)),
+    wave_discriminators=WaveDiscriminatorConfig((2, 3), (4, 4), 2, (4,) * 7, (1, 2, 2, 2, 2, 2, 1)),
+    loop=dataclasses.replace(ALONE.loop, learning_rate=5e-3, max_steps=20, validate_every=20),
 )
 pytestmark = pytest.mark.filterwarnings("ignore:Empty filters detected")  # 160 mel bands are many at 8 kHz
 
@@ -146,3 +154,49 @@ def test_segments_longer_than_every_utterance_are_refused(hummed_features: Featu
     task = VocoderTask(dataclasses.replace(ALONE, segment_frames=1000), *hummed_features)
     with pytest.raises(DataError, match="1000 frames of a segment: lower segment_frames"):
         next(task.batches(0, 0))
+
+
+def test_hifigan_learns_against_its_discriminators(hummed_features: Features, tmp_path: Path) -> None:
+    train_vocoder(GAN, *hummed_features, tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    steps = [line for line in lines if "generator/mel" in line]
+    terms = {"generator/mel", "generator/adversarial", "generator/features", "discriminators/adversary"}
+    assert len(steps) == 20 and all(terms <= step.keys() and step["skipped"] == 0 for step in steps)
+    assert steps[-1]["generator/mel"] < 0.7 * steps[0]["generator/mel"]
+    model, found = load_model(tmp_path)
+    assert isinstance(model, HiFiGAN) and found.hifigan == GAN.hifigan
+    assert not [name for name in model.state_dict() if "parametrizations" in name]
+
+
+def test_hifigan_trains_in_bfloat16(hummed_features: Features, tmp_path: Path) -> None:
+    loop = dataclasses.replace(GAN.loop, precision="bf16", max_steps=2, validate_every=2)
+    train_vocoder(dataclasses.replace(GAN, loop=loop), *hummed_features, tmp_path)
+    step = json.loads((tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()[1])
+    assert step["skipped"] == 0 and math.isfinite(step["discriminators/adversary"])
+
+
+def test_hifigan_starts_from_a_published_generator(hummed_features: Features, tmp_path: Path) -> None:
+    task = VocoderTask(GAN, *hummed_features)
+    state = {n: v + 0.5 for n, v in task.generator.folded().state_dict().items() if not n.startswith("mel_")}
+    torch.save({"generator": state}, tmp_path / "g_00000100")
+    audio = task.data.audio
+    config = {
+        "resblock": "1", "upsample_rates": [10, 10], "upsample_kernel_sizes": [20, 20], "upsample_initial_channel": 8,
+        "resblock_kernel_sizes": [3], "resblock_dilation_sizes": [[1, 3]], "num_mels": audio.n_mels,
+        "n_fft": audio.n_fft, "hop_size": audio.hop_length, "win_size": audio.win_length,
+        "sampling_rate": audio.sample_rate, "fmin": 0, "fmax": 4000,
+    }  # fmt: skip
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    started = VocoderTask(GAN, *hummed_features, init=tmp_path).generator
+    taken = started.folded().state_dict()
+    assert all(torch.allclose(value, taken[name], atol=1e-6) for name, value in state.items())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"fmax": 3000, "n_fft": 512}), encoding="utf-8")
+    with pytest.raises(ModelError, match="differ in n_fft: 512 / 256; f_max: 3000.0 / 4000.0"):
+        VocoderTask(GAN, *hummed_features, init=tmp_path)
+
+
+def test_a_config_has_one_model_and_one_kind_of_discriminators() -> None:
+    with pytest.raises(ValueError, match="a model .Harmonic Vocos. and a hifigan: keep the one to train"):
+        dataclasses.replace(ALONE, hifigan=GAN.hifigan)
+    with pytest.raises(ValueError, match="discriminators and wave_discriminators: keep one"):
+        dataclasses.replace(PAIR, wave_discriminators=GAN.wave_discriminators)
