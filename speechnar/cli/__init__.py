@@ -68,6 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     export = add(_export, "export", "make a voice or a recogniser of a trained model (needs speechnar[train])")
     export.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="with a voice.yaml or a recognizer.yaml")
     export.add_argument("out", type=Path, metavar="OUT", help="the folder of the voice or the recogniser")
+    export.add_argument(
+        "--vocoder", metavar="VOCODER", help="of the voice, in place of MODEL_DIR/vocoder: hf:owner/name or a folder"
+    )
 
     restore = add(_restore, "restore", "make trained models of a voice, to train on (needs speechnar[train])")
     restore.add_argument("voice", metavar="VOICE", help="one of `speechnar voices`, or a folder")
@@ -78,8 +81,12 @@ def _parser() -> argparse.ArgumentParser:
 def _export(args: argparse.Namespace) -> None:
     with needing("export", "train"):
         from speechnar.export import export_recognizer, export_voice
-    make = export_recognizer if (args.model_dir / "recognizer.yaml").exists() else export_voice
-    make(args.model_dir, args.out)
+    if not (args.model_dir / "recognizer.yaml").exists():
+        export_voice(args.model_dir, args.out, args.vocoder)
+    elif args.vocoder:
+        raise ValueError(f"{args.model_dir} holds a recogniser, which has no vocoder: leave out --vocoder")
+    else:
+        export_recognizer(args.model_dir, args.out)
 
 
 def _restore(args: argparse.Namespace) -> None:

@@ -21,6 +21,7 @@ from speechnar.export.graph import PARITY, parity
 from speechnar.export.voice import (
     ORIGIN,
     AcousticGraph,
+    HiFiGANGraph,
     Origin,
     VocoderGraph,
     VoiceCard,
@@ -30,6 +31,7 @@ from speechnar.export.voice import (
 from speechnar.models.fastspeech2 import FastSpeech2
 from speechnar.models.folder import ModelConfig, ModelError, build, save_model
 from speechnar.models.harmonic_vocos import HarmonicVocos
+from speechnar.models.hifigan import HiFiGAN
 from speechnar.runtime.voice import VoiceInfo
 from speechnar.text.symbols import SymbolTable
 
@@ -52,15 +54,16 @@ def restore_voice(voice_dir: Path, model_dir: Path) -> None:
         raise ModelError(f"{voice_dir} has no {ORIGIN}, which says what models it was made of: export it again")
     origin = config_files.load(Origin, voice_dir / ORIGIN)
     acoustic_config = ModelConfig(info.audio, fastspeech2=origin.acoustic)
-    vocoder_config = ModelConfig(info.audio, harmonic_vocos=origin.vocoder)
+    vocoder_config = ModelConfig(info.audio, harmonic_vocos=origin.vocoder, hifigan=origin.hifigan)
 
     acoustic = _filled(acoustic_config, voice_dir / "acoustic.onnx", {"energy_mean", "energy_std"})
     assert isinstance(acoustic, FastSpeech2)
     acoustic.set_statistics(energy_mean=origin.energy_mean, energy_std=origin.energy_std)
     _check(AcousticGraph(acoustic), acoustic_inputs(acoustic), voice_dir / "acoustic.onnx")
     vocoder = _filled(vocoder_config, voice_dir / "vocoder.onnx", set())
-    assert isinstance(vocoder, HarmonicVocos)
-    _check(VocoderGraph(vocoder), vocoder_inputs(vocoder), voice_dir / "vocoder.onnx")
+    assert isinstance(vocoder, (HarmonicVocos, HiFiGAN))
+    graph = HiFiGANGraph(vocoder) if isinstance(vocoder, HiFiGAN) else VocoderGraph(vocoder)
+    _check(graph, vocoder_inputs(vocoder), voice_dir / "vocoder.onnx")
 
     card = VoiceCard(**{field.name: getattr(info, field.name) for field in dataclasses.fields(VoiceCard)})
     model_dir.parent.mkdir(parents=True, exist_ok=True)

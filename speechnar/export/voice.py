@@ -22,9 +22,11 @@ from torch import Tensor, nn
 from speechnar import config as config_files
 from speechnar.core.lengths import regulate, token_of_frame
 from speechnar.export.graph import export_graph, prepend, round_weights
+from speechnar.hub.published import load_vocoder
 from speechnar.models.fastspeech2 import FastSpeech2, FastSpeech2Config, Prosody
 from speechnar.models.folder import ModelError, load_model
 from speechnar.models.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
+from speechnar.models.hifigan import HiFiGAN, HiFiGANConfig
 from speechnar.runtime.voice import VOICE, VoiceInfo
 from speechnar.text.symbols import SymbolTable
 
@@ -48,13 +50,15 @@ class Origin:
     """`origin.json` of a voice folder: what its graphs do not say of the models they were made of, for `restore_voice`.
 
     Attributes:
+        vocoder: None where it is a `hifigan`.
         energy_mean, energy_std: of the acoustic model; natural log magnitude.
     """
 
     acoustic: FastSpeech2Config
-    vocoder: HarmonicVocosConfig
+    vocoder: HarmonicVocosConfig | None
     energy_mean: float
     energy_std: float
+    hifigan: HiFiGANConfig | None = None
 
 
 class AcousticGraph(nn.Module):
@@ -89,6 +93,17 @@ class AcousticGraph(nn.Module):
         return mel + controls[:, :, 2:] * (math.log(10) / 20), f0, durations
 
 
+class HiFiGANGraph(nn.Module):
+    """mel to wav."""
+
+    def __init__(self, model: HiFiGAN) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, mel: Tensor) -> Tensor:
+        return self.model(mel).wav
+
+
 class VocoderGraph(nn.Module):
     """mel, F0, noise and the starting phase to (wav, phases)."""
 
@@ -101,26 +116,37 @@ class VocoderGraph(nn.Module):
         return output.wav, output.phases
 
 
-def export_voice(model_dir: Path, voice_dir: Path) -> None:
+def export_voice(model_dir: Path, voice_dir: Path, vocoder_source: str | None = None) -> None:
     """Writes a voice folder from `model_dir/{acoustic,vocoder,voice.yaml}`; `voice_dir` is complete or untouched.
+
+    Args:
+        vocoder_source: a vocoder in place of `model_dir/vocoder`, as `load_vocoder` takes it.
 
     Raises:
         ModelError: a model is missing or of another kind, the two differ in their audio config, or a graph's
             output is further than 1e-3 from the model's.
         ConfigError: `voice.yaml` cannot be read.
+        HubError: the vocoder cannot be fetched or read.
     """
     card = config_files.load(VoiceCard, model_dir / "voice.yaml")
     acoustic, acoustic_config = load_model(model_dir / "acoustic")
-    vocoder, vocoder_config = load_model(model_dir / "vocoder")
-    if not isinstance(acoustic, FastSpeech2) or not isinstance(vocoder, HarmonicVocos):
-        raise ModelError(f"{model_dir} should hold a FastSpeech 2 in acoustic/ and a Harmonic Vocos in vocoder/")
+    if vocoder_source:
+        loaded = load_vocoder(vocoder_source)
+        vocoder, vocoder_config = loaded.model, loaded.config
+    else:
+        vocoder, vocoder_config = load_model(model_dir / "vocoder")
+    if not isinstance(acoustic, FastSpeech2) or not isinstance(vocoder, (HarmonicVocos, HiFiGAN)):
+        raise ModelError(
+            f"{model_dir} should hold a FastSpeech 2 in acoustic/ and a Harmonic Vocos or a HiFi-GAN in vocoder/"
+        )
     audio = acoustic_config.audio
     differences = audio.differences(vocoder_config.audio)
     if differences:
         raise ModelError(f"acoustic model and vocoder differ in {', '.join(differences)}: train them on one config")
     symbols = SymbolTable.load(model_dir / "acoustic" / "tokens.txt")
-    for model in (acoustic, vocoder):
-        round_weights(model)
+    round_weights(acoustic)
+    if isinstance(vocoder, HarmonicVocos):
+        round_weights(vocoder)
 
     voice_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=voice_dir, prefix=".part") as part:
@@ -129,17 +155,25 @@ def export_voice(model_dir: Path, voice_dir: Path) -> None:
             AcousticGraph(acoustic), acoustic_inputs(acoustic), ("mel", "f0", "durations"), ("speaker",),
             Path(part) / "acoustic.onnx", metadata,
         )  # fmt: skip
-        export_graph(
-            VocoderGraph(vocoder), vocoder_inputs(vocoder), ("wav", "phases"), ("phase",),
-            Path(part) / "vocoder.onnx", metadata, change=partial(_fourier_by_formula, model=vocoder),
-        )  # fmt: skip
+        path = Path(part) / "vocoder.onnx"
+        if isinstance(vocoder, HiFiGAN):
+            export_graph(
+                HiFiGANGraph(vocoder), vocoder_inputs(vocoder), ("wav",), (), path, metadata,
+                exact=("",),  # all of it: what 8 bits would cost is not measured
+            )  # fmt: skip
+        else:
+            export_graph(
+                VocoderGraph(vocoder), vocoder_inputs(vocoder), ("wav", "phases"), ("phase",), path, metadata,
+                change=partial(_fourier_by_formula, model=vocoder),
+            )  # fmt: skip
         info = VoiceInfo(
             format=VOICE.format, audio=audio, symbols=tuple(symbols.symbols), speakers=acoustic.config.speakers,
             **dataclasses.asdict(card),
         )  # fmt: skip
         config_files.save(info, Path(part) / "voice.json")
         energy = (float(acoustic.energy_mean), float(acoustic.energy_std))
-        config_files.save(Origin(acoustic.config, vocoder.config, *energy), Path(part) / ORIGIN)
+        harmonic, hifigan = vocoder_config.harmonic_vocos, vocoder_config.hifigan
+        config_files.save(Origin(acoustic.config, harmonic, *energy, hifigan), Path(part) / ORIGIN)
         for name in ("acoustic.onnx", "vocoder.onnx", ORIGIN, "voice.json"):
             os.replace(Path(part) / name, voice_dir / name)
 
@@ -152,10 +186,12 @@ def acoustic_inputs(model: FastSpeech2, length: int = 40) -> dict[str, Tensor]:
     return given | ({"speaker": torch.tensor([1])} if model.config.speakers else {})
 
 
-def vocoder_inputs(model: HarmonicVocos, length: int = 60) -> dict[str, Tensor]:
+def vocoder_inputs(model: HarmonicVocos | HiFiGAN, length: int = 60) -> dict[str, Tensor]:
     """An example of what a vocoder's graph is given."""
     torch.manual_seed(0)
     mel = model.mel_mean + 0.3 * model.mel_std * torch.randn(1, length, model.audio.n_mels)
+    if isinstance(model, HiFiGAN):
+        return {"mel": mel}
     f0 = torch.linspace(150, 250, length)[None] * (torch.arange(length) % 20 > 5)
     return {"mel": mel, "f0": f0, "noise": torch.randn(1, length, model.n_noise), "phase": torch.tensor([0.25])}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -73,13 +74,16 @@ class Kind:
             )
         return config.from_dict(cls, values, str(path))
 
-    def session(self, path: Path, inputs: set[str], threads: int | None, device: str = "cpu") -> InferenceSession:
+    def session(
+        self, path: Path, inputs: set[str], threads: int | None, device: str = "cpu", optional: Set[str] = frozenset()
+    ) -> InferenceSession:
         """Loads one of the folder's graphs.
 
         Args:
             inputs: the names of the graph's inputs.
             threads: CPU threads to use; by default as many as there are cores, at most 4.
             device: "cpu" or "cuda".
+            optional: names that it may have besides.
 
         Raises:
             SpeechError: the file is missing, damaged or another graph, or there is no such device.
@@ -107,7 +111,7 @@ class Kind:
             raise SpeechError(f"{path} cannot be loaded, install or export the {self.noun} again: {cause}") from None
         if PROVIDERS[device] not in session.get_providers():  # it goes on with the CPU where a driver is missing
             raise SpeechError(f"ONNX Runtime finds no usable {device} device; take the device cpu")
-        if {i.name for i in session.get_inputs()} != inputs:
+        if {i.name for i in session.get_inputs()} - optional != inputs:
             raise SpeechError(
                 f"{path} is no model of a {self.noun} of format {self.format}; export the {self.noun} again"
             )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 VOICE = Kind("voice", "voice.json", format=1)
 VOICES = ASSETS / "voices"
+SOURCE = {"f0", "noise", "phase"}  # what a vocoder with a source takes besides the mel
 FIRST_CHUNK = 20  # frames; a quarter of a second is soon made and lasts until the next chunk is
 EDGE = 0.1  # seconds of silence that a sentence keeps, at most, at its start and at its end
 LARGEST_CHUNK = 600  # frames; the vocoder then works in 50 MB, whatever the length of a sentence
@@ -112,8 +113,10 @@ class Voice:
         self._symbols = SymbolTable(self.info.symbols)
         inputs = {"tokens", "speed", "pitch_shift", "pitch_range", "energy", *(["speaker"] if self.speakers else [])}
         self._acoustic = _session(folder / "acoustic.onnx", inputs, self.info.audio, threads)
-        self._vocoder = _session(folder / "vocoder.onnx", {"mel", "f0", "noise", "phase"}, self.info.audio, threads)
-        self._n_noise = next(i.shape[2] for i in self._vocoder.get_inputs() if i.name == "noise")
+        self._vocoder = _session(folder / "vocoder.onnx", {"mel"}, self.info.audio, threads, SOURCE)
+        self._source = {i.name: i.shape for i in self._vocoder.get_inputs() if i.name in SOURCE}
+        if self._source and self._source.keys() != SOURCE:
+            raise SpeechError(f"{folder / 'vocoder.onnx'} lacks some of {', '.join(sorted(SOURCE))}; export it again")
         self._context = int(self._vocoder.get_modelmeta().custom_metadata_map.get("context", 0))
 
     def synthesize(
@@ -220,19 +223,21 @@ class Voice:
         hop, end = self.info.audio.hop_length, len(frames.f0)
         if frames.silence:
             yield np.zeros(frames.silence * hop, np.float32)
-        noise = np.random.default_rng(frames.seed).standard_normal((1, end, self._n_noise), dtype=np.float32)
+        n_noise = self._source["noise"][2] if self._source else 0
+        noise = np.random.default_rng(frames.seed).standard_normal((1, end, n_noise), dtype=np.float32)
         phases = np.zeros((1, 1), np.float32)  # of the frames from `left` on
         start = left = 0
         while start < end:
             stop = min(start + chunk, end)
             before, left, right = left, max(start - self._context, 0), min(stop + self._context, end)
-            given = {
-                "mel": frames.mel[None, left:right],
-                "f0": frames.f0[None, left:right],
-                "noise": noise[:, left:right],
-                "phase": phases[:, left - before],
-            }
-            wav, phases = self._vocoder.run(["wav", "phases"], given)
+            given = {"mel": frames.mel[None, left:right]}
+            if self._source:
+                given["f0"] = frames.f0[None, left:right]
+                given["noise"] = noise[:, left:right]
+                given["phase"] = phases[:, left - before]
+                wav, phases = self._vocoder.run(["wav", "phases"], given)
+            else:
+                (wav,) = self._vocoder.run(["wav"], given)
             yield wav[0, (start - left) * hop : (stop - left) * hop]
             start, chunk = stop, min(2 * chunk, LARGEST_CHUNK)
 
@@ -264,9 +269,11 @@ def _trimmed(
     return mel[lead : len(mel) - trail], f0[lead : len(f0) - trail], durations
 
 
-def _session(path: Path, inputs: set[str], audio: AudioConfig, threads: int | None) -> InferenceSession:
+def _session(
+    path: Path, inputs: set[str], audio: AudioConfig, threads: int | None, optional: Set[str] = frozenset()
+) -> InferenceSession:
     """Loads one of a voice's two models and checks that it fits the voice."""
-    session = VOICE.session(path, inputs, threads)
+    session = VOICE.session(path, inputs, threads, optional=optional)
     own = session.get_modelmeta().custom_metadata_map.get("audio")
     if own is None:
         raise SpeechError(f"{path} does not say its AudioConfig; export the voice again")
