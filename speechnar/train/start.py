@@ -66,7 +66,7 @@ def start_from(
         notes.append(f"{_listed(left)} start anew")
     if unused:
         notes.append(f"{_listed(unused)} of that model are not used")
-    print("; ".join([f"from {folder}: {len(fits)} of {len(own)} weights taken", *notes]), file=sys.stderr)
+    print("; ".join([f"from {folder}: {len(fits)} of {len(own) - len(kept)} weights taken", *notes]), file=sys.stderr)
 
 
 def _loaded(folder: Path) -> tuple[nn.Module, ModelConfig]:
