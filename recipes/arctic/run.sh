@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# One voice of three speakers: slt and bdl of CMU Arctic, and Kathleen. README.md says what each stage does.
+#
+#     ./run.sh [--arctic DIR] [--kathleen DIR] [--from-scratch] [--stage N] [--stop-stage N]
+#              [--dev REGEX] [--test REGEX] [--jobs N] [--threads N] [--max-steps N]
+#
+# A stage that is done is skipped (exp/tuned/.N-NAME.done, exp/scratch/ with --from-scratch), until one before it is
+# done again; --stage N starts with stage N, done or not. Everything that was stopped goes on where it was.
+set -euo pipefail
+cd "$(dirname "$0")"
+source ../stages.sh
+source ../voice.sh
+
+arctic=data/corpus kathleen=data/corpus/kathleen
+dev='b04[4-8]\d$' test='b049\d$|b05\d\d$' # by the prompt: the three read the same ones
+while (($#)); do
+  case $1 in
+    --arctic) arctic=$(from_caller "${2:?--arctic needs a folder}") taken=2 ;;
+    --kathleen) kathleen=$(from_caller "${2:?--kathleen needs a folder}") taken=2 ;;
+    *) voice_option "$@" ;;
+  esac
+  shift "$taken"
+done
+
+speakers=(slt bdl kathleen)
+shared=../../../shared/data # the corpora, packed, if they are there
+
+corpora() {
+  if [[ ! -d $arctic/cmu_us_slt_arctic && -d $shared/arctic ]]; then
+    python "$shared/unpack.py" arctic data/corpus
+  fi
+  if [[ ! -e $kathleen/metadata.csv && -d $shared/kathleen ]]; then
+    python "$shared/unpack.py" kathleen data/corpus
+  fi
+  local speaker
+  for speaker in slt bdl; do
+    [[ -d $arctic/cmu_us_${speaker}_arctic ]] ||
+      fail "there is no $arctic/cmu_us_${speaker}_arctic: unpack CMU's cmu_us_${speaker}_arctic.tar.bz2 there, or give --arctic"
+  done
+  [[ -e $kathleen/metadata.csv ]] || fail "$kathleen holds no metadata.csv: unpack Kathleen's recordings there, or give --kathleen"
+}
+import() { # SPEAKER: its recordings to data/SPEAKER/all.jsonl.gz
+  local speaker=$1 layout=arctic folder=$arctic/cmu_us_${1}_arctic
+  if [[ $speaker == kathleen ]]; then layout=ljspeech folder=$kathleen; fi
+  speechnar corpus import "$layout" "$folder" "data/$speaker/all.jsonl.gz" --speaker "$speaker" --prefix "${speaker}_" \
+    --fix --report "data/$speaker/import.tsv" --jobs "$jobs"
+}
+prepare() {
+  local speaker of
+  for speaker in "${speakers[@]}"; do
+    of=data/$speaker
+    mkdir -p "$of"
+    import "$speaker"
+    speechnar corpus check "$of/all.jsonl.gz" --report "$of/check.tsv" --fix "$of/sound.jsonl.gz" --jobs "$jobs"
+    speechnar corpus phonemize "$of/sound.jsonl.gz" "$of/phones.jsonl.gz" --jobs "$jobs"
+    speechnar corpus split "$of/phones.jsonl.gz" "$of" --dev "$dev" --test "$test"
+    speechnar corpus export kaldi "$of/test.jsonl.gz" "$of/test" # its `text` has the sentences to speak
+  done
+}
+align() { # an aligner for each speaker, from these recordings alone; then all in one manifest
+  local speaker part
+  mkdir -p data/aligned
+  for speaker in "${speakers[@]}"; do
+    speechnar train aligner "$(conf aligner)" --train "data/$speaker/train.jsonl.gz" --dev "data/$speaker/dev.jsonl.gz" \
+      --out "exp/aligner/$speaker" "${threads[@]}" "${limit[@]}"
+    for part in train dev test; do
+      speechnar align "exp/aligner/$speaker" "data/$speaker/$part.jsonl.gz" "data/$speaker/aligned/$part.jsonl.gz" \
+        --audio "$(conf audio)" --textgrids exp/aligner/textgrids
+    done
+  done
+  for part in train dev test; do
+    cat data/{slt,bdl,kathleen}/aligned/$part.jsonl.gz >data/aligned/$part.jsonl.gz
+  done
+}
+evaluate() {
+  local speaker out=$models/evaluation
+  python ../copies.py "$models/voice" data/aligned/test.jsonl.gz exp/features "$out/copies"
+  for speaker in "${speakers[@]}"; do
+    echo "-- $speaker"
+    speechnar evaluate tts --voice "$models/voice" --speaker "$speaker" --text "data/$speaker/test/text" \
+      --out "$out/$speaker"
+    speechnar evaluate intrinsic "$out/$speaker/voice" --ref "data/$speaker/test.jsonl.gz"
+  done
+  speechnar evaluate mos data/aligned/test.jsonl.gz "$out/copies"
+}
+
+run_voice corpora
