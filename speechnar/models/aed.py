@@ -1,8 +1,8 @@
 """A hybrid CTC/attention recogniser, which writes one token after another. It is here to be compared with.
 
 Source: Watanabe et al. 2017, "Hybrid CTC/Attention Architecture", sections II and III.
-Differs: CTC has its say over whole hypotheses at the end of the beam search, not over each of their beginnings; encoder
-    frames are given absolute positions before the decoder listens to them, as the Conformer's are relative.
+Differs: CTC has its say over whole hypotheses at the end of the beam search, not over each of their beginnings; the
+    decoder finds frames by the place that CTC gives them among the tokens (`speechnar.core.listening`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from speechnar.audio import AudioConfig
 from speechnar.core.ctc_encoder import CTCEncoder, CTCEncoderConfig, EncoderOutput
 from speechnar.core.decoder import DecoderBlock, DecoderConfig, KeyValues, positions
-from speechnar.core.lengths import length_mask
+from speechnar.core.listening import Memory, listen
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,15 @@ class AED(nn.Module):
         """Features (B, T_mel, n_mels) of `encoder.features` to what CTC says and the decoder listens to."""
         return self.encoder(mel, mel_lengths)
 
-    def decode(self, heard: EncoderOutput, tokens: Tensor) -> Tensor:
+    def listen(self, heard: EncoderOutput, blank_id: int) -> Memory:
+        """What `decode` needs of the encoder's output."""
+        return listen(self.memory(heard.hidden), heard, blank_id, self.blocks)
+
+    def decode(self, memory: Memory, tokens: Tensor) -> Tensor:
         """Training: tokens (B, N) that begin with `<s>` to logits (B, N, V) of the token after each."""
-        mask = None
-        if heard.lengths is not None:
-            mask = length_mask(heard.lengths, heard.hidden.shape[1])[:, None, None, :]
         size = tokens.shape[1]
         causal = torch.ones(size, size, dtype=torch.bool, device=tokens.device).tril()
-        logits, _ = self._step(tokens, self._memory(heard), mask, causal, None)
+        logits, _ = self._step(tokens, memory, causal, None)
         return logits
 
     def search(self, heard: EncoderOutput, bos_id: int, eos_id: int, blank_id: int, options: BeamOptions) -> list[int]:
@@ -86,14 +87,13 @@ class AED(nn.Module):
             Token ids, without `<s>` and `</s>`; no more than there are encoder frames.
         """
         device, frames = heard.hidden.device, heard.hidden.shape[1]
-        memory = self._memory(heard)
+        memory = self.listen(heard, blank_id)
         tokens = torch.tensor([[bos_id]], device=device)
         scores = torch.zeros(1, device=device)
         past: list[KeyValues] | None = None
         finished: list[tuple[float, list[int]]] = []
         for _ in range(frames + 1):
-            repeated = [kv.repeated(len(tokens)) for kv in memory]
-            logits, past = self._step(tokens[:, -1:], repeated, None, None, past)
+            logits, past = self._step(tokens[:, -1:], memory.repeated(len(tokens)), None, past)
             total = scores[:, None] + logits[:, -1].log_softmax(1)
             best, place = total.flatten().topk(min(options.beam, total.numel()))
             rows, symbols = place // total.shape[1], place % total.shape[1]
@@ -128,16 +128,10 @@ class AED(nn.Module):
         totals = [(1 - weight) * score - weight * float(cost) for (score, _), cost in zip(finished, costs)]
         return finished[max(range(len(totals)), key=totals.__getitem__)][1]
 
-    def _memory(self, heard: EncoderOutput) -> list[KeyValues]:
-        memory = self.memory(heard.hidden)
-        memory = memory + positions(memory)
-        return [block.memory(memory) for block in self.blocks]  # type: ignore[operator, misc]
-
     def _step(
         self,
         tokens: Tensor,
-        memory: list[KeyValues],
-        memory_mask: Tensor | None,
+        memory: Memory,
         allowed: Tensor | None,
         past: list[KeyValues] | None,
     ) -> tuple[Tensor, list[KeyValues]]:
@@ -145,8 +139,9 @@ class AED(nn.Module):
         x = self.embedding(tokens)
         start = past[0].keys.shape[2] if past else 0
         x = self.dropout(x + positions(x, start))
+        near = memory.nearness(start, tokens.shape[1])
         seen = []
         for number, block in enumerate(self.blocks):
-            x, keys_values = block(x, allowed, memory[number], memory_mask, past[number] if past else None)
+            x, keys_values = block(x, allowed, memory.layers[number], near, past[number] if past else None)
             seen.append(keys_values)
         return self.out(self.norm(x)).float(), seen

@@ -2,8 +2,7 @@
 
 Source: Mask-CTC (Higuchi et al. 2020), section 3; Improved Mask-CTC (Higuchi et al. 2021), section 3.2, dynamic length
     prediction. How tokens are masked and filled stands in `speechnar.core.refine`.
-Differs: encoder frames are given absolute positions before the decoder listens to them, as the Conformer's are
-    relative.
+Differs: the decoder finds frames by the place that CTC gives them among the tokens (`speechnar.core.listening`).
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from speechnar.audio import AudioConfig
 from speechnar.core.ctc_encoder import CTCEncoder, CTCEncoderConfig, EncoderOutput
 from speechnar.core.decoder import DecoderBlock, DecoderConfig, positions
 from speechnar.core.lengths import length_mask
+from speechnar.core.listening import Memory, listen
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class DecoderOutput:
 
 
 class MaskCTC(nn.Module):
-    """`encoder` hears, `decode` reads tokens with masks and listens to what the encoder heard."""
+    """`encoder` hears; `decode` reads tokens with masks, and `listen` makes what it listens to, once for all passes."""
 
     def __init__(self, config: MaskCTCConfig, audio: AudioConfig) -> None:
         super().__init__()
@@ -62,19 +62,18 @@ class MaskCTC(nn.Module):
         """Features (B, T_mel, n_mels) of `encoder.features` to what CTC says and the decoder listens to."""
         return self.encoder(mel, mel_lengths)
 
-    def decode(self, heard: EncoderOutput, tokens: Tensor, token_lengths: Tensor) -> DecoderOutput:
+    def listen(self, heard: EncoderOutput, blank_id: int) -> Memory:
+        """What `decode` needs of the encoder's output."""
+        return listen(self.memory(heard.hidden), heard, blank_id, self.blocks)
+
+    def decode(self, memory: Memory, tokens: Tensor, token_lengths: Tensor) -> DecoderOutput:
         """Tokens (B, N), some of them masks, to what they are and how many they hide; all at once."""
-        memory = self.memory(heard.hidden)
-        memory = memory + positions(memory)
-        memory_mask = None
-        if heard.lengths is not None:
-            memory_mask = length_mask(heard.lengths, memory.shape[1])[:, None, None, :]
         mask = length_mask(token_lengths, tokens.shape[1])
         mask[:, 0] = True  # attention needs something to look at, if a sequence is empty
         x = self.embedding(tokens)
         x = self.dropout(x + positions(x))
-        for block in self.blocks:
-            heard_by_block = block.memory(memory)  # type: ignore[operator]
-            x, _ = block(x, mask[:, None, None, :], heard_by_block, memory_mask)
+        near = memory.nearness(0, tokens.shape[1])
+        for block, layer in zip(self.blocks, memory.layers):
+            x, _ = block(x, mask[:, None, None, :], layer, near)
         x = self.norm(x)
         return DecoderOutput(self.out(x).float(), self.count_out(x).float())

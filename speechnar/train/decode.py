@@ -125,13 +125,14 @@ def refine(
     mask_id = symbols.mask_id
     if not (tokens == mask_id).any():
         return tokens, token_lengths
+    memory = model.listen(heard, symbols.blank_id)
     merged, lengths, _ = merge_masks(tokens, token_lengths, mask_id)
-    counts = model.decode(heard, merged, lengths).count_logits.argmax(2)
+    counts = model.decode(memory, merged, lengths).count_logits.argmax(2)
     tokens, token_lengths = expand_masks(merged, lengths, counts, mask_id)
     allowed = torch.tensor([s not in (BLANK, *SPECIAL) for s in symbols.symbols], device=tokens.device)
 
     def decode(tokens: Tensor, token_lengths: Tensor) -> Tensor:
-        return model.decode(heard, tokens, token_lengths).logits.log_softmax(2)
+        return model.decode(memory, tokens, token_lengths).logits.log_softmax(2)
 
     return easy_first(tokens, token_lengths, decode, iterations, mask_id, allowed), token_lengths
 

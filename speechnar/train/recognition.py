@@ -1,7 +1,7 @@
 """Trains a recogniser on transcribed speech: CTC, Mask-CTC or the autoregressive twin.
 
-    samples -> speed, noise -> log-mel -> SpecAugment -> encoder -> CTC, intermediate CTC, consistency of two views
-                                                                  -> decoder, if there is one
+samples -> speed, noise -> log-mel -> SpecAugment -> encoder -> CTC, intermediate CTC, consistency of two views
+                                                              -> decoder, if there is one
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class RecognitionConfig:
     Attributes:
         batch_seconds: of audio in a batch.
         two_views: whether each utterance is heard twice, augmented apart, for consistency regularisation.
+        freeze_encoder: whether the encoder stays as `--init` brings it, and only the decoder learns.
         weights: of `ctc`, `intermediate`, `smoothing`, `consistency`, `decoder` and `counts`.
     """
 
@@ -72,6 +73,7 @@ class RecognitionConfig:
     augmentation: Augmentation = Augmentation()
     batch_seconds: float = 60.0
     two_views: bool = False
+    freeze_encoder: bool = False
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
 
     def model(self, n_symbols: int) -> ModelConfig:
@@ -100,10 +102,14 @@ class RecognitionTask:
         self.symbols: SymbolTable = self.data.symbols
         self.config = config.model(len(self.symbols))
         self.model = build(self.config)
+        if config.freeze_encoder and (init is None or config.ctc is not None):
+            raise ModelError("freeze_encoder leaves nothing to learn with: give --init, and a model with a decoder")
         if init is None:
             _set_statistics(self.model.encoder, self.data)  # type: ignore[arg-type]
         else:
             _start_from(self.model, init, self.symbols)
+        if config.freeze_encoder:
+            self.model.encoder.requires_grad_(False)  # type: ignore[union-attr]
         self.modules: dict[str, nn.Module] = {"model": self.model}
 
     def phases(self) -> tuple[Phase, ...]:
@@ -131,6 +137,14 @@ class RecognitionTask:
     def _terms(
         self, model: nn.Module, heard: EncoderOutput, tokens: Tensor, token_lengths: Tensor, copies: int = 1
     ) -> dict[str, Tensor]:
+        if isinstance(model, MaskCTC):
+            decoder_terms = masked_terms(model, heard, tokens, token_lengths, self.symbols)
+        elif isinstance(model, AED):
+            decoder_terms = {"decoder": causal_term(model, heard, tokens, token_lengths, self.symbols)}
+        else:
+            decoder_terms = {}
+        if self.training.freeze_encoder and model.training:
+            return decoder_terms
         lengths, blank_id = heard.lengths, self.symbols.blank_id
         assert lengths is not None
         terms = {"ctc": ctc_loss(heard.log_probs, lengths, tokens, token_lengths, blank_id)}
@@ -143,11 +157,7 @@ class RecognitionTask:
             view, other = heard.log_probs.chunk(2)
             half = len(tokens) // 2
             terms["consistency"] = consistency_loss(view, other, lengths[:half], token_lengths[:half])
-        if isinstance(model, MaskCTC):
-            terms |= masked_terms(model, heard, tokens, token_lengths, self.symbols.mask_id)
-        elif isinstance(model, AED):
-            terms["decoder"] = causal_term(model, heard, tokens, token_lengths, self.symbols)
-        return terms
+        return terms | decoder_terms
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
         """The loss terms on the dev set, and the word error rate of the fastest decoding; a transcript to look at."""
@@ -172,18 +182,20 @@ class RecognitionTask:
 
 
 def masked_terms(
-    model: MaskCTC, heard: EncoderOutput, tokens: Tensor, token_lengths: Tensor, mask_id: int
+    model: MaskCTC, heard: EncoderOutput, tokens: Tensor, token_lengths: Tensor, symbols: SymbolTable
 ) -> dict[str, Tensor]:
     """Cross-entropy of masked tokens, and of how many tokens merged masks hide, in nats for each mask."""
+    mask_id = symbols.mask_id
+    memory = model.listen(heard, symbols.blank_id)
     hidden = random_masks(tokens, token_lengths, mask_id)
     masks = (hidden == mask_id) & length_mask(token_lengths, tokens.shape[1])
-    logits = model.decode(heard, hidden, token_lengths).logits
+    logits = model.decode(memory, hidden, token_lengths).logits
     decoder = F.cross_entropy(logits[masks], tokens[masks])
 
     hidden = random_masks(tokens, token_lengths, mask_id)
     merged, lengths, counts = insert_masks(*merge_masks(hidden, token_lengths, mask_id), EMPTY_MASKS, mask_id)
     masks = (merged == mask_id) & length_mask(lengths, merged.shape[1])
-    logits = model.decode(heard, merged, lengths).count_logits
+    logits = model.decode(memory, merged, lengths).count_logits
     return {"decoder": decoder, "counts": F.cross_entropy(logits[masks], counts[masks].clamp(max=logits.shape[2] - 1))}
 
 
@@ -194,7 +206,8 @@ def causal_term(
     given = F.pad(tokens, (1, 0), value=symbols.bos_id)
     wanted = F.pad(tokens, (0, 1)).scatter(1, token_lengths[:, None], symbols.eos_id)
     real = length_mask(token_lengths + 1, wanted.shape[1])
-    return F.cross_entropy(model.decode(heard, given)[real], wanted[real], label_smoothing=0.1)
+    logits = model.decode(model.listen(heard, symbols.blank_id), given)
+    return F.cross_entropy(logits[real], wanted[real], label_smoothing=0.1)
 
 
 def _noisy(wav: Tensor, wav_lengths: Tensor, augmentation: Augmentation) -> Tensor:

@@ -17,6 +17,7 @@ from speechnar.core.augment import SpecAugmentConfig
 from speechnar.core.conformer import ConformerConfig
 from speechnar.core.ctc_encoder import CTCEncoderConfig, EncoderOutput
 from speechnar.core.decoder import DecoderConfig
+from speechnar.core.listening import Memory
 from speechnar.models.aed import AEDConfig
 from speechnar.models.ctc import CTCConfig
 from speechnar.models.folder import ModelError, load_model
@@ -96,6 +97,33 @@ def test_init_takes_the_encoder_of_another_model(corpus: tuple[Path, Path, Path]
         RecognitionTask(config_of("mask_ctc"), tmp_path / "units", *corpus[1:], init=tmp_path / "ctc")
 
 
+@pytest.mark.parametrize("name", ["mask_ctc", "aed"])
+def test_a_frozen_encoder_stays_and_the_decoder_learns(
+    name: str, corpus: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    train_recognizer(config_of("ctc"), *corpus, tmp_path / "ctc")
+    config = config_of(name, freeze_encoder=True, two_views=False, weights={})
+    begun = RecognitionTask(config, *corpus, init=tmp_path / "ctc").model.state_dict()
+    train_recognizer(config, *corpus, tmp_path / "out", tmp_path / "ctc")
+    step, validation = map(json.loads, (tmp_path / "out" / "log.jsonl").read_text(encoding="utf-8").splitlines())
+    assert {name for name in step if name.startswith("recogniser/")} == {
+        f"recogniser/{term}" for term in (*TERMS[name], "loss", "grad_norm")
+    }
+    assert {"validation/ctc", "validation/decoder", "validation/wer"} <= validation.keys()
+    trained = load_model(tmp_path / "out")[0].state_dict()
+    encoder = [key for key in trained if key.startswith("encoder.")]
+    assert all(torch.equal(trained[key], begun[key]) for key in encoder)
+    assert not torch.equal(trained["blocks.0.cross_query.weight"], begun["blocks.0.cross_query.weight"])
+
+
+def test_freezing_needs_a_start_and_a_decoder(corpus: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="leaves nothing to learn with: give --init, and a model with a decoder"):
+        RecognitionTask(config_of("mask_ctc", freeze_encoder=True), *corpus)
+    train_recognizer(config_of("ctc"), *corpus, tmp_path)
+    with pytest.raises(ModelError, match="leaves nothing to learn with"):
+        RecognitionTask(config_of("ctc", freeze_encoder=True), *corpus, init=tmp_path)
+
+
 @pytest.mark.parametrize("given", [{}, {"ctc": MODELS["ctc"], "aed": MODELS["aed"]}])
 def test_a_config_has_one_model(given: dict) -> None:
     with pytest.raises(ModelError, match="should have one of ctc, mask_ctc and aed"):
@@ -105,7 +133,7 @@ def test_a_config_has_one_model(given: dict) -> None:
 class Corrector(MaskCTC):
     """A decoder that knows the text: says that every mask hides two tokens, and that these are `b c`."""
 
-    def decode(self, heard: EncoderOutput, tokens: torch.Tensor, token_lengths: torch.Tensor) -> DecoderOutput:
+    def decode(self, memory: Memory, tokens: torch.Tensor, token_lengths: torch.Tensor) -> DecoderOutput:
         counts = torch.nn.functional.one_hot(torch.full_like(tokens, 2), 21).float()
         places = torch.arange(tokens.shape[1]) % 2
         logits = torch.nn.functional.one_hot(torch.tensor([3, 4])[places].expand_as(tokens), 9).float()

@@ -1,0 +1,86 @@
+"""The encoder's output as token decoders listen to it: each frame at the place, in tokens, that CTC gives it.
+
+A decoder asks "what is the token at place n?" and so has only to look at the frames of about that place, which its
+attention is told to do from the beginning. With the frames numbered as they come, it would first have to learn how long
+tokens are, for which small corpora are too little.
+
+Source: attention's bias by distance: ALiBi (Press et al. 2022), section 3.
+Differs: the distance is between a token and where CTC hears it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from speechnar.core.ctc_encoder import EncoderOutput
+from speechnar.core.decoder import KeyValues
+from speechnar.core.lengths import length_mask
+
+STEEPEST = 4.0
+"""The first head's slope, in nats for each token; each next head's is a quarter of it."""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a decoder listens to.
+
+    Attributes:
+        layers: keys and values for each of its layers.
+        places: (B, T) of the frames, `token_places`; infinity for padding.
+    """
+
+    layers: tuple[KeyValues, ...]
+    places: Tensor
+
+    def nearness(self, start: int, number: int) -> Tensor:
+        """What attention of tokens `start`, `start` + 1, ... to the frames begins with.
+
+        Returns:
+            (B, n_heads, number, T), to be added to the attention's logits: 0 at a token's own place, less the further
+            a frame is away, as steeply as the head's slope says; minus infinity for padding.
+        """
+        keys = self.layers[0].keys
+        heads = keys.shape[1]
+        tokens = torch.arange(start, start + number, device=keys.device)
+        away = (self.places[:, None, :] - tokens[:, None]).abs()[:, None]
+        slopes = STEEPEST * 2.0 ** (-2 * torch.arange(heads, device=keys.device))
+        return (-slopes[:, None, None] * away).to(keys.dtype)
+
+    def repeated(self, number: int) -> Memory:
+        """That of a batch of one, for a batch of `number`."""
+        return Memory(tuple(kv.repeated(number) for kv in self.layers), self.places.expand(number, -1))
+
+
+def listen(hidden: Tensor, heard: EncoderOutput, blank_id: int, blocks: nn.ModuleList) -> Memory:
+    """The memory of `blocks`, `DecoderBlock`s, for `hidden`, their width of what the encoder heard, (B, T, d_model)."""
+    places = token_places(heard.log_probs, blank_id)
+    hidden = hidden + positions_at(places, hidden.shape[2]).to(hidden.dtype)
+    if heard.lengths is not None:
+        places = places.where(length_mask(heard.lengths, places.shape[1]), torch.inf)
+    return Memory(tuple(block.memory(hidden) for block in blocks), places)  # type: ignore[operator]
+
+
+def token_places(log_probs: Tensor, blank_id: int) -> Tensor:
+    """Which token of CTC's best path each frame belongs to: 0, 1, ...; blanks are halfway to the next one.
+
+    Args:
+        log_probs: (B, T, V).
+
+    Returns:
+        (B, T) float32; -0.5 before the first token.
+    """
+    path = log_probs.argmax(2)
+    changed = torch.ones_like(path, dtype=torch.bool)
+    changed[:, 1:] = path[:, 1:] != path[:, :-1]
+    spoken = path != blank_id
+    return (changed & spoken).cumsum(1) - torch.where(spoken, 1.0, 0.5)
+
+
+def positions_at(places: Tensor, channels: int) -> Tensor:
+    """Sinusoids (B, T, channels) of places (B, T), those of `speechnar.core.decoder.positions` at whole ones."""
+    rates = 10000 ** (-torch.arange(0, channels, 2, device=places.device) / channels)
+    angles = places[:, :, None] * rates
+    return torch.cat([angles.sin(), angles.cos()], dim=2)

@@ -1,0 +1,60 @@
+"""The place of each frame among the tokens, worked by hand, and sinusoids at such places."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from speechnar.core.ctc import best_path
+from speechnar.core.ctc_encoder import EncoderOutput
+from speechnar.core.decoder import DecoderBlock, DecoderConfig, KeyValues, positions
+from speechnar.core.listening import STEEPEST, Memory, listen, positions_at, token_places
+
+BLANK = 2
+
+
+def said(*rows: list[int]) -> torch.Tensor:
+    """Log-probabilities whose best paths are these."""
+    return (torch.nn.functional.one_hot(torch.tensor(rows), 4).float() * 5).log_softmax(2)
+
+
+def test_frames_stand_at_their_token_and_blanks_between() -> None:
+    rows = [2, 2, 1, 1, 2, 1, 3, 2], [0, 0, 0, 0, 0, 0, 0, 0], [2, 2, 2, 2, 2, 2, 2, 2]
+    places = token_places(said(*rows), BLANK)
+    assert places.tolist() == [[-0.5, -0.5, 0, 0, 0.5, 1, 2, 2.5], [0.0] * 8, [-0.5] * 8]
+
+
+def test_the_last_place_is_the_last_token_of_the_best_path() -> None:
+    log_probs = torch.randn(5, 40, 4, generator=torch.Generator().manual_seed(0)).log_softmax(2)
+    log_probs[:, -1, 1] = 1.0  # no blank at the end
+    path = best_path(log_probs, torch.full((5,), 40), BLANK)
+    assert (token_places(log_probs, BLANK)[:, -1] + 1).tolist() == path.token_lengths.tolist()
+
+
+def test_positions_at_whole_places_are_those_of_tokens() -> None:
+    places = torch.tensor([[0.0, 1.0, 2.0, 3.0], [3.0, 1.0, 1.0, 0.0]])
+    table = positions(torch.zeros(1, 4, 6))
+    torch.testing.assert_close(positions_at(places, 6), table[places.long()])
+
+
+def test_attention_begins_near_a_tokens_own_place() -> None:
+    keys = torch.zeros(1, 2, 4, 3)
+    memory = Memory((KeyValues(keys, keys),), torch.tensor([[-0.5, 0.0, 3.0, torch.inf]]))
+    near = memory.nearness(1, 2)
+    away = torch.tensor([[1.5, 1.0, 2.0, torch.inf], [2.5, 2.0, 1.0, torch.inf]])
+    torch.testing.assert_close(near, torch.stack([-STEEPEST * away, -STEEPEST / 4 * away])[None])
+    assert torch.equal(memory.repeated(3).nearness(1, 2), near.expand(3, -1, -1, -1))
+
+
+@pytest.mark.parametrize("length", [5, 3])
+def test_what_is_listened_to_does_not_depend_on_padding(length: int) -> None:
+    torch.manual_seed(0)
+    blocks = torch.nn.ModuleList(DecoderBlock(DecoderConfig(8, 2, 1, 8)) for _ in range(2))
+    hidden, log_probs = torch.randn(2, 5, 8), torch.randn(2, 5, 4).log_softmax(2)
+    padded = listen(hidden, EncoderOutput(hidden, torch.tensor([5, length]), log_probs, ()), BLANK, blocks)
+    alone = hidden[1:, :length]
+    whole = listen(alone, EncoderOutput(alone, None, log_probs[1:, :length], ()), BLANK, blocks)
+    assert torch.equal(padded.places[1, :length], whole.places[0]) and padded.places[1, length:].isinf().all()
+    for layer, other in zip(padded.layers, whole.layers):
+        torch.testing.assert_close(layer.keys[1:, :, :length], other.keys)
+        torch.testing.assert_close(layer.values[1:, :, :length], other.values)
