@@ -35,8 +35,8 @@ class Memory:
     layers: tuple[KeyValues, ...]
     places: Tensor
 
-    def nearness(self, start: int, number: int) -> Tensor:
-        """What attention of tokens `start`, `start` + 1, ... to the frames begins with.
+    def nearness(self, number: int) -> Tensor:
+        """What attention of the first `number` tokens to the frames begins with.
 
         Returns:
             (B, n_heads, number, T), to be added to the attention's logits: 0 at a token's own place, less the further
@@ -44,7 +44,7 @@ class Memory:
         """
         keys = self.layers[0].keys
         heads = keys.shape[1]
-        tokens = torch.arange(start, start + number, device=keys.device)
+        tokens = torch.arange(number, device=keys.device)
         away = (self.places[:, None, :] - tokens[:, None]).abs()[:, None]
         slopes = STEEPEST * 2.0 ** (-2 * torch.arange(heads, device=keys.device))
         return (-slopes[:, None, None] * away).to(keys.dtype)

@@ -74,7 +74,7 @@ class AED(nn.Module):
         """Training: tokens (B, N) that begin with `<s>` to logits (B, N, V) of the token after each."""
         size = tokens.shape[1]
         causal = torch.ones(size, size, dtype=torch.bool, device=tokens.device).tril()
-        logits, _ = self._step(tokens, memory, causal, None)
+        logits, _ = self._step(tokens, memory, memory.nearness(size), causal, None)
         return logits
 
     def search(self, heard: EncoderOutput, bos_id: int, eos_id: int, blank_id: int, options: BeamOptions) -> list[int]:
@@ -88,12 +88,14 @@ class AED(nn.Module):
         """
         device, frames = heard.hidden.device, heard.hidden.shape[1]
         memory = self.listen(heard, blank_id)
+        nearness = memory.nearness(frames + 1)
         tokens = torch.tensor([[bos_id]], device=device)
         scores = torch.zeros(1, device=device)
         past: list[KeyValues] | None = None
         finished: list[tuple[float, list[int]]] = []
-        for _ in range(frames + 1):
-            logits, past = self._step(tokens[:, -1:], memory.repeated(len(tokens)), None, past)
+        for place in range(frames + 1):
+            near = nearness[:, :, place : place + 1]
+            logits, past = self._step(tokens[:, -1:], memory.repeated(len(tokens)), near, None, past)
             total = scores[:, None] + logits[:, -1].log_softmax(1)
             best, place = total.flatten().topk(min(options.beam, total.numel()))
             rows, symbols = place // total.shape[1], place % total.shape[1]
@@ -132,6 +134,7 @@ class AED(nn.Module):
         self,
         tokens: Tensor,
         memory: Memory,
+        near: Tensor,
         allowed: Tensor | None,
         past: list[KeyValues] | None,
     ) -> tuple[Tensor, list[KeyValues]]:
@@ -139,7 +142,6 @@ class AED(nn.Module):
         x = self.embedding(tokens)
         start = past[0].keys.shape[2] if past else 0
         x = self.dropout(x + positions(x, start))
-        near = memory.nearness(start, tokens.shape[1])
         seen = []
         for number, block in enumerate(self.blocks):
             x, keys_values = block(x, allowed, memory.layers[number], near, past[number] if past else None)

@@ -72,7 +72,7 @@ class MaskCTC(nn.Module):
         mask[:, 0] = True  # attention needs something to look at, if a sequence is empty
         x = self.embedding(tokens)
         x = self.dropout(x + positions(x))
-        near = memory.nearness(0, tokens.shape[1])
+        near = memory.nearness(tokens.shape[1])
         for block, layer in zip(self.blocks, memory.layers):
             x, _ = block(x, mask[:, None, None, :], layer, near)
         x = self.norm(x)

@@ -40,10 +40,10 @@ def test_positions_at_whole_places_are_those_of_tokens() -> None:
 def test_attention_begins_near_a_tokens_own_place() -> None:
     keys = torch.zeros(1, 2, 4, 3)
     memory = Memory((KeyValues(keys, keys),), torch.tensor([[-0.5, 0.0, 3.0, torch.inf]]))
-    near = memory.nearness(1, 2)
-    away = torch.tensor([[1.5, 1.0, 2.0, torch.inf], [2.5, 2.0, 1.0, torch.inf]])
+    near = memory.nearness(2)
+    away = torch.tensor([[0.5, 0.0, 3.0, torch.inf], [1.5, 1.0, 2.0, torch.inf]])
     torch.testing.assert_close(near, torch.stack([-STEEPEST * away, -STEEPEST / 4 * away])[None])
-    assert torch.equal(memory.repeated(3).nearness(1, 2), near.expand(3, -1, -1, -1))
+    assert torch.equal(memory.repeated(3).nearness(2), near.expand(3, -1, -1, -1))
 
 
 @pytest.mark.parametrize("length", [5, 3])

@@ -78,9 +78,12 @@ def test_it_learns_to_read(corpus: tuple[Path, Path, Path], tmp_path: Path) -> N
     config = config_of("ctc", loop=loop, augmentation=plain, two_views=False, weights={})
     train_recognizer(config, *corpus, tmp_path / "ctc")
     took = decode_corpus(tmp_path / "ctc", corpus[1], tmp_path / "read.txt", DecodeOptions())
+    ticks = iter(range(1000))
+    counted = decode_corpus(tmp_path / "ctc", corpus[1], tmp_path / "read.txt", DecodeOptions(), lambda: next(ticks))
+    assert (counted.seconds, counted.encoder_seconds) == (2 * len(TEXTS), len(TEXTS))
     read = (tmp_path / "read.txt").read_text(encoding="utf-8").splitlines()
     assert read == [f"train-{n} {text}" for n, text in enumerate(TEXTS)]
-    assert took.seconds > 0
+    assert 0 < took.encoder_seconds < took.seconds
     assert took.audio_seconds == pytest.approx(sum(cut.duration for cut in CutSet.from_file(corpus[1])))
 
 
