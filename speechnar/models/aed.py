@@ -93,8 +93,8 @@ class AED(nn.Module):
         scores = torch.zeros(1, device=device)
         past: list[KeyValues] | None = None
         finished: list[tuple[float, list[int]]] = []
-        for place in range(frames + 1):
-            near = nearness[:, :, place : place + 1]
+        for written in range(frames + 1):
+            near = nearness[:, :, written : written + 1]
             logits, past = self._step(tokens[:, -1:], memory.repeated(len(tokens)), near, None, past)
             total = scores[:, None] + logits[:, -1].log_softmax(1)
             best, place = total.flatten().topk(min(options.beam, total.numel()))
