@@ -35,9 +35,10 @@ corpora() {
   local speaker
   for speaker in slt bdl; do
     [[ -d $arctic/cmu_us_${speaker}_arctic ]] ||
-      fail "there is no $arctic/cmu_us_${speaker}_arctic: unpack CMU's cmu_us_${speaker}_arctic.tar.bz2 there, or give --arctic"
+      fail "there is no $arctic/cmu_us_${speaker}_arctic: unpack CMU's archive of that name there, or give --arctic"
   done
-  [[ -e $kathleen/metadata.csv ]] || fail "$kathleen holds no metadata.csv: unpack Kathleen's recordings there, or give --kathleen"
+  [[ -e $kathleen/metadata.csv ]] ||
+    fail "$kathleen holds no metadata.csv: unpack Kathleen's recordings there, or give --kathleen"
 }
 import() { # SPEAKER: its recordings to data/SPEAKER/all.jsonl.gz
   local speaker=$1 layout=arctic folder=$arctic/cmu_us_${1}_arctic

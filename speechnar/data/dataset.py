@@ -64,7 +64,7 @@ class SpeechData:
         for cut in CutSet.from_file(cuts_path):  # the rest is in the features
             seconds[cut.id] = cut.duration
             if self.speakers:
-                name = cut.supervisions[0].speaker
+                name = cut.supervisions[0].speaker if cut.supervisions else None
                 if name not in self.speakers:
                     known = ", ".join(self.speakers)
                     raise DataError(f"utterance {cut.id} is of the speaker {name!r}, the training set has {known}")

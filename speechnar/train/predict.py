@@ -11,6 +11,7 @@ import torch
 from tqdm import tqdm
 
 from speechnar.data.dataset import SpeechData
+from speechnar.data.manifest import DataError
 from speechnar.models.folder import load_model
 
 
@@ -20,12 +21,15 @@ def predict_mels(acoustic: Path, features: Path, cuts: Sequence[Path], out: Path
 
     Raises:
         ModelError: `acoustic` is no model folder.
-        DataError: features are missing.
+        DataError: features are missing, or of other speakers than the model's.
     """
     model, _ = load_model(acoustic)
     out.mkdir(parents=True, exist_ok=True)
     for manifest in cuts:
         data = SpeechData(manifest, features, max_duration=30, shuffle=False)
+        if data.speakers != model.config.speakers:
+            theirs, ours = (", ".join(names) or "one" for names in (data.speakers, model.config.speakers))
+            raise DataError(f"{features} has the speakers {theirs}, {acoustic} has {ours}: train it on these features")
         with tqdm(total=len(data), desc="predict", unit="utt") as bar:
             for batch in data.epoch(0):
                 mels = model(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hummed import AUDIO, make_cut
@@ -16,6 +17,7 @@ from speechnar.data.dataset import SpeechData
 from speechnar.data.features import DataError, compute_features
 from speechnar.models.folder import load_model
 from speechnar.train.acoustic import AcousticTask, train_acoustic
+from speechnar.train.predict import predict_mels
 
 HERTZ = {"ann": 220.0, "bob": 110.0}
 
@@ -57,14 +59,28 @@ def test_batches_know_who_speaks(corpus: tuple[Path, Path, Path]) -> None:
         assert [data.speakers[n] for n in batch.speakers.tolist()] == [u.split("-")[0] for u in data.utt_ids]
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning:numpy")  # Lhotse's, at buckets of so few utterances
 def test_a_model_of_two_is_trained_and_may_be_the_start_of_another(
-    corpus: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    corpus: tuple[Path, Path, Path],
+    hummed_features: tuple[Path, Path, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     train_acoustic(CONFIG, *corpus, tmp_path / "out")
     model, config = load_model(tmp_path / "out")
     assert config.fastspeech2 is not None and config.fastspeech2.speakers == ("ann", "bob")
     assert model.speaker.weight.any(dim=1).all() and not torch.equal(*model.speaker.weight)
     assert model.log_f0_mean.tolist() == pytest.approx([math.log(220), math.log(110)], abs=1e-4)
+
+    predict_mels(tmp_path / "out", corpus[0], [corpus[2]], tmp_path / "mels")
+    bob = SpeechData(corpus[2], corpus[0])["bob-2"]
+    one = collate([bob], 0)
+    given = (one.tokens, one.token_lengths, one.durations, one.mel_lengths, one.f0, one.energy)
+    with torch.no_grad():
+        mel = model(*given, torch.tensor([1])).mel[0]
+    np.testing.assert_allclose(np.load(tmp_path / "mels" / "bob-2.npy"), mel, atol=1e-4)
+    with pytest.raises(DataError, match="has the speakers one, .* has ann, bob: train it on these features"):
+        predict_mels(tmp_path / "out", hummed_features[0], [hummed_features[1]], tmp_path / "mels")
 
     folder = tmp_path / "other"
     folder.mkdir()
