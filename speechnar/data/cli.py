@@ -57,7 +57,16 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     export.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest")
     export.add_argument("out", type=Path, metavar="DIR", help="wav.scp, text, utt2spk, spk2utt, perhaps segments")
 
-    for sub in (imports, check):
+    durations = command(_durations, "durations", "add the times of phones that another program found")
+    durations.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest, with phones or without")
+    durations.add_argument("out", type=Path, metavar="OUT", help="the manifest with durations")
+    source = durations.add_mutually_exclusive_group(required=True)
+    source.add_argument("--textgrids", type=Path, metavar="DIR", help="of the Montreal Forced Aligner: UTT.TextGrid")
+    source.add_argument("--ctm", type=Path, metavar="FILE", help="of phones, as Kaldi writes it")
+    durations.add_argument("--audio", type=Path, required=True, metavar="FILE", help="YAML: whose frames they count")
+    durations.add_argument("--fix", action="store_true", help="leave out what has errors, instead of giving up")
+
+    for sub in (imports, check, durations):
         sub.add_argument("--report", type=Path, metavar="FILE", help="write all problems, tab-separated")
     for sub in (imports, check, phonemize):
         sub.add_argument("--jobs", type=int, metavar="N", help="processes at once (all cores)")
@@ -119,6 +128,26 @@ def _split(args: argparse.Namespace) -> None:
     for name, part in split_cuts(load_cuts(args.cuts), args.dev, args.test).items():
         save_cuts(part, args.out / f"{name}.jsonl.gz")
         print(f"{name}: {len(part)} utterances, {sum(cut.duration for cut in part) / 3600:.2f} h")
+
+
+def _durations(args: argparse.Namespace) -> None:
+    with needing("corpus", "train"):
+        from speechnar import config
+        from speechnar.audio import AudioConfig
+        from speechnar.data.alignments import apply, read_ctm, read_textgrids
+        from speechnar.data.manifest import load_cuts, save_cuts
+
+    cuts, audio = load_cuts(args.cuts), config.load(AudioConfig, args.audio)
+    names = [cut.id for cut in cuts]
+    read = read_textgrids(args.textgrids, names) if args.textgrids else read_ctm(args.ctm, names)
+    aligned, problems = apply(cuts, read, audio)
+    dropped = _told(problems, args.report)
+    if dropped and not args.fix:
+        raise ValueError(f"{len(cuts) - len(aligned)} of {len(cuts)} utterances lack one: --fix leaves them out")
+    if not aligned:
+        raise ValueError(f"no utterance of {args.cuts} has an alignment that can be used")
+    save_cuts(aligned, args.out)
+    print(f"{args.out}: {len(aligned)} of {len(cuts)} utterances")
 
 
 def _export(args: argparse.Namespace) -> None:

@@ -204,6 +204,7 @@ def _stats(of_speakers: dict[str, _Sums], audio: AudioConfig) -> FeatureStats:
 
     mel_mean, mel_std = mean_std(sums.mel, sums.mel_squares, sums.frames)
     energy_mean, energy_std = mean_std(sums.energy[0], sums.energy[1], sums.frames)
+
     def log_f0(sums: _Sums) -> tuple[float, float]:
         if not sums.voiced:
             return 0.0, 1.0

@@ -30,6 +30,9 @@ ERRORS = {
     "too short": "an utterance is hardly that short",
     "too long": "cut it into sentences",
     "unspeakable text": "write it in words that the front end knows",
+    "no alignment": "align it too, or leave it out",
+    "other phones": "align with the pronunciations of the manifest, or take a manifest without phones",
+    "alignment": "the times cannot be right: align it again",
     "pace": "text and audio hardly belong together: compare them",
 }
 """Kinds of errors, and the cure."""
@@ -44,6 +47,7 @@ NOTES = {
     "high rate": "resampled",
     "some clipping": "single samples at full scale",
     "much silence": "trim the ends: silence teaches nothing",
+    "alignment repaired": "intervals overlapped, left a gap or left the audio by no more than rounding explains",
     "digits": "read as the front end reads numbers: write them out where the speaker said otherwise",
     "brackets": "remarks such as [laughs] are read aloud, `<tags>` are dropped: delete what is not said",
 }

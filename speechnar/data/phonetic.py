@@ -1,0 +1,138 @@
+"""Speech and the phones that were spoken, without their times: what an aligner learns from.
+
+Log-mels are computed from the corpus's audio files when first needed and kept in memory, in half precision: 60 MB for
+an hour of speech at 40 bands and 200 frames a second.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from lhotse.cut import Cut
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from speechnar.audio import AudioConfig, log_mel
+from speechnar.data.batch import MEL_PADDING
+from speechnar.data.manifest import DataError, load_cuts, read_wav
+from speechnar.data.sampling import BucketSampler, ahead
+from speechnar.text.symbols import BOS, EOS, PAD, SymbolTable
+
+
+@dataclass(frozen=True)
+class PhoneticBatch:
+    """Utterances padded to the longest.
+
+    Attributes:
+        utt_ids: B names.
+        tokens: (B, T_text) int64, `<s>` and `</s>` included; padded with `<pad>`.
+        token_lengths: (B,) int64.
+        mel: (B, T_mel, n_mels) float32, natural log magnitude; padded with log(1e-5).
+        mel_lengths: (B,) int64, frames.
+    """
+
+    utt_ids: tuple[str, ...]
+    tokens: Tensor
+    token_lengths: Tensor
+    mel: Tensor
+    mel_lengths: Tensor
+
+    def __len__(self) -> int:
+        return len(self.utt_ids)
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> PhoneticBatch:
+        """The same batch with every tensor on `device`."""
+        tensors = {name: t.to(device, non_blocking=non_blocking) for name, t in vars(self).items() if name != "utt_ids"}
+        return dataclasses.replace(self, **tensors)
+
+
+def phones_in(cut: Cut) -> list[str]:
+    """The phones of a cut's one supervision.
+
+    Raises:
+        DataError: there are none, or it has not one supervision.
+    """
+    if len(cut.supervisions) != 1:
+        raise DataError(f"utterance {cut.id} has {len(cut.supervisions)} supervisions but should have one: cut it up")
+    phones = (cut.supervisions[0].custom or {}).get("phones")
+    if not phones:
+        raise DataError(f"utterance {cut.id} lacks the custom field 'phones': run `speechnar corpus phonemize`")
+    return list(phones)
+
+
+def symbols_of(cuts: Sequence[Cut]) -> SymbolTable:
+    """The table of the phones that cuts have."""
+    return SymbolTable((PAD, BOS, EOS, *sorted({phone for cut in cuts for phone in phones_in(cut)})))
+
+
+class PhoneticData:
+    """The utterances of one manifest. Batches depend on `seed` and the epoch's number alone.
+
+    Args:
+        cuts: with audio and the custom field `phones`.
+        audio: of the log-mel; audio at another rate is resampled.
+        symbols: whose ids tokens are.
+        max_duration, num_buckets, shuffle, seed: as `BucketSampler` takes them.
+        prefetch: batches made ahead in a thread; 0 makes each when it is asked for.
+
+    Raises:
+        DataError: a cut has no phones.
+        TextError: a phone has neither an id nor a near phone with one.
+    """
+
+    def __init__(
+        self,
+        cuts: Sequence[Cut],
+        audio: AudioConfig,
+        symbols: SymbolTable,
+        max_duration: float = 75.0,
+        num_buckets: int = 10,
+        shuffle: bool = True,
+        seed: int = 0,
+        prefetch: int = 2,
+    ) -> None:
+        self.audio, self.symbols, self.prefetch = audio, symbols, prefetch
+        self.cuts = {cut.id: cut for cut in cuts}
+        self._tokens = {cut.id: torch.tensor(symbols.encode(phones_in(cut))) for cut in cuts}
+        self._mels: dict[str, Tensor] = {}
+        self._sampler = BucketSampler({c.id: c.duration for c in cuts}, max_duration, num_buckets, shuffle, seed)
+
+    @classmethod
+    def load(cls, path: Path, audio: AudioConfig, symbols: SymbolTable, seconds: float) -> PhoneticData:
+        """A manifest in batches that are always the same."""
+        return cls(load_cuts(path), audio, symbols, seconds, num_buckets=1, shuffle=False)
+
+    def __len__(self) -> int:
+        return len(self.cuts)
+
+    def mel(self, utt_id: str) -> Tensor:
+        """(T_mel, n_mels) float32.
+
+        Raises:
+            DataError: its audio cannot be read.
+            AudioError: it is shorter than a frame.
+        """
+        if utt_id not in self._mels:
+            wav = read_wav(self.cuts[utt_id], self.audio.sample_rate)
+            self._mels[utt_id] = torch.from_numpy(log_mel(wav, self.audio)).half()
+        return self._mels[utt_id].float()
+
+    def batch(self, utt_ids: Sequence[str]) -> PhoneticBatch:
+        """These utterances, in this order."""
+        mels, tokens = [self.mel(n) for n in utt_ids], [self._tokens[n] for n in utt_ids]
+        return PhoneticBatch(
+            tuple(utt_ids),
+            pad_sequence(tokens, batch_first=True, padding_value=self.symbols.pad_id),
+            torch.tensor([len(ids) for ids in tokens]),
+            pad_sequence(mels, batch_first=True, padding_value=MEL_PADDING),
+            torch.tensor([len(mel) for mel in mels]),
+        )
+
+    def epoch(self, epoch: int, skip: int = 0) -> Iterator[PhoneticBatch]:
+        """The batches of an epoch, but for the first `skip`."""
+        batches = map(self.batch, self._sampler.batch_ids(epoch)[skip:])
+        return ahead(batches, self.prefetch) if self.prefetch else batches
