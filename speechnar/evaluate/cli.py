@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from speechnar.evaluate import intrinsic_cli, mos_cli, tts_cli, wer_cli
+from speechnar.evaluate import boundaries_cli, intrinsic_cli, mos_cli, tts_cli, wer_cli
 from speechnar.evaluate.listen import cli as listen_cli
 
-KINDS = (wer_cli, mos_cli, intrinsic_cli, tts_cli, listen_cli)  # each has `add_kind(kinds)`
+KINDS = (wer_cli, mos_cli, intrinsic_cli, boundaries_cli, tts_cli, listen_cli)  # each has `add_kind(kinds)`
 
 
 def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:

@@ -57,9 +57,7 @@ def check_texts(texts: Mapping[str, str], where: str) -> None:
             raise TtsError(f"{where} has the utterance {utterance!r}, which cannot be the name of a file; rename it")
 
 
-def speak(
-    voice: Voice, texts: Iterable[tuple[str, str]], folder: Path, speaker: str | None = None
-) -> dict[str, float]:
+def speak(voice: Voice, texts: Iterable[tuple[str, str]], folder: Path, speaker: str | None = None) -> dict[str, float]:
     """Speaks utterances and their texts into `folder / UTTERANCE.wav`.
 
     Args:

@@ -88,9 +88,7 @@ class Misfit:
             raise OSError("libc10_cuda.so: cannot open shared object file")
 
 
-def test_noisy_speech_scores_lower(
-    dnsmos_network: dnsmos.Dnsmos, distillmos_network: distillmos.DistillMos
-) -> None:
+def test_noisy_speech_scores_lower(dnsmos_network: dnsmos.Dnsmos, distillmos_network: distillmos.DistillMos) -> None:
     clip = Path(__file__).parents[2] / "egs" / "mini_tts" / "clips" / "arctic_a0012.opus"
     wav, _ = audio.read(clip, RATE)
     noisy = (wav + 0.1 * np.random.default_rng(1).standard_normal(len(wav))).astype(np.float32)
