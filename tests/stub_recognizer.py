@@ -70,5 +70,3 @@ def save_model(path: Path) -> None:
     logits = g("Mul", g("Concat", blank, heard, axis=1), 100.0)
     g("Unsqueeze", g("LogSoftmax", logits, axis=1), [0], name="log_probs")
     g.save(path, {"wav": [1, "T_wav"]}, {"log_probs": [1, "T", len(SYMBOLS)]}, {})
-
-

@@ -50,7 +50,7 @@ def beta_binomial_prior(token_lengths: Tensor, mel_lengths: Tensor, scale: float
         return x.lgamma() + y.lgamma() - (x + y).lgamma()
 
     choose = (n + 1).lgamma() - (k + 1).lgamma() - (n - k + 1).lgamma()
-    prior = choose + log_beta(k + a, n - k + b) - log_beta(a, b)
+    prior = choose + (k + a).lgamma() + (n - k + b).lgamma() - (n + a + b).lgamma() - log_beta(a, b)
     return torch.where(real, prior, IMPOSSIBLE).float()
 
 
@@ -77,6 +77,24 @@ def forward_sum(
     return total
 
 
+def path_shares(
+    log_probs: Tensor, token_lengths: Tensor, mel_lengths: Tensor, skippable: Tensor | None = None
+) -> Tensor:
+    """At each frame, the share of all paths, by their probability, that are on each token.
+
+    Args:
+        log_probs, token_lengths, mel_lengths, skippable: as for `forward_sum`.
+
+    Returns:
+        (B, T_mel, T_text); each real frame sums to 1, 0 in padding.
+
+    Raises:
+        AlignmentError: an utterance has fewer frames than tokens that need one.
+    """
+    may_skip = _may_skip(log_probs, token_lengths, mel_lengths, skippable)
+    return _sums(log_probs, token_lengths, mel_lengths, may_skip, with_shares=True)[1]
+
+
 def monotonic_alignment_search(
     log_probs: Tensor, token_lengths: Tensor, mel_lengths: Tensor, skippable: Tensor | None = None
 ) -> Tensor:
@@ -93,7 +111,7 @@ def monotonic_alignment_search(
     """
     may_skip = _may_skip(log_probs, token_lengths, mel_lengths, skippable)
     durations = np.zeros(may_skip.shape, np.int64)
-    _best_paths(*_arrays(log_probs, token_lengths, mel_lengths, may_skip), durations)
+    _best_paths(*_arrays(log_probs, token_lengths, mel_lengths, may_skip), durations)  # type: ignore[call-arg]
     return torch.from_numpy(durations).to(log_probs.device)
 
 
@@ -134,20 +152,30 @@ class _ForwardSum(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, log_probs: Tensor, token_lengths: Tensor, mel_lengths: Tensor, may_skip: Tensor) -> Tensor:
-        arrays = _arrays(log_probs, token_lengths, mel_lengths, may_skip)
-        totals, shares = np.zeros(len(arrays[0])), np.zeros_like(arrays[0])
-        _sums_of_paths(*arrays, ctx.needs_input_grad[0], totals, shares)
-        ctx.save_for_backward(torch.from_numpy(shares).to(log_probs.device))
-        return torch.from_numpy(totals).to(log_probs)
+        totals, shares = _sums(log_probs, token_lengths, mel_lengths, may_skip, ctx.needs_input_grad[0])
+        ctx.save_for_backward(shares)
+        return totals
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         return grad[:, None, None] * ctx.saved_tensors[0], None, None, None
 
 
+def _sums(
+    log_probs: Tensor, token_lengths: Tensor, mel_lengths: Tensor, may_skip: Tensor, with_shares: bool
+) -> tuple[Tensor, Tensor]:
+    """The log of the sum over all paths, (B,), and if asked the shares of `path_shares`."""
+    arrays = _arrays(log_probs, token_lengths, mel_lengths, may_skip)
+    totals, shares = np.zeros(len(arrays[0])), np.zeros_like(arrays[0])
+    _sums_of_paths(*arrays, with_shares, totals, shares)  # type: ignore[call-arg]
+    return torch.from_numpy(totals).to(log_probs), torch.from_numpy(shares).to(log_probs)
+
+
 def _arrays(log_probs: Tensor, token_lengths: Tensor, mel_lengths: Tensor, may_skip: Tensor) -> tuple[np.ndarray, ...]:
     """The same for the loops below, which NumPy arrays run through: log-probabilities in float32."""
-    return tuple(t.detach().cpu().numpy() for t in (log_probs.float(), token_lengths, mel_lengths, may_skip))
+    return tuple(
+        t.detach().cpu().contiguous().numpy() for t in (log_probs.float(), token_lengths, mel_lengths, may_skip)
+    )
 
 
 @numba.njit(cache=True)

@@ -13,6 +13,7 @@ from torch import nn
 from speechnar import config as config_files
 from speechnar.audio import AudioConfig
 from speechnar.models.aed import AED, AEDConfig
+from speechnar.models.aligner import Aligner, AlignerConfig
 from speechnar.models.ctc import CTC, CTCConfig
 from speechnar.models.fastspeech2 import FastSpeech2, FastSpeech2Config
 from speechnar.models.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
@@ -38,6 +39,7 @@ class ModelConfig:
     ctc: CTCConfig | None = None
     mask_ctc: MaskCTCConfig | None = None
     aed: AEDConfig | None = None
+    aligner: AlignerConfig | None = None
 
 
 def build(config: ModelConfig) -> nn.Module:
@@ -60,6 +62,8 @@ def build(config: ModelConfig) -> nn.Module:
         return MaskCTC(config.mask_ctc, config.audio)
     if config.aed:
         return AED(config.aed, config.audio)
+    if config.aligner:
+        return Aligner(config.aligner)
     names = [field.name for field in dataclasses.fields(config) if field.name != "audio"]
     raise ModelError(f"the model's config has none of {', '.join(names)}")
 

@@ -91,8 +91,7 @@ def cues(said: Said) -> Iterator[Timing]:
 def to_srt(said: Said) -> str:
     """Numbered cues."""
     return "\n".join(
-        f"{n}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{cue.text}\n"
-        for n, cue in enumerate(cues(said), 1)
+        f"{n}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{cue.text}\n" for n, cue in enumerate(cues(said), 1)
     )
 
 

@@ -26,11 +26,13 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     vocoder.set_defaults(verb=_train_vocoder)
     recognizer = models.add_parser("recognizer", help="audio to text: CTC, Mask-CTC or AED", allow_abbrev=False)
     recognizer.set_defaults(verb=_train_recognizer)
-    for model in (acoustic, vocoder, recognizer):
+    aligner = models.add_parser("aligner", help="phones and audio to durations", allow_abbrev=False)
+    aligner.set_defaults(verb=_train_aligner)
+    for model in (acoustic, vocoder, recognizer, aligner):
         model.add_argument("config", type=Path, metavar="CONFIG", help="YAML: the model, the loop and the losses")
         if model is recognizer:
             model.add_argument("--units", type=Path, required=True, metavar="DIR", help="of `speechnar units`")
-        else:
+        elif model is not aligner:
             model.add_argument("--features", type=Path, required=True, metavar="DIR", help="of `speechnar features`")
         model.add_argument("--train", type=Path, required=True, metavar="CUTS", help="manifest to learn from")
         model.add_argument("--dev", type=Path, required=True, metavar="CUTS", help="manifest to validate on")
@@ -38,7 +40,8 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         model.add_argument("--threads", type=int, metavar="N", help="CPU threads, in place of the config's")
         model.add_argument("--max-steps", type=int, metavar="N", help="batches, in place of the config's")
     vocoder.add_argument("--predicted", type=Path, metavar="DIR", help="learn from the mels of `speechnar predict`")
-    acoustic.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose weights are the start")
+    for model in (acoustic, aligner):
+        model.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose weights are the start")
     vocoder.add_argument(
         "--init",
         type=Path,
@@ -50,6 +53,14 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _add_voice_data(add: Callable[..., argparse.ArgumentParser]) -> None:
+    align = add(_align, "align", f"find when each phone of a corpus is spoken {NEEDS}")
+    align.add_argument("aligner", type=Path, metavar="ALIGNER_DIR", help="of `speechnar train aligner`")
+    align.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest with phones")
+    align.add_argument("out", type=Path, metavar="OUT", help="the manifest with durations")
+    align.add_argument("--audio", type=Path, required=True, metavar="FILE", help="YAML: whose frames durations count")
+    align.add_argument("--lag", type=float, default=0.0, metavar="MS", help="put every boundary later by so much (0)")
+    align.add_argument("--textgrids", type=Path, metavar="DIR", help="write UTT.TextGrid too, for Praat")
+
     features = add(_features, "features", f"compute what training reads of a corpus {NEEDS}")
     features.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests; the first is for training")
     features.add_argument("out", type=Path, metavar="OUT", help="the folder of the features; what is there is kept")
@@ -111,6 +122,24 @@ def _train_vocoder(args: argparse.Namespace) -> None:
 
     config = _config(VocoderConfig, args)
     train_vocoder(config, args.features, args.train, args.dev, args.out, args.predicted, args.init)
+
+
+def _train_aligner(args: argparse.Namespace) -> None:
+    with needing("train", "train"):
+        from speechnar.train.aligner import AlignerTraining, train_aligner
+
+    train_aligner(_config(AlignerTraining, args), args.train, args.dev, args.out, args.init)
+
+
+def _align(args: argparse.Namespace) -> None:
+    with needing("align", "train"):
+        from speechnar import config
+        from speechnar.audio import AudioConfig
+        from speechnar.train.align import align_corpus
+
+    audio = config.load(AudioConfig, args.audio)
+    cuts = align_corpus(args.aligner, args.cuts, args.out, audio, args.lag / 1000, args.textgrids)
+    print(f"{args.out}: {len(cuts)} utterances, {sum(cut.duration for cut in cuts) / 3600:.2f} h")
 
 
 def _train_recognizer(args: argparse.Namespace) -> None:

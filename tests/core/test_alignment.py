@@ -14,6 +14,7 @@ from speechnar.core.alignment import (
     binarisation_loss,
     forward_sum,
     monotonic_alignment_search,
+    path_shares,
 )
 
 
@@ -50,6 +51,11 @@ def test_all_small_cases_against_every_path(tokens: int, frames: int, skippable:
     scores = {d: score(log_probs[0], d) for d in paths(tokens, frames, skippable)}
     total = math.log(sum(math.exp(s) for s in scores.values()))
     assert float(forward_sum(log_probs, *lengths, may_skip)) == pytest.approx(total, abs=1e-5)
+    shares = torch.zeros(frames + 2, tokens + 1)
+    for path, its in scores.items():
+        on = [k for k, d in enumerate(path) for _ in range(d)]
+        shares[range(frames), on] += math.exp(its - total)
+    torch.testing.assert_close(path_shares(log_probs, *lengths, may_skip)[0], shares, atol=1e-5, rtol=0)
     durations = monotonic_alignment_search(log_probs, *lengths, may_skip)[0].tolist()
     assert durations[tokens:] == [0]
     assert tuple(durations[:tokens]) == max(scores, key=scores.__getitem__)

@@ -25,9 +25,7 @@ def stretches(row: torch.Tensor) -> list[int]:
 
 def test_masks_are_stretches_of_the_given_sizes_inside_each_utterance() -> None:
     torch.manual_seed(0)
-    config = SpecAugmentConfig(
-        band_masks=1, band_width=5, time_masks_per_second=3.0, time_width=10, time_ratio=0.2
-    )
+    config = SpecAugmentConfig(band_masks=1, band_width=5, time_masks_per_second=3.0, time_width=10, time_ratio=0.2)
     lengths = torch.tensor([200, 100, 40] * 20)
     mel = torch.ones(60, 200, 12)
     made = spec_augment(mel, lengths, config)

@@ -109,9 +109,7 @@ def decoder(right: Tensor, seen: list[int]) -> Callable[[Tensor, Tensor], Tensor
 def test_easy_first_fills_the_surest_first(iterations: int, masks: list[int]) -> None:
     right = torch.arange(1, 9)[None]
     seen: list[int] = []
-    filled = easy_first(
-        torch.full((1, 8), MASK), torch.tensor([8]), decoder(right, seen), iterations, MASK, ALLOWED
-    )
+    filled = easy_first(torch.full((1, 8), MASK), torch.tensor([8]), decoder(right, seen), iterations, MASK, ALLOWED)
     assert torch.equal(filled, right) and seen == masks
 
 

@@ -21,6 +21,8 @@ TRAIN = ["--features", "f", "--train", "t.jsonl.gz", "--dev", "d.jsonl.gz", "--o
         (["train", "recognizer", "config.yaml", "--units", "u", *TRAIN[2:]], "speechnar.train.recognition"),
         (["units", "train.jsonl.gz", "out"], "lhotse"),
         (["decode", "model", "test.jsonl.gz", "out.txt"], "speechnar.train.decode"),
+        (["train", "aligner", "config.yaml", *TRAIN[2:]], "speechnar.train.aligner"),
+        (["align", "aligner", "train.jsonl.gz", "out.jsonl.gz", "--audio", "audio.yaml"], "speechnar.train.align"),
         (["predict", "acoustic", "train.jsonl.gz", "out", "--features", "f"], "speechnar.train.predict"),
     ],
 )
@@ -59,11 +61,12 @@ def test_configs_of_recipes_and_examples_load(path: Path) -> None:
     from speechnar.audio import AudioConfig
     from speechnar.export import RecognizerCard, VoiceCard
     from speechnar.train.acoustic import AcousticConfig
+    from speechnar.train.aligner import AlignerTraining
     from speechnar.train.recognition import RecognitionConfig
     from speechnar.train.vocoder import VocoderConfig
     from speechnar.train.whisper_ctc import WhisperCTCTraining
 
     kinds = {"acoustic": AcousticConfig, "audio": AudioConfig, "voice": VoiceCard, "vocoder": VocoderConfig}
-    kinds |= {"card": RecognizerCard, "recognizer": WhisperCTCTraining}
+    kinds |= {"card": RecognizerCard, "recognizer": WhisperCTCTraining, "aligner": AlignerTraining}
     kinds |= dict.fromkeys(("ctc", "mask", "ar"), RecognitionConfig)
     config.load(kinds[path.stem.split("_")[0]], path)
