@@ -7,7 +7,6 @@ Differs: (B, T, C) at the boundary, and the mel is normalised first where a chec
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import math
 from collections.abc import Mapping
@@ -16,7 +15,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
-from torch.nn.utils.parametrize import is_parametrized, remove_parametrizations
 
 from speechnar.audio import AudioConfig
 
@@ -181,12 +179,11 @@ class HiFiGAN(nn.Module):
             weight_norm(conv)
 
     def folded(self) -> HiFiGAN:
-        """A copy with plain kernels."""
-        model = copy.deepcopy(self)
-        for conv in model._convolutions():
-            if is_parametrized(conv, "weight"):
-                remove_parametrizations(conv, "weight")
-        return model
+        """A copy on the CPU, in evaluation mode, with plain kernels."""
+        # Not a deep copy without its parametrizations: removing them would remove the original's, whose class it has.
+        model = HiFiGAN(self.config, self.audio)
+        model.load_state_dict(plain_weights(self.state_dict()))
+        return model.eval()
 
     def forward(self, mel: Tensor) -> HiFiGANOutput:
         """Makes a waveform.

@@ -36,7 +36,7 @@ GAN = dataclasses.replace(
     model=HarmonicVocosConfig(),
     hifigan=HiFiGANConfig(1, (10, 10), (20, 20), 8, (3,), ((1, 3),)),
     wave_discriminators=WaveDiscriminatorConfig((2, 3), (4, 4), 2, (4,) * 7, (1, 2, 2, 2, 2, 2, 1)),
-    loop=dataclasses.replace(ALONE.loop, learning_rate=5e-3, max_steps=20, validate_every=20),
+    loop=dataclasses.replace(ALONE.loop, learning_rate=5e-3, max_steps=20, validate_every=10),
 )
 pytestmark = pytest.mark.filterwarnings("ignore:Empty filters detected")  # 160 mel bands are many at 8 kHz
 
