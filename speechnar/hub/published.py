@@ -177,7 +177,7 @@ def _int(values: Mapping[str, Any], name: str, where: Path) -> int:
     try:
         return int(values[name])
     except KeyError:
-        raise HubError(f"{where} does not say its {name}") from None
+        raise HubError(f"{where} does not say its {name}: add it in a copy of the folder") from None
     except (TypeError, ValueError):
         raise HubError(f"{where}: {name} should be a whole number but is {values[name]!r}") from None
 
