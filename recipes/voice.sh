@@ -2,9 +2,10 @@
 #
 # Such a recipe sets `corpus` (the folder) and `layout` (of `speechnar corpus import`), reads its options by
 # `voice_option`, and calls `run_voice` with the names of its own first stages. A file that its conf/ lacks is that of
-# recipes/ljspeech/conf. Models that begin at the voice `heart` are made in exp/tuned, those from nothing in exp/scratch.
+# recipes/ljspeech/conf. Models that begin at the voice `heart` are made in exp/tuned; those from nothing in exp/scratch,
+# or exp/full where the configs are for a day of speech.
 
-stage="" stop_stage=99 jobs=$(getconf _NPROCESSORS_ONLN) from_scratch="" dev=15 test=30 threads=() limit=()
+stage="" stop_stage=99 jobs=$(getconf _NPROCESSORS_ONLN) variant=tuned dev=15 test=30 threads=() limit=()
 
 fail() { echo "run.sh: $1" >&2 && exit 1; }
 from_caller() { if [[ $1 == /* ]]; then echo "$1"; else echo "$OLDPWD/$1"; fi; } # a path, from where run.sh was called
@@ -13,7 +14,8 @@ from_caller() { if [[ $1 == /* ]]; then echo "$1"; else echo "$OLDPWD/$1"; fi; }
 voice_option() {
   taken=2
   case $1 in
-    --from-scratch) from_scratch=yes taken=1 ;;
+    --from-scratch) variant=scratch taken=1 ;;
+    --full) variant=full taken=1 ;;
     --stage) stage=${2:?--stage needs a number} ;;
     --stop-stage) stop_stage=${2:?--stop-stage needs a number} ;;
     --jobs) jobs=${2:?--jobs needs a number} ;;
@@ -26,8 +28,7 @@ voice_option() {
 }
 
 run_voice() { # STAGE...: the recipe's own first stages
-  models=exp/tuned
-  if [[ $from_scratch ]]; then models=exp/scratch; fi
+  models=exp/$variant
   mkdir -p data "$models"
   run_stages "$stage" "$stop_stage" "$models" \
     "$@" prepare align features acoustic vocoder export_voice evaluate
@@ -60,15 +61,12 @@ features() {
   speechnar features data/aligned/{train,dev,test}.jsonl.gz exp/features --audio "$(conf audio)" --jobs "$jobs"
 }
 train() { # acoustic|vocoder
-  local config start=()
-  config=$(conf "$1")
-  if [[ $from_scratch ]]; then
-    config=$(conf "$1_scratch")
-  else
+  local config=$1_$variant start=()
+  if [[ $variant == tuned ]]; then
     [[ -d exp/heart ]] || speechnar restore heart exp/heart
-    start=(--init "exp/heart/$1")
+    config=$1 start=(--init "exp/heart/$1")
   fi
-  speechnar train "$1" "$config" --features exp/features --train data/aligned/train.jsonl.gz \
+  speechnar train "$1" "$(conf "$config")" --features exp/features --train data/aligned/train.jsonl.gz \
     --dev data/aligned/dev.jsonl.gz --out "$models/$1" "${start[@]}" "${threads[@]}" "${limit[@]}"
 }
 acoustic() { train acoustic; }

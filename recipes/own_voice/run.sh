@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # A voice from your own recordings. README.md says how to lay them out, and what each stage does.
 #
-#     ./run.sh --recordings DIR [--layout ljspeech|arctic|kaldi] [--from-scratch] [--stage N] [--stop-stage N]
+#     ./run.sh --recordings DIR [--layout ljspeech|arctic|kaldi] [--from-scratch | --full] [--stage N] [--stop-stage N]
 #              [--dev N|REGEX] [--test N|REGEX] [--jobs N] [--threads N] [--max-steps N]
 #
-# A stage that is done is skipped (exp/tuned/.N-NAME.done, exp/scratch/ with --from-scratch), until one before it is
+# A stage that is done is skipped (exp/tuned/.N-NAME.done; scratch or full with that option), until one before it is
 # done again; --stage N starts with stage N, done or not. Everything that was stopped goes on where it was.
 set -euo pipefail
 cd "$(dirname "$0")"
