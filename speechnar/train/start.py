@@ -63,9 +63,9 @@ def start_from(
     left = [name for name in own if name not in fits and name not in kept]
     unused = [name for name in given if name not in own]
     if left:
-        notes.append(f"{_listed(left)} start anew")
+        notes.append(f"not taken: {_listed(left)}")
     if unused:
-        notes.append(f"{_listed(unused)} of that model are not used")
+        notes.append(f"not in this model: {_listed(unused)}")
     print("; ".join([f"from {folder}: {len(fits)} of {len(own) - len(kept)} weights taken", *notes]), file=sys.stderr)
 
 
