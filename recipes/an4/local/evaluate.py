@@ -23,7 +23,7 @@ from speechnar.train.decode import DecodeOptions, Timing, decode_corpus
 
 MASK_CTC = [
     DecodeOptions("mask-ctc", 1, 0.0),  # masks nothing
-    *(DecodeOptions("mask-ctc", passes, below) for below in (0.5, 0.7, 0.9, 0.99) for passes in (1, 3, 10)),
+    *(DecodeOptions("mask-ctc", passes, below) for below in (0.3, 0.4, 0.5, 0.6, 0.7, 0.9) for passes in (1, 3)),
 ]
 BEAM = [DecodeOptions("ar", beam=BeamOptions(10, weight)) for weight in (0.0, 0.1, 0.3, 0.5, 0.7)]
 
