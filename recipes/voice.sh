@@ -49,16 +49,17 @@ prepare() {
   speechnar corpus export kaldi data/test.jsonl.gz data/test # its `text` has the sentences to speak
 }
 align() { # finds when each phone is spoken, from these recordings alone
+  local lag=0 part
+  if [[ $variant == tuned ]]; then lag=55; fi # `heart` speaks its phones so many ms before their durations say
   speechnar train aligner "$(conf aligner)" --train data/train.jsonl.gz --dev data/dev.jsonl.gz --out exp/aligner \
     "${threads[@]}" "${limit[@]}"
-  local part
   for part in train dev test; do
-    speechnar align exp/aligner "data/$part.jsonl.gz" "data/aligned/$part.jsonl.gz" --audio "$(conf audio)" \
-      --textgrids exp/aligner/textgrids
+    speechnar align exp/aligner "data/$part.jsonl.gz" "$models/aligned/$part.jsonl.gz" --audio "$(conf audio)" \
+      --lag "$lag" --textgrids "$models/textgrids"
   done
 }
 features() {
-  speechnar features data/aligned/{train,dev,test}.jsonl.gz exp/features --audio "$(conf audio)" --jobs "$jobs"
+  speechnar features "$models"/aligned/{train,dev,test}.jsonl.gz "$models/features" --audio "$(conf audio)" --jobs "$jobs"
 }
 train() { # acoustic|vocoder
   local config=$1_$variant start=()
@@ -66,8 +67,9 @@ train() { # acoustic|vocoder
     [[ -d exp/heart ]] || speechnar restore heart exp/heart
     config=$1 start=(--init "exp/heart/$1")
   fi
-  speechnar train "$1" "$(conf "$config")" --features exp/features --train data/aligned/train.jsonl.gz \
-    --dev data/aligned/dev.jsonl.gz --out "$models/$1" "${start[@]}" "${threads[@]}" "${limit[@]}"
+  speechnar train "$1" "$(conf "$config")" --features "$models/features" \
+    --train "$models/aligned/train.jsonl.gz" --dev "$models/aligned/dev.jsonl.gz" --out "$models/$1" \
+    "${start[@]}" "${threads[@]}" "${limit[@]}"
 }
 acoustic() { train acoustic; }
 vocoder() { train vocoder; }
@@ -80,9 +82,9 @@ export_voice() {
 }
 evaluate() {
   local out=$models/evaluation
-  python ../copies.py "$models/voice" data/aligned/test.jsonl.gz exp/features "$out/copies"
+  python ../copies.py "$models/voice" "$models/aligned/test.jsonl.gz" "$models/features" "$out/copies"
   speechnar evaluate tts --voice "$models/voice" --text data/test/text --out "$out"
   speechnar evaluate mos data/test.jsonl.gz "$out/copies" --json "$out/mos.json"
   speechnar evaluate intrinsic "$out/copies" "$out/voice" --ref data/test.jsonl.gz --json "$out/intrinsic.json"
-  python ../voice_table.py data/aligned/test.jsonl.gz "$out"
+  python ../voice_table.py "$models/aligned/test.jsonl.gz" "$out"
 }
