@@ -1,7 +1,7 @@
 """Torch modules to ONNX files that are small on disk and lose nothing in speed.
 
-Weight matrices are stored as 8-bit integers with a scale for each channel; ONNX Runtime turns them into float32 when it
-loads a graph.
+Weight matrices are stored as 8-bit integers with a scale for each channel, or as 4-bit ones with a scale for each group
+of `core.rounding`; ONNX Runtime turns them into what it computes with when it loads a graph.
 """
 
 from __future__ import annotations
@@ -20,11 +20,13 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import quantize_dynamic
 from torch import Tensor, nn
 
+from speechnar.core.rounding import GROUP, LEVELS
 from speechnar.models.folder import ModelError
 
 PARITY = 1e-3
 OPSET = 17
 SMALL = 2048  # values; smaller arrays stay float32
+FOURIER = "fourier_plain"
 
 
 def export_graph(
@@ -36,6 +38,8 @@ def export_graph(
     metadata: Mapping[str, str],
     checked: Mapping[str, Tensor] | None = None,
     integer_products: bool = False,
+    four_bits: bool = False,
+    batched: Collection[str] = (),
     exact: Collection[str] = (),
     change: Callable[[onnx.GraphProto], None] | None = None,
 ) -> None:
@@ -47,13 +51,18 @@ def export_graph(
         checked: other inputs, to compare the outputs for; by default `given`.
         integer_products: matrix products run on 8-bit integers, about twice as fast; what is compared is the graph
             before they do.
+        four_bits: of integer products, the weights that `core.rounding` has rounded are stored in four bits.
+        batched: inputs and outputs whose first dimension is not 1.
         exact: what occurs in the names of weights that stay float32.
         change: of the graph, before its weights become integers.
 
     Raises:
         ModelError: an output is further than 1e-3 from the module's.
     """
-    axes = {name: {1: "time"} for name in (*given, *outputs) if name not in fixed}
+    axes = {
+        name: ({0: "batch"} if name in batched else {}) | ({} if name in fixed else {1: f"{name}_time"})
+        for name in (*given, *outputs)
+    }
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -74,8 +83,11 @@ def export_graph(
             quantize_dynamic(path, products, op_types_to_quantize=["MatMul"], per_channel=True)
         finally:
             logging.disable(logging.NOTSET)
+        rounded = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer if four_bits}
         model = onnx.load(str(products))
         products.unlink()
+        _restored(model.graph)
+        _weights_as_four_bits(model.graph, rounded)
     _weights_as_integers(model.graph, exact)
     onnx.save(model, str(path))
     if not integer_products:
@@ -146,6 +158,64 @@ def _weights_as_integers(graph: onnx.GraphProto, exact: Collection[str]) -> None
     prepend(graph, nodes)
 
 
+def _restored(graph: onnx.GraphProto) -> None:
+    """Makes a weight that is kept in float32 beside its integers, for other nodes than products, of those integers."""
+    arrays = {tensor.name: tensor for tensor in graph.initializer}
+    nodes = []
+    for name in [name for name in arrays if f"{name}_quantized" in arrays]:
+        graph.initializer.remove(arrays[name])
+        nodes.append(helper.make_node("Cast", [f"{name}_quantized"], [f"{name}_cast"], to=TensorProto.FLOAT))
+        nodes.append(helper.make_node("Mul", [f"{name}_cast", f"{name}_scale"], [name]))
+    prepend(graph, nodes)
+
+
+def _weights_as_four_bits(graph: onnx.GraphProto, floats: Mapping[str, np.ndarray]) -> None:
+    """Replaces the integers (d_in, d_out) of a product by nibbles, two to a byte, and a scale for each group.
+
+    Args:
+        floats: the weights before they became integers; those that do not lie on the grid of four bits stay.
+    """
+    arrays = {tensor.name: tensor for tensor in graph.initializer}
+    nodes = []
+    for name, values in floats.items():
+        integers = arrays.get(f"{name}_quantized")
+        if integers is None or values.ndim != 2 or values.shape[0] % (2 * GROUP):
+            continue
+        groups = values.reshape(-1, GROUP, values.shape[1])
+        scale = np.maximum(np.abs(groups).max(axis=1, keepdims=True) / LEVELS, 1e-12)
+        levels = np.round(groups / scale)
+        if np.abs(levels * scale - groups).max() > 1e-3 * scale.max():
+            continue
+        upper, lower = reversed(np.split((levels + LEVELS + 1).reshape(values.shape).astype(np.uint8), 2))
+        channel = numpy_helper.to_array(arrays[f"{name}_scale"])
+        graph.initializer.remove(integers)
+        stored = {
+            "nibbles": upper << 4 | lower, "four": np.array(4, np.uint8), "zero": np.array(LEVELS + 1, np.float32),
+            "groups": (scale / channel).astype(np.float16), "grouped": np.array(groups.shape, np.int64),
+            "shape": np.array(values.shape, np.int64),
+        }  # fmt: skip
+        graph.initializer.extend(numpy_helper.from_array(array, f"{name}_{what}") for what, array in stored.items())
+
+        def step(kind: str, inputs: Sequence[str], output: str, name: str = name, **attributes: str | int) -> None:
+            nodes.append(
+                helper.make_node(kind, [f"{name}_{i}" for i in inputs], [f"{name}_{output}"], **attributes)
+            )
+
+        step("BitShift", ["nibbles", "four"], "high", direction="RIGHT")
+        step("BitShift", ["nibbles", "four"], "shifted", direction="LEFT")
+        step("BitShift", ["shifted", "four"], "low", direction="RIGHT")
+        step("Concat", ["low", "high"], "bytes", axis=0)
+        step("Cast", ["bytes"], "levels", to=TensorProto.FLOAT)
+        step("Sub", ["levels", "zero"], "centred")
+        step("Reshape", ["centred", "grouped"], "by_group")
+        step("Cast", ["groups"], "group_scales", to=TensorProto.FLOAT)
+        step("Mul", ["by_group", "group_scales"], "scaled")
+        step("Reshape", ["scaled", "shape"], "matrix")
+        step("Round", ["matrix"], "whole")
+        step("Cast", ["whole"], "quantized", to=TensorProto.INT8)
+    prepend(graph, nodes)
+
+
 def _rounded(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
     others = tuple(n for n in range(values.ndim) if n != axis)
     scale = np.maximum(np.abs(values).max(axis=others, keepdims=True) / 127, 1e-12).astype(np.float32)
@@ -154,6 +224,27 @@ def _rounded(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _error(values: np.ndarray, scale: np.ndarray, rounded: np.ndarray) -> float:
     return float(np.abs(values - rounded * scale).max())
+
+
+def fourier_nodes(graph: onnx.GraphProto, n_fft: int) -> list[onnx.NodeProto]:
+    """Nodes that make `FOURIER`, the matrix (n_fft, 2 * (n_fft // 2 + 1)) of cosines and negative sines, of one turn."""
+    turn = 2 * np.pi / n_fft * np.arange(n_fft)
+    constants = {
+        "fourier_cos": np.cos(turn).astype(np.float32),
+        "fourier_sin": (-np.sin(turn)).astype(np.float32),
+        "fourier_samples": np.arange(n_fft)[:, None],
+        "fourier_bins": np.arange(n_fft // 2 + 1)[None],
+        "fourier_size": np.array(n_fft),
+    }
+    graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
+    make = helper.make_node
+    return [
+        make("Mul", ["fourier_samples", "fourier_bins"], ["fourier_turns"]),
+        make("Mod", ["fourier_turns", "fourier_size"], ["fourier_index"]),
+        make("Gather", ["fourier_cos", "fourier_index"], ["fourier_real"]),
+        make("Gather", ["fourier_sin", "fourier_index"], ["fourier_imaginary"]),
+        make("Concat", ["fourier_real", "fourier_imaginary"], [FOURIER], axis=1),
+    ]
 
 
 def prepend(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto]) -> None:

@@ -1,5 +1,5 @@
-"""A trained recogniser to a folder for the runtime: one ONNX graph, from samples to log-probabilities, and
-`recognizer.json`.
+"""A trained recogniser to a folder for the runtime: one ONNX graph, from samples to log-probabilities, another of its
+decoder if it has one, and `recognizer.json`.
 """
 
 from __future__ import annotations
@@ -10,17 +10,22 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import numpy as np
+import onnx
 import torch
+from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from speechnar import config as config_files
 from speechnar.core.ctc_encoder import CTCEncoder
-from speechnar.export.graph import export_graph, round_weights
+from speechnar.export.graph import FOURIER, export_graph, fourier_nodes, prepend, round_weights
 from speechnar.models.aed import AED
 from speechnar.models.ctc import CTC
+from speechnar.core.rounding import round_module
 from speechnar.models.folder import ModelError, load_model
 from speechnar.models.mask_ctc import MaskCTC
-from speechnar.models.whisper_ctc import HOP_LENGTH, SAMPLE_RATE, WhisperCTC
+from speechnar.models.whisper import HOP_LENGTH, N_FFT, SAMPLE_RATE, Decoder, Whisper
+from speechnar.runtime.mender import DECODER, PIECES, DecoderInfo
 from speechnar.runtime.recognizer import LM, RECOGNIZER, Decoding, RecognizerInfo
 from speechnar.text.symbols import SymbolTable
 
@@ -40,16 +45,36 @@ class RecognizerCard:
     measured: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
-class WhisperCTCGraph(nn.Module):
-    """wav (1, T_wav) to log_probs (1, T, V)."""
+class WhisperGraph(nn.Module):
+    """wav (1, T_wav) to log_probs (1, T, V), and the decoder's memory (1, 2 T or one less, C)."""
 
-    def __init__(self, model: WhisperCTC) -> None:
+    def __init__(self, model: Whisper) -> None:
         super().__init__()
         self.model = model
 
-    def forward(self, wav: Tensor) -> Tensor:
+    def forward(self, wav: Tensor) -> tuple[Tensor, Tensor]:
         model = self.model
-        return model.upper(model.lower(model.features(wav), None), None).logits.log_softmax(2)
+        states = model.encoder(model.features(wav), None)
+        return model.draft(states, None).logits.log_softmax(2), model.decoder.memory(states)
+
+
+class DecoderGraph(nn.Module):
+    """tokens (B, N), memory (1, T, C) to the best piece at each place and its log-probability, (B, N + 1), and that of
+    the piece that stands there, (B, N).
+
+    The matrix of the embedding and that of the output are one, and stay one in the graph.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.embedding = nn.Parameter(decoder.embedding.weight.T.contiguous())
+
+    def forward(self, tokens: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        embedded = self.embedding[:, tokens].permute(1, 2, 0)
+        log_probs = (self.decoder.hidden(embedded, memory, None) @ self.embedding).log_softmax(2)
+        best_log_probs, best = log_probs.max(2)
+        return best, best_log_probs, log_probs[:, :-1].gather(2, tokens[:, :, None])[:, :, 0]
 
 
 class CTCGraph(nn.Module):
@@ -72,9 +97,12 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
     """
     card = config_files.load(RecognizerCard, model_dir / "recognizer.yaml")
     model, config = load_model(model_dir)
-    if isinstance(model, WhisperCTC):
-        graph: nn.Module = WhisperCTCGraph(model)
+    decoder = None
+    if isinstance(model, Whisper):
+        round_module(model)
+        graph: nn.Module = WhisperGraph(model)
         sample_rate, frame = SAMPLE_RATE, 4 * HOP_LENGTH
+        decoder = DecoderInfo(model.config.max_tokens, memory_per_frame=2)
         window = min(WINDOW_SECONDS, 2 * model.config.max_frames * HOP_LENGTH / SAMPLE_RATE)
     elif isinstance(model, (CTC, MaskCTC, AED)):
         graph = CTCGraph(model.encoder)
@@ -87,19 +115,54 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
     symbols = SymbolTable.load(model_dir / "tokens.txt")
     info = RecognizerInfo(
         format=RECOGNIZER.format, sample_rate=sample_rate, symbols=symbols.symbols,
-        frame_seconds=frame / sample_rate, window_seconds=window,
+        frame_seconds=frame / sample_rate, window_seconds=window, decoder=decoder,
         **{field.name: getattr(card, field.name) for field in dataclasses.fields(card)},
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".part") as part:
         wav = 0.1 * torch.randn(1, 25000, generator=torch.Generator().manual_seed(0))
+        outputs = ("log_probs", "memory") if decoder else ("log_probs",)
         export_graph(
-            graph, {"wav": wav}, ("log_probs",), (), Path(part) / "model.onnx", {},
-            checked={"wav": wav[:, :12345]}, exact=("/features/", "/log_mel/"),
-            integer_products=isinstance(model, WhisperCTC),  # LogMel's Fourier transform is a product, and stays exact
+            graph, {"wav": wav}, outputs, (), Path(part) / "model.onnx", {}, checked={"wav": wav[:, :12345]},
+            exact=("/features/", "/log_mel/"), integer_products=bool(decoder), four_bits=bool(decoder),
+            change=_fourier_by_formula if decoder else None,
         )  # fmt: skip
+        if isinstance(model, Whisper):
+            _export_decoder(model, Path(part) / DECODER)
+            shutil.copy(model_dir / PIECES, part)
         config_files.save(info, Path(part) / "recognizer.json")
         if (model_dir / LM).exists():
             shutil.copy(model_dir / LM, part)
         for path in sorted(Path(part).iterdir()):
             os.replace(path, out / path.name)
+
+
+def _export_decoder(model: Whisper, path: Path) -> None:
+    random = torch.Generator().manual_seed(0)
+
+    def given(rows: int, length: int, frames: int) -> dict[str, Tensor]:
+        width = 2 * model.config.d_model * model.config.decoder_layers
+        tokens = torch.randint(model.config.n_tokens, (rows, length), generator=random)
+        return {"tokens": tokens, "memory": torch.randn(1, frames, width, generator=random)}
+
+    export_graph(
+        DecoderGraph(model.decoder), given(3, 7, 50), ("best", "best_log_probs", "log_probs"), (), path, {},
+        checked=given(2, 11, 30), integer_products=True, four_bits=True, batched=("tokens", "best", "best_log_probs", "log_probs"),
+    )  # fmt: skip
+
+
+def _fourier_by_formula(graph: onnx.GraphProto) -> None:
+    """Replaces the kernel of Whisper's Fourier transform, cosines and sines under a window, by nodes that make it."""
+    shape = (2 * (N_FFT // 2 + 1), 1, N_FFT)
+    kernel = next((tensor for tensor in graph.initializer if tuple(tensor.dims) == shape), None)
+    if kernel is None:
+        raise ModelError("the exported recogniser lacks its Fourier transform: export it with a newer torch")
+    graph.initializer.remove(kernel)
+    window = 0.5 - 0.5 * np.cos(2 * np.pi / N_FFT * np.arange(N_FFT))
+    graph.initializer.append(numpy_helper.from_array(window.astype(np.float32)[:, None], "fourier_window"))
+    graph.initializer.append(numpy_helper.from_array(np.array(shape), "fourier_shape"))
+    make = helper.make_node
+    windowed = make("Mul", [FOURIER, "fourier_window"], ["fourier_windowed"])
+    turned = make("Transpose", ["fourier_windowed"], ["fourier_turned"], perm=[1, 0])
+    shaped = make("Reshape", ["fourier_turned", "fourier_shape"], [kernel.name])
+    prepend(graph, [*fourier_nodes(graph, N_FFT), windowed, turned, shaped])

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from speechnar import config as config_files
 from speechnar.core.lengths import regulate, token_of_frame
-from speechnar.export.graph import export_graph, prepend, round_weights
+from speechnar.export.graph import FOURIER, export_graph, fourier_nodes, prepend, round_weights
 from speechnar.hub.published import load_vocoder
 from speechnar.models.fastspeech2 import FastSpeech2, FastSpeech2Config, Prosody
 from speechnar.models.folder import ModelError, load_model
@@ -218,13 +218,8 @@ def _fourier_by_formula(graph: onnx.GraphProto, model: HarmonicVocos) -> None:
         weights[-1] = 1.0
     weights = np.tile(weights / (3 / 8 * stft.overlap), 2)
     constants = {
-        "fourier_cos": np.cos(turn).astype(np.float32),
-        "fourier_sin": (-np.sin(turn)).astype(np.float32),
         "fourier_window": window.astype(np.float32)[:, None],
         "fourier_weights": weights.astype(np.float32)[None],
-        "fourier_samples": np.arange(n_fft)[:, None],
-        "fourier_bins": np.arange(stft.n_bins)[None],
-        "fourier_size": np.array(n_fft),
     }
     for tensor in names.values():
         graph.initializer.remove(tensor)
@@ -233,12 +228,8 @@ def _fourier_by_formula(graph: onnx.GraphProto, model: HarmonicVocos) -> None:
     prepend(
         graph,
         [
-            make("Mul", ["fourier_samples", "fourier_bins"], ["fourier_turns"]),
-            make("Mod", ["fourier_turns", "fourier_size"], ["fourier_index"]),
-            make("Gather", ["fourier_cos", "fourier_index"], ["fourier_real"]),
-            make("Gather", ["fourier_sin", "fourier_index"], ["fourier_imaginary"]),
-            make("Concat", ["fourier_real", "fourier_imaginary"], ["fourier_plain"], axis=1),
-            make("Mul", ["fourier_plain", "fourier_window"], [names["analysis"].name]),
+            *fourier_nodes(graph, n_fft),
+            make("Mul", [FOURIER, "fourier_window"], [names["analysis"].name]),
             make("Mul", [names["analysis"].name, "fourier_weights"], ["fourier_weighted"]),
             make("Transpose", ["fourier_weighted"], [names["synthesis"].name], perm=[1, 0]),
         ],

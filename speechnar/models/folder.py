@@ -19,7 +19,7 @@ from speechnar.models.fastspeech2 import FastSpeech2, FastSpeech2Config
 from speechnar.models.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
 from speechnar.models.hifigan import HiFiGAN, HiFiGANConfig
 from speechnar.models.mask_ctc import MaskCTC, MaskCTCConfig
-from speechnar.models.whisper_ctc import WhisperCTC, WhisperCTCConfig
+from speechnar.models.whisper import Whisper, WhisperConfig
 from speechnar.text.symbols import SymbolTable
 
 
@@ -35,7 +35,7 @@ class ModelConfig:
     fastspeech2: FastSpeech2Config | None = None
     harmonic_vocos: HarmonicVocosConfig | None = None
     hifigan: HiFiGANConfig | None = None
-    whisper_ctc: WhisperCTCConfig | None = None
+    whisper: WhisperConfig | None = None
     ctc: CTCConfig | None = None
     mask_ctc: MaskCTCConfig | None = None
     aed: AEDConfig | None = None
@@ -54,8 +54,8 @@ def build(config: ModelConfig) -> nn.Module:
         return HarmonicVocos(config.harmonic_vocos, config.audio)
     if config.hifigan:
         return HiFiGAN(config.hifigan, config.audio)
-    if config.whisper_ctc:
-        return WhisperCTC(config.whisper_ctc)
+    if config.whisper:
+        return Whisper(config.whisper)
     if config.ctc:
         return CTC(config.ctc, config.audio)
     if config.mask_ctc:

@@ -1,7 +1,7 @@
 """A recogniser: audio to words with ONNX Runtime and NumPy.
 
-The graph, features included, takes a window of audio at once; `windows` cuts and joins, `speechnar.decode` finds words.
-Memory stays that of one window, however long a recording lasts.
+The graph, features included, takes a window of audio at once; `windows` cuts and joins, `speechnar.decode` finds words,
+and `mender` mends them where the recogniser has a decoder. Memory stays that of one window, however long a recording lasts.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from speechnar.decode.ngram import NgramModel
 from speechnar.decode.result import DecodeError, Hypothesis, Word
 from speechnar.decode.scorer import Scorer, ScorerOptions
 from speechnar.decode.units import Units
+from speechnar.decode.verify import VerifyOptions
 from speechnar.runtime.folder import ASSETS, Kind
+from speechnar.runtime.mender import DecoderInfo, Mender
 from speechnar.runtime.transcript import Transcript
-from speechnar.runtime.windows import joined, windows
+from speechnar.runtime.windows import Heard, joined, windows
 
-RECOGNIZER = Kind("recogniser", "recognizer.json", format=1)
+RECOGNIZER = Kind("recogniser", "recognizer.json", format=2)
 RECOGNIZERS = ASSETS / "recognizers"
 DEFAULT = "english_base"
 LM = "lm.npz"  # a word n-gram model, which a recogniser may have
@@ -45,11 +47,14 @@ class Decoding:
     Attributes:
         beam: prefixes that are kept; 1 is greedy decoding, without the language model.
         lm_weight, word_bonus: see `speechnar.decode.scorer`.
+        passes, margin: see `speechnar.decode.verify`; they are a decoder's.
     """
 
     beam: int = 1
     lm_weight: float = ScorerOptions.lm_weight
     word_bonus: float = ScorerOptions.word_bonus
+    passes: int = VerifyOptions.passes
+    margin: float = VerifyOptions.margin
 
 
 @dataclass(frozen=True)
@@ -57,11 +62,12 @@ class RecognizerInfo:
     """`recognizer.json`.
 
     Attributes:
-        format: version of the folder's layout; this package reads 1.
+        format: version of the folder's layout; this package reads 1, which has no decoder, and 2.
         sample_rate: Hz.
         symbols: of the graph's outputs, in their order; see `speechnar.decode.units`.
         frame_seconds: from one frame of the output to the next.
         window_seconds: the longest audio that the graph takes at once.
+        decoder: what mends drafts, if anything does.
         measured: figures by name, such as `WER`.
     """
 
@@ -75,6 +81,7 @@ class RecognizerInfo:
     frame_seconds: float
     window_seconds: float
     decoding: Decoding = Decoding()
+    decoder: DecoderInfo | None = None
     measured: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -114,6 +121,9 @@ class Recognizer:
         self._letters = set("".join(self._units.spellings))
         self._session = RECOGNIZER.session(folder / "model.onnx", {"wav"}, threads, device)
         self._lm_path = folder / LM
+        self._mender = None
+        if self.info.decoder:
+            self._mender = Mender(RECOGNIZER, folder, self.info.decoder, self.info.symbols, threads, device)
 
     def transcribe(
         self,
@@ -121,6 +131,7 @@ class Recognizer:
         sample_rate: int | None = None,
         *,
         beam: int | None = None,
+        passes: int | None = None,
         hotwords: Sequence[str] = (),
         name: str | None = None,
         progress: Callable[[float], object] | None = None,
@@ -132,15 +143,17 @@ class Recognizer:
                 (C, T_wav): floats in [-1, 1], or integers of the whole range of their type.
             sample_rate: Hz of samples; by default the recogniser's own.
             beam: prefixes that the search keeps; 1 is greedy, and the default that of `recognizer.json`.
+            passes: of the decoder over a draft, at most; 0 leaves drafts as they are. By default as `recognizer.json`
+                says; without a decoder there are none.
             hotwords: words and phrases to expect.
             name: of the transcript; by default the file's, without its ending.
             progress: is called with the seconds of audio that were done since its last call.
 
         Raises:
             AudioError: the recording cannot be read, is empty, or holds what is no number.
-            DecodeError: the beam is less than 1, or a hot word has letters that the recogniser does not know.
+            DecodeError: the beam is less than 1, `passes` less than 0, or a hot word has letters that the recogniser does not know.
         """
-        decode = self._decoder(beam, hotwords)
+        decode = self._decoder(beam, passes, hotwords)
         if isinstance(recording, (str, Path)):
             blocks: Iterable[np.ndarray] = (wav for wav, _ in audio.blocks(recording, self.sample_rate))
             name = name or Path(recording).stem
@@ -151,20 +164,20 @@ class Recognizer:
         hop = size - min(round(OVERLAP / self.info.frame_seconds), size // 2)
         duration = 0.0
 
-        def heard() -> Iterator[np.ndarray]:
+        def heard() -> Iterator[Heard]:
             nonlocal duration
             for start, wav in windows(blocks, size * frame, hop * frame):
-                yield self._log_probs(wav)
+                yield self._heard(wav)
                 done, duration = duration, (start + len(wav)) / self.sample_rate
                 if progress:
                     progress(duration - done)
 
         words: list[Word] = []
-        for first, log_probs in joined(heard(), hop, self._units):
+        for first, piece in joined(heard(), hop, self._units):
             begin = first * self.info.frame_seconds
             words += [
                 dataclasses.replace(word, start=word.start + begin, end=word.end + begin)
-                for word in decode(log_probs).words
+                for word in decode(piece).words
             ]
         if duration < SHORTEST_WORD:
             words = []
@@ -175,33 +188,47 @@ class Recognizer:
     def _lm(self) -> NgramModel | None:
         return NgramModel.load(self._lm_path) if self._lm_path.exists() else None
 
-    def _decoder(self, beam: int | None, hotwords: Sequence[str]) -> Callable[[np.ndarray], Hypothesis]:
-        """What makes words of (T, V) log-probabilities."""
-        usual = self.info.decoding
-        if beam is None:
-            beam = max(usual.beam, BeamOptions.beam) if hotwords else usual.beam
-        units, seconds = self._units, self.info.frame_seconds
-        if beam == 1 and not hotwords:
-            return lambda log_probs: greedy(log_probs, units, seconds)
-        expected = [word.lower() for word in hotwords]
+    def _decoder(
+        self, beam: int | None, passes: int | None, hotwords: Sequence[str]
+    ) -> Callable[[Heard], Hypothesis]:
+        """What makes words of what was heard."""
+        usual, seconds = self.info.decoding, self.info.frame_seconds
+        expected = [" ".join(word.lower().split()) for word in hotwords]
         for word in expected:
             if unknown := set(word) - self._letters - {" "}:
                 raise DecodeError(f"the hot word {word!r} has {min(unknown)!r}, which the recogniser cannot write")
+        if beam is None:
+            beam = max(usual.beam, BeamOptions.beam) if hotwords else usual.beam
+        search = self._search(beam, expected)
+        options = VerifyOptions(usual.passes if passes is None else passes, usual.margin)
+        mender = self._mender
+        if mender is None:
+            return lambda heard: search(heard.log_probs)
+        return lambda heard: mender.mend(search(heard.log_probs), heard, seconds, expected, options)
+
+    def _search(self, beam: int, expected: Sequence[str]) -> Callable[[np.ndarray], Hypothesis]:
+        """What finds words in (T, V) log-probabilities."""
+        usual, units, seconds = self.info.decoding, self._units, self.info.frame_seconds
+        if beam == 1 and not expected:
+            return lambda log_probs: greedy(log_probs, units, seconds)
         weights = ScorerOptions(lm_weight=usual.lm_weight, word_bonus=usual.word_bonus)
         scorer = Scorer(units, self._lm, expected, weights) if self._lm or expected else None
         options = BeamOptions(beam)
 
-        def decode(log_probs: np.ndarray) -> Hypothesis:
+        def search(log_probs: np.ndarray) -> Hypothesis:
             best = greedy(log_probs, units, seconds)  # where nobody speaks, a language model would still have a word
             return beam_search(log_probs, units, seconds, scorer, options) if best.words else best
 
-        return decode
+        return search
 
-    def _log_probs(self, wav: np.ndarray) -> np.ndarray:
-        """(T, V) of (T_wav,) samples."""
+    def _heard(self, wav: np.ndarray) -> Heard:
+        """What the graph makes of (T_wav,) samples."""
         lacking = round(SHORTEST * self.sample_rate) - len(wav)
-        given = np.pad(wav, (0, max(lacking, 0)))[None].astype(np.float32)
-        return self._session.run(["log_probs"], {"wav": given})[0][0]
+        given = {"wav": np.pad(wav, (0, max(lacking, 0)))[None].astype(np.float32)}
+        if not self.info.decoder:
+            return Heard(self._session.run(["log_probs"], given)[0][0])
+        log_probs, memory = self._session.run(["log_probs", "memory"], given)
+        return Heard(log_probs[0], memory[0], self.info.decoder.memory_per_frame)
 
 
 def _mono(samples: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Long audio in windows that overlap, and the frames that a model makes of them joined in a pause.
+"""Long audio in windows that overlap, and what a model makes of them joined in a pause.
 
     window 1    |---------------------------|
     window 2                         |---------------------------|
@@ -12,6 +12,7 @@ where the model lacks context, are thrown away, but for those of the recording.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,6 +21,30 @@ from speechnar.decode.units import Units
 SMOOTHING = 5  # frames; a pause is longer than the blanks within a word
 FLOOR = -50.0  # below it one improbable blank is as bad as another
 NOT_BETWEEN_WORDS = 4 * FLOOR  # what a word costs that would be cut in two
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What a model makes of a stretch of audio.
+
+    Attributes:
+        log_probs: (T, V).
+        memory: what its decoder reads, (n * T or a little less, C), n to a frame; None without a decoder.
+        per_frame: n.
+    """
+
+    log_probs: np.ndarray
+    memory: np.ndarray | None = None
+    per_frame: int = 1
+
+    def __len__(self) -> int:
+        return len(self.log_probs)
+
+    def part(self, start: int, end: int | None = None) -> Heard:
+        """The frames from `start` to before `end`."""
+        n = self.per_frame
+        memory = None if self.memory is None else self.memory[n * start : None if end is None else n * end]
+        return Heard(self.log_probs[start:end], memory, n)
 
 
 def windows(blocks: Iterable[np.ndarray], size: int, hop: int) -> Iterator[tuple[int, np.ndarray]]:
@@ -37,25 +62,25 @@ def windows(blocks: Iterable[np.ndarray], size: int, hop: int) -> Iterator[tuple
     yield start, held
 
 
-def joined(parts: Iterable[np.ndarray], hop: int, units: Units) -> Iterator[tuple[int, np.ndarray]]:
-    """Joins the log-probabilities of windows.
+def joined(parts: Iterable[Heard], hop: int, units: Units) -> Iterator[tuple[int, Heard]]:
+    """Joins what windows gave.
 
     Args:
-        parts: (T, V) of each window.
+        parts: of each window.
         hop: frames from a window's beginning to the next one's; at least half of a window's.
 
     Yields:
-        The first frame's place in the recording, and (T, V) without overlap: a piece for each window.
+        The first frame's place in the recording, and a piece of each window, without overlap.
     """
     start, held = 0, None  # what is not yet given out, and the place where it begins
     for n, part in enumerate(parts):
         if held is None:
             held = part
             continue
-        overlap = held[n * hop - start :]
-        at = quietest(overlap, part[: len(overlap)], units)
-        yield start, held[: n * hop - start + at]
-        start, held = n * hop + at, part[at:]
+        overlap = held.log_probs[n * hop - start :]
+        at = quietest(overlap, part.log_probs[: len(overlap)], units)
+        yield start, held.part(0, n * hop - start + at)
+        start, held = n * hop + at, part.part(at)
     if held is not None:
         yield start, held
 

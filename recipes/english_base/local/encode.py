@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the lower half of the encoder over the recordings, once for each copy that the training config asks for.
+"""Runs the encoder over the recordings, once for each copy that the training config asks for.
 
     python local/encode.py CONFIG.yaml START_DIR DATA_DIR OUT_DIR
 
@@ -10,7 +10,7 @@ import argparse
 from pathlib import Path
 
 from speechnar import config
-from speechnar.train.whisper_ctc import CopyConfig, WhisperCTCTraining, encode
+from speechnar.train.whisper import CopyConfig, WhisperTraining, encode
 
 
 def main() -> None:
@@ -18,7 +18,7 @@ def main() -> None:
     for name in ("config", "start", "data", "out"):
         parser.add_argument(name, type=Path)
     args = parser.parse_args()
-    training = config.load(WhisperCTCTraining, args.config)
+    training = config.load(WhisperTraining, args.config)
     work = [("dev", args.data / "dev.tsv", CopyConfig())]
     work += [(f"train-{n}", args.data / "train.tsv", copy) for n, copy in enumerate(training.copies)]
     for seed, (name, table, copy) in enumerate(work):

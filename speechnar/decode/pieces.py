@@ -1,0 +1,108 @@
+"""The pieces that a decoder writes words with, by byte-pair encoding.
+
+Source: Sennrich et al. 2016, section 3.2, the merges in the order in which they were learned.
+Differs: a piece's place in the list is its merge's, so that there is no list of merges; text is lower-case words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from speechnar.decode.result import DecodeError
+from speechnar.text.symbols import EOS
+from speechnar.text.units import BOUNDARY
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """The pieces in the order of their merges; `▁` begins a word, and the last one, `</s>`, ends a text.
+
+    Raises:
+        DecodeError: the last piece is another, or one stands twice.
+    """
+
+    pieces: Sequence[str]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pieces", tuple(self.pieces))
+        if self.pieces[-1:] != (EOS,):
+            raise DecodeError(f"the last of the pieces is {self.pieces[-1:]} but should be {EOS!r}")
+        if len(self.ids) != len(self.pieces):
+            raise DecodeError("the pieces have one more than once; every piece stands once")
+
+    def __len__(self) -> int:
+        return len(self.pieces)
+
+    @classmethod
+    def load(cls, path: Path) -> Pieces:
+        """Reads a file with a piece on each line.
+
+        Raises:
+            DecodeError: it cannot be read, or see `Pieces`.
+        """
+        try:
+            return cls(path.read_text(encoding="utf-8").splitlines())
+        except (OSError, UnicodeDecodeError) as error:
+            raise DecodeError(f"the pieces in {path} cannot be read ({error}): install the recogniser again") from None
+
+    @classmethod
+    def of_symbols(cls, symbols: Sequence[str]) -> Pieces:
+        """Those of a CTC output: piece n is symbol n + 1, after the blank; `<pad>` and its like come last.
+
+        Raises:
+            DecodeError: see `Pieces`.
+        """
+        return cls((*(symbol for symbol in symbols if not symbol.startswith("<")), EOS))
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        return {piece: number for number, piece in enumerate(self.pieces)}
+
+    @property
+    def end_id(self) -> int:
+        return len(self.pieces) - 1
+
+    @cached_property
+    def begins_word(self) -> tuple[bool, ...]:
+        return tuple(piece.startswith(BOUNDARY) for piece in self.pieces)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of words between spaces.
+
+        Raises:
+            DecodeError: a character is no piece.
+        """
+        return [number for word in text.split() for number in self._word(word)]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids, without what follows an end."""
+        words = []
+        for number in ids:
+            if number == self.end_id:
+                break
+            words.append(self.pieces[number])
+        return " ".join("".join(words).replace(BOUNDARY, " ").split())
+
+    @cached_property
+    def _words(self) -> dict[str, tuple[int, ...]]:
+        return {}  # that were encoded before
+
+    def _word(self, word: str) -> tuple[int, ...]:
+        if word not in self._words:
+            self._words[word] = self._merged(word)
+        return self._words[word]
+
+    def _merged(self, word: str) -> tuple[int, ...]:
+        ids, parts = self.ids, list(BOUNDARY + word)
+        while True:
+            pairs = ((ids[a + b], place) for place, (a, b) in enumerate(zip(parts, parts[1:])) if a + b in ids)
+            best = min(pairs, default=None)
+            if best is None:
+                break
+            parts[best[1] : best[1] + 2] = [self.pieces[best[0]]]
+        if unknown := [part for part in parts if part not in ids]:
+            raise DecodeError(f"{unknown[0]!r} in {word!r} is no piece that the decoder can write")
+        return tuple(ids[part] for part in parts)

@@ -1,0 +1,335 @@
+"""Trains the two parts around Whisper's encoder on what the encoder, which is not trained, made once of each utterance.
+
+The encoder then costs nothing in training, and the draft and the decoder learn apart, side by side if there are cores.
+Augmentation of the audio is fixed in the copies that `encode` makes; that of the states is new each time. The decoder is
+taught to write the whole text after any beginning of it; what it says of a draft's wrong words follows from that.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from speechnar import audio
+from speechnar.config import ConfigError
+from speechnar.core.augment import SpecAugmentConfig, add_noise, coloured_noise, resampled, spec_augment
+from speechnar.core.lengths import length_mask
+from speechnar.data.features import DataError
+from speechnar.decode.pieces import Pieces
+from speechnar.losses.ctc import ctc_loss
+from speechnar.models.folder import load_model, save_model
+from speechnar.models.whisper import HOP_LENGTH, SAMPLE_RATE, DraftOutput, Whisper
+from speechnar.text.symbols import SymbolTable
+from speechnar.train.loop import LoopConfig, Phase, train
+
+BATCH_SECONDS = 60.0  # of audio that `encode` takes at once
+STATE_HOP = 2 * HOP_LENGTH  # samples
+PIECES = "pieces.txt"
+"""In a model folder: what the decoder writes with. The draft has the first of them, after the blank."""
+BLANK_ID = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class CopyConfig:
+    """How one copy of the training audio differs from the recordings.
+
+    Attributes:
+        joined_seconds: utterances that follow one another are heard together, up to so many seconds, and told apart
+            afterwards, as the runtime does with long recordings; 0 hears each by itself.
+        speed: 1 is as recorded.
+        noise_share: of the utterances, those that get noise, white to brown, at `snr` dB (lowest, highest).
+        bands: mel bands that are masked at most, twice; 0 masks none.
+    """
+
+    joined_seconds: float = 0.0
+    speed: float = 1.0
+    noise_share: float = 0.0
+    snr: tuple[float, float] = (5.0, 25.0)
+    bands: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class WhisperTraining:
+    """A training config.
+
+    Attributes:
+        part: "draft" or "decoder", which is trained.
+        copies: of the training set; the draft and the decoder are trained on the same.
+        batch_seconds: of audio, at most.
+        masks: on the states, 50 a second.
+        weights: of the draft's terms, `ctc` of the last layer, `intermediate` of the mean of those below; or of the
+            decoder's, `tokens`.
+        label_smoothing: of the decoder's tokens.
+    """
+
+    part: str
+    loop: LoopConfig = LoopConfig()
+    copies: tuple[CopyConfig, ...] = (CopyConfig(),)
+    batch_seconds: float = 90.0
+    masks: SpecAugmentConfig = SpecAugmentConfig(band_masks=0, time_masks_per_second=1.0, time_width=15)
+    weights: dict[str, float] = dataclasses.field(default_factory=dict)
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.part not in ("draft", "decoder"):
+            raise ConfigError(f"part is {self.part!r} but should be draft or decoder")
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedBatch:
+    """states (B, T, d_model), 50 a second; lengths (B,); tokens (B, T_text), 0-padded; token_lengths (B,)."""
+
+    states: Tensor
+    lengths: Tensor
+    tokens: Tensor
+    token_lengths: Tensor
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> EncodedBatch:
+        parts = (self.states, self.lengths, self.tokens, self.token_lengths)
+        return EncodedBatch(*(part.to(device, non_blocking=non_blocking) for part in parts))
+
+
+@dataclasses.dataclass(frozen=True)
+class Stretch:
+    """One utterance in a window: its name and text, and where it lies, in samples."""
+
+    utt_id: str
+    text: str
+    start: int
+    end: int
+
+
+def _windows(
+    rows: list[list[str]], config: CopyConfig, longest: int
+) -> Iterator[tuple[Tensor, tuple[Stretch, ...]]]:
+    """What the encoder hears at once, and the utterances in it; those that are too long for it are left out."""
+    parts: list[Tensor] = []
+    held: list[Stretch] = []
+    length = 0
+
+    def window() -> tuple[Tensor, tuple[Stretch, ...]]:
+        return torch.cat(parts), tuple(held)
+
+    for utt_id, _, path, text in rows:
+        wav = torch.from_numpy(audio.read(path, SAMPLE_RATE)[0])[None]
+        if config.speed != 1:
+            wav = resampled(wav, config.speed)
+        wav = _noisy(wav, config)[0]
+        gap = (0.1 + 0.5 * float(torch.rand(()))) * SAMPLE_RATE
+        if len(wav) > longest:
+            continue
+        if held and length + gap + len(wav) > config.joined_seconds * SAMPLE_RATE:
+            yield window()
+            parts, held, length = [], [], 0
+        if held:
+            parts.append(1e-4 * torch.randn(round(gap / (2 * STATE_HOP)) * 2 * STATE_HOP - length % (2 * STATE_HOP)))
+            length += len(parts[-1])
+        parts.append(wav)
+        held.append(Stretch(utt_id, text, length, length + len(wav)))
+        length += len(wav)
+    if held:
+        yield window()
+
+
+@torch.inference_mode()
+def encode(model_dir: Path, table: Path, out: Path, config: CopyConfig, seed: int = 0) -> None:
+    """Writes the states that the encoder makes of the utterances of a table.
+
+    Args:
+        table: lines of utt_id<TAB>speaker<TAB>audio<TAB>text.
+        out: `out.f16` gets the states of all, one after the other, `out.json` where each lies and its text.
+
+    Raises:
+        AudioError: a file cannot be read; ModelError: `model_dir` is no model folder.
+    """
+    model, _ = load_model(model_dir)
+    rows = [line.split("\t") for line in table.read_text(encoding="utf-8").splitlines()]
+    torch.manual_seed(seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    index: list[dict[str, object]] = []
+    start = 0
+    masks = SpecAugmentConfig(band_width=config.bands, time_masks_per_second=0)
+    progress = tqdm(total=len(rows), desc=out.name, unit="utt", disable=None)
+    part = out.with_suffix(".part")
+    with open(part, "wb") as file:
+
+        def write(waiting: list[tuple[Tensor, tuple[Stretch, ...]]]) -> None:
+            nonlocal start
+            mels = [model.features(wav[None])[0] for wav, _ in waiting]
+            lengths = torch.tensor([len(mel) for mel in mels])
+            mel = nn.utils.rnn.pad_sequence(mels, batch_first=True)
+            if config.bands:
+                mel = spec_augment(mel, lengths, masks)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                states = model.encoder(mel, lengths)
+            for (_, stretches), its, length in zip(waiting, states, ((lengths + 1) // 2).tolist()):
+                for stretch in stretches:
+                    vectors = its[stretch.start // STATE_HOP : min(-(-stretch.end // STATE_HOP), length)]
+                    file.write(vectors.half().numpy().tobytes())
+                    index.append(
+                        {"utt_id": stretch.utt_id, "start": start, "frames": len(vectors), "text": stretch.text}
+                    )
+                    start += len(vectors)
+                progress.update(len(stretches))
+
+        waiting: list[tuple[Tensor, tuple[Stretch, ...]]] = []
+        for window in _windows(rows, config, model.config.max_frames * STATE_HOP):
+            waiting.append(window)
+            if sum(len(wav) for wav, _ in waiting) >= BATCH_SECONDS * SAMPLE_RATE:
+                write(waiting)
+                waiting = []
+        if waiting:
+            write(waiting)
+    part.replace(out.with_suffix(".f16"))
+    out.with_suffix(".json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def _noisy(wav: Tensor, config: CopyConfig) -> Tensor:
+    if float(torch.rand(())) >= config.noise_share:
+        return wav
+    low, high = config.snr
+    noise = coloured_noise(wav, 2 * torch.rand(1))
+    return add_noise(wav, torch.tensor([wav.shape[1]]), noise, low + (high - low) * torch.rand(1))
+
+
+class Encoded:
+    """What `encode` wrote, read where it is needed."""
+
+    def __init__(self, path: Path, d_model: int) -> None:
+        if not path.with_suffix(".json").exists():
+            raise DataError(f"there is no {path.with_suffix('.json')}: run the stage that encodes the audio")
+        self.index = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        self.vectors = np.memmap(path.with_suffix(".f16"), np.float16, "r").reshape(-1, d_model)
+
+    def states(self, number: int) -> Tensor:
+        row = self.index[number]
+        return torch.from_numpy(self.vectors[row["start"] : row["start"] + row["frames"]].astype(np.float32))
+
+
+class WhisperTask:
+    """What the loop needs, for either part.
+
+    Args:
+        start: the model folder that the audio was encoded with; `encoded` holds train-0, train-1 ... and dev.
+    """
+
+    def __init__(self, config: WhisperTraining, start: Path, encoded: Path) -> None:
+        self.settings = config
+        whisper, self.config = load_model(start)
+        self.whisper: Whisper = whisper
+        self.symbols = SymbolTable.load(start / "tokens.txt")
+        self.is_draft = config.part == "draft"
+        self.pieces = Pieces.of_symbols(self.symbols.symbols) if self.is_draft else Pieces.load(start / PIECES)
+        d_model = whisper.config.d_model
+        self.copies = [Encoded(encoded / f"train-{n}", d_model) for n in range(len(config.copies))]
+        self.dev = Encoded(encoded / "dev", d_model)
+        self.modules: dict[str, nn.Module] = {"model": (whisper.draft if self.is_draft else whisper.decoder).train()}
+
+    def phases(self) -> tuple[Phase, ...]:
+        return (Phase(self.settings.part, ("model",), self.loss, self.settings.weights),)
+
+    def batches(self, epoch: int, skip: int) -> Iterator[EncodedBatch]:
+        """Utterances of similar length together, each in one of its copies, in an order that the epoch decides."""
+        rng = np.random.default_rng((self.settings.loop.seed, epoch))
+        chosen = [(int(copy), n) for copy in range(len(self.copies)) for n in range(len(self.copies[copy].index))]
+        rng.shuffle(chosen)
+        chosen = chosen[: len(self.copies[0].index)]
+        for number, batch in enumerate(self._grouped(chosen, rng)):
+            if number >= skip:
+                yield self._batch([(self.copies[copy], n) for copy, n in batch])
+
+    def _grouped(self, chosen: list[tuple[int, int]], rng: np.random.Generator) -> list[list[tuple[int, int]]]:
+        frames = {key: self.copies[key[0]].index[key[1]]["frames"] for key in chosen}
+        chosen = sorted(chosen, key=lambda key: frames[key] * rng.uniform(0.9, 1.1))
+        groups: list[list[tuple[int, int]]] = [[]]
+        for key in chosen:
+            if groups[-1] and (len(groups[-1]) + 1) * frames[key] > 50 * self.settings.batch_seconds:
+                groups.append([])
+            groups[-1].append(key)
+        rng.shuffle(groups)
+        return groups
+
+    def _batch(self, items: list[tuple[Encoded, int]]) -> EncodedBatch:
+        states = [copy.states(n) for copy, n in items]
+        tokens = [torch.tensor(self._tokens(copy.index[n]["text"])) for copy, n in items]
+        lengths = (torch.tensor([len(part) for part in parts]) for parts in (states, tokens))
+        padded = (nn.utils.rnn.pad_sequence(parts, batch_first=True) for parts in (states, tokens))
+        return EncodedBatch(next(padded), next(lengths), next(padded), next(lengths))
+
+    def _tokens(self, text: str) -> list[int]:
+        """A draft's symbols, the blank being the first of them; or the decoder's pieces."""
+        return [piece + self.is_draft for piece in self.pieces.encode(text)]
+
+    def loss(self, batch: EncodedBatch, step: int) -> dict[str, Tensor]:
+        states = spec_augment(batch.states, batch.lengths, self.settings.masks)
+        return self._terms(dataclasses.replace(batch, states=states), self.settings.label_smoothing)[0]
+
+    def _terms(self, batch: EncodedBatch, label_smoothing: float = 0.0) -> tuple[dict[str, Tensor], Tensor]:
+        """The terms of the loss, and logits: of a draft's frames, or of each place of a given text."""
+        model = self.modules["model"]
+        if self.is_draft:
+            output: DraftOutput = model(batch.states, batch.lengths)
+            last, *below = (
+                ctc_loss(
+                    F.log_softmax(logits.float(), 2), output.lengths, batch.tokens, batch.token_lengths, BLANK_ID,
+                )
+                for logits in (output.logits, *output.intermediate)
+            )  # fmt: skip
+            terms = {"ctc": last} | ({"intermediate": torch.stack(below).mean()} if below else {})
+            return terms, output.logits
+        logits = model(batch.tokens, model.memory(batch.states), batch.lengths).float()
+        real = length_mask(batch.token_lengths, batch.tokens.shape[1])
+        wanted = F.pad(batch.tokens.masked_fill(~real, -1), (0, 1), value=-1)
+        wanted[torch.arange(len(wanted)), batch.token_lengths] = self.pieces.end_id
+        loss = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=-1, label_smoothing=label_smoothing)
+        return {"tokens": loss}, logits
+
+    def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
+        """On the dev set, the loss terms, and the word error rate (%) of the draft or how often (%) the decoder is right
+        of the next token; five texts."""
+        import jiwer
+
+        kept, self.modules = self.modules, {"model": modules["model"].eval()}
+        sums: dict[str, float] = {}
+        said, heard, right = [], [], 0
+        for number in range(len(self.dev.index)):
+            batch = self._batch([(self.dev, number)])
+            terms, logits = self._terms(batch)
+            for name, value in terms.items():
+                sums[name] = sums.get(name, 0.0) + float(value) * len(batch.tokens[0])
+            best = logits[0].argmax(1)
+            said.append(self.dev.index[number]["text"])
+            if self.is_draft:
+                symbols = best.unique_consecutive()
+                heard.append(self.pieces.decode((symbols[symbols != BLANK_ID] - 1).tolist()))
+            else:
+                right += int((best[:-1] == batch.tokens[0]).sum())
+                heard.append(self.pieces.decode(best[:-1].tolist()))
+        self.modules = kept
+        writer.add_text("heard", "\n\n".join(f"{a}\n{b}" for a, b in zip(said[:5], heard)), step)
+        tokens = sum(len(self._tokens(text)) for text in said)
+        means = {name: value / tokens for name, value in sums.items()}
+        if not self.is_draft:
+            return means | {"right": 100 * right / tokens}
+        return means | {"wer": 100 * jiwer.wer(said, heard), "cer": 100 * jiwer.cer(said, heard)}
+
+    def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
+        part = self.whisper.draft if self.is_draft else self.whisper.decoder
+        part.load_state_dict(modules["model"].state_dict())
+        save_model(folder, self.config, self.whisper, self.symbols)
+
+
+def train_whisper(config: WhisperTraining, start: Path, encoded: Path, out: Path) -> None:
+    """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
+    torch.manual_seed(config.loop.seed)
+    train(WhisperTask(config, start, encoded), config.loop, out)
