@@ -6,25 +6,30 @@ Differs: the grid is symmetric, and of some scales each group takes the one with
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 LEVELS = 7  # on each side of zero
 GROUP = 64  # inputs that share a scale
+SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
+USUAL_SHARE = 0.9
 
 
-def round_to_levels(weight: Tensor, group: int = GROUP) -> Tensor:
+def round_to_levels(weight: Tensor, shares: Sequence[float] = SHARES) -> Tensor:
     """The nearest weights that four bits can say.
 
     What is rounded already stays as it is, and the largest magnitude of a group is always its scale times 7.
 
     Args:
-        weight: (d_out, d_in), d_in a multiple of `group`.
+        weight: (d_out, d_in), d_in a multiple of `GROUP`.
+        shares: of a group's largest magnitude, those that are tried as the largest level; what is beyond is cut to it.
     """
-    groups = weight.unflatten(1, (-1, group))
+    groups = weight.unflatten(1, (-1, GROUP))
     largest = groups.abs().amax(2, keepdim=True).clamp(min=1e-12)
     best, error = groups, torch.full_like(largest, torch.inf)
-    for share in torch.arange(1.0, 0.55, -0.05).tolist():  # of the largest: outliers are cut to it
+    for share in shares:
         scale = largest * share / LEVELS
         rounded = (groups / scale).round().clamp(-LEVELS, LEVELS) * scale
         its = (rounded - groups).square().sum(2, keepdim=True)
@@ -32,9 +37,26 @@ def round_to_levels(weight: Tensor, group: int = GROUP) -> Tensor:
     return best.flatten(1)
 
 
+def can_round(layer: nn.Module) -> bool:
+    """Whether it is a linear or embedding layer whose inputs are whole groups."""
+    return isinstance(layer, (nn.Linear, nn.Embedding)) and layer.weight.shape[1] % GROUP == 0
+
+
 @torch.no_grad()
-def round_module(module: nn.Module) -> None:
-    """Rounds the matrices of a module's linear and embedding layers, in place, but for those without whole groups."""
-    for layer in module.modules():
-        if isinstance(layer, (nn.Linear, nn.Embedding)) and layer.weight.shape[1] % GROUP == 0:
-            layer.weight.copy_(round_to_levels(layer.weight))
+def round_module(module: nn.Module, shares: Sequence[float] = SHARES) -> None:
+    """Rounds the matrices of a module's linear and embedding layers, in place."""
+    for layer in filter(can_round, module.modules()):
+        layer.weight.copy_(round_to_levels(layer.weight, shares))
+
+
+def rounded_weights(module: nn.Module) -> dict[str, Tensor]:
+    """The weights by name as `round_module` would round them, in a hurry; gradients pass as if they were not rounded.
+
+    They are for `torch.func.functional_call`. Source: the straight-through estimator, Bengio et al. 2013, section 4.
+    """
+    found = {}
+    for name, layer in module.named_modules():
+        if can_round(layer):
+            weight = layer.weight
+            found[f"{name}.weight"] = weight + (round_to_levels(weight, (USUAL_SHARE,)) - weight).detach()
+    return found

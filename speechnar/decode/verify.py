@@ -1,12 +1,13 @@
-"""A draft checked and mended by a decoder that reads all of it at once.
+"""A draft checked and mended by a decoder that reads many of its words at once.
 
     draft     the  night  before  she  left  for  paris
-    decoder   the  knight ...                            says of every place what it would have written there, in one pass
-    rows      the  knight before  she  left ...          its word, and what the draft goes on with: after the wrong word,
-              the  knight night   before she ...         with that word too, from where the draft says the same word, ...
-    decoder                                              reads all rows at once; the row that stands longest is taken
+    decoder   the  knight                                 says of every place what it would have written there, in one pass
+    rows           before she  left  for  paris           after its own word the draft may go on behind the wrong one,
+                   night  before she  left for            where it stands,
+                   she  left ...                          or a word later
+    decoder                                               reads all of that at once; the row that stands longest is taken
 
-Where the draft is right nothing is done one by one; each wrong place costs a pass. What comes out, if there is no margin
+Where the draft is right nothing is written one by one; each wrong place costs a pass. What comes out, if there is no margin
 and passes are enough, is what the decoder would have written piece by piece.
 
 Source: Blockwise parallel decoding, Stern et al. 2018, section 3; speculative decoding, Leviathan et al. 2023, section 2.
@@ -15,8 +16,9 @@ Differs: the draft is that of a CTC model, all at once, and is taken up again be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -26,14 +28,16 @@ from speechnar.decode.result import DecodeError
 LONGER = 1.5  # times the draft, and a few pieces: what is longer goes round in circles
 A_FEW = 12
 REACH = 4  # pieces within which a draft is looked through for the decoder's word
+WIDTH = 48  # pieces that are read in one pass, over all rows
+SHORTEST_ROW = 8
 
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """What a decoder says of texts, B rows of up to N pieces; a row's numbers end one place behind its last piece.
+    """What a decoder says of B rows of N pieces.
 
     Attributes:
-        best: (B, N + 1) int64 the piece it would have written.
+        best: (B, N + 1) int64 the piece it would have written: at each place, and behind the last one.
         best_log_probs: (B, N + 1) of that piece.
         log_probs: (B, N) of the piece that stands there.
     """
@@ -41,6 +45,16 @@ class Checked:
     best: np.ndarray
     best_log_probs: np.ndarray
     log_probs: np.ndarray
+
+
+class Reader(Protocol):
+    """A decoder that goes on from a text that it keeps."""
+
+    def read(self, rows: np.ndarray) -> Checked:
+        """What it says of (B, N) int64 pieces, each row following the text."""
+
+    def keep(self, row: int, n: int, piece: int) -> None:
+        """Adds to the text: of what was read last, the first `n` pieces of a row, and another piece."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +66,7 @@ class VerifyOptions:
         margin: nats by which the decoder may prefer another piece to the draft's before that gives way.
     """
 
-    passes: int = 24
+    passes: int = 40
     margin: float = 0.0
 
     def __post_init__(self) -> None:
@@ -62,8 +76,8 @@ class VerifyOptions:
 
 @dataclass(frozen=True, eq=False)
 class Verified:
-    """pieces (N,) ids, without the end; probabilities (N,) that the decoder gives them, 0 where it did not see them;
-    passes: how many it took."""
+    """pieces: ids, without the end; probabilities: what the decoder gives them, 0 where it did not come to; passes: how
+    many it took."""
 
     pieces: list[int]
     probabilities: list[float]
@@ -72,7 +86,7 @@ class Verified:
 
 def verify(
     draft: Sequence[int],
-    check: Callable[[np.ndarray], Checked],
+    reader: Reader,
     pieces: Pieces,
     longest: int,
     options: VerifyOptions = VerifyOptions(),
@@ -82,61 +96,53 @@ def verify(
 
     Args:
         draft: ids of pieces.
-        check: (B, N) int64 pieces, 0-padded, to what the decoder says of them.
         longest: pieces that the decoder can read.
         trusted: for each piece of the draft, nats that come to the margin.
 
     Returns:
-        The text; what the decoder did not come to, or cannot read, is the draft's.
+        The text; what the decoder did not come to is the draft's.
     """
-    Row = tuple[list[int], list[float]]  # pieces and the margins of each
-    margins = [options.margin + extra for extra in trusted] if trusted else [options.margin] * len(draft)
+    text: list[int] = []
+    log_probs: list[float] = []
+    margins = [options.margin + extra for extra in (trusted or [0.0] * len(draft))]
     limit = min(longest, int(LONGER * len(draft)) + A_FEW)
-    rows: list[Row] = [(list(draft)[:limit], margins[:limit])]
-    rest = list(draft)[limit:]
-    settled, probabilities = 0, [0.0] * len(rows[0][0])
-    for done in range(options.passes):
-        tokens = np.zeros((len(rows), max(len(row) for row, _ in rows)), np.int64)
-        for n, (row, _) in enumerate(rows):
-            tokens[n, : len(row)] = row
-        checked = check(tokens)
-        stands = [_stands(row, its, checked, n, settled, pieces.end_id) for n, (row, its) in enumerate(rows)]
+    starts, done = [0], 0  # of the rows, in the draft
+    while done < options.passes and len(text) < limit:
+        width = min(max(SHORTEST_ROW, WIDTH // len(starts)), limit - len(text))
+        rows = np.full((len(starts), min(width, len(draft) - min(starts))), pieces.end_id)
+        for row, start in zip(rows, starts):
+            its = draft[start : start + len(row)]
+            row[: len(its)] = its
+        checked = reader.read(rows)
+        done += 1
+        stands = [_stands(row, margins[start:], checked, n) for n, (row, start) in enumerate(zip(rows, starts))]
         chosen = int(np.argmax(stands))
-        settled, (row, margins) = stands[chosen], rows[chosen]
-        probabilities = np.exp(checked.log_probs[chosen, : len(row)].astype(float)).tolist()
-        best = int(checked.best[chosen, settled])
-        if best == pieces.end_id:  # also where the row is over
-            return Verified(row[:settled] + rest, probabilities[:settled] + [0.0] * len(rest), done + 1)
-        if settled + 1 >= limit:
-            break
-        said = checked.best[chosen, settled:].tolist()
-        rows = _mended(row, margins, settled, said, pieces, limit)
-    row = rows[0][0]
-    unseen = len(row) + len(rest) - settled
-    return Verified(row + rest, probabilities[:settled] + [0.0] * unseen, options.passes)
+        n, place = stands[chosen], starts[chosen] + stands[chosen]
+        text += rows[chosen, :n].tolist()
+        log_probs += checked.log_probs[chosen, :n].tolist()
+        piece = int(checked.best[chosen, n])
+        if piece == pieces.end_id:
+            return Verified(text, np.exp(log_probs).tolist(), done)
+        text.append(piece)
+        log_probs.append(float(checked.best_log_probs[chosen, n]))
+        reader.keep(chosen, n, piece)
+        starts = _goes_on(draft, place, piece, pieces)
+    rest = list(draft[starts[0] :])
+    return Verified(text + rest, [*np.exp(log_probs).tolist(), *[0.0] * len(rest)], done)
 
 
-def _stands(row: list[int], margins: list[float], checked: Checked, n: int, settled: int, end_id: int) -> int:
-    """How many pieces of a row the decoder agrees with, from its beginning on."""
-    for place in range(settled, len(row)):
-        if row[place] == checked.best[n, place]:
-            continue
-        if checked.log_probs[n, place] < checked.best_log_probs[n, place] - margins[place]:
-            return place
-    return len(row)
+def _stands(row: np.ndarray, margins: Sequence[float], checked: Checked, n: int) -> int:
+    """How many pieces of a row the decoder agrees with, from its beginning on, within the draft."""
+    size = min(len(row), len(margins))
+    lacking = checked.best_log_probs[n, :size] - checked.log_probs[n, :size]
+    wrong = (row[:size] != checked.best[n, :size]) & (lacking > margins[:size])
+    return int(np.argmax(wrong)) if wrong.any() else size
 
 
-def _mended(
-    row: list[int], margins: list[float], place: int, said: list[int], pieces: Pieces, limit: int
-) -> list[tuple[list[int], list[float]]]:
-    """What may follow the decoder's word at the place where a row is wrong, the likeliest first; each text once."""
-    word = said[0]
-    nexts = [n for n in range(place + 1, len(row)) if pieces.begins_word[row[n]]][:2]  # words that begin after it
-    again = [n for n in range(place + 1, min(place + 1 + REACH, len(row))) if row[n] == word][:1]
-    found: dict[tuple[int, ...], list[float]] = {}
-    for start in (place + 1, *(n + 1 for n in again), *nexts, place):
-        made = (*row[:place], word, *row[start:])[:limit]
-        found.setdefault(made, [*margins[:place], 0.0, *margins[start:]][:limit])
-    guessed = (*row[:place], *said[: len(row) - place])[:limit]  # what it says of the rest, though that follows the wrong word
-    found.setdefault(guessed, [*margins[:place], *[0.0] * (len(guessed) - place)])
-    return [(list(made), its) for made, its in found.items()]
+def _goes_on(draft: Sequence[int], place: int, piece: int, pieces: Pieces) -> list[int]:
+    """Where a draft may go on behind a piece of the decoder's that came at a place in it, the likeliest first."""
+    if place >= len(draft) or draft[place] == piece:
+        return [min(place + 1, len(draft))]
+    again = [n + 1 for n in range(place + 1, min(place + 1 + REACH, len(draft))) if draft[n] == piece][:1]
+    words = [n for n in range(place + 1, len(draft)) if pieces.begins_word[draft[n]]][:2]
+    return list(dict.fromkeys((place + 1, *again, *words, place)))

@@ -39,7 +39,7 @@ def export_graph(
     checked: Mapping[str, Tensor] | None = None,
     integer_products: bool = False,
     four_bits: bool = False,
-    batched: Collection[str] = (),
+    axes: Mapping[str, Mapping[int, str]] | None = None,
     exact: Collection[str] = (),
     change: Callable[[onnx.GraphProto], None] | None = None,
 ) -> None:
@@ -52,17 +52,15 @@ def export_graph(
         integer_products: matrix products run on 8-bit integers, about twice as fast; what is compared is the graph
             before they do.
         four_bits: of integer products, the weights that `core.rounding` has rounded are stored in four bits.
-        batched: inputs and outputs whose first dimension is not 1.
+        axes: dimensions that change, of inputs and outputs, by name; by default the second of all that are not `fixed`.
         exact: what occurs in the names of weights that stay float32.
         change: of the graph, before its weights become integers.
 
     Raises:
         ModelError: an output is further than 1e-3 from the module's.
     """
-    axes = {
-        name: ({0: "batch"} if name in batched else {}) | ({} if name in fixed else {1: f"{name}_time"})
-        for name in (*given, *outputs)
-    }
+    if axes is None:
+        axes = {name: {1: "time"} for name in (*given, *outputs) if name not in fixed}
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -172,47 +170,52 @@ def _restored(graph: onnx.GraphProto) -> None:
 def _weights_as_four_bits(graph: onnx.GraphProto, floats: Mapping[str, np.ndarray]) -> None:
     """Replaces the integers (d_in, d_out) of a product by nibbles, two to a byte, and a scale for each group.
 
+    The nodes that undo it have one float32 array among them: when a graph is loaded the results of all are in memory.
+
     Args:
         floats: the weights before they became integers; those that do not lie on the grid of four bits stay.
     """
     arrays = {tensor.name: tensor for tensor in graph.initializer}
+    shared = {"four": np.array(4, np.uint8), "one": np.array(1, np.float32), "nought": np.array(0, np.int8)}
+    graph.initializer.extend(numpy_helper.from_array(array, f"nibbles_{name}") for name, array in shared.items())
     nodes = []
     for name, values in floats.items():
         integers = arrays.get(f"{name}_quantized")
-        if integers is None or values.ndim != 2 or values.shape[0] % (2 * GROUP):
+        if integers is None or values.ndim != 2 or values.shape[0] % GROUP:
             continue
         groups = values.reshape(-1, GROUP, values.shape[1])
         scale = np.maximum(np.abs(groups).max(axis=1, keepdims=True) / LEVELS, 1e-12)
         levels = np.round(groups / scale)
         if np.abs(levels * scale - groups).max() > 1e-3 * scale.max():
             continue
-        upper, lower = reversed(np.split((levels + LEVELS + 1).reshape(values.shape).astype(np.uint8), 2))
+        ordered = (levels + LEVELS + 1).astype(np.uint8).transpose(1, 0, 2).reshape(GROUP, -1)
+        lower, upper = np.split(ordered, 2)
         channel = numpy_helper.to_array(arrays[f"{name}_scale"])
         graph.initializer.remove(integers)
         stored = {
-            "nibbles": upper << 4 | lower, "four": np.array(4, np.uint8), "zero": np.array(LEVELS + 1, np.float32),
-            "groups": (scale / channel).astype(np.float16), "grouped": np.array(groups.shape, np.int64),
-            "shape": np.array(values.shape, np.int64),
+            "nibbles": upper << 4 | lower, "groups": (scale / channel).astype(np.float16).reshape(-1),
+            "number": np.array([ordered.shape[1]]), "grouped": np.array([GROUP, *groups.shape[::2]]),
+            "shape": np.array(values.shape),
         }  # fmt: skip
         graph.initializer.extend(numpy_helper.from_array(array, f"{name}_{what}") for what, array in stored.items())
-
-        def step(kind: str, inputs: Sequence[str], output: str, name: str = name, **attributes: str | int) -> None:
-            nodes.append(
-                helper.make_node(kind, [f"{name}_{i}" for i in inputs], [f"{name}_{output}"], **attributes)
-            )
-
-        step("BitShift", ["nibbles", "four"], "high", direction="RIGHT")
-        step("BitShift", ["nibbles", "four"], "shifted", direction="LEFT")
-        step("BitShift", ["shifted", "four"], "low", direction="RIGHT")
-        step("Concat", ["low", "high"], "bytes", axis=0)
-        step("Cast", ["bytes"], "levels", to=TensorProto.FLOAT)
-        step("Sub", ["levels", "zero"], "centred")
-        step("Reshape", ["centred", "grouped"], "by_group")
-        step("Cast", ["groups"], "group_scales", to=TensorProto.FLOAT)
-        step("Mul", ["by_group", "group_scales"], "scaled")
-        step("Reshape", ["scaled", "shape"], "matrix")
-        step("Round", ["matrix"], "whole")
-        step("Cast", ["whole"], "quantized", to=TensorProto.INT8)
+        centre = helper.make_tensor("centre", TensorProto.UINT8, [1], [LEVELS + 1])
+        made = {
+            "high": ("BitShift", [f"{name}_nibbles", "nibbles_four"], {"direction": "RIGHT"}),
+            "shifted": ("BitShift", [f"{name}_nibbles", "nibbles_four"], {"direction": "LEFT"}),
+            "low": ("BitShift", [f"{name}_shifted", "nibbles_four"], {"direction": "RIGHT"}),
+            "bytes": ("Concat", [f"{name}_low", f"{name}_high"], {"axis": 0}),
+            "scales": ("Cast", [f"{name}_groups"], {"to": TensorProto.FLOAT}),
+            "centres": ("ConstantOfShape", [f"{name}_number"], {"value": centre}),
+            "floats": ("DequantizeLinear", [f"{name}_bytes", f"{name}_scales", f"{name}_centres"], {"axis": 1}),
+            "integers": ("QuantizeLinear", [f"{name}_floats", "nibbles_one", "nibbles_nought"], {}),
+            "by_group": ("Reshape", [f"{name}_integers", f"{name}_grouped"], {}),
+            "in_order": ("Transpose", [f"{name}_by_group"], {"perm": [1, 0, 2]}),
+            "quantized": ("Reshape", [f"{name}_in_order", f"{name}_shape"], {}),
+        }
+        nodes += [
+            helper.make_node(kind, inputs, [f"{name}_{output}"], **attributes)
+            for output, (kind, inputs, attributes) in made.items()
+        ]
     prepend(graph, nodes)
 
 

@@ -21,10 +21,10 @@ from speechnar.core.ctc_encoder import CTCEncoder
 from speechnar.export.graph import FOURIER, export_graph, fourier_nodes, prepend, round_weights
 from speechnar.models.aed import AED
 from speechnar.models.ctc import CTC
-from speechnar.core.rounding import round_module
+from speechnar.core.rounding import round_module, round_to_levels
 from speechnar.models.folder import ModelError, load_model
 from speechnar.models.mask_ctc import MaskCTC
-from speechnar.models.whisper import HOP_LENGTH, N_FFT, SAMPLE_RATE, Decoder, Whisper
+from speechnar.models.whisper import HOP_LENGTH, N_FFT, PROMPT, SAMPLE_RATE, Decoder, Whisper
 from speechnar.runtime.mender import DECODER, PIECES, DecoderInfo
 from speechnar.runtime.recognizer import LM, RECOGNIZER, Decoding, RecognizerInfo
 from speechnar.text.symbols import SymbolTable
@@ -59,8 +59,11 @@ class WhisperGraph(nn.Module):
 
 
 class DecoderGraph(nn.Module):
-    """tokens (B, N), memory (1, T, C) to the best piece at each place and its log-probability, (B, N + 1), and that of
-    the piece that stands there, (B, N).
+    """What the decoder says of texts that go on from one text.
+
+    tokens (B, N), past (layers * 2, 1, heads, P, d_head) of the text, memory (1, T, C) -> the best piece behind each token
+    and its log-probability, (B, N); the log-probability of the token that stands there, (B, N - 1); and what comes to the
+    past, (layers * 2, B, heads, N, d_head). A text begins with the `PROMPT` tokens that follow the pieces.
 
     The matrix of the embedding and that of the output are one, and stay one in the graph.
     """
@@ -68,13 +71,18 @@ class DecoderGraph(nn.Module):
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
         self.decoder = decoder
-        self.embedding = nn.Parameter(decoder.embedding.weight.T.contiguous())
+        self.n_pieces = decoder.embedding.num_embeddings
+        embedding = torch.cat([decoder.embedding.weight, decoder.prompt])
+        self.embedding = nn.Parameter(round_to_levels(embedding).T.contiguous())
 
-    def forward(self, tokens: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, tokens: Tensor, past: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         embedded = self.embedding[:, tokens].permute(1, 2, 0)
-        log_probs = (self.decoder.hidden(embedded, memory, None) @ self.embedding).log_softmax(2)
+        hidden, present = self.decoder.hidden(embedded, memory, None, past)
+        log_probs = (hidden @ self.embedding)[:, :, : self.n_pieces].log_softmax(2)
         best_log_probs, best = log_probs.max(2)
-        return best, best_log_probs, log_probs[:, :-1].gather(2, tokens[:, :, None])[:, :, 0]
+        standing = tokens[:, 1:, None].clamp(max=self.n_pieces - 1)  # of the prompt nobody asks
+        given = log_probs[:, :-1].gather(2, standing)[:, :, 0]
+        return best, best_log_probs, given, present
 
 
 class CTCGraph(nn.Module):
@@ -102,7 +110,11 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
         round_module(model)
         graph: nn.Module = WhisperGraph(model)
         sample_rate, frame = SAMPLE_RATE, 4 * HOP_LENGTH
-        decoder = DecoderInfo(model.config.max_tokens, memory_per_frame=2)
+        sizes = model.config
+        decoder = DecoderInfo(
+            max_tokens=sizes.max_tokens, prompt=tuple(range(sizes.n_tokens, sizes.n_tokens + PROMPT)),
+            memory_per_frame=2, past=(2 * sizes.decoder_layers, sizes.n_heads, sizes.d_model // sizes.n_heads),
+        )  # fmt: skip
         window = min(WINDOW_SECONDS, 2 * model.config.max_frames * HOP_LENGTH / SAMPLE_RATE)
     elif isinstance(model, (CTC, MaskCTC, AED)):
         graph = CTCGraph(model.encoder)
@@ -139,15 +151,22 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
 
 def _export_decoder(model: Whisper, path: Path) -> None:
     random = torch.Generator().manual_seed(0)
+    sizes = model.config
 
-    def given(rows: int, length: int, frames: int) -> dict[str, Tensor]:
-        width = 2 * model.config.d_model * model.config.decoder_layers
-        tokens = torch.randint(model.config.n_tokens, (rows, length), generator=random)
-        return {"tokens": tokens, "memory": torch.randn(1, frames, width, generator=random)}
+    def given(rows: int, length: int, past: int, frames: int) -> dict[str, Tensor]:
+        layers, d_head = 2 * sizes.decoder_layers, sizes.d_model // sizes.n_heads
+        return {
+            "tokens": torch.randint(sizes.n_tokens, (rows, length), generator=random),
+            "past": torch.randn(layers, 1, sizes.n_heads, past, d_head, generator=random),
+            "memory": torch.randn(1, frames, layers * sizes.d_model, generator=random),
+        }
 
+    outputs = ("best", "best_log_probs", "log_probs", "present")
+    each = {name: {0: "batch", 1: "time"} for name in ("tokens", *outputs[:2])}
+    axes = {"past": {3: "past"}, "memory": {1: "frames"}, "present": {1: "batch", 3: "time"}, "log_probs": {0: "batch", 1: "less"}}
     export_graph(
-        DecoderGraph(model.decoder), given(3, 7, 50), ("best", "best_log_probs", "log_probs"), (), path, {},
-        checked=given(2, 11, 30), integer_products=True, four_bits=True, batched=("tokens", "best", "best_log_probs", "log_probs"),
+        DecoderGraph(model.decoder), given(3, 7, 5, 50), outputs, (), path, {}, checked=given(2, 11, 9, 30),
+        integer_products=True, four_bits=True, axes=each | axes,
     )  # fmt: skip
 
 

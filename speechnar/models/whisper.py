@@ -185,18 +185,37 @@ class Decoder(nn.Module):
         Returns:
             Logits (B, N + 1, n_tokens).
         """
-        return F.linear(self.hidden(self.embedding(tokens), memory, memory_lengths), self.embedding.weight)
+        prompt = self.prompt.expand(tokens.shape[0], -1, -1)
+        embedded = torch.cat([prompt, self.embedding(tokens)], dim=1)
+        hidden, _ = self.hidden(embedded, memory, memory_lengths)
+        return F.linear(hidden[:, PROMPT - 1 :], self.embedding.weight)
 
-    def hidden(self, embedded: Tensor, memory: Tensor, memory_lengths: Tensor | None) -> Tensor:
-        """Vectors (B, N, d_model) of tokens to what logits are made of, (B, N + 1, d_model)."""
-        x = torch.cat([self.prompt.expand(embedded.shape[0], -1, -1), embedded], dim=1)
-        x = x + self.positions[: x.shape[1]]
-        allowed = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).tril()
+    def hidden(
+        self, embedded: Tensor, memory: Tensor, memory_lengths: Tensor | None, past: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What logits are made of.
+
+        Args:
+            embedded: (B, N, d_model) of the prompt and tokens, or of those after the past.
+            memory: as for `forward`.
+            past: (n_layers * 2, 1, n_heads, P, d_head) keys and values of one text before them; None for nothing.
+
+        Returns:
+            (B, N, d_model), and the keys and values of these N, (n_layers * 2, B, n_heads, N, d_head).
+        """
+        batch, time = embedded.shape[:2]
+        before = 0 if past is None else past.shape[3]
+        x = embedded + self.positions[before : before + time]
+        places = torch.arange(before + time, device=x.device)
+        allowed = places[None] <= places[before:, None]
         heard = None if memory_lengths is None else length_mask(memory_lengths, memory.shape[1])[:, None, None]
-        for block, its in zip(self.blocks, memory.chunk(len(self.blocks), dim=2)):
+        present = []
+        for n, (block, its) in enumerate(zip(self.blocks, memory.chunk(len(self.blocks), dim=2))):
             keys, values = (part.unflatten(2, (block.n_heads, -1)).transpose(1, 2) for part in its.chunk(2, dim=2))
-            x, _ = block(x, allowed, KeyValues(keys, values), heard)
-        return self.norm(x[:, PROMPT - 1 :])
+            known = None if past is None else KeyValues(past[2 * n], past[2 * n + 1]).repeated(batch)
+            x, seen = block(x, allowed, KeyValues(keys, values), heard, known)
+            present += [seen.keys[:, :, before:], seen.values[:, :, before:]]
+        return self.norm(x), torch.stack(present)
 
 
 class Whisper(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from speechnar.decode.viterbi import align
 from speechnar.runtime.folder import Kind
 from speechnar.runtime.windows import Heard
 
+if TYPE_CHECKING:
+    from onnxruntime import InferenceSession
+
 DECODER, PIECES = "decoder.onnx", "pieces.txt"
 
 
@@ -27,11 +31,44 @@ class DecoderInfo:
 
     Attributes:
         max_tokens: the longest text that it reads, in pieces.
+        prompt: ids with which a text begins.
         memory_per_frame: what it reads of the audio, to each frame of the log-probabilities.
+        past: layers * 2, heads and width of a head of what it keeps of a text.
     """
 
     max_tokens: int
+    prompt: tuple[int, ...]
     memory_per_frame: int
+    past: tuple[int, int, int]
+
+
+class GraphReader:
+    """A `verify.Reader` on ONNX Runtime: what it has read of the text is not computed again.
+
+    Args:
+        memory: (T, C) of the audio.
+    """
+
+    def __init__(self, session: InferenceSession, info: DecoderInfo, memory: np.ndarray) -> None:
+        layers, heads, width = info.past
+        self._session = session
+        self._memory = memory[None]
+        self._past = np.zeros((layers, 1, heads, 0, width), np.float32)
+        self._present = self._past
+        self._pending = list(info.prompt)  # at the end of the text, but not yet in the past
+
+    def read(self, rows: np.ndarray) -> Checked:
+        before = len(self._pending)
+        pending = np.broadcast_to(np.array(self._pending, np.int64), (len(rows), before))
+        given = {"tokens": np.hstack([pending, rows]), "past": self._past, "memory": self._memory}
+        names = ["best", "best_log_probs", "log_probs", "present"]
+        best, best_log_probs, log_probs, self._present = self._session.run(names, given)
+        return Checked(best[:, before - 1 :], best_log_probs[:, before - 1 :], log_probs[:, before - 1 :])
+
+    def keep(self, row: int, n: int, piece: int) -> None:
+        read = self._present[:, row : row + 1, :, : len(self._pending) + n]
+        self._past = np.concatenate([self._past, read], axis=3)
+        self._pending = [piece]
 
 
 class Mender:
@@ -48,7 +85,7 @@ class Mender:
         self._pieces = Pieces.load(folder / PIECES)
         self._draft_pieces = Pieces.of_symbols(symbols)
         self._units = Units(symbols)
-        self._session = kind.session(folder / DECODER, {"tokens", "memory"}, threads, device)
+        self._session = kind.session(folder / DECODER, {"tokens", "past", "memory"}, threads, device)
 
     def mend(
         self, draft: Hypothesis, heard: Heard, frame_seconds: float, expected: Sequence[str], options: VerifyOptions
@@ -61,14 +98,9 @@ class Mender:
         """
         if not draft.words or heard.memory is None or not options.passes:
             return draft
-        memory = heard.memory[None]
-
-        def check(tokens: np.ndarray) -> Checked:
-            outputs = ["best", "best_log_probs", "log_probs"]
-            return Checked(*self._session.run(outputs, {"tokens": tokens, "memory": memory}))
-
+        reader = GraphReader(self._session, self._info, heard.memory)
         tokens, trusted = self._trusted(draft, expected)
-        made = verify(tokens, check, self._pieces, self._info.max_tokens, options, trusted)
+        made = verify(tokens, reader, self._pieces, self._info.max_tokens, options, trusted)
         text = self._pieces.decode(made.pieces)
         sure = self._confidences(made.pieces, made.probabilities)
         placed = self._placed(text, heard, frame_seconds)

@@ -2,13 +2,14 @@
 
 The encoder then costs nothing in training, and the draft and the decoder learn apart, side by side if there are cores.
 Augmentation of the audio is fixed in the copies that `encode` makes; that of the states is new each time. The decoder is
-taught to write the whole text after any beginning of it; what it says of a draft's wrong words follows from that.
+taught to write a text after any beginning of it, with the weights that four bits leave of its own.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -24,11 +25,12 @@ from speechnar import audio
 from speechnar.config import ConfigError
 from speechnar.core.augment import SpecAugmentConfig, add_noise, coloured_noise, resampled, spec_augment
 from speechnar.core.lengths import length_mask
+from speechnar.core.rounding import USUAL_SHARE, round_module, rounded_weights
 from speechnar.data.features import DataError
 from speechnar.decode.pieces import Pieces
 from speechnar.losses.ctc import ctc_loss
 from speechnar.models.folder import load_model, save_model
-from speechnar.models.whisper import HOP_LENGTH, SAMPLE_RATE, DraftOutput, Whisper
+from speechnar.models.whisper import HOP_LENGTH, SAMPLE_RATE, Decoder, DraftOutput, Whisper
 from speechnar.text.symbols import SymbolTable
 from speechnar.train.loop import LoopConfig, Phase, train
 
@@ -70,6 +72,7 @@ class WhisperTraining:
         weights: of the draft's terms, `ctc` of the last layer, `intermediate` of the mean of those below; or of the
             decoder's, `tokens`.
         label_smoothing: of the decoder's tokens.
+        rounded: the decoder reads with the weights that four bits leave of its own.
     """
 
     part: str
@@ -79,6 +82,7 @@ class WhisperTraining:
     masks: SpecAugmentConfig = SpecAugmentConfig(band_masks=0, time_masks_per_second=1.0, time_width=15)
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
     label_smoothing: float = 0.0
+    rounded: bool = False
 
     def __post_init__(self) -> None:
         if self.part not in ("draft", "decoder"):
@@ -216,6 +220,17 @@ class Encoded:
         return torch.from_numpy(self.vectors[row["start"] : row["start"] + row["frames"]].astype(np.float32))
 
 
+class _Heard(nn.Module):
+    """A decoder from the states on."""
+
+    def __init__(self, decoder: nn.Module) -> None:
+        super().__init__()
+        self.decoder = cast(Decoder, decoder)
+
+    def forward(self, tokens: Tensor, states: Tensor, lengths: Tensor) -> Tensor:
+        return self.decoder(tokens, self.decoder.memory(states), lengths)
+
+
 class WhisperTask:
     """What the loop needs, for either part.
 
@@ -224,7 +239,7 @@ class WhisperTask:
     """
 
     def __init__(self, config: WhisperTraining, start: Path, encoded: Path) -> None:
-        self.settings = config
+        self.settings, self.start = config, start
         whisper, self.config = load_model(start)
         self.whisper: Whisper = whisper
         self.symbols = SymbolTable.load(start / "tokens.txt")
@@ -287,7 +302,10 @@ class WhisperTask:
             )  # fmt: skip
             terms = {"ctc": last} | ({"intermediate": torch.stack(below).mean()} if below else {})
             return terms, output.logits
-        logits = model(batch.tokens, model.memory(batch.states), batch.lengths).float()
+        heard = _Heard(model)
+        weights = rounded_weights(heard) if self.settings.rounded else {}
+        text = (batch.tokens, batch.states, batch.lengths)
+        logits = torch.func.functional_call(heard, weights, text).float()
         real = length_mask(batch.token_lengths, batch.tokens.shape[1])
         wanted = F.pad(batch.tokens.masked_fill(~real, -1), (0, 1), value=-1)
         wanted[torch.arange(len(wanted)), batch.token_lengths] = self.pieces.end_id
@@ -326,7 +344,10 @@ class WhisperTask:
     def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
         part = self.whisper.draft if self.is_draft else self.whisper.decoder
         part.load_state_dict(modules["model"].state_dict())
+        if self.settings.rounded:
+            round_module(part, (USUAL_SHARE,))
         save_model(folder, self.config, self.whisper, self.symbols)
+        shutil.copy(self.start / PIECES, folder)
 
 
 def train_whisper(config: WhisperTraining, start: Path, encoded: Path, out: Path) -> None:
