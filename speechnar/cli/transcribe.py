@@ -41,6 +41,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         help="a name of `speechnar recognizers`, or a folder",
     )
     transcribe.add_argument("--beam", type=int, metavar="N", help="texts that the search keeps at once; 1 is greedy")
+    transcribe.add_argument("--passes", type=int, metavar="N", help="of the decoder; 0 is fast and mishears more")
     transcribe.add_argument("--hotwords", metavar="FILE|LIST", help="words and phrases to expect, a line each or a,b,c")
     transcribe.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, or cuda with onnxruntime-gpu")
     transcribe.add_argument("--threads", type=int, metavar="N", help="CPU threads (all cores, at most 4)")
@@ -56,7 +57,7 @@ def _transcribe(args: argparse.Namespace) -> None:
     kind = args.format or _format_of(args.output)
     targets = _targets(files, args.output, kind)
     recognizer = load_recognizer(args.recognizer, args.threads, args.device)
-    options = {"beam": args.beam, "hotwords": _hotwords(args.hotwords)}
+    options = {"beam": args.beam, "passes": args.passes, "hotwords": _hotwords(args.hotwords)}
     failed = 0
     with _progress(files) as bar:
         for file, target in zip(files, targets):

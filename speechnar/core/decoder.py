@@ -82,6 +82,7 @@ class DecoderBlock(nn.Module):
 
         Args:
             x: (B, N, d_model).
+            memory: of one utterance for each row of `x`, or, where `memory_allowed` is None, of one for all.
             allowed, memory_allowed: bool, True where attention may look, or None for everywhere; they broadcast to
                 (B, n_heads, N, tokens looked at) and (B, n_heads, N, T).
             past: keys and values of the tokens before `x`.
@@ -94,7 +95,12 @@ class DecoderBlock(nn.Module):
         seen = now if past is None else past.then(now)
         x = x + self.dropout(self.self_project(self._attend(queries, seen, allowed)))
         queries = self._heads(self.cross_query(self.cross_norm(x)))
-        x = x + self.dropout(self.cross_project(self._attend(queries, memory, memory_allowed)))
+        if memory_allowed is None and memory.keys.shape[0] == 1:  # one product, whatever the number of rows
+            together = queries.transpose(0, 1).flatten(1, 2)[None]
+            heard = self._attend(together, memory, None).view(x.shape)
+        else:
+            heard = self._attend(queries, memory, memory_allowed)
+        x = x + self.dropout(self.cross_project(heard))
         return x + self.dropout(self.contract(self.dropout(F.gelu(self.expand(self.norm(x)))))), seen
 
     def _heads(self, x: Tensor) -> Tensor:

@@ -14,7 +14,21 @@ from torch import Tensor, nn
 LEVELS = 7  # on each side of zero
 GROUP = 64  # inputs that share a scale
 SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
-USUAL_SHARE = 0.9
+FEW_SHARES = (1.0, 0.9, 0.8)
+EXACT = 1e-2  # of a level: how near to a whole number rounded weights are
+
+
+def levels_of(weight: Tensor) -> tuple[Tensor, Tensor] | None:
+    """What rounded weights (d_out, d_in) are made of.
+
+    Returns:
+        Whole numbers from -7 to 7, (d_out, groups, GROUP), and their scales, (d_out, groups, 1); None if the weights
+        are not rounded.
+    """
+    groups = weight.unflatten(1, (-1, GROUP))
+    scale = groups.abs().amax(2, keepdim=True).clamp(min=1e-12) / LEVELS
+    levels = (groups / scale).round()
+    return (levels, scale) if bool(((levels - groups / scale).abs() < EXACT).all()) else None
 
 
 def round_to_levels(weight: Tensor, shares: Sequence[float] = SHARES) -> Tensor:
@@ -58,5 +72,5 @@ def rounded_weights(module: nn.Module) -> dict[str, Tensor]:
     for name, layer in module.named_modules():
         if can_round(layer):
             weight = layer.weight
-            found[f"{name}.weight"] = weight + (round_to_levels(weight, (USUAL_SHARE,)) - weight).detach()
+            found[f"{name}.weight"] = weight + (round_to_levels(weight, FEW_SHARES) - weight).detach()
     return found

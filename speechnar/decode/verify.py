@@ -1,16 +1,17 @@
 """A draft checked and mended by a decoder that reads many of its words at once.
 
-    draft     the  night  before  she  left  for  paris
-    decoder   the  knight                                 says of every place what it would have written there, in one pass
-    rows           before she  left  for  paris           after its own word the draft may go on behind the wrong one,
-                   night  before she  left for            where it stands,
-                   she  left ...                          or a word later
-    decoder                                               reads all of that at once; the row that stands longest is taken
+    draft     the  night  before  she  left
+    decoder   the  knight             says of every place what it would have written there, in one pass
+    rows           before  she  left  after its own word the draft may go on behind the wrong one,
+                   night  before ...  where it stands,
+                   she  left ...      or a word later
+    decoder                           reads all of that at once; the row that stands longest is taken
 
-Where the draft is right nothing is written one by one; each wrong place costs a pass. What comes out, if there is no margin
-and passes are enough, is what the decoder would have written piece by piece.
+Where the draft is right nothing is written one by one; each wrong place costs a pass. What comes out, if there is no
+margin and passes are enough, is what the decoder would have written piece by piece.
 
-Source: Blockwise parallel decoding, Stern et al. 2018, section 3; speculative decoding, Leviathan et al. 2023, section 2.
+Source: Blockwise parallel decoding, Stern et al. 2018, section 3; speculative decoding, Leviathan et al. 2023,
+    section 2.
 Differs: the draft is that of a CTC model, all at once, and is taken up again behind a wrong place in several ways.
 """
 
@@ -28,8 +29,8 @@ from speechnar.decode.result import DecodeError
 LONGER = 1.5  # times the draft, and a few pieces: what is longer goes round in circles
 A_FEW = 12
 REACH = 4  # pieces within which a draft is looked through for the decoder's word
-WIDTH = 48  # pieces that are read in one pass, over all rows
-SHORTEST_ROW = 8
+WIDTH = 16  # pieces that are read in one pass, over all rows
+SHORTEST_ROW = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +78,8 @@ class VerifyOptions:
 @dataclass(frozen=True, eq=False)
 class Verified:
     """pieces: ids, without the end; probabilities: what the decoder gives them, 0 where it did not come to; passes: how
-    many it took."""
+    many it took.
+    """
 
     pieces: list[int]
     probabilities: list[float]

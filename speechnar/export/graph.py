@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import quantize_dynamic
 from torch import Tensor, nn
 
-from speechnar.core.rounding import GROUP, LEVELS
+from speechnar.core.rounding import GROUP, LEVELS, levels_of
 from speechnar.models.folder import ModelError
 
 PARITY = 1e-3
@@ -183,18 +183,16 @@ def _weights_as_four_bits(graph: onnx.GraphProto, floats: Mapping[str, np.ndarra
         integers = arrays.get(f"{name}_quantized")
         if integers is None or values.ndim != 2 or values.shape[0] % GROUP:
             continue
-        groups = values.reshape(-1, GROUP, values.shape[1])
-        scale = np.maximum(np.abs(groups).max(axis=1, keepdims=True) / LEVELS, 1e-12)
-        levels = np.round(groups / scale)
-        if np.abs(levels * scale - groups).max() > 1e-3 * scale.max():
+        if (found := levels_of(torch.from_numpy(values.T.copy()))) is None:
             continue
-        ordered = (levels + LEVELS + 1).astype(np.uint8).transpose(1, 0, 2).reshape(GROUP, -1)
+        levels, scale = (part.numpy().transpose(2, 1, 0) for part in found)  # (GROUP or 1, groups, d_out)
+        ordered = (levels + LEVELS + 1).astype(np.uint8).reshape(GROUP, -1)
         lower, upper = np.split(ordered, 2)
         channel = numpy_helper.to_array(arrays[f"{name}_scale"])
         graph.initializer.remove(integers)
         stored = {
             "nibbles": upper << 4 | lower, "groups": (scale / channel).astype(np.float16).reshape(-1),
-            "number": np.array([ordered.shape[1]]), "grouped": np.array([GROUP, *groups.shape[::2]]),
+            "number": np.array([ordered.shape[1]]), "grouped": np.array(levels.shape),
             "shape": np.array(values.shape),
         }  # fmt: skip
         graph.initializer.extend(numpy_helper.from_array(array, f"{name}_{what}") for what, array in stored.items())
@@ -230,7 +228,7 @@ def _error(values: np.ndarray, scale: np.ndarray, rounded: np.ndarray) -> float:
 
 
 def fourier_nodes(graph: onnx.GraphProto, n_fft: int) -> list[onnx.NodeProto]:
-    """Nodes that make `FOURIER`, the matrix (n_fft, 2 * (n_fft // 2 + 1)) of cosines and negative sines, of one turn."""
+    """Nodes that make the matrix `FOURIER`, (n_fft, 2 * (n_fft // 2 + 1)) cosines and negative sines, of one turn."""
     turn = 2 * np.pi / n_fft * np.arange(n_fft)
     constants = {
         "fourier_cos": np.cos(turn).astype(np.float32),

@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from speechnar import config as config_files
 from speechnar.core.ctc_encoder import CTCEncoder
+from speechnar.core.rounding import round_module, round_to_levels
 from speechnar.export.graph import FOURIER, export_graph, fourier_nodes, prepend, round_weights
 from speechnar.models.aed import AED
 from speechnar.models.ctc import CTC
-from speechnar.core.rounding import round_module, round_to_levels
 from speechnar.models.folder import ModelError, load_model
 from speechnar.models.mask_ctc import MaskCTC
 from speechnar.models.whisper import HOP_LENGTH, N_FFT, PROMPT, SAMPLE_RATE, Decoder, Whisper
@@ -46,7 +46,7 @@ class RecognizerCard:
 
 
 class WhisperGraph(nn.Module):
-    """wav (1, T_wav) to log_probs (1, T, V), and the decoder's memory (1, 2 T or one less, C)."""
+    """wav (1, T_wav) to log_probs (1, T, V), and the decoder's memory (1, layers * 2, heads, T_states, d_head)."""
 
     def __init__(self, model: Whisper) -> None:
         super().__init__()
@@ -61,9 +61,10 @@ class WhisperGraph(nn.Module):
 class DecoderGraph(nn.Module):
     """What the decoder says of texts that go on from one text.
 
-    tokens (B, N), past (layers * 2, 1, heads, P, d_head) of the text, memory (1, T, C) -> the best piece behind each token
-    and its log-probability, (B, N); the log-probability of the token that stands there, (B, N - 1); and what comes to the
-    past, (layers * 2, B, heads, N, d_head). A text begins with the `PROMPT` tokens that follow the pieces.
+    tokens (B, N), past (layers * 2, 1, heads, P, d_head) of the text and memory (1, layers * 2, heads, T, d_head) to
+    the best piece behind each token and its log-probability, (B, N); the log-probability of the token that stands
+    there, (B, N - 1); and what comes to the past, (layers * 2, B, heads, N, d_head). A text begins with the `PROMPT`
+    tokens that follow the pieces.
 
     The matrix of the embedding and that of the output are one, and stay one in the graph.
     """
@@ -134,8 +135,10 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
     with tempfile.TemporaryDirectory(dir=out, prefix=".part") as part:
         wav = 0.1 * torch.randn(1, 25000, generator=torch.Generator().manual_seed(0))
         outputs = ("log_probs", "memory") if decoder else ("log_probs",)
+        axes = {"wav": {1: "samples"}, "log_probs": {1: "time"}, "memory": {3: "states"}}
         export_graph(
             graph, {"wav": wav}, outputs, (), Path(part) / "model.onnx", {}, checked={"wav": wav[:, :12345]},
+            axes={name: axes[name] for name in ("wav", *outputs)},
             exact=("/features/", "/log_mel/"), integer_products=bool(decoder), four_bits=bool(decoder),
             change=_fourier_by_formula if decoder else None,
         )  # fmt: skip
@@ -158,12 +161,13 @@ def _export_decoder(model: Whisper, path: Path) -> None:
         return {
             "tokens": torch.randint(sizes.n_tokens, (rows, length), generator=random),
             "past": torch.randn(layers, 1, sizes.n_heads, past, d_head, generator=random),
-            "memory": torch.randn(1, frames, layers * sizes.d_model, generator=random),
+            "memory": torch.randn(1, layers, sizes.n_heads, frames, d_head, generator=random),
         }
 
     outputs = ("best", "best_log_probs", "log_probs", "present")
     each = {name: {0: "batch", 1: "time"} for name in ("tokens", *outputs[:2])}
-    axes = {"past": {3: "past"}, "memory": {1: "frames"}, "present": {1: "batch", 3: "time"}, "log_probs": {0: "batch", 1: "less"}}
+    axes = {"past": {3: "past"}, "memory": {3: "frames"}, "present": {1: "batch", 3: "time"}}
+    axes["log_probs"] = {0: "batch", 1: "less"}
     export_graph(
         DecoderGraph(model.decoder), given(3, 7, 5, 50), outputs, (), path, {}, checked=given(2, 11, 9, 30),
         integer_products=True, four_bits=True, axes=each | axes,

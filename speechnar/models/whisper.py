@@ -3,14 +3,15 @@
     wav -> features -> encoder -> states, 50 a second -> draft (CTC, 25 a second)    -> a text, every frame in parallel
                                                       -> memory -> decoder(the text) -> what should stand at each place
 
-The decoder reads a whole draft at once and says of every place what it would have written there, so that a text is checked,
-and mended, in a few passes (`speechnar.decode.verify`).
+The decoder reads many words of a draft at once and says of every place what it would have written there, so that a
+text is checked, and mended, in a few passes (`speechnar.decode.verify`).
 
-Source: Whisper (Radford et al. 2023), section 2.2; CTC, Graves et al. 2006; self-conditioned CTC, Nozaki and Komatsu 2021,
-    section 3; blockwise parallel decoding, Stern et al. 2018, section 3.
-Differs: audio is not padded to 30 s, and no frame sees padding; the decoder's vocabulary is a part of Whisper's, and the
-    four tokens that tell Whisper its task are vectors that always come first. Logits of the draft are multiplied by a
-    constant, so that at a learning rate that is right for the layers below the new one learns as fast as it has to.
+Source: Whisper (Radford et al. 2023), section 2.2; CTC, Graves et al. 2006; self-conditioned CTC, Nozaki and Komatsu
+    2021, section 3; blockwise parallel decoding, Stern et al. 2018, section 3.
+Differs: audio is not padded to 30 s, and no frame sees padding; the decoder's vocabulary is a part of Whisper's, and
+    the four tokens that tell Whisper its task are vectors that always come first. Logits of the draft are multiplied
+    by a constant, so that at a learning rate that is right for the layers below the new one learns as fast as it has
+    to.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ class Encoder(nn.Module):
 
 
 class Draft(nn.Module):
-    """The CTC branch: pairs of states become one frame; each layer but the last tells the next one what it would say."""
+    """The CTC branch: pairs of states become one frame; each layer but the last tells the next what it would say."""
 
     def __init__(self, config: WhisperConfig) -> None:
         super().__init__()
@@ -167,20 +168,26 @@ class Decoder(nn.Module):
         self.prompt = nn.Parameter(torch.zeros(PROMPT, d))
         self.embedding = nn.Embedding(config.n_tokens, d)
         self.positions = nn.Parameter(torch.zeros(PROMPT + config.max_tokens, d))
+        self.n_heads = config.n_heads
         sizes = DecoderConfig(d, config.n_heads, config.decoder_layers, config.d_ff, dropout=0.0)  # Whisper had none
         self.blocks = nn.ModuleList(DecoderBlock(sizes) for _ in range(config.decoder_layers))
         self.norm = nn.LayerNorm(d)
 
     def memory(self, states: Tensor) -> Tensor:
-        """What the decoder takes from states (B, T, d_model): keys and values of all layers, (B, T, n_layers * 2 * d)."""
-        return torch.cat([block.cross_kv(states) for block in self.blocks], dim=2)
+        """What the decoder takes from states (B, T, d_model).
+
+        Returns:
+            (B, layers * 2, heads, T, d_head): keys and values of each layer.
+        """
+        made = torch.stack([block.cross_kv(states) for block in self.blocks], dim=1)
+        return made.unflatten(3, (2 * self.n_heads, -1)).transpose(2, 3).unflatten(2, (2, -1)).flatten(1, 2)
 
     def forward(self, tokens: Tensor, memory: Tensor, memory_lengths: Tensor | None) -> Tensor:
         """What should stand at each place of a text, and after it, if what is before that place is right.
 
         Args:
             tokens: (B, N) int64, N from 0 to `max_tokens`.
-            memory: (B, T, n_layers * 2 * d_model), or (1, ...) for all texts.
+            memory: (B, n_layers * 2, n_heads, T, d_head), or (1, ...) for all texts.
 
         Returns:
             Logits (B, N + 1, n_tokens).
@@ -208,12 +215,11 @@ class Decoder(nn.Module):
         x = embedded + self.positions[before : before + time]
         places = torch.arange(before + time, device=x.device)
         allowed = places[None] <= places[before:, None]
-        heard = None if memory_lengths is None else length_mask(memory_lengths, memory.shape[1])[:, None, None]
+        heard = None if memory_lengths is None else length_mask(memory_lengths, memory.shape[3])[:, None, None]
         present = []
-        for n, (block, its) in enumerate(zip(self.blocks, memory.chunk(len(self.blocks), dim=2))):
-            keys, values = (part.unflatten(2, (block.n_heads, -1)).transpose(1, 2) for part in its.chunk(2, dim=2))
+        for n, block in enumerate(self.blocks):
             known = None if past is None else KeyValues(past[2 * n], past[2 * n + 1]).repeated(batch)
-            x, seen = block(x, allowed, KeyValues(keys, values), heard, known)
+            x, seen = block(x, allowed, KeyValues(memory[:, 2 * n], memory[:, 2 * n + 1]), heard, known)
             present += [seen.keys[:, :, before:], seen.values[:, :, before:]]
         return self.norm(x), torch.stack(present)
 

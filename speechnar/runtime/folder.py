@@ -102,7 +102,7 @@ class Kind:
         options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # on a busy machine it halves speed
-        options.add_session_config_entry("session.disable_quant_qdq", "1")  # else 4-bit weights stay what they are stored as
+        options.add_session_config_entry("session.disable_quant_qdq", "1")  # else every call unpacks 4-bit weights
         options.enable_mem_pattern = False  # it keeps a third more memory in store, for inputs of one length
         options.log_severity_level = 4
         try:

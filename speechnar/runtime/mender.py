@@ -46,13 +46,13 @@ class GraphReader:
     """A `verify.Reader` on ONNX Runtime: what it has read of the text is not computed again.
 
     Args:
-        memory: (T, C) of the audio.
+        memory: (layers * 2, heads, T, d_head) of the audio.
     """
 
     def __init__(self, session: InferenceSession, info: DecoderInfo, memory: np.ndarray) -> None:
         layers, heads, width = info.past
         self._session = session
-        self._memory = memory[None]
+        self._memory = np.ascontiguousarray(memory[None])
         self._past = np.zeros((layers, 1, heads, 0, width), np.float32)
         self._present = self._past
         self._pending = list(info.prompt)  # at the end of the text, but not yet in the past
@@ -114,7 +114,7 @@ class Mender:
         """The draft's pieces, and nats for those of expected words."""
         said = [word.text for word in draft.words]
         hot = [False] * len(said)
-        for phrase in (words.split() for words in expected):
+        for phrase in (text.split() for text in expected):
             for start in range(len(said) - len(phrase) + 1):
                 if said[start : start + len(phrase)] == phrase:
                     hot[start : start + len(phrase)] = [True] * len(phrase)

@@ -1,7 +1,8 @@
 """A recogniser: audio to words with ONNX Runtime and NumPy.
 
-The graph, features included, takes a window of audio at once; `windows` cuts and joins, `speechnar.decode` finds words,
-and `mender` mends them where the recogniser has a decoder. Memory stays that of one window, however long a recording lasts.
+The graph, features included, takes a window of audio at once; `windows` cuts and joins, `speechnar.decode` finds
+words, and `mender` mends them where the recogniser has a decoder. Memory stays that of one window, however long a
+recording lasts.
 """
 
 from __future__ import annotations
@@ -151,7 +152,8 @@ class Recognizer:
 
         Raises:
             AudioError: the recording cannot be read, is empty, or holds what is no number.
-            DecodeError: the beam is less than 1, `passes` less than 0, or a hot word has letters that the recogniser does not know.
+            DecodeError: the beam is less than 1, `passes` less than 0, or a hot word has letters that the recogniser
+                does not know.
         """
         decode = self._decoder(beam, passes, hotwords)
         if isinstance(recording, (str, Path)):

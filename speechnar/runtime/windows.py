@@ -29,7 +29,7 @@ class Heard:
 
     Attributes:
         log_probs: (T, V).
-        memory: what its decoder reads, (n * T or a little less, C), n to a frame; None without a decoder.
+        memory: what a decoder reads, (layers * 2, heads, n * T or a little less, d_head), n to a frame; or None.
         per_frame: n.
     """
 
@@ -43,7 +43,7 @@ class Heard:
     def part(self, start: int, end: int | None = None) -> Heard:
         """The frames from `start` to before `end`."""
         n = self.per_frame
-        memory = None if self.memory is None else self.memory[n * start : None if end is None else n * end]
+        memory = None if self.memory is None else self.memory[:, :, n * start : None if end is None else n * end]
         return Heard(self.log_probs[start:end], memory, n)
 
 

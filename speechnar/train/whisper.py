@@ -1,8 +1,8 @@
 """Trains the two parts around Whisper's encoder on what the encoder, which is not trained, made once of each utterance.
 
 The encoder then costs nothing in training, and the draft and the decoder learn apart, side by side if there are cores.
-Augmentation of the audio is fixed in the copies that `encode` makes; that of the states is new each time. The decoder is
-taught to write a text after any beginning of it, with the weights that four bits leave of its own.
+Augmentation of the audio is fixed in the copies that `encode` makes; that of the states is new each time. The decoder
+is taught to write a text after any beginning of it, at last with the weights that four bits leave of its own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from speechnar import audio
 from speechnar.config import ConfigError
 from speechnar.core.augment import SpecAugmentConfig, add_noise, coloured_noise, resampled, spec_augment
 from speechnar.core.lengths import length_mask
-from speechnar.core.rounding import USUAL_SHARE, round_module, rounded_weights
+from speechnar.core.rounding import FEW_SHARES, round_module, rounded_weights
 from speechnar.data.features import DataError
 from speechnar.decode.pieces import Pieces
 from speechnar.losses.ctc import ctc_loss
@@ -313,8 +313,9 @@ class WhisperTask:
         return {"tokens": loss}, logits
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
-        """On the dev set, the loss terms, and the word error rate (%) of the draft or how often (%) the decoder is right
-        of the next token; five texts."""
+        """On the dev set: the loss terms, and the word error rate (%) of the draft, or how often (%) the decoder is
+        right of the next token; five texts.
+        """
         import jiwer
 
         kept, self.modules = self.modules, {"model": modules["model"].eval()}
@@ -345,7 +346,7 @@ class WhisperTask:
         part = self.whisper.draft if self.is_draft else self.whisper.decoder
         part.load_state_dict(modules["model"].state_dict())
         if self.settings.rounded:
-            round_module(part, (USUAL_SHARE,))
+            round_module(part, FEW_SHARES)
         save_model(folder, self.config, self.whisper, self.symbols)
         shutil.copy(self.start / PIECES, folder)
 

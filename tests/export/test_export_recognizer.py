@@ -5,61 +5,140 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
 
 from speechnar import config
 from speechnar.audio import AudioConfig
-from speechnar.decode.ctc import greedy
-from speechnar.decode.units import Units
+from speechnar.core.rounding import round_module
+from speechnar.decode.pieces import Pieces
 from speechnar.export import RecognizerCard, export_recognizer
 from speechnar.models.folder import ModelConfig, ModelError, save_model
 from speechnar.models.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
-from speechnar.models.whisper_ctc import WhisperCTC, WhisperCTCConfig
-from speechnar.runtime.recognizer import Recognizer
-from speechnar.text.units import make_units
+from speechnar.models.whisper import Whisper, WhisperConfig
+from speechnar.runtime.mender import GraphReader
+from speechnar.runtime.recognizer import RECOGNIZER, Decoding, Recognizer
+from speechnar.text.symbols import BLANK, BOS, EOS, PAD, SymbolTable
 
 AUDIO = AudioConfig(16000, 400, 160, 400, 8)
-CARD = RecognizerCard("tiny", "en", "CC0", "none", measured={"WER": 99.0})
+CARD = RecognizerCard("tiny", "en", "CC0", "none", Decoding(margin=0.5), measured={"WER": 99.0})
+UNITS = ("▁", *"aiostw")
+PIECES = (*UNITS, "▁s", "▁so", "it", EOS)
 
 
 @pytest.fixture(scope="module")
-def model_dir(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, WhisperCTC]:
+def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Whisper]:
+    """A model folder, the recogniser exported from it, and the model with the weights that were exported."""
     folder = tmp_path_factory.mktemp("model")
-    symbols = make_units(["so it was", "was it so"], folder)
-    sizes = WhisperCTCConfig(len(symbols), 8, 64, 128, 2, 4, 200, 2, (3,), 0.0)
+    symbols = SymbolTable((BLANK, *UNITS, PAD, BOS, EOS))
+    sizes = WhisperConfig(
+        n_symbols=len(symbols), n_tokens=len(PIECES), n_mels=8, d_model=64, d_ff=128, n_heads=2, n_layers=2,
+        decoder_layers=2, max_frames=200, max_tokens=30, d_draft=64, draft_layers=2, dropout=0.0,
+    )  # fmt: skip
     torch.manual_seed(0)
-    model = WhisperCTC(sizes).eval()
-    torch.nn.init.normal_(model.head.weight, std=0.05)
-    torch.nn.init.normal_(model.condition.weight, std=0.05)
-    save_model(folder, ModelConfig(AUDIO, whisper_ctc=sizes), model)
+    model = Whisper(sizes).eval()
+    for weight in (model.draft.head.weight, model.draft.condition.weight, model.decoder.positions):
+        torch.nn.init.normal_(weight, std=0.1)
+    torch.nn.init.normal_(model.decoder.prompt)
+    round_module(model)
+    with torch.no_grad():
+        prompt = torch.nn.Embedding.from_pretrained(model.decoder.prompt.clone())
+        round_module(prompt)
+        model.decoder.prompt.copy_(prompt.weight)
+    save_model(folder, ModelConfig(AUDIO, whisper=sizes), model, symbols)
+    (folder / "pieces.txt").write_text("\n".join(PIECES) + "\n", encoding="utf-8")
     config.save(CARD, folder / "recognizer.yaml")
-    return folder, model
+    out = tmp_path_factory.mktemp("recognizer")
+    export_recognizer(folder, out)
+    return folder, out, model
 
 
-def test_the_runtime_hears_what_the_model_says(model_dir: tuple[Path, WhisperCTC], tmp_path: Path) -> None:
-    folder, model = model_dir
-    (folder / "lm.npz").write_bytes(b"")  # is taken along; an empty one would be refused when a beam needs it
-    export_recognizer(folder, tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"model.onnx", "recognizer.json", "lm.npz"}
-    recognizer = Recognizer(tmp_path, threads=1)
-    info = recognizer.info
+def noise(seconds: float) -> np.ndarray:
+    return (0.1 * np.random.default_rng(0).normal(size=int(seconds * 16000))).astype(np.float32)
+
+
+def test_the_folder_says_what_it_holds(folders: tuple[Path, Path, Whisper]) -> None:
+    _, out, _ = folders
+    assert {path.name for path in out.iterdir()} == {"model.onnx", "decoder.onnx", "pieces.txt", "recognizer.json"}
+    info = Recognizer(out, threads=1).info
     assert (info.name, info.sample_rate, info.frame_seconds, info.window_seconds) == ("tiny", 16000, 0.04, 4.0)
-    assert info.measured == {"WER": 99.0}
-    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"), providers=["CPUExecutionProvider"])
+    assert info.measured == {"WER": 99.0} and info.decoding.margin == 0.5
+    assert info.decoder.prompt == (11, 12, 13, 14) and info.decoder.past == (4, 2, 32)
+
+
+def test_a_language_model_is_taken_along(folders: tuple[Path, Path, Whisper], tmp_path: Path) -> None:
+    folder, _, _ = folders
+    (folder / "lm.npz").write_bytes(b"none")
+    export_recognizer(folder, tmp_path)
+    (folder / "lm.npz").unlink()
+    assert (tmp_path / "lm.npz").read_bytes() == b"none"
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.03, 3.9])
+def test_the_graph_says_what_the_model_says(folders: tuple[Path, Path, Whisper], seconds: float) -> None:
+    _, out, model = folders
+    wav = noise(seconds)
+    session = onnxruntime.InferenceSession(str(out / "model.onnx"), providers=["CPUExecutionProvider"])
+    log_probs, memory = session.run(["log_probs", "memory"], {"wav": wav[None]})
+    with torch.inference_mode():
+        states = model.encoder(model.features(torch.from_numpy(wav)[None]), None)
+        expected = model.draft(states, None).logits.softmax(2).numpy()
+        its = model.decoder.memory(states).numpy()
+    assert log_probs.shape == (1, -(-int(seconds * 100) // 4), len(UNITS) + 4)
+    assert np.abs(np.exp(log_probs) - expected).max() < 0.1  # products are rounded to 8 bits
+    assert memory.shape == its.shape
+    assert np.abs(memory - its).max() < 0.1 * np.abs(its).max()
+
+
+def test_matrices_are_stored_in_four_bits(folders: tuple[Path, Path, Whisper]) -> None:
+    _, out, model = folders
+    graph = onnx.load(str(out / "decoder.onnx")).graph
+    sizes = [np.prod(tensor.dims) for tensor in graph.initializer if tensor.name.endswith("_nibbles")]
+    decoder = model.decoder
+    layers = [layer.weight.numel() for layer in decoder.blocks.modules() if isinstance(layer, torch.nn.Linear)]
+    heard = [block.cross_kv.weight.numel() for block in decoder.blocks]  # those stand in the other graph
+    assert sum(sizes) == (sum(layers) - sum(heard) + (len(PIECES) + 4) * 64) // 2
+    floats = [tensor for tensor in graph.initializer if tensor.data_type == onnx.TensorProto.FLOAT]
+    assert max(np.prod(tensor.dims) for tensor in floats) <= 2048
+
+
+def test_a_reader_goes_on_as_the_model_does(folders: tuple[Path, Path, Whisper]) -> None:
+    _, out, model = folders
+    info = Recognizer(out, threads=1).info.decoder
+    session = RECOGNIZER.session(out / "decoder.onnx", {"tokens", "past", "memory"}, 1)
+    torch.manual_seed(1)
+    memory = model.decoder.memory(torch.randn(1, 20, 64)).detach()
+    reader = GraphReader(session, info, memory[0].numpy())
+    text: list[int] = []
     rng = np.random.default_rng(0)
-    for seconds in (0.5, 1.03, 3.9):
-        wav = (0.1 * rng.normal(size=int(seconds * 16000))).astype(np.float32)
+    for row, n in ((1, 2), (0, 0), (2, 3)):
+        rows = rng.integers(0, len(PIECES) - 1, (3, 4))
+        checked = reader.read(rows)
         with torch.inference_mode():
-            logits = model.upper(model.lower(model.features(torch.from_numpy(wav)[None]), None), None).logits
-        made = session.run(["log_probs"], {"wav": wav[None]})[0]
-        assert made.shape == (1, -(-int(seconds * 100) // 4), len(info.symbols))
-        expected = logits.log_softmax(2).numpy()
-        assert np.abs(np.exp(made) - np.exp(expected)).max() < 0.05  # products are rounded to 8 bits
-        np.testing.assert_allclose(np.exp(made).sum(2), 1, atol=1e-4)
-        heard = recognizer.transcribe(wav).text
-        assert heard == greedy(made[0], Units(info.symbols), info.frame_seconds).text
+            texts = torch.tensor([[*text, *its] for its in rows.tolist()])
+            expected = model.decoder(texts, memory.expand(3, -1, -1, -1, -1), None)[:, len(text) :].log_softmax(2)
+        standing = expected[:, :-1].gather(2, torch.from_numpy(rows)[:, :, None])[:, :, 0]
+        np.testing.assert_allclose(checked.log_probs, standing.numpy(), atol=0.15, rtol=0.02)
+        np.testing.assert_allclose(checked.best_log_probs, expected.amax(2).numpy(), atol=0.15, rtol=0.02)
+        reader.keep(row, n, 3)
+        text += [*rows[row, :n].tolist(), 3]
+
+
+def test_what_is_heard_is_mended_and_placed(folders: tuple[Path, Path, Whisper]) -> None:
+    _, out, _ = folders
+    recognizer = Recognizer(out, threads=1)
+    wav = noise(3.9)
+    draft, mended = recognizer.transcribe(wav, passes=0), recognizer.transcribe(wav)
+    assert draft.words and mended.text != draft.text  # weights are random, and so is what they say
+    pieces = Pieces(PIECES)
+    assert pieces.decode(pieces.encode(mended.text)) == mended.text
+    starts = [word.start for word in mended.words]
+    assert starts == sorted(starts) and all(0 <= word.confidence <= 1 for word in mended.words)
+    assert all(word.start <= word.end <= mended.duration for word in mended.words)
+    heard = recognizer.transcribe(wav, hotwords=["so it"])  # searched for by the beam, then mended
+    assert heard.duration == mended.duration
 
 
 def test_only_recognisers_are_exported(tmp_path: Path) -> None:

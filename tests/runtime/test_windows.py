@@ -7,7 +7,7 @@ import pytest
 
 from speechnar.decode.ctc import greedy
 from speechnar.decode.units import Units
-from speechnar.runtime.windows import joined, quietest, windows
+from speechnar.runtime.windows import Heard, joined, quietest, windows
 
 UNITS = Units(("<blank>", "▁a", "b"))
 BLANK, WORD, LETTER = 0, 1, 2
@@ -82,7 +82,12 @@ def test_pieces_decode_to_the_words_of_the_whole(seed: int) -> None:
     for n, part in enumerate(parts):  # edges that lack context are misheard
         part[:4] = np.where(n == 0, part[:4], np.roll(part[:4], 1, axis=1))
         part[-4:] = np.where(n == len(parts) - 1, part[-4:], np.roll(part[-4:], 1, axis=1))
-    pieces = list(joined(parts, hop=30, units=UNITS))
+    memory = np.arange(2 * len(whole), dtype=np.float32).reshape(1, 1, -1, 1)  # two to a frame: each says where it is
+    heard = [Heard(part, memory[:, :, 60 * n : 60 * n + 2 * len(part)], 2) for n, part in enumerate(parts)]
+    joins = list(joined(heard, hop=30, units=UNITS))
+    for start, piece in joins:
+        np.testing.assert_array_equal(piece.memory[0, 0, :, 0], 2 * start + np.arange(2 * len(piece)))
+    pieces = [(start, piece.log_probs) for start, piece in joins]
     assert len(pieces) == len(parts)
     np.testing.assert_array_equal(np.concatenate([piece for _, piece in pieces]), whole)
     words = [

