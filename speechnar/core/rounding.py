@@ -7,6 +7,7 @@ Differs: the grid is symmetric, and of some scales each group takes the one with
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -60,7 +61,8 @@ def can_round(layer: nn.Module) -> bool:
 def round_module(module: nn.Module, shares: Sequence[float] = SHARES) -> None:
     """Rounds the matrices of a module's linear and embedding layers, in place."""
     for layer in filter(can_round, module.modules()):
-        layer.weight.copy_(round_to_levels(layer.weight, shares))
+        weight = cast(Tensor, layer.weight)
+        weight.copy_(round_to_levels(weight, shares))
 
 
 def rounded_weights(module: nn.Module) -> dict[str, Tensor]:
@@ -71,6 +73,6 @@ def rounded_weights(module: nn.Module) -> dict[str, Tensor]:
     found = {}
     for name, layer in module.named_modules():
         if can_round(layer):
-            weight = layer.weight
+            weight = cast(Tensor, layer.weight)
             found[f"{name}.weight"] = weight + (round_to_levels(weight, FEW_SHARES) - weight).detach()
     return found

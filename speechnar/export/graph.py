@@ -11,6 +11,7 @@ import math
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -176,8 +177,9 @@ def _weights_as_four_bits(graph: onnx.GraphProto, floats: Mapping[str, np.ndarra
         floats: the weights before they became integers; those that do not lie on the grid of four bits stay.
     """
     arrays = {tensor.name: tensor for tensor in graph.initializer}
-    shared = {"four": np.array(4, np.uint8), "one": np.array(1, np.float32), "nought": np.array(0, np.int8)}
-    graph.initializer.extend(numpy_helper.from_array(array, f"nibbles_{name}") for name, array in shared.items())
+    kinds = (("four", 4, np.uint8), ("one", 1, np.float32), ("nought", 0, np.int8))
+    for name, value, kind in kinds:
+        graph.initializer.append(numpy_helper.from_array(np.array(value, kind), f"nibbles_{name}"))
     nodes = []
     for name, values in floats.items():
         integers = arrays.get(f"{name}_quantized")
@@ -190,14 +192,14 @@ def _weights_as_four_bits(graph: onnx.GraphProto, floats: Mapping[str, np.ndarra
         lower, upper = np.split(ordered, 2)
         channel = numpy_helper.to_array(arrays[f"{name}_scale"])
         graph.initializer.remove(integers)
-        stored = {
+        stored: dict[str, np.ndarray] = {
             "nibbles": upper << 4 | lower, "groups": (scale / channel).astype(np.float16).reshape(-1),
             "number": np.array([ordered.shape[1]]), "grouped": np.array(levels.shape),
             "shape": np.array(values.shape),
         }  # fmt: skip
         graph.initializer.extend(numpy_helper.from_array(array, f"{name}_{what}") for what, array in stored.items())
         centre = helper.make_tensor("centre", TensorProto.UINT8, [1], [LEVELS + 1])
-        made = {
+        made: dict[str, tuple[str, list[str], dict[str, Any]]] = {
             "high": ("BitShift", [f"{name}_nibbles", "nibbles_four"], {"direction": "RIGHT"}),
             "shifted": ("BitShift", [f"{name}_nibbles", "nibbles_four"], {"direction": "LEFT"}),
             "low": ("BitShift", [f"{name}_shifted", "nibbles_four"], {"direction": "RIGHT"}),

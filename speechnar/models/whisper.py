@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import cast
 
 import librosa
 import torch
@@ -179,7 +180,7 @@ class Decoder(nn.Module):
         Returns:
             (B, layers * 2, heads, T, d_head): keys and values of each layer.
         """
-        made = torch.stack([block.cross_kv(states) for block in self.blocks], dim=1)
+        made = torch.stack([cast(DecoderBlock, block).cross_kv(states) for block in self.blocks], dim=1)
         return made.unflatten(3, (2 * self.n_heads, -1)).transpose(2, 3).unflatten(2, (2, -1)).flatten(1, 2)
 
     def forward(self, tokens: Tensor, memory: Tensor, memory_lengths: Tensor | None) -> Tensor:

@@ -57,8 +57,6 @@ def test_train_needs_a_model() -> None:
 
 @pytest.mark.parametrize("path", sorted(Path(__file__).parents[2].glob("*/*/conf/*.yaml")), ids=str)
 def test_configs_of_recipes_and_examples_load(path: Path) -> None:
-    from speechnar.train.whisper_ctc import WhisperCTCTraining
-
     from speechnar import config
     from speechnar.audio import AudioConfig
     from speechnar.export import RecognizerCard, VoiceCard
@@ -66,8 +64,10 @@ def test_configs_of_recipes_and_examples_load(path: Path) -> None:
     from speechnar.train.aligner import AlignerTraining
     from speechnar.train.recognition import RecognitionConfig
     from speechnar.train.vocoder import VocoderConfig
+    from speechnar.train.whisper import WhisperTraining
 
     kinds = {"acoustic": AcousticConfig, "audio": AudioConfig, "voice": VoiceCard, "vocoder": VocoderConfig}
-    kinds |= {"card": RecognizerCard, "recognizer": WhisperCTCTraining, "aligner": AlignerTraining}
+    kinds |= {"card": RecognizerCard, "aligner": AlignerTraining}
+    kinds |= dict.fromkeys(("draft", "decoder"), WhisperTraining)
     kinds |= dict.fromkeys(("ctc", "mask", "ar"), RecognitionConfig)
     config.load(kinds[path.stem.split("_")[0]], path)
