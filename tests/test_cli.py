@@ -179,14 +179,17 @@ def test_voices_are_listed(stub_voice: Path, monkeypatch, capsys) -> None:
     assert "there is no voice 'nobody'; take stub or the folder of a voice" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("kind", ["voice", "recognizer"])
-def test_export_passes_its_folders_on(kind: str, tmp_path: Path, monkeypatch) -> None:
-    seen: dict[str, tuple[Path, ...]] = {}
-    verbs = {f"export_{k}": lambda *folders, k=k: seen.update({k: folders}) for k in ("voice", "recognizer")}
+@pytest.mark.parametrize(
+    ("kind", "options", "passed"),
+    [("voice", [], (None,)), ("voice", ["--vocoder", "hf:a/b"], ("hf:a/b",)), ("recognizer", [], ())],
+)
+def test_export_passes_its_folders_on(kind, options, passed, tmp_path: Path, monkeypatch) -> None:
+    seen: dict[str, tuple[object, ...]] = {}
+    verbs = {f"export_{k}": lambda *given, k=k: seen.update({k: given}) for k in ("voice", "recognizer")}
     monkeypatch.setitem(sys.modules, "speechnar.export", SimpleNamespace(**verbs))
     (tmp_path / f"{kind}.yaml").touch()
-    assert cli.main(["export", str(tmp_path), "out"]) == 0
-    assert seen == {kind: (tmp_path, Path("out"))}
+    assert cli.main(["export", str(tmp_path), "out", *options]) == 0
+    assert seen == {kind: (tmp_path, Path("out"), *passed)}
 
 
 def test_export_without_torch_says_what_to_install(monkeypatch, capsys) -> None:

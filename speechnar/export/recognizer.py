@@ -25,7 +25,7 @@ from speechnar.models.ctc import CTC
 from speechnar.models.folder import ModelError, load_model
 from speechnar.models.mask_ctc import MaskCTC
 from speechnar.models.whisper import HOP_LENGTH, N_FFT, PROMPT, SAMPLE_RATE, Decoder, Whisper
-from speechnar.runtime.mender import DECODER, PIECES, DecoderInfo
+from speechnar.runtime.mender import DECODER, PIECES, DecoderInfo, memory_names
 from speechnar.runtime.recognizer import LM, RECOGNIZER, Decoding, RecognizerInfo
 from speechnar.text.symbols import SymbolTable
 
@@ -61,10 +61,10 @@ class WhisperGraph(nn.Module):
 class DecoderGraph(nn.Module):
     """What the decoder says of texts that go on from one text.
 
-    tokens (B, N), past (layers * 2, 1, heads, P, d_head) of the text and memory (1, layers * 2, heads, T, d_head) to
-    the best piece behind each token and its log-probability, (B, N); the log-probability of the token that stands
-    there, (B, N - 1); and what comes to the past, (layers * 2, B, heads, N, d_head). A text begins with the `PROMPT`
-    tokens that follow the pieces.
+    tokens (B, N), past (layers * 2, 1, heads, P, d_head) of the text, and the memory of each layer in turn, keys
+    (1, heads, d_head, T) and values (1, heads, T, d_head), to the best piece behind each token and its log-probability,
+    (B, N); the log-probability of the token that stands there, (B, N - 1); and what comes to the past,
+    (layers * 2, B, heads, N, d_head). A text begins with the `PROMPT` tokens that follow the pieces.
 
     The matrix of the embedding and that of the output are one, and stay one in the graph.
     """
@@ -76,9 +76,10 @@ class DecoderGraph(nn.Module):
         embedding = torch.cat([decoder.embedding.weight, decoder.prompt])
         self.embedding = nn.Parameter(round_to_levels(embedding).T.contiguous())
 
-    def forward(self, tokens: Tensor, past: Tensor, memory: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, tokens: Tensor, past: Tensor, *memory: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         embedded = self.embedding[:, tokens].permute(1, 2, 0)
-        hidden, present = self.decoder.hidden(embedded, memory, None, past)
+        known = [part if n % 2 else part.transpose(2, 3) for n, part in enumerate(memory)]
+        hidden, present = self.decoder.hidden(embedded, known, None, past)
         log_probs = (hidden @ self.embedding)[:, :, : self.n_pieces].log_softmax(2)
         best_log_probs, best = log_probs.max(2)
         standing = tokens[:, 1:, None].clamp(max=self.n_pieces - 1)  # of the prompt nobody asks
@@ -158,15 +159,19 @@ def _export_decoder(model: Whisper, path: Path) -> None:
 
     def given(rows: int, length: int, past: int, frames: int) -> dict[str, Tensor]:
         layers, d_head = 2 * sizes.decoder_layers, sizes.d_model // sizes.n_heads
-        return {
+        inputs = {
             "tokens": torch.randint(sizes.n_tokens, (rows, length), generator=random),
             "past": torch.randn(layers, 1, sizes.n_heads, past, d_head, generator=random),
-            "memory": torch.randn(1, layers, sizes.n_heads, frames, d_head, generator=random),
         }
+        for n, name in enumerate(memory_names(layers)):
+            shape = (frames, d_head) if n % 2 else (d_head, frames)
+            inputs[name] = torch.randn(1, sizes.n_heads, *shape, generator=random)
+        return inputs
 
     outputs = ("best", "best_log_probs", "log_probs", "present")
     each = {name: {0: "batch", 1: "time"} for name in ("tokens", *outputs[:2])}
-    axes = {"past": {3: "past"}, "memory": {3: "frames"}, "present": {1: "batch", 3: "time"}}
+    axes = {"past": {3: "past"}, "present": {1: "batch", 3: "time"}}
+    axes |= {name: {2 if n % 2 else 3: "frames"} for n, name in enumerate(memory_names(2 * sizes.decoder_layers))}
     axes["log_probs"] = {0: "batch", 1: "less"}
     export_graph(
         DecoderGraph(model.decoder), given(3, 7, 5, 50), outputs, (), path, {}, checked=given(2, 11, 9, 30),

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import cast
 
 import librosa
@@ -195,17 +196,17 @@ class Decoder(nn.Module):
         """
         prompt = self.prompt.expand(tokens.shape[0], -1, -1)
         embedded = torch.cat([prompt, self.embedding(tokens)], dim=1)
-        hidden, _ = self.hidden(embedded, memory, memory_lengths)
+        hidden, _ = self.hidden(embedded, memory.unbind(1), memory_lengths)
         return F.linear(hidden[:, PROMPT - 1 :], self.embedding.weight)
 
     def hidden(
-        self, embedded: Tensor, memory: Tensor, memory_lengths: Tensor | None, past: Tensor | None = None
+        self, embedded: Tensor, memory: Sequence[Tensor], memory_lengths: Tensor | None, past: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """What logits are made of.
 
         Args:
             embedded: (B, N, d_model) of the prompt and tokens, or of those after the past.
-            memory: as for `forward`.
+            memory: keys and values of each layer, (B, n_heads, T, d_head) each, or (1, ...) for all texts.
             past: (n_layers * 2, 1, n_heads, P, d_head) keys and values of one text before them; None for nothing.
 
         Returns:
@@ -216,11 +217,11 @@ class Decoder(nn.Module):
         x = embedded + self.positions[before : before + time]
         places = torch.arange(before + time, device=x.device)
         allowed = places[None] <= places[before:, None]
-        heard = None if memory_lengths is None else length_mask(memory_lengths, memory.shape[3])[:, None, None]
+        heard = None if memory_lengths is None else length_mask(memory_lengths, memory[0].shape[2])[:, None, None]
         present = []
         for n, block in enumerate(self.blocks):
             known = None if past is None else KeyValues(past[2 * n], past[2 * n + 1]).repeated(batch)
-            x, seen = block(x, allowed, KeyValues(memory[:, 2 * n], memory[:, 2 * n + 1]), heard, known)
+            x, seen = block(x, allowed, KeyValues(memory[2 * n], memory[2 * n + 1]), heard, known)
             present += [seen.keys[:, :, before:], seen.values[:, :, before:]]
         return self.norm(x), torch.stack(present)
 

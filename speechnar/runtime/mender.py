@@ -42,6 +42,11 @@ class DecoderInfo:
     past: tuple[int, int, int]
 
 
+def memory_names(layers: int) -> list[str]:
+    """The inputs of a decoder's graph that hold the audio: each layer's keys, transposed, and values."""
+    return [f"memory_{n}" for n in range(layers)]
+
+
 class GraphReader:
     """A `verify.Reader` on ONNX Runtime: what it has read of the text is not computed again.
 
@@ -52,7 +57,8 @@ class GraphReader:
     def __init__(self, session: InferenceSession, info: DecoderInfo, memory: np.ndarray) -> None:
         layers, heads, width = info.past
         self._session = session
-        self._memory = np.ascontiguousarray(memory[None])
+        parts = (part if n % 2 else part.swapaxes(1, 2) for n, part in enumerate(memory))
+        self._memory = {name: np.ascontiguousarray(its[None]) for name, its in zip(memory_names(layers), parts)}
         self._past = np.zeros((layers, 1, heads, 0, width), np.float32)
         self._present = self._past
         self._pending = list(info.prompt)  # at the end of the text, but not yet in the past
@@ -60,7 +66,7 @@ class GraphReader:
     def read(self, rows: np.ndarray) -> Checked:
         before = len(self._pending)
         pending = np.broadcast_to(np.array(self._pending, np.int64), (len(rows), before))
-        given = {"tokens": np.hstack([pending, rows]), "past": self._past, "memory": self._memory}
+        given = {"tokens": np.hstack([pending, rows]), "past": self._past} | self._memory
         names = ["best", "best_log_probs", "log_probs", "present"]
         best, best_log_probs, log_probs, self._present = self._session.run(names, given)
         return Checked(best[:, before - 1 :], best_log_probs[:, before - 1 :], log_probs[:, before - 1 :])
@@ -85,7 +91,8 @@ class Mender:
         self._pieces = Pieces.load(folder / PIECES)
         self._draft_pieces = Pieces.of_symbols(symbols)
         self._units = Units(symbols)
-        self._session = kind.session(folder / DECODER, {"tokens", "past", "memory"}, threads, device)
+        inputs = {"tokens", "past", *memory_names(info.past[0])}
+        self._session = kind.session(folder / DECODER, inputs, threads, device)
 
     def mend(
         self, draft: Hypothesis, heard: Heard, frame_seconds: float, expected: Sequence[str], options: VerifyOptions

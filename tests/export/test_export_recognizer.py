@@ -18,7 +18,7 @@ from speechnar.export import RecognizerCard, export_recognizer
 from speechnar.models.folder import ModelConfig, ModelError, save_model
 from speechnar.models.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
 from speechnar.models.whisper import Whisper, WhisperConfig
-from speechnar.runtime.mender import GraphReader
+from speechnar.runtime.mender import GraphReader, memory_names
 from speechnar.runtime.recognizer import RECOGNIZER, Decoding, Recognizer
 from speechnar.text.symbols import BLANK, BOS, EOS, PAD, SymbolTable
 
@@ -107,7 +107,8 @@ def test_matrices_are_stored_in_four_bits(folders: tuple[Path, Path, Whisper]) -
 def test_a_reader_goes_on_as_the_model_does(folders: tuple[Path, Path, Whisper]) -> None:
     _, out, model = folders
     info = Recognizer(out, threads=1).info.decoder
-    session = RECOGNIZER.session(out / "decoder.onnx", {"tokens", "past", "memory"}, 1)
+    inputs = {"tokens", "past", *memory_names(4)}
+    session = RECOGNIZER.session(out / "decoder.onnx", inputs, 1)
     torch.manual_seed(1)
     memory = model.decoder.memory(torch.randn(1, 20, 64)).detach()
     reader = GraphReader(session, info, memory[0].numpy())

@@ -329,14 +329,14 @@ def test_a_folder_that_is_no_recogniser_is_refused(broken: Path, stub_voice: Pat
     change(broken, symbols=["a", "b"])
     with pytest.raises(DecodeError, match="the units lack '<blank>'"):
         load_recognizer(broken)
-    change(broken, format=2, colour="blue")
-    with pytest.raises(SpeechError, match="the recogniser in .* has format 2 and this speechnar reads 1; upgrade it"):
+    change(broken, format=3, colour="blue")
+    with pytest.raises(SpeechError, match="the recogniser in .* has format 3 and this speechnar reads 2; upgrade it"):
         load_recognizer(broken)
 
 
 def test_a_model_of_something_else_is_refused(broken: Path, stub_voice: Path) -> None:
     shutil.copy(stub_voice / "acoustic.onnx", broken / "model.onnx")
-    with pytest.raises(SpeechError, match="model.onnx is no model of a recogniser of format 1; export"):
+    with pytest.raises(SpeechError, match="model.onnx is no model of a recogniser of format 2; export"):
         load_recognizer(broken)
 
 
