@@ -28,13 +28,14 @@ from speechnar.decode.verify import VerifyOptions
 from speechnar.runtime.folder import ASSETS, Kind
 from speechnar.runtime.mender import DecoderInfo, Mender
 from speechnar.runtime.transcript import Transcript
-from speechnar.runtime.windows import Heard, joined, windows
+from speechnar.runtime.windows import Heard, joined, stretches, windows
 
 RECOGNIZER = Kind("recogniser", "recognizer.json", format=2)
 RECOGNIZERS = ASSETS / "recognizers"
 DEFAULT = "english_base"
 LM = "lm.npz"  # a word n-gram model, which a recogniser may have
 OVERLAP = 3.0  # seconds that two windows share
+STRETCH, PAUSE = 15.0, 0.4  # seconds: what is longer is read by a decoder in parts, if it has pauses of this length
 SHORTEST = 0.5  # seconds; what is shorter gets silence at its end, lest the graph have no frame
 SHORTEST_WORD = 0.1  # seconds; of less, models make words that nobody can have said
 
@@ -177,10 +178,7 @@ class Recognizer:
         words: list[Word] = []
         for first, piece in joined(heard(), hop, self._units):
             begin = first * self.info.frame_seconds
-            words += [
-                dataclasses.replace(word, start=word.start + begin, end=word.end + begin)
-                for word in decode(piece).words
-            ]
+            words += [_later(word, begin) for word in decode(piece)]
         if duration < SHORTEST_WORD:
             words = []
         ended = (dataclasses.replace(word, end=min(word.end, duration)) for word in words)
@@ -192,9 +190,9 @@ class Recognizer:
 
     def _decoder(
         self, beam: int | None, passes: int | None, hotwords: Sequence[str]
-    ) -> Callable[[Heard], Hypothesis]:
+    ) -> Callable[[Heard], Iterable[Word]]:
         """What makes words of what was heard."""
-        usual, seconds = self.info.decoding, self.info.frame_seconds
+        usual, units, seconds = self.info.decoding, self._units, self.info.frame_seconds
         expected = [" ".join(word.lower().split()) for word in hotwords]
         for word in expected:
             if unknown := set(word) - self._letters - {" "}:
@@ -205,8 +203,14 @@ class Recognizer:
         options = VerifyOptions(usual.passes if passes is None else passes, usual.margin)
         mender = self._mender
         if mender is None:
-            return lambda heard: search(heard.log_probs)
-        return lambda heard: mender.mend(search(heard.log_probs), heard, seconds, expected, options)
+            return lambda heard: search(heard.log_probs).words
+
+        def mended(heard: Heard) -> Iterator[Word]:
+            for start, part in stretches(heard, units, round(STRETCH / seconds), round(PAUSE / seconds)):
+                for word in mender.mend(search(part.log_probs), part, seconds, expected, options).words:
+                    yield _later(word, start * seconds)
+
+        return mended
 
     def _search(self, beam: int, expected: Sequence[str]) -> Callable[[np.ndarray], Hypothesis]:
         """What finds words in (T, V) log-probabilities."""
@@ -231,6 +235,10 @@ class Recognizer:
             return Heard(self._session.run(["log_probs"], given)[0][0])
         log_probs, memory = self._session.run(["log_probs", "memory"], given)
         return Heard(log_probs[0], memory[0], self.info.decoder.memory_per_frame)
+
+
+def _later(word: Word, seconds: float) -> Word:
+    return dataclasses.replace(word, start=word.start + seconds, end=word.end + seconds)
 
 
 def _mono(samples: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:

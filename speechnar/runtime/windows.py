@@ -85,6 +85,29 @@ def joined(parts: Iterable[Heard], hop: int, units: Units) -> Iterator[tuple[int
         yield start, held
 
 
+def stretches(heard: Heard, units: Units, longest: int, pause: int) -> Iterator[tuple[int, Heard]]:
+    """Cuts what is longer than a decoder reads well, at its longest pause between words, and so on with the parts.
+
+    Args:
+        longest: frames that need no cut.
+        pause: frames of blanks that a pause has at least; where there is none, nothing is cut.
+
+    Yields:
+        The first frame's place in `heard`, and a stretch that begins and ends between words.
+    """
+    silent = _between_words(heard.log_probs, units)
+    edges = np.flatnonzero(np.diff(silent, prepend=False, append=False)).reshape(-1, 2)
+    inner = edges[(edges[:, 0] > 0) & (edges[:, 1] < len(heard))]
+    sizes = inner[:, 1] - inner[:, 0]
+    if len(heard) <= longest or not len(inner) or sizes.max() < pause:
+        yield 0, heard
+        return
+    cut = int(inner[sizes.argmax()].mean())
+    yield from stretches(heard.part(0, cut), units, longest, pause)
+    for start, part in stretches(heard.part(cut), units, longest, pause):
+        yield cut + start, part
+
+
 def quietest(before: np.ndarray, after: np.ndarray, units: Units) -> int:
     """Where to go over from one window to the next: amid the likeliest blanks of both, if possible between two words.
 

@@ -7,7 +7,7 @@ import pytest
 
 from speechnar.decode.ctc import greedy
 from speechnar.decode.units import Units
-from speechnar.runtime.windows import Heard, joined, quietest, windows
+from speechnar.runtime.windows import Heard, joined, quietest, stretches, windows
 
 UNITS = Units(("<blank>", "▁a", "b"))
 BLANK, WORD, LETTER = 0, 1, 2
@@ -100,3 +100,23 @@ def test_pieces_decode_to_the_words_of_the_whole(seed: int) -> None:
 
 def test_nothing_joins_to_nothing() -> None:
     assert list(joined([], 5, UNITS)) == []
+
+
+def test_what_is_long_is_cut_at_its_longest_pauses() -> None:
+    word = [WORD, LETTER, BLANK]
+    path = [BLANK] * 9 + word * 4 + [BLANK] * 5 + word * 3 + [BLANK] * 7 + word * 2 + [BLANK] * 9
+    heard = Heard(log_probs(path), np.arange(2.0 * len(path)).reshape(1, 1, -1, 1), 2)
+
+    def lengths(longest: int, pause: int) -> list[int]:
+        parts = list(stretches(heard, UNITS, longest, pause))
+        assert [start for start, _ in parts] == [0, *np.cumsum([len(part) for _, part in parts])[:-1]]
+        np.testing.assert_array_equal(np.concatenate([part.log_probs for _, part in parts]), heard.log_probs)
+        for start, part in parts:
+            np.testing.assert_array_equal(part.memory[0, 0, :, 0], np.arange(2 * start, 2 * (start + len(part))))
+        return [len(part) for _, part in parts]
+
+    assert lengths(len(path), 3) == [57]  # short enough
+    assert lengths(56, 9) == [57]  # no pause is long enough; those at the ends are none
+    assert lengths(56, 3) == [38, 19]  # frames 34 to 41 are the longest pause: 7 blanks and the one that ends a word
+    assert lengths(37, 3) == [23, 15, 19]  # then 20 to 25
+    assert lengths(1, 7) == [38, 19]
