@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from speechnar.core.blocks import Conv, masked
+from speechnar.core.direct import depthwise, directly, halve
 from speechnar.core.lengths import length_mask
 
 
@@ -101,12 +102,24 @@ class Subsampling(nn.Module):
 
     def forward(self, mel: Tensor, mel_lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         x, lengths = mel[:, None], mel_lengths
+        direct = directly(mel)
         for conv in self.convs:
             if lengths is not None:  # what a convolution reads beyond the end is zero, whatever the padding
                 x = x * length_mask(lengths, x.shape[2])[:, None, :, None].to(x.dtype)
                 lengths = (lengths + 1) // 2
-            x = F.silu(conv(x))
+            x = F.silu(halved(x, conv) if direct else conv(x))
         return self.dropout(self.project(x.transpose(1, 2).flatten(2))), lengths
+
+
+def halved(x: Tensor, conv: nn.Module) -> Tensor:
+    """What a layer of `Subsampling.convs` makes of (B, C, T, bands), without preparing for each new length."""
+    strided, *rest = conv if isinstance(conv, nn.Sequential) else [conv]
+    assert isinstance(strided, nn.Conv2d)
+    x = halve(x.permute(0, 2, 3, 1), strided)
+    for pointwise in rest:
+        assert isinstance(pointwise, nn.Conv2d)
+        x = F.linear(x, pointwise.weight.flatten(1), pointwise.bias)
+    return x.permute(0, 3, 1, 2)
 
 
 class ConformerBlock(nn.Module):
@@ -155,9 +168,10 @@ class RotaryAttention(nn.Module):
 
     def forward(self, x: Tensor, turns: Tensor, mask: Tensor | None) -> Tensor:
         batch, time, d_model = x.shape
-        queries, keys, values = self.qkv(self.norm(x)).view(batch, time, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
+        heads = self.qkv(self.norm(x)).view(batch, time, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
+        queries, keys = rotated(heads[:2], turns)
         allowed = None if mask is None else mask[:, None, None, :]
-        mixed = F.scaled_dot_product_attention(rotated(queries, turns), rotated(keys, turns), values, allowed)
+        mixed = F.scaled_dot_product_attention(queries, keys, heads[2], allowed)
         return self.project(mixed.transpose(1, 2).reshape(batch, time, d_model))
 
 
@@ -174,7 +188,8 @@ class ConvolutionModule(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
         x = masked(F.glu(self.expand(self.norm(x)), dim=2), mask)
-        return self.project(F.silu(self.middle_norm(self.depthwise(x))))
+        x = depthwise(x, self.depthwise.conv) if directly(x) else self.depthwise(x)
+        return self.project(F.silu(self.middle_norm(x)))
 
 
 def rotary_turns(like: Tensor, d_head: int) -> Tensor:
@@ -185,7 +200,7 @@ def rotary_turns(like: Tensor, d_head: int) -> Tensor:
 
 
 def rotated(x: Tensor, turns: Tensor) -> Tensor:
-    """Turns the two halves of each head's vector against each other, (B, n_heads, T, d_head)."""
+    """Turns the two halves of each head's vector against each other, (..., n_heads, T, d_head)."""
     cos, sin = turns.to(x.dtype)
     first, second = x.chunk(2, dim=-1)
     return torch.cat([first * cos - second * sin, first * sin + second * cos], dim=-1)

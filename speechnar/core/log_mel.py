@@ -50,6 +50,4 @@ class LogMel(nn.Module):
             rows = wav[:, : frames * hop].float().view(len(wav), frames, hop)
             if mel_lengths is not None:
                 rows = rows * length_mask(mel_lengths, frames)[:, :, None]
-            real, imaginary = self.stft.transform(rows).chunk(2, dim=2)
-            magnitudes = (real.square() + imaginary.square()).sqrt()
-            return (magnitudes @ self.filters).clamp(min=LOG_FLOOR).log(), mel_lengths
+            return (self.stft.magnitudes(rows) @ self.filters).clamp(min=LOG_FLOOR).log(), mel_lengths

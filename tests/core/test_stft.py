@@ -40,3 +40,20 @@ def test_inverse_gives_the_inner_rows_back(hop: int, overlap: int) -> None:
 def test_overlap_is_odd_and_at_least_three(overlap: int) -> None:
     with pytest.raises(ValueError, match=f"odd and at least 3 but is {overlap}"):
         HopSTFT(10, overlap)
+
+
+@pytest.mark.parametrize("hop, overlap", [(10, 3), (7, 3), (8, 5)])
+def test_magnitudes_are_those_of_the_transform(hop: int, overlap: int) -> None:
+    stft, x = HopSTFT(hop, overlap), rows(9, hop)
+    real, imaginary = stft.transform(x).chunk(2, dim=2)
+    torch.testing.assert_close(stft.magnitudes(x), torch.complex(real, imaginary).abs(), atol=1e-5, rtol=0)
+
+
+def test_no_fast_fourier_transform_is_in_a_graph() -> None:
+    class Magnitudes(HopSTFT):
+        forward = HopSTFT.magnitudes
+
+    stft, x = Magnitudes(10), rows(9, 10)
+    traced = torch.jit.trace(stft, (x,))
+    assert "fft" not in str(traced.inlined_graph) and "matmul" in str(traced.inlined_graph)
+    torch.testing.assert_close(traced(x), stft(x), atol=1e-5, rtol=0)

@@ -1,0 +1,49 @@
+"""Small convolutions as sums of shifted products, for inference on a CPU.
+
+oneDNN, which torch's convolutions use there, prepares itself for each new length, and recordings are each of another
+length: that took longer than the convolutions. Sums need no preparation, and channels stay last.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def directly(x: Tensor) -> bool:
+    """Whether to: no gradient is wanted and no graph is being made, for which whole convolutions are better."""
+    return x.device.type == "cpu" and not torch.is_grad_enabled() and not torch.jit.is_tracing()
+
+
+def depthwise(x: Tensor, conv: nn.Conv1d) -> Tensor:
+    """What a convolution of each channel by itself, of odd size, stride 1 and same length, makes of (B, T, C)."""
+    size, time = conv.kernel_size[0], x.shape[1]
+    padded = F.pad(x, (0, 0, size // 2, size // 2))
+    weights = conv.weight[:, 0].t().contiguous()
+    total = padded[:, :time] * weights[0]
+    for k in range(1, size):
+        total.addcmul_(padded[:, k : k + time], weights[k])
+    return total if conv.bias is None else total.add_(conv.bias)
+
+
+def halve(x: Tensor, conv: nn.Conv2d) -> Tensor:
+    """What a 3 x 3 convolution with stride 2 and padding 1 makes of (B, T, bands, C), channels last.
+
+    The convolution reads one channel, or each channel by itself.
+
+    Returns:
+        (B, ceil(T / 2), ceil(bands / 2), channels).
+    """
+    time, bands = (x.shape[1] + 1) // 2, (x.shape[2] + 1) // 2
+    padded = F.pad(x, (0, 0, 1, 1, 1, 1))
+    if conv.in_channels == 1:
+        seen = padded[..., 0].unfold(1, 3, 2).unfold(2, 3, 2).permute(3, 4, 0, 1, 2).flatten(0, 1).flatten(1)
+        return F.linear(seen.t(), conv.weight.flatten(1), conv.bias).view(len(x), time, bands, -1)
+    weights = conv.weight[:, 0].permute(1, 2, 0).contiguous()
+    rows, columns = (slice(0, 2 * size - 1, 2) for size in (time, bands))
+    parts = [(padded[:, i:, j:][:, rows, columns], weights[i, j]) for i in range(3) for j in range(3)]
+    total = parts[0][0] * parts[0][1]
+    for part, weight in parts[1:]:
+        total.addcmul_(part, weight)
+    return total if conv.bias is None else total.add_(conv.bias)
