@@ -84,11 +84,12 @@ def _add_recognition_data(add: Callable[..., argparse.ArgumentParser]) -> None:
     decode.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="of `speechnar train recognizer`")
     decode.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest")
     decode.add_argument("out", type=Path, metavar="FILE", help="transcripts, `UTT text` a line")
-    decode.add_argument("--method", default="greedy", help="greedy, mask-ctc or ar (greedy)")
+    decode.add_argument("--method", default="greedy", help="greedy, beam, mask-ctc, drafts or ar (greedy)")
     decode.add_argument("--iterations", type=int, default=10, metavar="N", help="of Mask-CTC, at most (10)")
     decode.add_argument("--threshold", type=float, default=0.9, metavar="P", help="Mask-CTC masks below it (0.9)")
-    decode.add_argument("--beam", type=int, default=10, metavar="N", help="of the autoregressive search (10)")
-    decode.add_argument("--ctc-weight", type=float, default=0.3, metavar="X", help="of CTC in that search (0.3)")
+    decode.add_argument("--beam", type=int, default=10, metavar="N", help="hypotheses or drafts kept (10)")
+    decode.add_argument("--ctc-weight", type=float, default=0.3, metavar="X", help="of CTC beside the decoder (0.3)")
+    decode.add_argument("--readings", type=int, default=2, metavar="N", help="of each draft, with other masks (2)")
     decode.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
 
 
@@ -176,7 +177,7 @@ def _decode(args: argparse.Namespace) -> None:
         raise ValueError(f"--threads is {args.threads} but should be 1 or more")
     torch.set_num_threads(args.threads)
     beam = BeamOptions(args.beam, args.ctc_weight)
-    options = DecodeOptions(args.method, args.iterations, args.threshold, beam)
+    options = DecodeOptions(args.method, args.iterations, args.threshold, beam, args.readings)
     took = decode_corpus(args.model_dir, args.cuts, args.out, options)
     print(f"{took.audio_seconds:.1f} s of audio in {took.seconds:.2f} s: RTF {took.real_time_factor:.4f}")
 

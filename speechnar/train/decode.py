@@ -1,9 +1,9 @@
-"""Decodes a corpus with a trained recogniser: CTC alone, Mask-CTC's refinement, or one token after another."""
+"""Decodes a corpus with a trained recogniser: CTC alone, Mask-CTC's ways, or one token after another."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,11 @@ from speechnar.audio import replacing
 from speechnar.core.ctc import best_path
 from speechnar.core.ctc_encoder import EncoderOutput
 from speechnar.core.refine import easy_first, expand_masks, mask_unsure, merge_masks
+from speechnar.core.rescore import pseudo_log_likelihoods
 from speechnar.data.features import DataError
 from speechnar.data.transcribed import load_wav
+from speechnar.decode import beam as prefixes
+from speechnar.decode.units import Units
 from speechnar.models.aed import AED, BeamOptions
 from speechnar.models.ctc import CTC
 from speechnar.models.folder import ModelError, load_model
@@ -25,7 +28,13 @@ from speechnar.models.mask_ctc import MaskCTC
 from speechnar.text.symbols import BLANK, SymbolTable
 from speechnar.text.units import SPECIAL, spelled
 
-METHODS = {"greedy": (CTC, MaskCTC, AED), "mask-ctc": (MaskCTC,), "ar": (AED,)}
+METHODS = {
+    "greedy": (CTC, MaskCTC, AED),
+    "beam": (CTC, MaskCTC, AED),
+    "mask-ctc": (MaskCTC,),
+    "drafts": (MaskCTC,),
+    "ar": (AED,),
+}
 """How to decode, and the models that can."""
 
 
@@ -34,16 +43,22 @@ class DecodeOptions:
     """How to decode.
 
     Attributes:
-        method: "greedy", CTC's best path; "mask-ctc"; or "ar", by beam search.
-        iterations: of Mask-CTC, at most.
+        method: "greedy", CTC's best path; "beam", CTC's best text by prefix beam search; "mask-ctc", the best path with
+            its unsure tokens written anew; "drafts", the texts of the prefix beam search, among which Mask-CTC's
+            decoder and CTC choose together; "ar", one token after another, by beam search.
+        iterations: of "mask-ctc", at most.
         threshold: tokens of which CTC is less sure are masked, in [0, 1].
-        beam: of the beam search.
+        beam: of the searches; and what CTC counts for beside the decoder.
+        readings: in which the decoder reads each draft, with other tokens masked.
+        margin: nats of CTC by which a draft may be behind the first one.
     """
 
     method: str = "greedy"
     iterations: int = 10
     threshold: float = 0.9
     beam: BeamOptions = BeamOptions()
+    readings: int = 2
+    margin: float = 8.0
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -52,6 +67,8 @@ class DecodeOptions:
             raise ValueError(f"iterations is {self.iterations} but should be 1 or more")
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold is {self.threshold} but should be from 0 to 1")
+        if self.readings < 1:
+            raise ValueError(f"readings is {self.readings} but should be 1 or more")
 
 
 @dataclass(frozen=True)
@@ -126,6 +143,8 @@ def decode_batch(model: nn.Module, heard: EncoderOutput, symbols: SymbolTable, o
             model.search(one, symbols.bos_id, symbols.eos_id, symbols.blank_id, options.beam) for one in _each(heard)
         ]
         return [spelled(symbols, row) for row in ids]
+    if options.method in ("beam", "drafts"):
+        return [spelled(symbols, _best_text(model, one, symbols, options)) for one in _each(heard)]
     lengths = heard.lengths
     if lengths is None:
         lengths = torch.full((len(heard.log_probs),), heard.log_probs.shape[1], device=heard.log_probs.device)
@@ -155,6 +174,41 @@ def refine(
         return model.decode(memory, tokens, token_lengths).logits.log_softmax(2)
 
     return easy_first(tokens, token_lengths, decode, iterations, mask_id, allowed), token_lengths
+
+
+def _best_text(model: nn.Module, heard: EncoderOutput, symbols: SymbolTable, options: DecodeOptions) -> list[int]:
+    """What CTC's prefix beam search finds for a batch of one, or what Mask-CTC's decoder chooses of it."""
+    search = prefixes.BeamOptions(options.beam.beam)
+    found = prefixes.candidates(heard.log_probs[0].cpu().numpy(), Units(symbols.symbols), None, search)
+    if options.method == "drafts":
+        assert isinstance(model, MaskCTC)
+        near = [draft for draft in found if draft.score >= found[0].score - options.margin]
+        return list(near[choose(model, heard, near, symbols, options)].tokens)
+    return list(found[0].tokens)
+
+
+def choose(
+    model: MaskCTC,
+    heard: EncoderOutput,
+    drafts: Sequence[prefixes.Candidate],
+    symbols: SymbolTable,
+    options: DecodeOptions,
+) -> int:
+    """Which of the drafts of one utterance CTC and the decoder together find best; the decoder reads all at once."""
+    weight, device = options.beam.ctc_weight, heard.hidden.device
+    if len(drafts) == 1 or weight == 1:
+        return max(range(len(drafts)), key=lambda n: drafts[n].score)
+    rows = [torch.tensor(draft.tokens, dtype=torch.long) for draft in drafts]
+    tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=symbols.blank_id).to(device)
+    memory = model.listen(heard, symbols.blank_id).repeated(len(drafts) * options.readings)
+
+    def decode(tokens: Tensor, token_lengths: Tensor) -> Tensor:
+        return model.decode(memory, tokens, token_lengths).logits.log_softmax(2)
+
+    lengths = torch.tensor([len(row) for row in rows], device=device)
+    scores = pseudo_log_likelihoods(tokens, lengths, decode, options.readings, symbols.mask_id)
+    ctc = torch.tensor([draft.score for draft in drafts], device=device)
+    return int(((1 - weight) * scores + weight * ctc).argmax())
 
 
 def _each(heard: EncoderOutput) -> Iterator[EncoderOutput]:

@@ -176,7 +176,8 @@ def test_the_verbs_from_manifest_to_transcripts(
     assert main(["decode", out, dev, str(read), "--method", "ar", "--beam", "2"]) == 0
     assert ": RTF 0." in capsys.readouterr().out
     assert [line.split(" ")[0] for line in read.read_text(encoding="utf-8").splitlines()] == ["dev-0", "dev-1"]
+    assert main(["decode", out, dev, str(read), "--method", "beam", "--beam", "2"]) == 0
     assert main(["decode", out, dev, str(read), "--method", "mask-ctc"]) == 1
     assert "holds AED, which cannot decode by mask-ctc" in capsys.readouterr().err
     assert main(["decode", out, dev, str(read), "--method", "magic"]) == 1
-    assert "'magic' but should be one of greedy, mask-ctc, ar" in capsys.readouterr().err
+    assert "'magic' but should be one of greedy, beam, mask-ctc, drafts, ar" in capsys.readouterr().err

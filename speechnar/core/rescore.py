@@ -1,0 +1,41 @@
+"""What a conditional masked decoder thinks of whole drafts: all tokens of all drafts in one pass.
+
+    draft      s  i  x  t  y
+    readings   _  i  _  t  _     each token is masked in one reading of its draft,
+               s  _  x  _  y     where the decoder says how probable it is there
+
+Source: pseudo-log-likelihood: Salazar et al. 2020, "Masked Language Model Scoring", section 2.
+Differs: a reading masks every second token, or every third and so on, and not one alone, so that the number of readings
+    does not grow with the draft: these are the masks that Mask-CTC is trained with.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from speechnar.core.lengths import length_mask
+from speechnar.core.refine import Decode
+
+
+def pseudo_log_likelihoods(
+    tokens: Tensor, token_lengths: Tensor, decode: Decode, readings: int, mask_id: int
+) -> Tensor:
+    """The sum of the tokens' log-probabilities, each where it is masked.
+
+    Args:
+        tokens: (B, N) drafts, padding of any value; token_lengths: (B,).
+        decode: is called once, with (B * readings, N); row `b * readings + r` is reading r of draft b.
+        readings: 1 masks all tokens at once.
+
+    Returns:
+        (B,) natural logarithms, 0 for an empty draft.
+    """
+    batch, size = tokens.shape
+    places = torch.arange(size, device=tokens.device)
+    masked = places % readings == torch.arange(readings, device=tokens.device)[:, None]
+    masked = masked & length_mask(token_lengths, size)[:, None]  # (B, readings, N)
+    read = tokens[:, None].where(~masked, mask_id).flatten(0, 1)
+    log_probs = decode(read, token_lengths.repeat_interleave(readings)).unflatten(0, (batch, readings))
+    said = log_probs.gather(3, tokens[:, None, :, None].expand(-1, readings, -1, -1))[..., 0]
+    return said.where(masked, 0.0).sum((1, 2))
