@@ -31,7 +31,7 @@ run_voice() { # STAGE...: the recipe's own first stages
   models=exp/$variant
   mkdir -p data "$models"
   run_stages "$stage" "$stop_stage" "$models" \
-    "$@" prepare align features acoustic vocoder export_voice evaluate
+    "$@" prepare align features acoustic vocoder predict tune export_voice evaluate
 }
 
 conf() { # NAME: the recipe's own, else that of recipes/ljspeech
@@ -61,22 +61,31 @@ align() { # finds when each phone is spoken, from these recordings alone
 features() {
   speechnar features "$models"/aligned/{train,dev,test}.jsonl.gz "$models/features" --audio "$(conf audio)" --jobs "$jobs"
 }
-train() { # acoustic|vocoder
-  local config=$1_$variant start=()
+train() { # acoustic|vocoder CONFIG OUT [OPTION...]
+  speechnar train "$1" "$(conf "$2")" --features "$models/features" --train "$models/aligned/train.jsonl.gz" \
+    --dev "$models/aligned/dev.jsonl.gz" --out "$models/$3" "${@:4}" "${threads[@]}" "${limit[@]}"
+}
+begin() { # acoustic|vocoder: from `heart`, or from nothing
   if [[ $variant == tuned ]]; then
     [[ -d exp/heart ]] || speechnar restore heart exp/heart
-    config=$1 start=(--init "exp/heart/$1")
+    train "$1" "$1" "$1" --init "exp/heart/$1"
+  else
+    train "$1" "$1_$variant" "$1"
   fi
-  speechnar train "$1" "$(conf "$config")" --features "$models/features" \
-    --train "$models/aligned/train.jsonl.gz" --dev "$models/aligned/dev.jsonl.gz" --out "$models/$1" \
-    "${start[@]}" "${threads[@]}" "${limit[@]}"
 }
-acoustic() { train acoustic; }
-vocoder() { train vocoder; }
+acoustic() { begin acoustic; }
+vocoder() { begin vocoder; }
+predict() { # what the vocoder will be given, which is less sharp than the recordings' mels
+  speechnar predict "$models/acoustic" "$models"/aligned/{train,dev}.jsonl.gz "$models/mels" \
+    --features "$models/features"
+}
+tune() { # the vocoder, to speak from them
+  train vocoder vocoder_predicted vocoder_predicted --init "$models/vocoder" --predicted "$models/mels"
+}
 export_voice() {
   mkdir -p "$models"/model/{acoustic,vocoder}
   cp "$models"/acoustic/{config.yaml,tokens.txt,model.safetensors} "$models/model/acoustic"
-  cp "$models"/vocoder/{config.yaml,model.safetensors} "$models/model/vocoder"
+  cp "$models"/vocoder_predicted/{config.yaml,model.safetensors} "$models/model/vocoder"
   cp "$(conf voice)" "$models/model"
   speechnar export "$models/model" "$models/voice"
 }
