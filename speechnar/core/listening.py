@@ -53,10 +53,22 @@ class Memory:
         """That of a batch of one, for a batch of `number`."""
         return Memory(tuple(kv.repeated(number) for kv in self.layers), self.places.expand(number, -1))
 
+    def each(self, number: int) -> Memory:
+        """That of each row, `number` times one after another."""
+        rows = torch.arange(len(self.places), device=self.places.device).repeat_interleave(number)
+        return Memory(tuple(kv.of(rows) for kv in self.layers), self.places[rows])
 
-def listen(hidden: Tensor, heard: EncoderOutput, blank_id: int, blocks: nn.ModuleList) -> Memory:
-    """The memory of `blocks`, `DecoderBlock`s, for `hidden`, their width of what the encoder heard, (B, T, d_model)."""
-    places = token_places(heard.log_probs, blank_id)
+
+def listen(
+    hidden: Tensor, heard: EncoderOutput, blank_id: int, blocks: nn.ModuleList, places: Tensor | None = None
+) -> Memory:
+    """The memory of `blocks`, `DecoderBlock`s, for `hidden`, their width of what the encoder heard, (B, T, d_model).
+
+    Args:
+        places: of the frames in other texts than CTC's best path, (B, T), or (texts, T) for a batch of one.
+    """
+    if places is None:
+        places = token_places(heard.log_probs, blank_id)
     hidden = hidden + positions_at(places, hidden.shape[2]).to(hidden.dtype)
     if heard.lengths is not None:
         places = places.where(length_mask(heard.lengths, places.shape[1]), torch.inf)
@@ -77,6 +89,35 @@ def token_places(log_probs: Tensor, blank_id: int) -> Tensor:
     changed[:, 1:] = path[:, 1:] != path[:, :-1]
     spoken = path != blank_id
     return (changed & spoken).cumsum(1) - torch.where(spoken, 1.0, 0.5)
+
+
+def places_in(places: Tensor, path: list[int], texts: list[list[int]]) -> Tensor:
+    """The places that the frames of a path have in other texts, which differ from it in a few tokens.
+
+    What a text has in common with the path at both ends stays where it is; what is between is stretched.
+
+    Args:
+        places: (T,) of `token_places`; path: the tokens that these are places in.
+
+    Returns:
+        (texts, T) float32, rounded to halves.
+    """
+    bends = torch.tensor([_bends(path, text) for text in texts], device=places.device)
+    first, last, others = bends[:, :, None].unbind(1)
+    slopes = (others - first) / (last - first).clamp(min=1)
+    between = ((first + (places - first) * slopes) * 2).round() / 2
+    return torch.where(places <= first, places, torch.where(places >= last, places + others - last, between))
+
+
+def _bends(path: list[int], text: list[int]) -> tuple[float, float, float]:
+    """The blank after what both begin with; that before what both end with, in the path and in the text."""
+    shorter = min(len(path), len(text))
+    same = [a == b for a, b in zip(path, text)]
+    begin = same.index(False) if False in same else shorter
+    end = 0
+    while end < shorter - begin and path[-1 - end] == text[-1 - end]:
+        end += 1
+    return begin - 0.5, len(path) - end - 0.5, len(text) - end - 0.5
 
 
 def positions_at(places: Tensor, channels: int) -> Tensor:

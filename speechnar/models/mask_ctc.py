@@ -62,9 +62,9 @@ class MaskCTC(nn.Module):
         """Features (B, T_mel, n_mels) of `encoder.features` to what CTC says and the decoder listens to."""
         return self.encoder(mel, mel_lengths)
 
-    def listen(self, heard: EncoderOutput, blank_id: int) -> Memory:
-        """What `decode` needs of the encoder's output."""
-        return listen(self.memory(heard.hidden), heard, blank_id, self.blocks)
+    def listen(self, heard: EncoderOutput, blank_id: int, places: Tensor | None = None) -> Memory:
+        """What `decode` needs of the encoder's output; `places` are for other texts than CTC's best path."""
+        return listen(self.memory(heard.hidden), heard, blank_id, self.blocks, places)
 
     def decode(self, memory: Memory, tokens: Tensor, token_lengths: Tensor) -> DecoderOutput:
         """Tokens (B, N), some of them masks, to what they are and how many they hide; all at once."""

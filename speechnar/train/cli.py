@@ -90,6 +90,7 @@ def _add_recognition_data(add: Callable[..., argparse.ArgumentParser]) -> None:
     decode.add_argument("--beam", type=int, default=10, metavar="N", help="hypotheses or drafts kept (10)")
     decode.add_argument("--ctc-weight", type=float, default=0.3, metavar="X", help="of CTC beside the decoder (0.3)")
     decode.add_argument("--readings", type=int, default=2, metavar="N", help="of each draft, with other masks (2)")
+    decode.add_argument("--sharpness", type=float, default=1.0, metavar="X", help="of CTC in searches (1)")
     decode.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
 
 
@@ -177,7 +178,7 @@ def _decode(args: argparse.Namespace) -> None:
         raise ValueError(f"--threads is {args.threads} but should be 1 or more")
     torch.set_num_threads(args.threads)
     beam = BeamOptions(args.beam, args.ctc_weight)
-    options = DecodeOptions(args.method, args.iterations, args.threshold, beam, args.readings)
+    options = DecodeOptions(args.method, args.iterations, args.threshold, beam, args.readings, sharpness=args.sharpness)
     took = decode_corpus(args.model_dir, args.cuts, args.out, options)
     print(f"{took.audio_seconds:.1f} s of audio in {took.seconds:.2f} s: RTF {took.real_time_factor:.4f}")
 

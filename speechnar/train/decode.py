@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -15,6 +16,7 @@ from tqdm import tqdm
 from speechnar.audio import replacing
 from speechnar.core.ctc import best_path
 from speechnar.core.ctc_encoder import EncoderOutput
+from speechnar.core.listening import places_in, token_places
 from speechnar.core.refine import easy_first, expand_masks, mask_unsure, merge_masks
 from speechnar.core.rescore import pseudo_log_likelihoods
 from speechnar.data.features import DataError
@@ -51,6 +53,8 @@ class DecodeOptions:
         beam: of the searches; and what CTC counts for beside the decoder.
         readings: in which the decoder reads each draft, with other tokens masked.
         margin: nats of CTC by which a draft may be behind the first one.
+        sharpness: what CTC's log-probabilities are multiplied with before a search, below 1 where it is surer of itself
+            than it should be; its losses on a dev set say so.
     """
 
     method: str = "greedy"
@@ -59,6 +63,7 @@ class DecodeOptions:
     beam: BeamOptions = BeamOptions()
     readings: int = 2
     margin: float = 8.0
+    sharpness: float = 1.0
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
@@ -69,6 +74,8 @@ class DecodeOptions:
             raise ValueError(f"threshold is {self.threshold} but should be from 0 to 1")
         if self.readings < 1:
             raise ValueError(f"readings is {self.readings} but should be 1 or more")
+        if self.sharpness <= 0:
+            raise ValueError(f"sharpness is {self.sharpness} but should be above 0")
 
 
 @dataclass(frozen=True)
@@ -137,14 +144,8 @@ def decode_corpus(
 
 def decode_batch(model: nn.Module, heard: EncoderOutput, symbols: SymbolTable, options: DecodeOptions) -> list[str]:
     """The texts of a batch."""
-    if options.method == "ar":
-        assert isinstance(model, AED)
-        ids = [
-            model.search(one, symbols.bos_id, symbols.eos_id, symbols.blank_id, options.beam) for one in _each(heard)
-        ]
-        return [spelled(symbols, row) for row in ids]
-    if options.method in ("beam", "drafts"):
-        return [spelled(symbols, _best_text(model, one, symbols, options)) for one in _each(heard)]
+    if options.method in ("ar", "beam", "drafts"):
+        return [spelled(symbols, _searched(model, one, symbols, options)) for one in _each(heard)]
     lengths = heard.lengths
     if lengths is None:
         lengths = torch.full((len(heard.log_probs),), heard.log_probs.shape[1], device=heard.log_probs.device)
@@ -176,15 +177,23 @@ def refine(
     return easy_first(tokens, token_lengths, decode, iterations, mask_id, allowed), token_lengths
 
 
-def _best_text(model: nn.Module, heard: EncoderOutput, symbols: SymbolTable, options: DecodeOptions) -> list[int]:
-    """What CTC's prefix beam search finds for a batch of one, or what Mask-CTC's decoder chooses of it."""
+def _searched(model: nn.Module, heard: EncoderOutput, symbols: SymbolTable, options: DecodeOptions) -> list[int]:
+    """What a search finds for a batch of one."""
+    if options.sharpness != 1:
+        heard = replace(heard, log_probs=(options.sharpness * heard.log_probs).log_softmax(2))
+    if options.method == "ar":
+        assert isinstance(model, AED)
+        return model.search(heard, symbols.bos_id, symbols.eos_id, symbols.blank_id, options.beam)
     search = prefixes.BeamOptions(options.beam.beam)
-    found = prefixes.candidates(heard.log_probs[0].cpu().numpy(), Units(symbols.symbols), None, search)
-    if options.method == "drafts":
-        assert isinstance(model, MaskCTC)
-        near = [draft for draft in found if draft.score >= found[0].score - options.margin]
-        return list(near[choose(model, heard, near, symbols, options)].tokens)
-    return list(found[0].tokens)
+    found = prefixes.candidates(heard.log_probs[0].cpu().numpy(), _units(tuple(symbols.symbols)), None, search)
+    near = [draft for draft in found if draft.score >= found[0].score - options.margin]
+    if options.method == "beam" or len(near) == 1 or options.beam.ctc_weight == 1:
+        return list(found[0].tokens)
+    assert isinstance(model, MaskCTC)
+    return list(near[choose(model, heard, near, symbols, options)].tokens)
+
+
+_units = functools.cache(Units)  # which looks through all symbols
 
 
 def choose(
@@ -196,11 +205,15 @@ def choose(
 ) -> int:
     """Which of the drafts of one utterance CTC and the decoder together find best; the decoder reads all at once."""
     weight, device = options.beam.ctc_weight, heard.hidden.device
-    if len(drafts) == 1 or weight == 1:
-        return max(range(len(drafts)), key=lambda n: drafts[n].score)
     rows = [torch.tensor(draft.tokens, dtype=torch.long) for draft in drafts]
     tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=symbols.blank_id).to(device)
-    memory = model.listen(heard, symbols.blank_id).repeated(len(drafts) * options.readings)
+    path = heard.log_probs[0].argmax(1).unique_consecutive()
+    places = places_in(
+        token_places(heard.log_probs, symbols.blank_id)[0],
+        path[path != symbols.blank_id].tolist(),
+        [list(draft.tokens) for draft in drafts],
+    )
+    memory = model.listen(heard, symbols.blank_id, places).each(options.readings)
 
     def decode(tokens: Tensor, token_lengths: Tensor) -> Tensor:
         return model.decode(memory, tokens, token_lengths).logits.log_softmax(2)

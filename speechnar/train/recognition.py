@@ -36,6 +36,9 @@ STATISTICS = 500
 EMPTY_MASKS = 0.1
 """Share of the tokens before which a mask that hides nothing is put, for dynamic length prediction."""
 
+SMOOTHING = 0.1
+"""Of the decoders' targets: a decoder that is too sure of itself weighs wrongly beside CTC."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
@@ -184,13 +187,13 @@ class RecognitionTask:
 def masked_terms(
     model: MaskCTC, heard: EncoderOutput, tokens: Tensor, token_lengths: Tensor, symbols: SymbolTable
 ) -> dict[str, Tensor]:
-    """Cross-entropy of masked tokens, and of how many tokens merged masks hide, in nats for each mask."""
+    """Cross-entropy of masked tokens, smoothed, and of how many tokens merged masks hide, in nats for each mask."""
     mask_id = symbols.mask_id
     memory = model.listen(heard, symbols.blank_id)
     hidden = random_masks(tokens, token_lengths, mask_id)
     masks = (hidden == mask_id) & length_mask(token_lengths, tokens.shape[1])
     logits = model.decode(memory, hidden, token_lengths).logits
-    decoder = F.cross_entropy(logits[masks], tokens[masks])
+    decoder = F.cross_entropy(logits[masks], tokens[masks], label_smoothing=SMOOTHING)
 
     hidden = random_masks(tokens, token_lengths, mask_id)
     merged, lengths, counts = insert_masks(*merge_masks(hidden, token_lengths, mask_id), EMPTY_MASKS, mask_id)
@@ -202,12 +205,12 @@ def masked_terms(
 def causal_term(
     model: AED, heard: EncoderOutput, tokens: Tensor, token_lengths: Tensor, symbols: SymbolTable
 ) -> Tensor:
-    """Cross-entropy of each token, and of the end, after those before it; smoothed by a tenth."""
+    """Cross-entropy of each token, and of the end, after those before it; smoothed."""
     given = F.pad(tokens, (1, 0), value=symbols.bos_id)
     wanted = F.pad(tokens, (0, 1)).scatter(1, token_lengths[:, None], symbols.eos_id)
     real = length_mask(token_lengths + 1, wanted.shape[1])
     logits = model.decode(model.listen(heard, symbols.blank_id), given)
-    return F.cross_entropy(logits[real], wanted[real], label_smoothing=0.1)
+    return F.cross_entropy(logits[real], wanted[real], label_smoothing=SMOOTHING)
 
 
 def _noisy(wav: Tensor, wav_lengths: Tensor, augmentation: Augmentation) -> Tensor:

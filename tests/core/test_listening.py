@@ -8,7 +8,7 @@ import torch
 from speechnar.core.ctc import best_path
 from speechnar.core.ctc_encoder import EncoderOutput
 from speechnar.core.decoder import DecoderBlock, DecoderConfig, KeyValues, positions
-from speechnar.core.listening import STEEPEST, Memory, listen, positions_at, token_places
+from speechnar.core.listening import STEEPEST, Memory, listen, places_in, positions_at, token_places
 
 BLANK = 2
 
@@ -58,3 +58,25 @@ def test_what_is_listened_to_does_not_depend_on_padding(length: int) -> None:
     for layer, other in zip(padded.layers, whole.layers):
         torch.testing.assert_close(layer.keys[1:, :, :length], other.keys)
         torch.testing.assert_close(layer.values[1:, :, :length], other.values)
+
+
+def test_places_in_texts_that_differ_from_the_path() -> None:
+    places = torch.tensor([-0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5])  # of 5 6 7 8 and the blanks around them
+    texts = {
+        (5, 6, 7, 8): [-0.5, 0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5],
+        (5, 9, 7, 8): [-0.5, 0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5],  # another token in the same place
+        (5, 6, 9, 7, 8): [-0.5, 0, 0.5, 1, 1.5, 3, 3.5, 4, 4.5],  # one more: what follows is further back
+        (5, 7, 8): [-0.5, 0, 0.5, 0.5, 0.5, 1, 1.5, 2, 2.5],  # one less: its frames are between its neighbours
+        (5, 9, 9, 9, 9, 8): [-0.5, 0, 0.5, 1.5, 2.5, 3.5, 4.5, 5, 5.5],  # two have become four
+        (): [-0.5] * 9,
+    }
+    found = places_in(places, [5, 6, 7, 8], [list(text) for text in texts])
+    assert found.tolist() == list(texts.values())
+    assert places_in(torch.tensor([-0.5, -0.5]), [], [[], [4]]).tolist() == [[-0.5, -0.5], [-0.5, -0.5]]
+
+
+def test_each_row_of_a_memory_is_repeated() -> None:
+    keys = torch.arange(6.0).view(2, 1, 3, 1)
+    made = Memory((KeyValues(keys, keys + 1),), torch.tensor([[0.0, 1, 2], [3, 4, 5]])).each(2)
+    assert made.places[:, 0].tolist() == made.layers[0].keys[:, 0, 0, 0].tolist() == [0, 0, 3, 3]
+    assert made.layers[0].values[:, 0, 0, 0].tolist() == [1, 1, 4, 4]

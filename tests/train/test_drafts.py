@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
@@ -10,8 +11,10 @@ import torch.nn.functional as F
 
 from speechnar.audio import AudioConfig
 from speechnar.core.conformer import ConformerConfig
+from speechnar.core.ctc import BestPath, best_path
 from speechnar.core.ctc_encoder import CTCEncoderConfig, EncoderOutput
 from speechnar.core.decoder import DecoderConfig
+from speechnar.core.listening import places_in, token_places
 from speechnar.models.aed import BeamOptions
 from speechnar.models.mask_ctc import MaskCTC, MaskCTCConfig
 from speechnar.text.symbols import BLANK, BOS, EOS, MASK, PAD, SymbolTable
@@ -39,8 +42,14 @@ def heard_at_random(model: MaskCTC, seed: int) -> EncoderOutput:
     return EncoderOutput(heard.hidden, None, log_probs.log_softmax(2), ())
 
 
+def rows(path: BestPath) -> list[list[int]]:
+    return [row[:length] for row, length in zip(path.tokens.tolist(), path.token_lengths.tolist())]
+
+
 def best_of_all(model: MaskCTC, heard: EncoderOutput, weight: float, readings: int) -> str:
     found = []
+    places = token_places(heard.log_probs, SYMBOLS.blank_id)[0]
+    (path,) = rows(best_path(heard.log_probs, torch.tensor([3]), SYMBOLS.blank_id))
     for length in range(4):
         for ids in itertools.product(range(1, SPOKEN), repeat=length):
             lengths = torch.tensor([3]), torch.tensor([length])
@@ -48,7 +57,7 @@ def best_of_all(model: MaskCTC, heard: EncoderOutput, weight: float, readings: i
             decoder = 0.0
             for reading in range(min(readings, length)):
                 read = [SYMBOLS.mask_id if n % readings == reading else token for n, token in enumerate(ids)]
-                memory = model.listen(heard, SYMBOLS.blank_id)
+                memory = model.listen(heard, SYMBOLS.blank_id, places_in(places, path, [list(ids)]))
                 logits = model.decode(memory, torch.tensor([read]), torch.tensor([length])).logits[0]
                 decoder += sum(float(logits[n].log_softmax(0)[ids[n]]) for n in range(reading, length, readings))
             found.append((weight * float(ctc) + (1 - weight) * decoder, "".join(SYMBOLS.symbols[n] for n in ids)))
@@ -91,6 +100,23 @@ def test_a_batch_is_what_its_utterances_are() -> None:
         assert batch == [text for heard in heards for text in decode_batch(model, heard, SYMBOLS, options)]
 
 
-def test_readings_that_cannot_be_are_refused() -> None:
-    with pytest.raises(ValueError, match="readings is 0 but should be 1 or more"):
-        DecodeOptions("drafts", readings=0)
+def test_sharpness_is_that_of_another_ctc() -> None:
+    model = recogniser()
+    changed = 0
+    with torch.no_grad():
+        for seed in range(12):
+            heard = heard_at_random(model, seed)
+            flat = dataclasses.replace(heard, log_probs=(0.3 * heard.log_probs).log_softmax(2))
+            texts = [
+                decode_batch(model, given, SYMBOLS, DecodeOptions("drafts", beam=BeamOptions(100, 0.5), sharpness=s))
+                for given, s in ((heard, 0.3), (flat, 1.0), (heard, 1.0))
+            ]
+            assert texts[0] == texts[1]
+            changed += texts[0] != texts[2]
+    assert changed
+
+
+@pytest.mark.parametrize(("name", "value", "rule"), [("readings", 0, "1 or more"), ("sharpness", 0.0, "above 0")])
+def test_options_that_cannot_be_are_refused(name: str, value: float, rule: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is {value} but should be {rule}"):
+        DecodeOptions("drafts", **{name: value})  # type: ignore[arg-type]
