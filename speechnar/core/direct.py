@@ -34,15 +34,19 @@ def halve(x: Tensor, conv: nn.Conv2d) -> Tensor:
     Returns:
         (B, ceil(T / 2), ceil(bands / 2), channels).
     """
-    time, bands = (x.shape[1] + 1) // 2, (x.shape[2] + 1) // 2
-    padded = F.pad(x, (0, 0, 1, 1, 1, 1))
+    size = batch, time, bands, channels = len(x), (x.shape[1] + 1) // 2, (x.shape[2] + 1) // 2, x.shape[3]
+    padded = F.pad(x, (0, 0, 1, 1, 1, 1)).contiguous()
     if conv.in_channels == 1:
         seen = padded[..., 0].unfold(1, 3, 2).unfold(2, 3, 2).permute(3, 4, 0, 1, 2).flatten(0, 1).flatten(1)
-        return F.linear(seen.t(), conv.weight.flatten(1), conv.bias).view(len(x), time, bands, -1)
-    weights = conv.weight[:, 0].permute(1, 2, 0).contiguous()
-    rows, columns = (slice(0, 2 * size - 1, 2) for size in (time, bands))
-    parts = [(padded[:, i:, j:][:, rows, columns], weights[i, j]) for i in range(3) for j in range(3)]
-    total = parts[0][0] * parts[0][1]
-    for part, weight in parts[1:]:
+        return F.linear(seen.t(), conv.weight.flatten(1), conv.bias).view(batch, time, bands, -1)
+    row, frame, band, channel = padded.stride()
+    parts = [
+        padded.as_strided(size, (row, 2 * frame, 2 * band, channel), i * frame + j * band)
+        for i in range(3)
+        for j in range(3)
+    ]
+    weights = conv.weight[:, 0].permute(1, 2, 0).reshape(9, channels).unbind()
+    total = parts[0] * weights[0]
+    for part, weight in zip(parts[1:], weights[1:]):
         total.addcmul_(part, weight)
     return total if conv.bias is None else total.add_(conv.bias)

@@ -184,7 +184,10 @@ def _searched(model: nn.Module, heard: EncoderOutput, symbols: SymbolTable, opti
     if options.method == "ar":
         assert isinstance(model, AED)
         return model.search(heard, symbols.bos_id, symbols.eos_id, symbols.blank_id, options.beam)
-    search = prefixes.BeamOptions(options.beam.beam)
+    sharp, usual = options.sharpness, prefixes.BeamOptions(options.beam.beam)
+    search = replace(  # as if CTC had not been calmed: then there is no more to try
+        usual, unit_margin=sharp * usual.unit_margin, prefix_margin=sharp * usual.prefix_margin
+    )
     found = prefixes.candidates(heard.log_probs[0].cpu().numpy(), _units(tuple(symbols.symbols)), None, search)
     near = [draft for draft in found if draft.score >= found[0].score - options.margin]
     if options.method == "beam" or len(near) == 1 or options.beam.ctc_weight == 1:
