@@ -42,7 +42,7 @@ class AcousticTask:
 
     Args:
         init: a model folder whose weights are the start. The statistics are those of the features all the same: what
-            the model knows of mel, F0 and energy is relative to them, and is then carried over to the new voice's level
+            the model says of mel, F0 and energy is relative to them, and is then carried over to the new voice's level
             and pitch.
     """
 

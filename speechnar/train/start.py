@@ -27,7 +27,8 @@ def start_from(
         symbols: of `model`: its `embedding` is taken symbol by symbol, whatever the ids, and a symbol that the other
             model lacks starts as the nearest that it has, such as the same vowel of another stress. Vectors of speakers
             are taken by their names.
-        kept: buffers that stay those of `model`.
+        kept: buffers that stay those of `model`. If `log_f0_mean` and `log_f0_std` do, and one speaks in either model,
+            the weights that read F0 are rewritten for them, so that the harmonics of so many Hz stay where they are.
 
     Raises:
         ModelError: `folder` is of another kind of model or audio config, nothing fits, or it is no model folder.
@@ -47,15 +48,18 @@ def start_from(
             own["embedding.weight"], symbols, given["embedding.weight"], SymbolTable.load(folder / "tokens.txt")
         )
         notes += note
-    if isinstance(source, FastSpeech2) and isinstance(model, FastSpeech2) and source.speaker and model.speaker:
+    if isinstance(source, FastSpeech2) and isinstance(model, FastSpeech2):
         theirs, ours = source.config.speakers, model.config.speakers
-        vectors = own["speaker.weight"].clone()
-        for number, name in enumerate(ours):
-            if name in theirs:
-                vectors[number] = given["speaker.weight"][theirs.index(name)]
-        new = [name for name in ours if name not in theirs]
-        notes += [f"speakers new: {', '.join(new)}"] if new else []
-        given["speaker.weight"] = vectors
+        if source.speaker and model.speaker:
+            vectors = own["speaker.weight"].clone()
+            for number, name in enumerate(ours):
+                if name in theirs:
+                    vectors[number] = given["speaker.weight"][theirs.index(name)]
+            new = [name for name in ours if name not in theirs]
+            notes += [f"speakers new: {', '.join(new)}"] if new else []
+            given["speaker.weight"] = vectors
+        elif not ours and not theirs and {"log_f0_mean", "log_f0_std"} <= set(kept):
+            given["prosody_embedding.conv.weight"] = _with_f0_of(model, source)
     fits = {n: t for n, t in given.items() if n in own and n not in kept and t.shape == own[n].shape}
     if not fits:
         raise ModelError(f"no weight of {folder} fits the training config's model: make the two equal")
@@ -115,6 +119,15 @@ def _by_symbol(own: Tensor, symbols: SymbolTable, given: Tensor, table: SymbolTa
         if table.symbols[other] != symbol:
             near.append(f"{symbol!r} as {table.symbols[other]!r}")
     return rows, [f"symbols {what}: {', '.join(found)}" for what, found in (("near", near), ("new", new)) if found]
+
+
+def _with_f0_of(model: FastSpeech2, source: FastSpeech2) -> Tensor:
+    """What `source` makes of F0, voicing and energy, (C, 3, kernel), for F0 by the mean and deviation of `model`."""
+    weight = source.prosody_embedding.conv.weight.detach().clone()
+    by_f0 = weight[:, 0].clone()
+    weight[:, 0] = by_f0 * (model.log_f0_std / source.log_f0_std)
+    weight[:, 1] += by_f0 * ((model.log_f0_mean - source.log_f0_mean) / source.log_f0_std)  # F0 is 0 where unvoiced
+    return weight
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -79,6 +79,22 @@ def test_what_does_not_fit_starts_anew_and_is_said(tmp_path: Path, capsys: pytes
     assert "; not in this model: decoder.blocks.1." in said and f" and {unused - 6} more\n" in said
 
 
+def test_the_same_hz_sound_the_same_under_other_f0_statistics(tmp_path: Path) -> None:
+    source = saved(tmp_path, "b d").eval()
+    model = model_of("b d").eval()
+    model.set_statistics(log_f0_mean=5.5, log_f0_std=0.3, energy_std=3.0)
+    start_from(model, tmp_path, AUDIO, table_of("b d"), kept=["log_f0_mean", "log_f0_std"])
+    generator = torch.Generator().manual_seed(3)
+    f0 = (60 + 300 * torch.rand(1, 9, generator=generator)) * (torch.rand(1, 9, generator=generator) > 0.4)
+    energy = torch.randn(1, 9, generator=generator)
+    frames = torch.randn(1, 9, model.config.d_model, generator=generator)
+    with torch.no_grad():
+        mels = [m.decode(frames, m.normalised(f0, energy), None) for m in (source, model)]
+        higher = model.decode(frames, model.normalised(f0 * 1.1, energy), None)
+    torch.testing.assert_close(mels[1], mels[0], atol=1e-4, rtol=1e-4)
+    assert float((higher - mels[0]).abs().max()) > 1e-2
+
+
 def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
     vocoder = HarmonicVocosConfig(d_model=8, d_ff=8, n_layers=1)
     save_model(tmp_path, ModelConfig(AUDIO, harmonic_vocos=vocoder), HarmonicVocos(vocoder, AUDIO))
