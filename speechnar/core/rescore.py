@@ -1,12 +1,13 @@
-"""What a conditional masked decoder thinks of whole drafts: all tokens of all drafts in one pass.
+"""How far a conditional masked decoder agrees with whole drafts: all tokens of all drafts in one pass.
 
     draft      s  i  x  t  y
     readings   _  i  _  t  _     each token is masked in one reading of its draft,
-               s  _  x  _  y     where the decoder says how probable it is there
+               s  _  x  _  y     where the decoder says what it would write there
 
 Source: pseudo-log-likelihood: Salazar et al. 2020, "Masked Language Model Scoring", section 2.
-Differs: a reading masks every second token, or every third and so on, and not one alone, so that the number of readings
-    does not grow with the draft: these are the masks that Mask-CTC is trained with.
+Differs: a reading masks all tokens, or every second one and so on, and not one alone, so that the number of readings
+    does not grow with the draft: these are the masks that Mask-CTC is trained with. A token is compared with what the
+    decoder would write in its place: the sum of log-probabilities alone would prefer short drafts.
 """
 
 from __future__ import annotations
@@ -18,10 +19,8 @@ from speechnar.core.lengths import length_mask
 from speechnar.core.refine import Decode
 
 
-def pseudo_log_likelihoods(
-    tokens: Tensor, token_lengths: Tensor, decode: Decode, readings: int, mask_id: int
-) -> Tensor:
-    """The sum of the tokens' log-probabilities, each where it is masked.
+def agreement(tokens: Tensor, token_lengths: Tensor, decode: Decode, readings: int, mask_id: int) -> Tensor:
+    """How much less probable the tokens are, each where it is masked, than the most probable symbol there.
 
     Args:
         tokens: (B, N) drafts, padding of any value; token_lengths: (B,).
@@ -29,7 +28,7 @@ def pseudo_log_likelihoods(
         readings: 1 masks all tokens at once.
 
     Returns:
-        (B,) natural logarithms, 0 for an empty draft.
+        (B,) natural logarithms of ratios, 0 where the decoder would have written the draft, and for an empty one.
     """
     batch, size = tokens.shape
     places = torch.arange(size, device=tokens.device)
@@ -38,4 +37,4 @@ def pseudo_log_likelihoods(
     read = tokens[:, None].where(~masked, mask_id).flatten(0, 1)
     log_probs = decode(read, token_lengths.repeat_interleave(readings)).unflatten(0, (batch, readings))
     said = log_probs.gather(3, tokens[:, None, :, None].expand(-1, readings, -1, -1))[..., 0]
-    return said.where(masked, 0.0).sum((1, 2))
+    return (said - log_probs.amax(3)).where(masked, 0.0).sum((1, 2))

@@ -89,7 +89,7 @@ def _add_recognition_data(add: Callable[..., argparse.ArgumentParser]) -> None:
     decode.add_argument("--threshold", type=float, default=0.9, metavar="P", help="Mask-CTC masks below it (0.9)")
     decode.add_argument("--beam", type=int, default=10, metavar="N", help="hypotheses or drafts kept (10)")
     decode.add_argument("--ctc-weight", type=float, default=0.3, metavar="X", help="of CTC beside the decoder (0.3)")
-    decode.add_argument("--readings", type=int, default=2, metavar="N", help="of each draft, with other masks (2)")
+    decode.add_argument("--readings", type=int, default=1, metavar="N", help="of each draft, with other masks (1)")
     decode.add_argument("--sharpness", type=float, default=1.0, metavar="X", help="of CTC in searches (1)")
     decode.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
 

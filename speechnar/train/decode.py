@@ -18,7 +18,7 @@ from speechnar.core.ctc import best_path
 from speechnar.core.ctc_encoder import EncoderOutput
 from speechnar.core.listening import places_in, token_places
 from speechnar.core.refine import easy_first, expand_masks, mask_unsure, merge_masks
-from speechnar.core.rescore import pseudo_log_likelihoods
+from speechnar.core.rescore import agreement
 from speechnar.data.features import DataError
 from speechnar.data.transcribed import load_wav
 from speechnar.decode import beam as prefixes
@@ -51,7 +51,7 @@ class DecodeOptions:
         iterations: of "mask-ctc", at most.
         threshold: tokens of which CTC is less sure are masked, in [0, 1].
         beam: of the searches; and what CTC counts for beside the decoder.
-        readings: in which the decoder reads each draft, with other tokens masked.
+        readings: in which the decoder reads each draft; with 1 all tokens are masked, with more each in one of them.
         margin: nats of CTC by which a draft may be behind the first one.
         sharpness: what CTC's log-probabilities are multiplied with before a search, below 1 where it is surer of itself
             than it should be; its losses on a dev set say so.
@@ -61,7 +61,7 @@ class DecodeOptions:
     iterations: int = 10
     threshold: float = 0.9
     beam: BeamOptions = BeamOptions()
-    readings: int = 2
+    readings: int = 1
     margin: float = 8.0
     sharpness: float = 1.0
 
@@ -219,10 +219,10 @@ def choose(
     memory = model.listen(heard, symbols.blank_id, places).each(options.readings)
 
     def decode(tokens: Tensor, token_lengths: Tensor) -> Tensor:
-        return model.decode(memory, tokens, token_lengths).logits.log_softmax(2)
+        return model.decode(memory, tokens, token_lengths).logits  # of which differences matter alone
 
     lengths = torch.tensor([len(row) for row in rows], device=device)
-    scores = pseudo_log_likelihoods(tokens, lengths, decode, options.readings, symbols.mask_id)
+    scores = agreement(tokens, lengths, decode, options.readings, symbols.mask_id)
     ctc = torch.tensor([draft.score for draft in drafts], device=device)
     return int(((1 - weight) * scores + weight * ctc).argmax())
 

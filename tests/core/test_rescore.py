@@ -1,4 +1,4 @@
-"""What a masked decoder thinks of drafts, against a loop over tokens."""
+"""How far a masked decoder agrees with drafts, against a loop over tokens."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from speechnar.core.rescore import pseudo_log_likelihoods
+from speechnar.core.rescore import agreement
 
 MASK = 5
 DRAFTS = [[1, 2, 3, 4, 1], [4, 4], [], [3]]
@@ -27,7 +27,9 @@ def by_hand(draft: list[int], readings: int) -> float:
         read = [MASK if n % readings == reading else token for n, token in enumerate(draft)]
         if read:
             log_probs = decode(torch.tensor([read]), torch.tensor([len(read)]))[0]
-            total += sum(float(log_probs[n, token]) for n, token in enumerate(draft) if read[n] == MASK)
+            total += sum(
+                float(log_probs[n, token] - max(log_probs[n])) for n, token in enumerate(draft) if read[n] == MASK
+            )
     return total
 
 
@@ -42,6 +44,15 @@ def test_each_token_is_judged_once_where_it_is_masked(readings: int) -> None:
         return decode(tokens, lengths)
 
     lengths = torch.tensor([len(draft) for draft in DRAFTS])
-    found = pseudo_log_likelihoods(tokens, lengths, counted, readings, MASK)
+    found = agreement(tokens, lengths, counted, readings, MASK)
     assert calls == [len(DRAFTS) * readings]
     torch.testing.assert_close(found, torch.tensor([by_hand(draft, readings) for draft in DRAFTS]))
+
+
+def test_a_draft_that_the_decoder_would_write_is_agreed_with_whatever_its_length() -> None:
+    def sure(tokens: Tensor, lengths: Tensor) -> Tensor:
+        return torch.tensor([0.0, 3, 1, 0, 0, 0]).log_softmax(0).expand(*tokens.shape, -1)
+
+    tokens = torch.tensor([[1, 1, 1], [1, 0, 0], [1, 2, 0]])
+    found = agreement(tokens, torch.tensor([3, 1, 2]), sure, 1, MASK)
+    torch.testing.assert_close(found, torch.tensor([0.0, 0.0, -2.0]))

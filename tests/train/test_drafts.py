@@ -59,7 +59,7 @@ def best_of_all(model: MaskCTC, heard: EncoderOutput, weight: float, readings: i
                 read = [SYMBOLS.mask_id if n % readings == reading else token for n, token in enumerate(ids)]
                 memory = model.listen(heard, SYMBOLS.blank_id, places_in(places, path, [list(ids)]))
                 logits = model.decode(memory, torch.tensor([read]), torch.tensor([length])).logits[0]
-                decoder += sum(float(logits[n].log_softmax(0)[ids[n]]) for n in range(reading, length, readings))
+                decoder += sum(float(logits[n, ids[n]] - max(logits[n])) for n in range(reading, length, readings))
             found.append((weight * float(ctc) + (1 - weight) * decoder, "".join(SYMBOLS.symbols[n] for n in ids)))
     return max(found)[1]
 
