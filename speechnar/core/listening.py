@@ -55,6 +55,8 @@ class Memory:
 
     def each(self, number: int) -> Memory:
         """That of each row, `number` times one after another."""
+        if number == 1:
+            return self
         rows = torch.arange(len(self.places), device=self.places.device).repeat_interleave(number)
         return Memory(tuple(kv.of(rows) for kv in self.layers), self.places[rows])
 

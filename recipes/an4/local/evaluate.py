@@ -31,7 +31,7 @@ MASK_CTC = [
     *(DecodeOptions("mask-ctc", passes, below) for below in (0.3, 0.4, 0.5, 0.6, 0.7, 0.9) for passes in (1, 3)),
 ]
 DRAFTS = [
-    DecodeOptions("drafts", beam=BeamOptions(4, weight), margin=3.0) for weight in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.3)
+    DecodeOptions("drafts", beam=BeamOptions(10, weight), margin=3.0) for weight in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.3)
 ]
 BEAM = [DecodeOptions("ar", beam=BeamOptions(10, weight)) for weight in (0.0, 0.1, 0.3, 0.5, 0.7)]
 
@@ -51,19 +51,19 @@ class Row:
 
 def rows() -> list[Row]:
     """The table's, in its order; a model that was not trained has none."""
-    greedy, prefixes = (DecodeOptions(),), (DecodeOptions("beam", beam=BeamOptions(4)),)
+    greedy, prefixes = (DecodeOptions(),), (DecodeOptions("beam", beam=BeamOptions(10)),)
     made = [
         Row("ctc", "CTC, characters", greedy),
-        Row("ctc", "CTC, prefix beam 4, characters", prefixes),
+        Row("ctc", "CTC, prefix beam 10, characters", prefixes),
         Row("ctc_inter", "InterCTC, characters", greedy),
-        Row("ctc_inter", "InterCTC, prefix beam 4, characters", prefixes),
+        Row("ctc_inter", "InterCTC, prefix beam 10, characters", prefixes),
     ]
     for end, units in (("", "characters"), ("_subwords", "subwords")):
         made += [
             Row(f"ctc_self{end}", f"self-conditioned CTC, {units}", greedy),
-            Row(f"ctc_self{end}", f"self-conditioned CTC, prefix beam 4, {units}", prefixes),
+            Row(f"ctc_self{end}", f"self-conditioned CTC, prefix beam 10, {units}", prefixes),
             Row(f"mask{end}", f"Mask-CTC, easy first, {units}", tuple(MASK_CTC)),
-            Row(f"mask{end}", f"Mask-CTC, 4 drafts, {units}", tuple(DRAFTS)),
+            Row(f"mask{end}", f"Mask-CTC, 10 drafts, {units}", tuple(DRAFTS)),
             Row(f"ar{end}", f"autoregressive twin, greedy, {units}", (DecodeOptions("ar", beam=BeamOptions(1, 0.0)),)),
             Row(f"ar{end}", f"autoregressive twin, beam 10, {units}", tuple(BEAM)),
         ]
