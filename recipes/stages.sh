@@ -1,5 +1,8 @@
 # Read by the recipes' run.sh.
 
+# Else the C library takes memory from the system and gives it back at every step, a third of the time of small models.
+export MALLOC_MMAP_THRESHOLD_=4000000000 MALLOC_TRIM_THRESHOLD_=8000000000 MALLOC_TOP_PAD_=268435456
+
 # Runs a recipe's stages, which are functions, in turn: run_stages FIRST LAST DONE_DIR NAME...
 #
 # A stage that is done is skipped (DONE_DIR/.N-NAME.done), until one before it is done again. FIRST is a number, from

@@ -61,6 +61,21 @@ class ConvNeXt(nn.Module):
         return self.norm(x)
 
 
+class SelfAttention(nn.Module):
+    """Attention of all to all, by heads."""
+
+    def __init__(self, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+
+    def forward(self, qkv: Tensor, mask: Tensor | None) -> Tensor:
+        """Queries, keys and values (B, T, 3 d_model) to (B, T, d_model)."""
+        heads = qkv.unflatten(2, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
+        allowed = None if mask is None else mask[:, None, None, :]
+        mixed = F.scaled_dot_product_attention(heads[0], heads[1], heads[2], attn_mask=allowed)
+        return mixed.transpose(1, 2).flatten(2)
+
+
 class AttentionBlock(nn.Module):
     """Self-attention over all tokens and a two-layer perceptron, both residual.
 
@@ -71,7 +86,7 @@ class AttentionBlock(nn.Module):
         super().__init__()
         if d_model % n_heads:
             raise ValueError(f"d_model {d_model} is not a multiple of n_heads {n_heads}")
-        self.n_heads = n_heads
+        self.attend = SelfAttention(n_heads)
         self.attention_norm = nn.LayerNorm(d_model)
         self.qkv = nn.Linear(d_model, 3 * d_model)
         self.project = nn.Linear(d_model, d_model)
@@ -81,9 +96,5 @@ class AttentionBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        batch, time, d_model = x.shape
-        heads = self.qkv(self.attention_norm(x)).view(batch, time, 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
-        allowed = None if mask is None else mask[:, None, None, :]
-        mixed = F.scaled_dot_product_attention(heads[0], heads[1], heads[2], attn_mask=allowed)
-        x = x + self.dropout(self.project(mixed.transpose(1, 2).reshape(batch, time, d_model)))
+        x = x + self.dropout(self.project(self.attend(self.qkv(self.attention_norm(x)), mask)))
         return x + self.dropout(self.contract(F.gelu(self.expand(self.norm(x)))))

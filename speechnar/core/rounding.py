@@ -42,12 +42,12 @@ def round_to_levels(weight: Tensor, shares: Sequence[float] = SHARES) -> Tensor:
         shares: of a group's largest magnitude, those that are tried as the largest level; what is beyond is cut to it.
     """
     groups = weight.unflatten(1, (-1, GROUP))
-    largest = groups.abs().amax(2, keepdim=True).clamp(min=1e-12)
+    largest = groups.abs().amax(2, keepdim=True).clamp_(min=1e-12)
     best, error = groups, torch.full_like(largest, torch.inf)
     for share in shares:
-        scale = largest * share / LEVELS
-        rounded = (groups / scale).round().clamp(-LEVELS, LEVELS) * scale
-        its = (rounded - groups).square().sum(2, keepdim=True)
+        scale = largest * (share / LEVELS)
+        rounded = (groups / scale).round_().clamp_(-LEVELS, LEVELS).mul_(scale)
+        its = (rounded - groups).square_().sum(2, keepdim=True)
         best, error = torch.where(its < error, rounded, best), torch.minimum(its, error)
     return best.flatten(1)
 
@@ -65,14 +65,25 @@ def round_module(module: nn.Module, shares: Sequence[float] = SHARES) -> None:
         weight.copy_(round_to_levels(weight, shares))
 
 
+class _StraightThrough(torch.autograd.Function):
+    """Rounds, and passes gradients as if it did not. Source: Bengio et al. 2013, section 4."""
+
+    @staticmethod
+    def forward(ctx: object, weight: Tensor) -> Tensor:
+        return round_to_levels(weight, FEW_SHARES)
+
+    @staticmethod
+    def backward(ctx: object, grad: Tensor) -> Tensor:
+        return grad
+
+
 def rounded_weights(module: nn.Module) -> dict[str, Tensor]:
     """The weights by name as `round_module` would round them, in a hurry; gradients pass as if they were not rounded.
 
-    They are for `torch.func.functional_call`. Source: the straight-through estimator, Bengio et al. 2013, section 4.
+    They are for `torch.func.functional_call`.
     """
-    found = {}
-    for name, layer in module.named_modules():
-        if can_round(layer):
-            weight = cast(Tensor, layer.weight)
-            found[f"{name}.weight"] = weight + (round_to_levels(weight, FEW_SHARES) - weight).detach()
-    return found
+    return {
+        f"{name}.weight": cast(Tensor, _StraightThrough.apply(layer.weight))
+        for name, layer in module.named_modules()
+        if can_round(layer)
+    }

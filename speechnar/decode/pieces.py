@@ -6,7 +6,7 @@ Differs: a piece's place in the list is its merge's, so that there is no list of
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -77,6 +77,10 @@ class Pieces:
         """
         return [number for word in text.split() for number in self._word(word)]
 
+    def merges(self, piece: str) -> list[int]:
+        """The pieces that come of merging a piece from letters, step by step, itself at last; nothing of a letter."""
+        return list(self._merging(list(piece)))
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids, without what follows an end."""
         words = []
@@ -96,13 +100,20 @@ class Pieces:
         return self._words[word]
 
     def _merged(self, word: str) -> tuple[int, ...]:
-        ids, parts = self.ids, list(BOUNDARY + word)
-        while True:
-            pairs = ((ids[a + b], place) for place, (a, b) in enumerate(zip(parts, parts[1:])) if a + b in ids)
-            best = min(pairs, default=None)
-            if best is None:
-                break
-            parts[best[1] : best[1] + 2] = [self.pieces[best[0]]]
-        if unknown := [part for part in parts if part not in ids]:
+        parts = list(BOUNDARY + word)
+        for _ in self._merging(parts):
+            pass
+        if unknown := [part for part in parts if part not in self.ids]:
             raise DecodeError(f"{unknown[0]!r} in {word!r} is no piece that the decoder can write")
-        return tuple(ids[part] for part in parts)
+        return tuple(self.ids[part] for part in parts)
+
+    def _merging(self, parts: list[str]) -> Iterator[int]:
+        """Merges neighbours among parts, in place, until no two are a piece; gives each piece that it makes."""
+        while True:
+            pairs = zip(parts, parts[1:])
+            best = min(((self.ids[a + b], at) for at, (a, b) in enumerate(pairs) if a + b in self.ids), default=None)
+            if best is None:
+                return
+            piece, place = best
+            parts[place : place + 2] = [self.pieces[piece]]
+            yield piece

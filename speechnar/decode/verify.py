@@ -7,8 +7,10 @@
                    she  left ...      or a word later
     decoder                           reads all of that at once; the row that stands longest is taken
 
-Where the draft is right nothing is written one by one; each wrong place costs a pass. What comes out, if there is no
-margin and passes are enough, is what the decoder would have written piece by piece.
+Where the draft is right nothing is written one by one. A wrong place costs a pass, unless the decoder had a better word
+for it while it read on behind another: the draft is written anew there. What comes out, if there is no margin and
+passes are enough, is what the decoder would have written piece by piece. Where it does not come to an end soon after
+the draft's, which decoders of speech are prone to, what is behind that is left out.
 
 Source: Blockwise parallel decoding, Stern et al. 2018, section 3; speculative decoding, Leviathan et al. 2023,
     section 2.
@@ -31,6 +33,8 @@ A_FEW = 12
 REACH = 4  # pieces within which a draft is looked through for the decoder's word
 WIDTH = 16  # pieces that are read in one pass, over all rows
 SHORTEST_ROW = 4
+FIRST_WIDTH = 64  # in the first pass, whose word on what is far ahead spares others
+BEYOND = 6  # pieces behind the draft's last word: a decoder that goes on longer than that goes round in circles
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +67,7 @@ class VerifyOptions:
     """How a draft is mended.
 
     Attributes:
-        passes: of the decoder, at most; then the draft stands as it is from there.
+        passes: of the decoder, at most; from there on what is left stays a draft.
         margin: nats by which the decoder may prefer another piece to the draft's before that gives way.
     """
 
@@ -102,15 +106,21 @@ def verify(
         trusted: for each piece of the draft, nats that come to the margin.
 
     Returns:
-        The text; what the decoder did not come to is the draft's.
+        The text; what the decoder did not come to is a draft.
     """
+
+    def n_words(ids: Sequence[int]) -> int:
+        return sum(pieces.begins_word[piece] for piece in ids)
+
     text: list[int] = []
     log_probs: list[float] = []
+    draft = list(draft)
     margins = [options.margin + extra for extra in (trusted or [0.0] * len(draft))]
+    expected = n_words(draft)
     limit = min(longest, int(LONGER * len(draft)) + A_FEW)
-    starts, done = [0], 0  # of the rows, in the draft
+    starts, done, beyond = [0], 0, 0  # of the rows, in the draft; passes; pieces after its end
     while done < options.passes and len(text) < limit:
-        width = min(max(SHORTEST_ROW, WIDTH // len(starts)), limit - len(text))
+        width = min(max(SHORTEST_ROW, WIDTH // len(starts)) if done else FIRST_WIDTH, limit - len(text))
         rows = np.full((len(starts), min(width, len(draft) - min(starts))), pieces.end_id)
         for row, start in zip(rows, starts):
             its = draft[start : start + len(row)]
@@ -127,7 +137,11 @@ def verify(
             return Verified(text, np.exp(log_probs).tolist(), done)
         text.append(piece)
         log_probs.append(float(checked.best_log_probs[chosen, n]))
+        beyond += place >= len(draft) and n_words(text) > expected
+        if beyond > BEYOND:
+            return Verified(text[:-beyond], np.exp(log_probs[:-beyond]).tolist(), done)
         reader.keep(chosen, n, piece)
+        _revise(draft, margins, starts[chosen], place + 1, checked, chosen, pieces)
         starts = _goes_on(draft, place, piece, pieces)
     rest = list(draft[starts[0] :])
     return Verified(text + rest, [*np.exp(log_probs).tolist(), *[0.0] * len(rest)], done)
@@ -141,10 +155,38 @@ def _stands(row: np.ndarray, margins: Sequence[float], checked: Checked, n: int)
     return int(np.argmax(wrong)) if wrong.any() else size
 
 
+def _revise(
+    draft: list[int], margins: list[float], start: int, first: int, checked: Checked, row: int, pieces: Pieces
+) -> None:
+    """Writes a draft anew behind a wrong place, where the decoder has read on: from where it would have gone on
+    otherwise each whole word is what it would have written there, one piece. It is still a draft.
+
+    Args:
+        start: where the row begins in the draft.
+        first: of the places that are written anew, in the draft; changed in place, as are the margins.
+    """
+    end = min(start + checked.log_probs.shape[1], len(draft))
+    edges = [n for n in range(first, end) if pieces.begins_word[draft[n]]]
+    usual = min(margins, default=0.0)
+    for a, b in reversed(list(zip(edges, edges[1:]))):
+        lacking = checked.best_log_probs[row, a - start : b - start] - checked.log_probs[row, a - start : b - start]
+        wrong = np.flatnonzero(lacking > margins[a:b])
+        if not len(wrong):
+            continue
+        place = a + int(wrong[0])
+        piece = int(checked.best[row, place - start])
+        if piece != pieces.end_id:
+            until = b if place > a or pieces.begins_word[piece] else a  # else it ends the word before
+            draft[place:until] = [piece]
+            margins[place:until] = [usual]
+
+
 def _goes_on(draft: Sequence[int], place: int, piece: int, pieces: Pieces) -> list[int]:
     """Where a draft may go on behind a piece of the decoder's that came at a place in it, the likeliest first."""
     if place >= len(draft) or draft[place] == piece:
         return [min(place + 1, len(draft))]
     again = [n + 1 for n in range(place + 1, min(place + 1 + REACH, len(draft))) if draft[n] == piece][:1]
     words = [n for n in range(place + 1, len(draft)) if pieces.begins_word[draft[n]]][:2]
+    if pieces.begins_word[draft[place]] and not pieces.begins_word[piece]:  # the word before was longer
+        return list(dict.fromkeys((place, place + 1, *again, *words)))
     return list(dict.fromkeys((place + 1, *again, *words, place)))

@@ -43,6 +43,7 @@ def export_graph(
     axes: Mapping[str, Mapping[int, str]] | None = None,
     exact: Collection[str] = (),
     change: Callable[[onnx.GraphProto], None] | None = None,
+    opsets: Mapping[str, int] | None = None,
 ) -> None:
     """Writes an ONNX file.
 
@@ -56,6 +57,7 @@ def export_graph(
         axes: dimensions that change, of inputs and outputs, by name; by default the second of all that are not `fixed`.
         exact: what occurs in the names of weights that stay float32.
         change: of the graph, before its weights become integers.
+        opsets: versions of the domains that it has operators of besides ONNX's.
 
     Raises:
         ModelError: an output is further than 1e-3 from the module's.
@@ -66,7 +68,7 @@ def export_graph(
         warnings.simplefilter("ignore")
         torch.onnx.export(
             graph.eval(), tuple(given.values()), str(path), input_names=list(given), output_names=list(outputs),
-            dynamic_axes=axes, opset_version=OPSET, dynamo=False,
+            dynamic_axes=axes, opset_version=OPSET, dynamo=False, custom_opsets=opsets,
         )  # fmt: skip
     model = onnx.load(str(path))
     _constants_as_initializers(model.graph)
@@ -85,6 +87,7 @@ def export_graph(
         rounded = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer if four_bits}
         model = onnx.load(str(products))
         products.unlink()
+        _looked_up(model.graph)
         _restored(model.graph)
         _weights_as_four_bits(model.graph, rounded)
     _weights_as_integers(model.graph, exact)
@@ -155,6 +158,37 @@ def _weights_as_integers(graph: onnx.GraphProto, exact: Collection[str]) -> None
         nodes.append(helper.make_node("Cast", [names[0]], [names[2]], to=TensorProto.FLOAT))
         nodes.append(helper.make_node("Mul", [names[2], names[1]], [tensor.name]))
     prepend(graph, nodes)
+
+
+def _looked_up(graph: onnx.GraphProto) -> None:
+    """Lets an embedding that is also a product's weight (d, V) be looked up by (B, N) ids in its integers, row by row:
+    the columns of a float32 copy lie far apart in memory.
+    """
+    weights = {tensor.name for tensor in graph.initializer}
+    constants = []
+    for place, node in reversed(list(enumerate(graph.node))):
+        name = node.input[0] if node.op_type == "Gather" else ""
+        if f"{name}_quantized" not in weights or node.attribute[0].i != 1:
+            continue
+        constants.append(helper.make_node("Transpose", [f"{name}_quantized"], [f"{name}_rows"], perm=[1, 0]))
+        ids, out = node.input[1], node.output[0]
+        made: list[tuple[str, list[str], str, dict[str, Any]]] = [
+            ("Gather", [f"{name}_rows", ids], "integers", {}),
+            ("Cast", [f"{out}_integers"], "floats", {"to": TensorProto.FLOAT}),
+            ("Gather", [f"{name}_scale", ids], "scale", {}),
+            ("Unsqueeze", [f"{out}_scale", "last_axis"], "scales", {}),
+            ("Mul", [f"{out}_floats", f"{out}_scales"], "vectors", {}),
+        ]
+        nodes = [helper.make_node(kind, inputs, [f"{out}_{what}"], **more) for kind, inputs, what, more in made]
+        nodes.append(helper.make_node("Transpose", [f"{out}_vectors"], [out], perm=[2, 0, 1]))
+        graph.node.remove(node)
+        for number, new in enumerate(nodes):
+            graph.node.insert(place + number, new)
+        if all(name not in other.input for other in graph.node):
+            graph.initializer.remove(next(tensor for tensor in graph.initializer if tensor.name == name))
+    if constants:
+        graph.initializer.append(numpy_helper.from_array(np.array([-1]), "last_axis"))
+    prepend(graph, constants)
 
 
 def _restored(graph: onnx.GraphProto) -> None:

@@ -5,6 +5,7 @@ decoder if it has one, and `recognizer.json`.
 from __future__ import annotations
 
 import dataclasses
+import gzip
 import os
 import shutil
 import tempfile
@@ -18,13 +19,14 @@ from torch import Tensor, nn
 
 from speechnar import config as config_files
 from speechnar.core.ctc_encoder import CTCEncoder
-from speechnar.core.rounding import round_module, round_to_levels
+from speechnar.core.rounding import round_module
 from speechnar.export.graph import FOURIER, export_graph, fourier_nodes, prepend, round_weights
+from speechnar.export.whisper import OPSETS, WHISPER_SECONDS, DecoderGraph, WhisperGraph, with_rows_alike
 from speechnar.models.aed import AED
 from speechnar.models.ctc import CTC
 from speechnar.models.folder import ModelError, load_model
 from speechnar.models.mask_ctc import MaskCTC
-from speechnar.models.whisper import HOP_LENGTH, N_FFT, PROMPT, SAMPLE_RATE, Decoder, Whisper
+from speechnar.models.whisper import HOP_LENGTH, N_FFT, PROMPT, SAMPLE_RATE, Whisper
 from speechnar.runtime.mender import DECODER, PIECES, DecoderInfo, memory_names
 from speechnar.runtime.recognizer import LM, RECOGNIZER, Decoding, RecognizerInfo
 from speechnar.text.symbols import SymbolTable
@@ -43,48 +45,6 @@ class RecognizerCard:
     training_data: str
     decoding: Decoding = Decoding()
     measured: dict[str, float] = dataclasses.field(default_factory=dict)
-
-
-class WhisperGraph(nn.Module):
-    """wav (1, T_wav) to log_probs (1, T, V), and the decoder's memory (1, layers * 2, heads, T_states, d_head)."""
-
-    def __init__(self, model: Whisper) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, wav: Tensor) -> tuple[Tensor, Tensor]:
-        model = self.model
-        states = model.encoder(model.features(wav), None)
-        return model.draft(states, None).logits.log_softmax(2), model.decoder.memory(states)
-
-
-class DecoderGraph(nn.Module):
-    """What the decoder says of texts that go on from one text.
-
-    tokens (B, N), past (layers * 2, 1, heads, P, d_head) of the text, and the memory of each layer in turn, keys
-    (1, heads, d_head, T) and values (1, heads, T, d_head), to the best piece behind each token and its log-probability,
-    (B, N); the log-probability of the token that stands there, (B, N - 1); and what comes to the past,
-    (layers * 2, B, heads, N, d_head). A text begins with the `PROMPT` tokens that follow the pieces.
-
-    The matrix of the embedding and that of the output are one, and stay one in the graph.
-    """
-
-    def __init__(self, decoder: Decoder) -> None:
-        super().__init__()
-        self.decoder = decoder
-        self.n_pieces = decoder.embedding.num_embeddings
-        embedding = torch.cat([decoder.embedding.weight, decoder.prompt])
-        self.embedding = nn.Parameter(round_to_levels(embedding).T.contiguous())
-
-    def forward(self, tokens: Tensor, past: Tensor, *memory: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        embedded = self.embedding[:, tokens].permute(1, 2, 0)
-        known = [part if n % 2 else part.transpose(2, 3) for n, part in enumerate(memory)]
-        hidden, present = self.decoder.hidden(embedded, known, None, past)
-        log_probs = (hidden @ self.embedding)[:, :, : self.n_pieces].log_softmax(2)
-        best_log_probs, best = log_probs.max(2)
-        standing = tokens[:, 1:, None].clamp(max=self.n_pieces - 1)  # of the prompt nobody asks
-        given = log_probs[:, :-1].gather(2, standing)[:, :, 0]
-        return best, best_log_probs, given, present
 
 
 class CTCGraph(nn.Module):
@@ -110,6 +70,8 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
     decoder = None
     if isinstance(model, Whisper):
         round_module(model)
+        with_rows_alike(model.encoder.blocks)
+        with_rows_alike(model.decoder.blocks)
         graph: nn.Module = WhisperGraph(model)
         sample_rate, frame = SAMPLE_RATE, 4 * HOP_LENGTH
         sizes = model.config
@@ -117,7 +79,7 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
             max_tokens=sizes.max_tokens, prompt=tuple(range(sizes.n_tokens, sizes.n_tokens + PROMPT)),
             memory_per_frame=2, past=(2 * sizes.decoder_layers, sizes.n_heads, sizes.d_model // sizes.n_heads),
         )  # fmt: skip
-        window = min(WINDOW_SECONDS, 2 * model.config.max_frames * HOP_LENGTH / SAMPLE_RATE)
+        window = min(WHISPER_SECONDS, 2 * model.config.max_frames * HOP_LENGTH / SAMPLE_RATE)
     elif isinstance(model, (CTC, MaskCTC, AED)):
         graph = CTCGraph(model.encoder)
         sample_rate = config.audio.sample_rate
@@ -141,11 +103,14 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
             graph, {"wav": wav}, outputs, (), Path(part) / "model.onnx", {}, checked={"wav": wav[:, :12345]},
             axes={name: axes[name] for name in ("wav", *outputs)},
             exact=("/features/", "/log_mel/"), integer_products=bool(decoder), four_bits=bool(decoder),
-            change=_fourier_by_formula if decoder else None,
+            change=_fourier_by_formula if decoder else None, opsets=OPSETS if decoder else None,
         )  # fmt: skip
         if isinstance(model, Whisper):
             _export_decoder(model, Path(part) / DECODER)
             shutil.copy(model_dir / PIECES, part)
+        for path in Path(part).glob("*.onnx"):
+            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+            path.unlink()
         config_files.save(info, Path(part) / "recognizer.json")
         if (model_dir / LM).exists():
             shutil.copy(model_dir / LM, part)

@@ -8,10 +8,10 @@ text is checked, and mended, in a few passes (`speechnar.decode.verify`).
 
 Source: Whisper (Radford et al. 2023), section 2.2; CTC, Graves et al. 2006; self-conditioned CTC, Nozaki and Komatsu
     2021, section 3; blockwise parallel decoding, Stern et al. 2018, section 3.
-Differs: audio is not padded to 30 s, and no frame sees padding; the decoder's vocabulary is a part of Whisper's, and
-    the four tokens that tell Whisper its task are vectors that always come first. Logits of the draft are multiplied
-    by a constant, so that at a learning rate that is right for the layers below the new one learns as fast as it has
-    to.
+Differs: audio is padded by half a second and not to 30 s, and no frame sees other padding; the decoder's vocabulary
+    is a part of Whisper's, and the four tokens that tell Whisper its task are vectors that always come first. Logits
+    of the draft are multiplied by a constant, so that at a learning rate that is right for the layers below the new
+    one learns as fast as it has to.
 """
 
 from __future__ import annotations
@@ -34,6 +34,8 @@ SAMPLE_RATE = 16000
 N_FFT, HOP_LENGTH = 400, 160
 OUTPUT_SCALE = 8.0
 PROMPT = 4  # tokens that come first
+SILENCE = 0.5
+"""Seconds of it that the encoder and the decoder hear after the audio: Whisper knows its end by that."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import zlib
 from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,6 +82,7 @@ class Kind:
         """Loads one of the folder's graphs.
 
         Args:
+            path: of an ONNX file, or that with .gz behind it, compressed.
             inputs: the names of the graph's inputs.
             threads: CPU threads to use; by default as many as there are cores, at most 4.
             device: "cpu" or "cuda".
@@ -96,7 +99,8 @@ class Kind:
             raise SpeechError(f"device should be one of {', '.join(PROVIDERS)} but is {device!r}")
         if PROVIDERS[device] not in onnxruntime.get_available_providers():
             raise SpeechError(f"this ONNX Runtime has no {device}: pip install onnxruntime-gpu, or take the device cpu")
-        if not path.is_file():
+        packed = path.with_name(f"{path.name}.gz")
+        if not (path.is_file() or packed.is_file()):
             raise SpeechError(f"the {self.noun} in {path.parent} lacks {path.name}; install or export it again")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
@@ -106,7 +110,11 @@ class Kind:
         options.enable_mem_pattern = False  # it keeps a third more memory in store, for inputs of one length
         options.log_severity_level = 4
         try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=[PROVIDERS[device]])
+            graph = gzip.decompress(packed.read_bytes()) if packed.is_file() else str(path)
+        except (OSError, EOFError, zlib.error) as error:
+            raise SpeechError(f"{packed} cannot be read, install or export the {self.noun} again: {error}") from None
+        try:
+            session = onnxruntime.InferenceSession(graph, options, providers=[PROVIDERS[device]])
         except Exception as error:  # ONNX Runtime's errors have no base class of their own
             cause = str(error).splitlines()[0]
             raise SpeechError(f"{path} cannot be loaded, install or export the {self.noun} again: {cause}") from None

@@ -28,14 +28,14 @@ from speechnar.decode.verify import VerifyOptions
 from speechnar.runtime.folder import ASSETS, Kind
 from speechnar.runtime.mender import DecoderInfo, Mender
 from speechnar.runtime.transcript import Transcript
-from speechnar.runtime.windows import Heard, joined, stretches, windows
+from speechnar.runtime.windows import Heard, WindowSizes, pieces
 
-RECOGNIZER = Kind("recogniser", "recognizer.json", format=2)
+RECOGNIZER = Kind("recogniser", "recognizer.json", format=3)
 RECOGNIZERS = ASSETS / "recognizers"
 DEFAULT = "english_base"
 LM = "lm.npz"  # a word n-gram model, which a recogniser may have
-OVERLAP = 3.0  # seconds that two windows share
-STRETCH, PAUSE = 15.0, 0.4  # seconds: what is longer is read by a decoder in parts, if it has pauses of this length
+OVERLAP = 3.0  # seconds that two windows share where there is no pause
+PAUSE = 0.4  # seconds without a word, where a window may end
 SHORTEST = 0.5  # seconds; what is shorter gets silence at its end, lest the graph have no frame
 SHORTEST_WORD = 0.1  # seconds; of less, models make words that nobody can have said
 
@@ -64,7 +64,8 @@ class RecognizerInfo:
     """`recognizer.json`.
 
     Attributes:
-        format: version of the folder's layout; this package reads 1, which has no decoder, and 2.
+        format: version of the folder's layout; this package reads 1, which has no decoder, 2, and 3, whose graphs are
+            compressed.
         sample_rate: Hz.
         symbols: of the graph's outputs, in their order; see `speechnar.decode.units`.
         frame_seconds: from one frame of the output to the next.
@@ -162,23 +163,25 @@ class Recognizer:
             name = name or Path(recording).stem
         else:
             blocks = [_mono(recording, sample_rate or self.sample_rate, self.sample_rate)]
-        frame = round(self.info.frame_seconds * self.sample_rate)  # samples
-        size = int(self.info.window_seconds / self.info.frame_seconds)  # frames
-        hop = size - min(round(OVERLAP / self.info.frame_seconds), size // 2)
-        duration = 0.0
+        seconds = self.info.frame_seconds
+        size = int(self.info.window_seconds / seconds)
+        overlap = min(round(OVERLAP / seconds), size // 2)
+        sizes = WindowSizes(round(seconds * self.sample_rate), size, overlap, round(PAUSE / seconds))
+        duration = done = 0.0
 
-        def heard() -> Iterator[Heard]:
+        def counted() -> Iterator[np.ndarray]:
             nonlocal duration
-            for start, wav in windows(blocks, size * frame, hop * frame):
-                yield self._heard(wav)
-                done, duration = duration, (start + len(wav)) / self.sample_rate
-                if progress:
-                    progress(duration - done)
+            for block in blocks:
+                duration += len(block) / self.sample_rate
+                yield block
 
         words: list[Word] = []
-        for first, piece in joined(heard(), hop, self._units):
-            begin = first * self.info.frame_seconds
-            words += [_later(word, begin) for word in decode(piece)]
+        for first, piece in pieces(counted(), self._heard, sizes, self._units):
+            words += [_later(word, first * seconds) for word in decode(piece)]
+            end = min((first + len(piece)) * seconds, duration)
+            if progress:
+                progress(end - done)
+            done = end
         if duration < SHORTEST_WORD:
             words = []
         ended = (dataclasses.replace(word, end=min(word.end, duration)) for word in words)
@@ -192,7 +195,7 @@ class Recognizer:
         self, beam: int | None, passes: int | None, hotwords: Sequence[str]
     ) -> Callable[[Heard], Iterable[Word]]:
         """What makes words of what was heard."""
-        usual, units, seconds = self.info.decoding, self._units, self.info.frame_seconds
+        usual, seconds = self.info.decoding, self.info.frame_seconds
         expected = [" ".join(word.lower().split()) for word in hotwords]
         for word in expected:
             if unknown := set(word) - self._letters - {" "}:
@@ -205,12 +208,7 @@ class Recognizer:
         if mender is None:
             return lambda heard: search(heard.log_probs).words
 
-        def mended(heard: Heard) -> Iterator[Word]:
-            for start, part in stretches(heard, units, round(STRETCH / seconds), round(PAUSE / seconds)):
-                for word in mender.mend(search(part.log_probs), part, seconds, expected, options).words:
-                    yield _later(word, start * seconds)
-
-        return mended
+        return lambda heard: mender.mend(search(heard.log_probs), heard, seconds, expected, options).words
 
     def _search(self, beam: int, expected: Sequence[str]) -> Callable[[np.ndarray], Hypothesis]:
         """What finds words in (T, V) log-probabilities."""

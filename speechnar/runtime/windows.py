@@ -1,17 +1,17 @@
-"""Long audio in windows that overlap, and what a model makes of them joined in a pause.
+"""Long audio in windows, and what a model makes of them in pieces.
 
-    window 1    |---------------------------|
-    window 2                         |---------------------------|
-    joined      [======================][======================= and so on
-                                     ^^^^^^^ overlap: joined at the quietest place of its middle half
+    window 1    |-----------------------|               ends where it is quiet, if it is, and the model hears a pause
+    window 2                            |----------------------------|   which may be earlier: no more of it is used
+    window 3                                                   |------------------- where it hears none, the next
+    pieces      [=======================][=====================][============       window hears its last seconds too,
+                                                                                    and they are joined
 
-Each joined piece begins with a word and ends with one, so that pieces can be decoded one by one. The edges of windows,
-where the model lacks context, are thrown away, but for those of the recording.
+Each piece begins with a word and ends with one, so that pieces can be decoded one by one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from speechnar.decode.units import Units
 
 SMOOTHING = 5  # frames; a pause is longer than the blanks within a word
 FLOOR = -50.0  # below it one improbable blank is as bad as another
+QUIET = 0.05  # of the mean power of a window: what is louder is no pause
 NOT_BETWEEN_WORDS = 4 * FLOOR  # what a word costs that would be cut in two
 
 
@@ -47,65 +48,84 @@ class Heard:
         return Heard(self.log_probs[start:end], memory, n)
 
 
-def windows(blocks: Iterable[np.ndarray], size: int, hop: int) -> Iterator[tuple[int, np.ndarray]]:
-    """Cuts a stream of samples into windows of `size`, each `hop` after the one before; the last holds what is left.
+@dataclass(frozen=True)
+class WindowSizes:
+    """In frames of `frame` samples.
 
-    Yields:
-        The first sample's place in the stream, and (T_wav,) samples: more than `size - hop` but in a lone window.
+    Attributes:
+        window: what is heard at once, at most.
+        overlap: what a window hears of the one before it, if that has no pause; at most half of a window.
+        pause: blanks between two words that make a pause.
     """
-    start, held = 0, np.empty(0, np.float32)
-    for block in blocks:
-        held = np.concatenate([held, block])
-        while len(held) > size:
-            yield start, held[:size]
-            start, held = start + hop, held[hop:]
-    yield start, held
+
+    frame: int
+    window: int
+    overlap: int
+    pause: int
 
 
-def joined(parts: Iterable[Heard], hop: int, units: Units) -> Iterator[tuple[int, Heard]]:
-    """Joins what windows gave.
+def pieces(
+    blocks: Iterable[np.ndarray], hear: Callable[[np.ndarray], Heard], sizes: WindowSizes, units: Units
+) -> Iterator[tuple[int, Heard]]:
+    """Hears a stream of samples.
 
     Args:
-        parts: of each window.
-        hop: frames from a window's beginning to the next one's; at least half of a window's.
+        hear: what the model makes of (T_wav,) samples, a frame for each `sizes.frame` of them or part of one.
 
     Yields:
-        The first frame's place in the recording, and a piece of each window, without overlap.
+        The first frame's place in the stream, and a piece of each window; together they are all of it.
     """
-    start, held = 0, None  # what is not yet given out, and the place where it begins
-    for n, part in enumerate(parts):
-        if held is None:
-            held = part
-            continue
-        overlap = held.log_probs[n * hop - start :]
-        at = quietest(overlap, part.log_probs[: len(overlap)], units)
-        yield start, held.part(0, n * hop - start + at)
-        start, held = n * hop + at, part.part(at)
-    if held is not None:
-        yield start, held
+    stream, held, more = iter(blocks), np.empty(0, np.float32), True
+    begin, earlier = 0, None
+    while True:
+        while more and len(held) <= sizes.window * sizes.frame:
+            block = next(stream, None)
+            more = block is not None
+            held = np.concatenate([held, block]) if block is not None else held
+        is_last = len(held) <= sizes.window * sizes.frame
+        size = sizes.window if is_last else _quiet_end(held, sizes)
+        heard = hear(held[: size * sizes.frame])
+        at = 0
+        if earlier is not None:
+            start, before = earlier
+            overlap = before.log_probs[begin - start :]
+            at = quietest(overlap, heard.log_probs[: len(overlap)], units)
+            yield start, before.part(0, begin - start + at)
+        if is_last:
+            yield begin + at, heard.part(at)
+            return
+        cut = _last_pause(heard, sizes, units, is_quiet=size < sizes.window)
+        if cut is None:
+            cut, earlier = len(heard) - sizes.overlap, (begin + at, heard.part(at))
+        else:
+            earlier = None
+            yield begin + at, heard.part(at, cut if cut < len(heard) else None)
+        held = held[cut * sizes.frame :]
+        begin += cut
 
 
-def stretches(heard: Heard, units: Units, longest: int, pause: int) -> Iterator[tuple[int, Heard]]:
-    """Cuts what is longer than a decoder reads well, at its longest pause between words, and so on with the parts.
+def _quiet_end(wav: np.ndarray, sizes: WindowSizes) -> int:
+    """The size of a window in frames: to amid the quietest stretch of its last third, if that is quiet, else all."""
+    frames = wav[: sizes.window * sizes.frame].reshape(-1, sizes.frame)
+    power = np.square(frames).mean(axis=1)
+    first = 2 * sizes.window // 3
+    loudest = np.lib.stride_tricks.sliding_window_view(power[first:], sizes.pause).max(axis=1)
+    quietest_one = int(np.argmin(loudest))
+    is_quiet = loudest[quietest_one] < QUIET * power.mean()
+    return first + quietest_one + sizes.pause // 2 if is_quiet else sizes.window
 
-    Args:
-        longest: frames that need no cut.
-        pause: frames of blanks that a pause has at least; where there is none, nothing is cut.
 
-    Yields:
-        The first frame's place in `heard`, and a stretch that begins and ends between words.
+def _last_pause(heard: Heard, sizes: WindowSizes, units: Units, is_quiet: bool) -> int | None:
+    """Where to cut a window: at its end, if that is quiet and a pause has begun; else half a pause before the end of
+    its last one, if that is in its second half.
     """
     silent = _between_words(heard.log_probs, units)
+    if is_quiet and silent[-(sizes.pause // 2) :].all():
+        return len(heard)
     edges = np.flatnonzero(np.diff(silent, prepend=False, append=False)).reshape(-1, 2)
-    inner = edges[(edges[:, 0] > 0) & (edges[:, 1] < len(heard))]
-    sizes = inner[:, 1] - inner[:, 0]
-    if len(heard) <= longest or not len(inner) or sizes.max() < pause:
-        yield 0, heard
-        return
-    cut = int(inner[sizes.argmax()].mean())
-    yield from stretches(heard.part(0, cut), units, longest, pause)
-    for start, part in stretches(heard.part(cut), units, longest, pause):
-        yield cut + start, part
+    ends = edges[edges[:, 1] - edges[:, 0] >= sizes.pause, 1]
+    cut = int(ends.max(initial=0)) - sizes.pause // 2
+    return cut if cut >= sizes.window // 2 else None
 
 
 def quietest(before: np.ndarray, after: np.ndarray, units: Units) -> int:

@@ -11,6 +11,7 @@ import dataclasses
 import json
 import shutil
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import cast
 
@@ -30,7 +31,7 @@ from speechnar.data.features import DataError
 from speechnar.decode.pieces import Pieces
 from speechnar.losses.ctc import ctc_loss
 from speechnar.models.folder import load_model, save_model
-from speechnar.models.whisper import HOP_LENGTH, SAMPLE_RATE, Decoder, DraftOutput, Whisper
+from speechnar.models.whisper import HOP_LENGTH, SAMPLE_RATE, SILENCE, Decoder, DraftOutput, Whisper
 from speechnar.text.symbols import SymbolTable
 from speechnar.train.loop import LoopConfig, Phase, train
 
@@ -46,8 +47,8 @@ class CopyConfig:
     """How one copy of the training audio differs from the recordings.
 
     Attributes:
-        joined_seconds: utterances that follow one another are heard together, up to so many seconds, and told apart
-            afterwards, as the runtime does with long recordings; 0 hears each by itself.
+        joined_seconds: utterances that follow one another are heard together, up to so many seconds, and read one by
+            one or some in a row, as the runtime does with long recordings; 0 hears each by itself.
         speed: 1 is as recorded.
         noise_share: of the utterances, those that get noise, white to brown, at `snr` dB (lowest, highest).
         bands: mel bands that are masked at most, twice; 0 masks none.
@@ -71,8 +72,10 @@ class WhisperTraining:
         masks: on the states, 50 a second.
         weights: of the draft's terms, `ctc` of the last layer, `intermediate` of the mean of those below; or of the
             decoder's, `tokens`.
-        label_smoothing: of the decoder's tokens.
-        rounded: the decoder reads with the weights that four bits leave of its own.
+        kept: of the decoder that training starts from, the share that the average with the trained one has, which is
+            what is saved (Wortsman et al. 2022, section 3): 0 keeps nothing.
+        rounded: the decoder learns to say with the weights that four bits leave of its own what it said at the start
+            with all of theirs.
     """
 
     part: str
@@ -81,12 +84,14 @@ class WhisperTraining:
     batch_seconds: float = 90.0
     masks: SpecAugmentConfig = SpecAugmentConfig(band_masks=0, time_masks_per_second=1.0, time_width=15)
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
-    label_smoothing: float = 0.0
+    kept: float = 0.0
     rounded: bool = False
 
     def __post_init__(self) -> None:
         if self.part not in ("draft", "decoder"):
             raise ConfigError(f"part is {self.part!r} but should be draft or decoder")
+        if self.part == "draft" and (self.rounded or self.kept):
+            raise ConfigError("a draft is neither rounded nor averaged: leave rounded and kept out")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +135,7 @@ def _windows(
             wav = resampled(wav, config.speed)
         wav = _noisy(wav, config)[0]
         gap = (0.1 + 0.5 * float(torch.rand(()))) * SAMPLE_RATE
-        if len(wav) > longest:
+        if len(wav) + SILENCE * SAMPLE_RATE > longest:
             continue
         if held and length + gap + len(wav) > config.joined_seconds * SAMPLE_RATE:
             yield window()
@@ -151,7 +156,8 @@ def encode(model_dir: Path, table: Path, out: Path, config: CopyConfig, seed: in
 
     Args:
         table: lines of utt_id<TAB>speaker<TAB>audio<TAB>text.
-        out: `out.f16` gets the states of all, one after the other, `out.json` where each lies and its text.
+        out: `out.f16` gets the states of all windows, one after the other, `out.json` of each utterance its text, its
+            window, and where it lies: from `start` to before `end`, or to `heard` with the silence at a window's end.
 
     Raises:
         AudioError: a file cannot be read; ModelError: `model_dir` is no model folder.
@@ -161,15 +167,15 @@ def encode(model_dir: Path, table: Path, out: Path, config: CopyConfig, seed: in
     torch.manual_seed(seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     index: list[dict[str, object]] = []
-    start = 0
+    start = windows = 0
     masks = SpecAugmentConfig(band_width=config.bands, time_masks_per_second=0)
     progress = tqdm(total=len(rows), desc=out.name, unit="utt", disable=None)
     part = out.with_suffix(".part")
     with open(part, "wb") as file:
 
         def write(waiting: list[tuple[Tensor, tuple[Stretch, ...]]]) -> None:
-            nonlocal start
-            mels = [model.features(wav[None])[0] for wav, _ in waiting]
+            nonlocal start, windows
+            mels = [model.features(F.pad(wav, (0, round(SILENCE * SAMPLE_RATE)))[None])[0] for wav, _ in waiting]
             lengths = torch.tensor([len(mel) for mel in mels])
             mel = nn.utils.rnn.pad_sequence(mels, batch_first=True)
             if config.bands:
@@ -177,13 +183,15 @@ def encode(model_dir: Path, table: Path, out: Path, config: CopyConfig, seed: in
             with torch.autocast("cpu", dtype=torch.bfloat16):
                 states = model.encoder(mel, lengths)
             for (_, stretches), its, length in zip(waiting, states, ((lengths + 1) // 2).tolist()):
-                for stretch in stretches:
-                    vectors = its[stretch.start // STATE_HOP : min(-(-stretch.end // STATE_HOP), length)]
-                    file.write(vectors.half().numpy().tobytes())
-                    index.append(
-                        {"utt_id": stretch.utt_id, "start": start, "frames": len(vectors), "text": stretch.text}
-                    )
-                    start += len(vectors)
+                file.write(its[:length].half().numpy().tobytes())
+                for n, stretch in enumerate(stretches):
+                    end = start + -(-stretch.end // STATE_HOP)
+                    its_own = {"utt_id": stretch.utt_id, "text": stretch.text, "window": windows}
+                    at = {"start": start + stretch.start // STATE_HOP, "end": end}
+                    heard = start + length if n + 1 == len(stretches) else end
+                    index.append(its_own | at | {"heard": heard})
+                start += length
+                windows += 1
                 progress.update(len(stretches))
 
         waiting: list[tuple[Tensor, tuple[Stretch, ...]]] = []
@@ -215,9 +223,19 @@ class Encoded:
         self.index = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
         self.vectors = np.memmap(path.with_suffix(".f16"), np.float16, "r").reshape(-1, d_model)
 
-    def states(self, number: int) -> Tensor:
-        row = self.index[number]
-        return torch.from_numpy(self.vectors[row["start"] : row["start"] + row["frames"]].astype(np.float32))
+    def states(self, run: range, silence: bool = False) -> Tensor:
+        """(T, d_model) of utterances in a row, with what follows a window's last one on demand."""
+        end = self.index[run[-1]]["heard" if silence else "end"]
+        return torch.from_numpy(self.vectors[self.index[run[0]]["start"] : end].astype(np.float32))
+
+    def text(self, run: range) -> str:
+        return " ".join(self.index[n]["text"] for n in run)
+
+    def runs(self, rng: np.random.Generator) -> list[range]:
+        """All utterances, one by one or some in a row, cut at random."""
+        windows = [row["window"] for row in self.index]
+        cuts = [n for n in range(1, len(windows)) if windows[n] != windows[n - 1] or rng.random() < 0.5]
+        return [range(*ends) for ends in zip([0, *cuts], [*cuts, len(windows)])]
 
 
 class _Heard(nn.Module):
@@ -245,6 +263,7 @@ class WhisperTask:
         self.symbols = SymbolTable.load(start / "tokens.txt")
         self.is_draft = config.part == "draft"
         self.pieces = Pieces.of_symbols(self.symbols.symbols) if self.is_draft else Pieces.load(start / PIECES)
+        self.before = deepcopy(whisper.decoder).eval().requires_grad_(False)
         d_model = whisper.config.d_model
         self.copies = [Encoded(encoded / f"train-{n}", d_model) for n in range(len(config.copies))]
         self.dev = Encoded(encoded / "dev", d_model)
@@ -254,29 +273,36 @@ class WhisperTask:
         return (Phase(self.settings.part, ("model",), self.loss, self.settings.weights),)
 
     def batches(self, epoch: int, skip: int) -> Iterator[EncodedBatch]:
-        """Utterances of similar length together, each in one of its copies, in an order that the epoch decides."""
+        """Every text once, by one who says it, alone or in a row; those of similar length together, shuffled."""
         rng = np.random.default_rng((self.settings.loop.seed, epoch))
-        chosen = [(int(copy), n) for copy in range(len(self.copies)) for n in range(len(self.copies[copy].index))]
-        rng.shuffle(chosen)
-        chosen = chosen[: len(self.copies[0].index)]
+        runs = [(copy, run) for copy in self.copies for run in copy.runs(rng)]
+        rng.shuffle(runs)  # type: ignore[arg-type]
+        said: set[str] = set()
+        chosen = []
+        for copy, run in runs:
+            texts = {copy.index[n]["text"] for n in run}
+            if not texts & said:
+                said |= texts
+                chosen.append((copy, run))
         for number, batch in enumerate(self._grouped(chosen, rng)):
             if number >= skip:
-                yield self._batch([(self.copies[copy], n) for copy, n in batch])
+                yield self._batch(batch)
 
-    def _grouped(self, chosen: list[tuple[int, int]], rng: np.random.Generator) -> list[list[tuple[int, int]]]:
-        frames = {key: self.copies[key[0]].index[key[1]]["frames"] for key in chosen}
-        chosen = sorted(chosen, key=lambda key: frames[key] * rng.uniform(0.9, 1.1))
-        groups: list[list[tuple[int, int]]] = [[]]
-        for key in chosen:
-            if groups[-1] and (len(groups[-1]) + 1) * frames[key] > 50 * self.settings.batch_seconds:
+    def _grouped(
+        self, chosen: list[tuple[Encoded, range]], rng: np.random.Generator
+    ) -> list[list[tuple[Encoded, range]]]:
+        frames = {item: item[0].index[item[1][-1]]["heard"] - item[0].index[item[1][0]]["start"] for item in chosen}
+        groups: list[list[tuple[Encoded, range]]] = [[]]
+        for item in sorted(chosen, key=lambda item: frames[item] * rng.uniform(0.9, 1.1)):
+            if groups[-1] and (len(groups[-1]) + 1) * frames[item] > 50 * self.settings.batch_seconds:
                 groups.append([])
-            groups[-1].append(key)
-        rng.shuffle(groups)
+            groups[-1].append(item)
+        rng.shuffle(groups)  # type: ignore[arg-type]
         return groups
 
-    def _batch(self, items: list[tuple[Encoded, int]]) -> EncodedBatch:
-        states = [copy.states(n) for copy, n in items]
-        tokens = [torch.tensor(self._tokens(copy.index[n]["text"])) for copy, n in items]
+    def _batch(self, items: list[tuple[Encoded, range]]) -> EncodedBatch:
+        states = [copy.states(run, not self.is_draft) for copy, run in items]
+        tokens = [torch.tensor(self._tokens(copy.text(run))) for copy, run in items]
         lengths = (torch.tensor([len(part) for part in parts]) for parts in (states, tokens))
         padded = (nn.utils.rnn.pad_sequence(parts, batch_first=True) for parts in (states, tokens))
         return EncodedBatch(next(padded), next(lengths), next(padded), next(lengths))
@@ -287,9 +313,19 @@ class WhisperTask:
 
     def loss(self, batch: EncodedBatch, step: int) -> dict[str, Tensor]:
         states = spec_augment(batch.states, batch.lengths, self.settings.masks)
-        return self._terms(dataclasses.replace(batch, states=states), self.settings.label_smoothing)[0]
+        batch = dataclasses.replace(batch, states=states)
+        terms, logits = self._terms(batch)
+        return {"tokens": self._distance(batch, logits)} if self.settings.rounded else terms
 
-    def _terms(self, batch: EncodedBatch, label_smoothing: float = 0.0) -> tuple[dict[str, Tensor], Tensor]:
+    def _distance(self, batch: EncodedBatch, logits: Tensor) -> Tensor:
+        """The Kullback-Leibler divergence of what the decoder says from what it said at the start, in nats a token."""
+        with torch.no_grad():
+            said = _Heard(self.before)(batch.tokens, batch.states, batch.lengths).float()
+        real = length_mask(batch.token_lengths + 1, said.shape[1])
+        log_probs, wanted = logits[real].log_softmax(1), said[real].log_softmax(1)
+        return F.kl_div(log_probs, wanted, reduction="batchmean", log_target=True)
+
+    def _terms(self, batch: EncodedBatch) -> tuple[dict[str, Tensor], Tensor]:
         """The terms of the loss, and logits: of a draft's frames, or of each place of a given text."""
         model = self.modules["model"]
         if self.is_draft:
@@ -309,7 +345,7 @@ class WhisperTask:
         real = length_mask(batch.token_lengths, batch.tokens.shape[1])
         wanted = F.pad(batch.tokens.masked_fill(~real, -1), (0, 1), value=-1)
         wanted[torch.arange(len(wanted)), batch.token_lengths] = self.pieces.end_id
-        loss = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=-1, label_smoothing=label_smoothing)
+        loss = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=-1)
         return {"tokens": loss}, logits
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
@@ -322,7 +358,7 @@ class WhisperTask:
         sums: dict[str, float] = {}
         said, heard, right = [], [], 0
         for number in range(len(self.dev.index)):
-            batch = self._batch([(self.dev, number)])
+            batch = self._batch([(self.dev, range(number, number + 1))])
             terms, logits = self._terms(batch)
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0.0) + float(value) * len(batch.tokens[0])
@@ -343,11 +379,16 @@ class WhisperTask:
         return means | {"wer": 100 * jiwer.wer(said, heard), "cer": 100 * jiwer.cer(said, heard)}
 
     def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
-        part = self.whisper.draft if self.is_draft else self.whisper.decoder
+        whole = deepcopy(self.whisper)
+        part = whole.draft if self.is_draft else whole.decoder
         part.load_state_dict(modules["model"].state_dict())
+        if self.settings.kept:
+            with torch.no_grad():
+                for its, start in zip(part.parameters(), self.before.parameters()):
+                    its.lerp_(start, self.settings.kept)
         if self.settings.rounded:
             round_module(part, FEW_SHARES)
-        save_model(folder, self.config, self.whisper, self.symbols)
+        save_model(folder, self.config, whole, self.symbols)
         shutil.copy(self.start / PIECES, folder)
 
 

@@ -34,6 +34,11 @@ def test_words_are_merged_in_the_order_of_the_merges() -> None:
             assert [PIECES.pieces[n] for n in PIECES.encode(word)] == by_merges(word), word
 
 
+def test_a_piece_says_what_it_is_merged_from() -> None:
+    assert [PIECES.pieces[n] for n in PIECES.merges("▁abba")] == ["▁a", "ba", "▁ab", "▁abba"]
+    assert PIECES.merges("b") == []
+
+
 def test_text_comes_back() -> None:
     text = "abba b aab babab"
     assert PIECES.decode(PIECES.encode(text)) == text

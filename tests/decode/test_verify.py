@@ -10,7 +10,7 @@ import pytest
 
 from speechnar.decode.pieces import Pieces
 from speechnar.decode.result import DecodeError
-from speechnar.decode.verify import WIDTH, Checked, VerifyOptions, verify
+from speechnar.decode.verify import FIRST_WIDTH, WIDTH, Checked, VerifyOptions, verify
 
 PIECES = Pieces((*(f"▁{letter}" for letter in "abcdefgh"), *"ijkl", "</s>"))
 END = PIECES.end_id
@@ -77,15 +77,18 @@ def test_what_comes_out_is_what_the_decoder_writes_piece_by_piece(seed: int) -> 
     np.testing.assert_allclose(made.probabilities, probabilities)
 
 
-@pytest.mark.parametrize("size", [1, WIDTH - 1, WIDTH, WIDTH + 1, 3 * WIDTH])
+@pytest.mark.parametrize("size", [1, WIDTH, *(FIRST_WIDTH + more for more in (-1, 0, 1, WIDTH + 1, WIDTH + 2, 60))])
 def test_a_right_draft_is_read_in_as_few_passes_as_its_width_allows(size: int) -> None:
     says = chance(1, ends=size)
     decoder = Decoder(says)
-    expected = one_by_one(says, 100)
+    expected = one_by_one(says, 200)
     made = verify(expected, decoder, PIECES, 200)
     assert made.pieces == expected and len(expected) == size
-    assert made.passes == size // (WIDTH + 1) + 1  # each pass gives a piece of its own besides
-    assert decoder.widest <= WIDTH
+    passes, left = 1, size - FIRST_WIDTH
+    while left > 0:  # each pass gives a piece of its own besides
+        passes, left = passes + 1, left - 1 - WIDTH
+    assert made.passes == passes
+    assert decoder.widest == min(size, FIRST_WIDTH)
 
 
 @pytest.mark.parametrize(
@@ -109,6 +112,20 @@ def test_one_wrong_word_costs_one_pass(spoil: Callable[[list[int]], list[int]], 
     assert made.passes < len(words)
 
 
+@pytest.mark.parametrize("extra", range(10))
+def test_a_decoder_that_does_not_end_is_cut_where_the_draft_ends(extra: int) -> None:
+    words = [0, 1, 2, 3, 4]
+
+    def says(text: tuple[int, ...]) -> np.ndarray:
+        wanted = (*words, *[5, 6] * 5)[len(text)] if len(text) < len(words) + extra else END
+        return np.where(np.arange(len(PIECES)) == wanted, 0.0, -9.0)
+
+    for draft in (words, [0, 1, 2, 3, 7]):
+        made = verify(draft, Decoder(says), PIECES, 100)
+        assert made.pieces == words + ([5, 6] * 3)[:extra] * (extra <= 6)
+        assert len(made.probabilities) == len(made.pieces)
+
+
 def test_within_the_margin_the_draft_stands() -> None:
     def says(text: tuple[int, ...]) -> np.ndarray:
         logits = np.full(len(PIECES), -9.0)
@@ -122,17 +139,31 @@ def test_within_the_margin_the_draft_stands() -> None:
     assert verify([4, 4], Decoder(says), PIECES, 100, trusted=[2.0, 0.0]).pieces == [4, 3]
 
 
-def test_what_passes_do_not_reach_is_the_drafts() -> None:
-    says = chance(2, ends=20)
-    expected = one_by_one(says, 100)
-    draft = [(piece + 1) % 8 for piece in expected]
-    assert verify(draft, Decoder(says), PIECES, 100, VerifyOptions(passes=0)).pieces == draft
-    made = verify(draft, Decoder(says), PIECES, 100, VerifyOptions(passes=3))
-    assert made.passes == 3
-    settled = sum(probability > 0 for probability in made.probabilities)
-    assert settled >= 3
-    assert made.pieces[:settled] == expected[:settled]
-    assert made.pieces[settled:] == draft[len(draft) - (len(made.pieces) - settled) :]
+def by_place(words: list[int]) -> Says:
+    """Whatever came before, it is sure of the word that belongs to a place."""
+
+    def says(text: tuple[int, ...]) -> np.ndarray:
+        return np.where(np.arange(len(PIECES)) == (*words, *[END] * 9)[len(text)], 0.0, -9.0)
+
+    return says
+
+
+def test_what_the_decoder_reads_on_mends_the_draft_behind() -> None:
+    words = [0, 1, 2, 3, 4, 5, 6, 7] * 3
+    draft = [(word + 1) % 8 for word in words]
+    made = verify(draft, Decoder(by_place(words)), PIECES, 100)
+    assert made.pieces == words
+    assert made.passes <= 4  # not a pass for every wrong word
+
+
+def test_what_passes_do_not_reach_stays_a_draft() -> None:
+    words = [0, 1, 2, 3, 4, 5]
+    draft = [1, 1, 3, 3, 5, 4]
+    assert verify(draft, Decoder(by_place(words)), PIECES, 100, VerifyOptions(passes=0)).pieces == draft
+    made = verify(draft, Decoder(by_place(words)), PIECES, 100, VerifyOptions(passes=1))
+    assert made.passes == 1
+    assert made.pieces == [*words[:5], 4]  # of the last word it is not known whether it ends there
+    assert [probability > 0 for probability in made.probabilities] == [True] + [False] * 5
 
 
 def test_a_decoder_that_goes_round_in_circles_is_stopped() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from speechnar.decode.ctc import greedy
 from speechnar.decode.units import Units
-from speechnar.runtime.windows import Heard, joined, quietest, stretches, windows
+from speechnar.runtime.windows import Heard, WindowSizes, pieces, quietest
 
 UNITS = Units(("<blank>", "▁a", "b"))
 BLANK, WORD, LETTER = 0, 1, 2
@@ -20,24 +20,76 @@ def log_probs(path: list[int], sure: float = 0.9) -> np.ndarray:
     return np.log(probs)
 
 
+def listen(
+    path: list[int], sizes: WindowSizes, block: int = 7, deaf: int = 0, hum: int = 0
+) -> tuple[list, list[int]]:
+    """The pieces of a stream whose samples are its best path, and the lengths of the windows; `deaf` frames at edges
+    within the stream are misheard. With a hum no place is quiet.
+    """
+    stream = hum + np.repeat(path, sizes.frame) + np.arange(len(path) * sizes.frame) * 1e-6  # and where each is
+    windows: list[int] = []
+
+    def hear(wav: np.ndarray) -> Heard:
+        wav = wav - hum
+        symbols = wav[:: sizes.frame].round().astype(int)
+        start = round((wav[0] - symbols[0]) * 1e6) // sizes.frame
+        probs = log_probs(symbols.tolist())
+        if start:
+            probs[:deaf] = np.roll(probs[:deaf], 1, axis=1)
+        if start + len(probs) < len(path):
+            probs[len(probs) - deaf :] = np.roll(probs[len(probs) - deaf :], 1, axis=1)
+        windows.append(len(wav))
+        memory = np.arange(2.0 * start, 2 * (start + len(probs))).reshape(1, 1, -1, 1)  # each says where it is
+        return Heard(probs, memory, 2)
+
+    blocks = [stream[at : at + block] for at in range(0, len(stream), block)]
+    found = list(pieces(blocks, hear, sizes, UNITS))
+    for start, piece in found:
+        np.testing.assert_array_equal(piece.memory[0, 0, :, 0], np.arange(2 * start, 2 * (start + len(piece))))
+    np.testing.assert_array_equal(np.concatenate([piece.log_probs for _, piece in found]), log_probs(path))
+    return found, windows
+
+
 @pytest.mark.parametrize(
-    ("n_samples", "lengths"),
-    [(1, [1]), (10, [10]), (11, [10, 4]), (17, [10, 10]), (18, [10, 10, 4])],  # windows share 3 samples
+    ("n_frames", "lengths"),
+    [(1, [2]), (20, [40]), (21, [40, 14]), (34, [40, 40]), (35, [40, 40, 14])],  # windows share 6 frames of 2 samples
 )
 @pytest.mark.parametrize("block", [1, 4, 100])
-def test_windows_overlap_and_cover_everything(n_samples: int, lengths: list[int], block: int) -> None:
-    stream = np.arange(n_samples, dtype=np.float32)
-    blocks = [stream[at : at + block] for at in range(0, n_samples, block)]
-    found = list(windows(blocks, size=10, hop=7))
-    assert [len(wav) for _, wav in found] == lengths
-    for n, (start, wav) in enumerate(found):
-        assert start == 7 * n
-        np.testing.assert_array_equal(wav, stream[start : start + 10])
+def test_without_pauses_windows_overlap(n_frames: int, lengths: list[int], block: int) -> None:
+    assert listen([WORD] * n_frames, WindowSizes(2, 20, 6, 4), block)[1] == lengths
 
 
-def test_windows_are_given_out_before_the_stream_ends() -> None:
+def test_a_window_ends_where_it_is_quiet() -> None:
+    sizes = WindowSizes(2, 21, 6, 4)
+    path = [WORD] * 15 + [BLANK] * 4 + [WORD] * 20
+    found, windows = listen(path, sizes)
+    assert [start for start, _ in found][:2] == [0, 17] and windows[0] == 2 * 17
+
+
+def test_where_it_is_loud_a_window_ends_half_a_pause_before_the_end_of_its_last_one() -> None:
+    sizes = WindowSizes(2, 20, 6, 4)
+
+    def heard(path: list[int]) -> list[int]:
+        loud = listen(path, sizes, hum=1000)
+        return [start for start, _ in loud[0]]
+
+    path = [WORD] * 8 + [BLANK] * 6 + [WORD] * 3 + [BLANK] * 2 + [WORD] * 10
+    assert heard(path) == [0, 12]  # 14 is the end of the pause; that at 19 is too short
+    assert heard([WORD] * 8 + [BLANK] * 6 + [LETTER] * 16) != [0, 12]  # it is within a word
+    early = [WORD] * 2 + [BLANK] * 6 + [WORD] * 22
+    assert heard(early) not in ([0, 6], [0, 8])  # in the first half: by the overlap
+    assert heard([WORD] * 14 + [BLANK] * 9 + [WORD] * 7) == [0, 18]  # the pause goes on
+
+
+def test_silence_is_cut_into_windows() -> None:
+    found, windows = listen([BLANK] * 50, WindowSizes(2, 20, 6, 4))
+    assert [start for start, _ in found] == [0, 18, 36] and windows == [40, 40, 28]
+
+
+def test_the_first_piece_is_given_out_before_the_stream_ends() -> None:
     endless = (np.zeros(4, np.float32) for _ in itertools.count())
-    assert next(windows(endless, 10, 7))[0] == 0
+    silence = pieces(endless, lambda wav: Heard(log_probs([BLANK] * (len(wav) // 2))), WindowSizes(2, 20, 6, 4), UNITS)
+    assert next(silence)[0] == 0 and next(silence)[0] == 18
 
 
 def test_the_join_is_amid_the_longest_pause_before_a_word() -> None:
@@ -68,8 +120,9 @@ def test_without_any_blank_the_join_is_still_somewhere() -> None:
     assert 2 <= quietest(certain, certain, UNITS) < 6
 
 
+@pytest.mark.parametrize(("pause", "deaf"), [(20, 4), (5, 0)])  # edges that lack context are misheard
 @pytest.mark.parametrize("seed", range(20))
-def test_pieces_decode_to_the_words_of_the_whole(seed: int) -> None:
+def test_pieces_decode_to_the_words_of_the_whole(seed: int, pause: int, deaf: int) -> None:
     rng = np.random.default_rng(seed)
     path: list[int] = []
     while len(path) < 300:
@@ -77,46 +130,11 @@ def test_pieces_decode_to_the_words_of_the_whole(seed: int) -> None:
         for _ in range(rng.integers(0, 3)):
             path += [LETTER] * rng.integers(1, 3) + [BLANK] * rng.integers(1, 3)
         path += [BLANK] * rng.integers(1, 5)
-    whole = log_probs(path)
-    parts = [whole[rows.astype(int)] for _, rows in windows([np.arange(len(whole))], size=60, hop=30)]
-    for n, part in enumerate(parts):  # edges that lack context are misheard
-        part[:4] = np.where(n == 0, part[:4], np.roll(part[:4], 1, axis=1))
-        part[-4:] = np.where(n == len(parts) - 1, part[-4:], np.roll(part[-4:], 1, axis=1))
-    memory = np.arange(2 * len(whole), dtype=np.float32).reshape(1, 1, -1, 1)  # two to a frame: each says where it is
-    heard = [Heard(part, memory[:, :, 60 * n : 60 * n + 2 * len(part)], 2) for n, part in enumerate(parts)]
-    joins = list(joined(heard, hop=30, units=UNITS))
-    for start, piece in joins:
-        np.testing.assert_array_equal(piece.memory[0, 0, :, 0], 2 * start + np.arange(2 * len(piece)))
-    pieces = [(start, piece.log_probs) for start, piece in joins]
-    assert len(pieces) == len(parts)
-    np.testing.assert_array_equal(np.concatenate([piece for _, piece in pieces]), whole)
+    found, _ = listen(path, WindowSizes(3, 60, 30, pause), deaf=deaf)
+    assert len(found) > 5
     words = [
         (word.text, start + word.start, start + word.end)
-        for start, piece in pieces
-        for word in greedy(piece, UNITS, 1.0).words
+        for start, piece in found
+        for word in greedy(piece.log_probs, UNITS, 1.0).words
     ]
-    assert words == [(word.text, word.start, word.end) for word in greedy(whole, UNITS, 1.0).words]
-
-
-def test_nothing_joins_to_nothing() -> None:
-    assert list(joined([], 5, UNITS)) == []
-
-
-def test_what_is_long_is_cut_at_its_longest_pauses() -> None:
-    word = [WORD, LETTER, BLANK]
-    path = [BLANK] * 9 + word * 4 + [BLANK] * 5 + word * 3 + [BLANK] * 7 + word * 2 + [BLANK] * 9
-    heard = Heard(log_probs(path), np.arange(2.0 * len(path)).reshape(1, 1, -1, 1), 2)
-
-    def lengths(longest: int, pause: int) -> list[int]:
-        parts = list(stretches(heard, UNITS, longest, pause))
-        assert [start for start, _ in parts] == [0, *np.cumsum([len(part) for _, part in parts])[:-1]]
-        np.testing.assert_array_equal(np.concatenate([part.log_probs for _, part in parts]), heard.log_probs)
-        for start, part in parts:
-            np.testing.assert_array_equal(part.memory[0, 0, :, 0], np.arange(2 * start, 2 * (start + len(part))))
-        return [len(part) for _, part in parts]
-
-    assert lengths(len(path), 3) == [57]  # short enough
-    assert lengths(56, 9) == [57]  # no pause is long enough; those at the ends are none
-    assert lengths(56, 3) == [38, 19]  # frames 34 to 41 are the longest pause: 7 blanks and the one that ends a word
-    assert lengths(37, 3) == [23, 15, 19]  # then 20 to 25
-    assert lengths(1, 7) == [38, 19]
+    assert words == [(word.text, word.start, word.end) for word in greedy(log_probs(path), UNITS, 1.0).words]

@@ -13,7 +13,7 @@ import torch
 
 from speechnar.audio import AudioConfig
 from speechnar.config import ConfigError
-from speechnar.core.rounding import levels_of
+from speechnar.core.rounding import FEW_SHARES, levels_of, round_module
 from speechnar.data.features import DataError
 from speechnar.models.folder import ModelConfig, load_model, save_model
 from speechnar.models.whisper import Whisper, WhisperConfig
@@ -63,16 +63,18 @@ def test_what_is_kept_is_what_the_encoder_makes(folders: tuple[Path, Path, Path]
     for number, seconds in enumerate(SECONDS):
         wav = torch.from_numpy(soundfile.read(start.parent / f"{number}.wav", dtype="float32")[0])[None]
         with torch.inference_mode():
-            expected = model.encoder(model.features(wav), None)[0]
-        assert kept.index[number]["text"] == TEXTS[number]
-        assert len(expected) == round(seconds * 50)
-        torch.testing.assert_close(kept.states(number), expected, atol=0.1, rtol=0.05)  # bfloat16
+            expected = model.encoder(model.features(torch.nn.functional.pad(wav, (0, 8000))), None)[0]
+        assert kept.text(range(number, number + 1)) == TEXTS[number]
+        whole = kept.states(range(number, number + 1), silence=True)
+        torch.testing.assert_close(whole, expected, atol=0.1, rtol=0.05)  # bfloat16
+        alone = kept.states(range(number, number + 1))
+        assert len(alone) == round(seconds * 50) and torch.equal(alone, whole[: len(alone)])
 
 
 def test_a_slow_copy_is_longer_and_can_be_made_again(folders: tuple[Path, Path, Path], tmp_path: Path) -> None:
     start, table, encoded = folders
     slow = Encoded(encoded / "train-1", 64)
-    assert [row["frames"] for row in slow.index] == [pytest.approx(50 * s / 0.9, abs=1) for s in SECONDS]
+    assert [row["end"] - row["start"] for row in slow.index] == [pytest.approx(50 * s / 0.9, abs=1) for s in SECONDS]
     encode(start, table, tmp_path / "again", TRAINING.copies[1])
     assert (tmp_path / "again.f16").read_bytes() == (encoded / "train-1.f16").read_bytes()
 
@@ -80,12 +82,27 @@ def test_a_slow_copy_is_longer_and_can_be_made_again(folders: tuple[Path, Path, 
 def test_joined_utterances_are_heard_together_and_kept_apart(folders: tuple[Path, Path, Path]) -> None:
     start, _, encoded = folders
     alone, joined = Encoded(encoded / "dev", 64), Encoded(encoded / "train-2", 64)
-    assert [(row["utt_id"], row["frames"]) for row in joined.index] == [
-        (row["utt_id"], row["frames"]) for row in alone.index
+    assert [(row["utt_id"], row["end"] - row["start"]) for row in joined.index] == [
+        (row["utt_id"], row["end"] - row["start"]) for row in alone.index
     ]
-    differs = [float((joined.states(n) - alone.states(n)).abs().max()) for n in range(3)]
+    each = [range(n, n + 1) for n in range(3)]
+    differs = [float((joined.states(run) - alone.states(run)).abs().max()) for run in each]
     assert min(differs[:2]) > 0.1  # the first two are one window
     assert differs[2] < 0.1
+    silences = [len(joined.states(run, silence=True)) - len(joined.states(run)) for run in each]
+    assert silences == [0, 25, 25]
+
+
+def test_joined_utterances_are_read_in_all_ways(folders: tuple[Path, Path, Path]) -> None:
+    joined = Encoded(folders[2] / "train-2", 64)
+    rng = np.random.default_rng(0)
+    ways = {tuple(joined.runs(rng)) for _ in range(20)}
+    assert ways == {(range(0, 1), range(1, 2), range(2, 3)), (range(0, 2), range(2, 3))}
+    both = joined.states(range(0, 2))
+    first, second = (joined.states(range(n, n + 1)) for n in (0, 1))
+    assert torch.equal(both[: len(first)], first) and torch.equal(both[-len(second) :], second)
+    assert len(both) > len(first) + len(second)  # the pause between them
+    assert joined.text(range(0, 2)) == f"{TEXTS[0]} {TEXTS[1]}"
 
 
 @pytest.mark.parametrize(("part", "rounded"), [("draft", False), ("decoder", False), ("decoder", True)])
@@ -120,11 +137,49 @@ def test_the_decoder_is_taught_each_piece_and_the_end(folders: tuple[Path, Path,
     assert loss == pytest.approx(total / count, abs=1e-4)
 
 
-def test_an_epoch_has_each_utterance_once_in_some_copy(folders: tuple[Path, Path, Path]) -> None:
+def test_what_is_saved_lies_between_the_start_and_what_was_learned(
+    folders: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    start, _, encoded = folders
+    task = WhisperTask(dataclasses.replace(TRAINING, part="decoder", kept=0.25), start, encoded)
+    learned = task.modules["model"]
+    with torch.no_grad():
+        for weight in learned.parameters():
+            weight.add_(1.0)
+    expected = {name: value - 0.25 for name, value in learned.state_dict().items()}
+    task.save(tmp_path, task.modules)
+    saved = load_model(tmp_path)[0].decoder.state_dict()
+    torch.testing.assert_close(saved, expected)
+    for name, value in learned.state_dict().items():  # training goes on with what it has
+        torch.testing.assert_close(value, saved[name] + 0.25)
+
+
+def test_a_rounded_decoder_learns_what_it_said_before(folders: tuple[Path, Path, Path]) -> None:
+    start, _, encoded = folders
+    task = WhisperTask(dataclasses.replace(TRAINING, part="decoder", rounded=True), start, encoded)
+    batch = next(task.batches(0, 0))
+    total, count = 0.0, 0
+    rounded = load_model(start)[0].decoder
+    round_module(rounded, FEW_SHARES)
+    with torch.no_grad():
+        for row, (length, pieces) in enumerate(zip(batch.lengths.tolist(), batch.token_lengths.tolist())):
+            text, states = batch.tokens[row : row + 1, :pieces], batch.states[row : row + 1, :length]
+            p, q = (
+                its(text, its.memory(states), None)[0].softmax(1) for its in (task.whisper.decoder, rounded)
+            )
+            total += float((p * (p.log() - q.log())).sum())
+            count += pieces + 1
+    loss = float(task._distance(batch, task._terms(batch)[1]).detach())
+    assert loss > 0 and loss == pytest.approx(total / count, rel=1e-3)
+
+
+def test_an_epoch_has_each_text_once_in_some_copy(folders: tuple[Path, Path, Path]) -> None:
     start, _, encoded = folders
     task = WhisperTask(TRAINING, start, encoded)
     batches = list(task.batches(3, 0))
-    assert sum(len(batch.lengths) for batch in batches) == len(TEXTS)
+    pieces = torch.cat([batch.tokens[batch.tokens > 0] for batch in batches])
+    expected = [symbol for text in TEXTS for symbol in task._tokens(text)]
+    assert sorted(pieces.tolist()) == sorted(expected)
     assert all(int(batch.lengths.max()) * len(batch.lengths) <= 100 for batch in batches)
     for first, second in zip(batches[1:], task.batches(3, 1)):
         assert torch.equal(first.states, second.states) and torch.equal(first.tokens, second.tokens)
@@ -135,3 +190,5 @@ def test_what_is_missing_or_unknown_is_named(folders: tuple[Path, Path, Path], t
         WhisperTask(TRAINING, folders[0], tmp_path)
     with pytest.raises(ConfigError, match="should be draft or decoder"):
         dataclasses.replace(TRAINING, part="encoder")
+    with pytest.raises(ConfigError, match="leave rounded and kept out"):
+        dataclasses.replace(TRAINING, kept=0.5)

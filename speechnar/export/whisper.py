@@ -1,0 +1,112 @@
+"""What is exported of a Whisper recogniser: the graph that hears, and that of its decoder."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from speechnar.core.blocks import AttentionBlock, SelfAttention
+from speechnar.core.rounding import round_to_levels
+from speechnar.models.whisper import HOP_LENGTH, SAMPLE_RATE, SILENCE, Decoder, Whisper
+
+OPSETS = {"com.microsoft": 1}  # of the fused attention
+WHISPER_SECONDS = 12.0
+"""What is heard at once, at most: the decoder was taught to write what is said in 15 s."""
+
+
+class ByRow(nn.Module):
+    """A linear layer on rows of magnitude 1, which get their own back behind it.
+
+    Whisper has single rows in which one input is a hundred times the others'. Where the inputs of a product become
+    integers, which have one scale, those rows would leave nothing of the rest.
+    """
+
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, d_in) to (B, T, d_out)."""
+        largest = x.abs().amax(2, keepdim=True).clamp(min=1e-6)
+        return F.linear(x / largest, self.layer.weight) * largest + self.layer.bias
+
+
+def with_rows_alike(blocks: nn.ModuleList) -> None:
+    """Puts a `ByRow` around the layers that have such rows, those that follow an activation; in place."""
+    for block in blocks:
+        block.contract = ByRow(cast(nn.Linear, block.contract))
+
+
+class _MultiHead(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: object, queries: Tensor, keys: Tensor, values: Tensor, n_heads: int) -> Tensor:
+        return SelfAttention(n_heads)(torch.cat([queries, keys, values], dim=2), None)
+
+    @staticmethod
+    def symbolic(g: Any, queries: Any, keys: Any, values: Any, n_heads: int) -> Any:
+        made = g.op("com.microsoft::MultiHeadAttention", queries, keys, values, num_heads_i=n_heads)
+        return made.setType(queries.type())
+
+
+class FusedAttention(nn.Module):
+    """A `SelfAttention` without padding that is one node in the graph, a fifth faster than its parts."""
+
+    def __init__(self, n_heads: int) -> None:
+        super().__init__()
+        self.n_heads = n_heads
+
+    def forward(self, qkv: Tensor, mask: None) -> Tensor:
+        return cast(Tensor, _MultiHead.apply(*qkv.chunk(3, dim=2), self.n_heads))
+
+
+class WhisperGraph(nn.Module):
+    """wav (1, T_wav) to log_probs (1, T, V), and the decoder's memory (1, layers * 2, heads, T_states, d_head).
+
+    T_states is more than 2 T: the decoder, but not the draft, hears the silence behind the audio.
+    """
+
+    def __init__(self, model: Whisper) -> None:
+        super().__init__()
+        self.model = model
+        for block in (*model.encoder.blocks, *model.draft.blocks):
+            block.attend = FusedAttention(cast(AttentionBlock, block).attend.n_heads)
+
+    def forward(self, wav: Tensor) -> tuple[Tensor, Tensor]:
+        model = self.model
+        states = model.encoder(model.features(F.pad(wav, (0, round(SILENCE * SAMPLE_RATE)))), None)
+        spoken = states[:, : (wav.shape[1] // HOP_LENGTH + 1) // 2]
+        return model.draft(spoken, None).logits.log_softmax(2), model.decoder.memory(states)
+
+
+class DecoderGraph(nn.Module):
+    """What the decoder says of texts that go on from one text.
+
+    tokens (B, N), past (layers * 2, 1, heads, P, d_head) of the text, and the memory of each layer in turn, keys
+    (1, heads, d_head, T) and values (1, heads, T, d_head), to the best piece behind each token and its log-probability,
+    (B, N); the log-probability of the token that stands there, (B, N - 1); and what comes to the past,
+    (layers * 2, B, heads, N, d_head). A text begins with the `PROMPT` tokens that follow the pieces.
+
+    The matrix of the embedding and that of the output are one, and stay one in the graph.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+        self.n_pieces = decoder.embedding.num_embeddings
+        embedding = torch.cat([decoder.embedding.weight, decoder.prompt])
+        self.embedding = nn.Parameter(round_to_levels(embedding).T.contiguous())
+        self.only_pieces = nn.Parameter(torch.zeros(len(embedding)))  # nobody writes the prompt
+        self.only_pieces.data[self.n_pieces :] = -1e4
+
+    def forward(self, tokens: Tensor, past: Tensor, *memory: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        embedded = self.embedding[:, tokens].permute(1, 2, 0)
+        known = [part if n % 2 else part.transpose(2, 3) for n, part in enumerate(memory)]
+        hidden, present = self.decoder.hidden(embedded, known, None, past)
+        log_probs = (hidden @ self.embedding + self.only_pieces).log_softmax(2)
+        best_log_probs, best = log_probs.max(2)
+        standing = tokens[:, 1:, None].clamp(max=self.n_pieces - 1)  # of the prompt nobody asks
+        given = log_probs[:, :-1].gather(2, standing)[:, :, 0]
+        return best, best_log_probs, given, present
