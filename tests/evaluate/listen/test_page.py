@@ -155,6 +155,7 @@ def test_mushra_by_keyboard_alone(browser, served) -> None:
             tab_to(page, "button", "Next")
             page.keyboard.press("Enter")
         at(page, "Thank you")
+        playwright.expect(page.get_by_text("All your answers are stored.")).to_be_visible(timeout=PATIENCE)
         assert rows(server.folder) == [(0, trial, "[51, 52, 53, 100]") for trial in range(4)]
 
 
