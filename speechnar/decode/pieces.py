@@ -15,6 +15,9 @@ from speechnar.decode.result import DecodeError
 from speechnar.text.symbols import EOS
 from speechnar.text.units import BOUNDARY
 
+PIECES = "pieces.txt"
+"""In the folder of a model or a recogniser: what its decoder writes with. A draft has the first of them."""
+
 
 @dataclass(frozen=True)
 class Pieces:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from speechnar import config as config_files
 from speechnar.core.ctc_encoder import CTCEncoder
 from speechnar.core.rounding import round_module
+from speechnar.decode.pieces import PIECES
 from speechnar.export.graph import FOURIER, export_graph, fourier_nodes, prepend, round_weights
 from speechnar.export.whisper import OPSETS, WHISPER_SECONDS, DecoderGraph, WhisperGraph, with_rows_alike
 from speechnar.models.aed import AED
@@ -27,7 +28,7 @@ from speechnar.models.ctc import CTC
 from speechnar.models.folder import ModelError, load_model
 from speechnar.models.mask_ctc import MaskCTC
 from speechnar.models.whisper import HOP_LENGTH, N_FFT, PROMPT, SAMPLE_RATE, Whisper
-from speechnar.runtime.mender import DECODER, PIECES, DecoderInfo, memory_names
+from speechnar.runtime.mender import DECODER, DecoderInfo, memory_names
 from speechnar.runtime.recognizer import LM, RECOGNIZER, Decoding, RecognizerInfo
 from speechnar.text.symbols import SymbolTable
 

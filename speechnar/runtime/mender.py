@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from speechnar.decode.ctc import words
-from speechnar.decode.pieces import Pieces
+from speechnar.decode.pieces import PIECES, Pieces
 from speechnar.decode.result import DecodeError, Hypothesis, Word
 from speechnar.decode.scorer import ScorerOptions
 from speechnar.decode.units import Units
@@ -22,7 +22,7 @@ from speechnar.runtime.windows import Heard
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-DECODER, PIECES = "decoder.onnx", "pieces.txt"
+DECODER = "decoder.onnx"
 
 
 @dataclass(frozen=True)

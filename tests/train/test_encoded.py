@@ -15,11 +15,13 @@ from speechnar.audio import AudioConfig
 from speechnar.config import ConfigError
 from speechnar.core.rounding import FEW_SHARES, levels_of, round_module
 from speechnar.data.features import DataError
+from speechnar.decode.pieces import PIECES
 from speechnar.models.folder import ModelConfig, load_model, save_model
 from speechnar.models.whisper import Whisper, WhisperConfig
 from speechnar.text.symbols import BLANK, BOS, EOS, PAD, SymbolTable
+from speechnar.train.encoded import CopyConfig, Encoded, encode
 from speechnar.train.loop import LoopConfig
-from speechnar.train.whisper import PIECES, CopyConfig, Encoded, WhisperTask, WhisperTraining, encode, train_whisper
+from speechnar.train.whisper import WhisperTask, WhisperTraining, train_whisper
 
 TEXTS = ("so it was", "was it", "it was so so")
 SECONDS = (1.0, 0.6, 1.5)

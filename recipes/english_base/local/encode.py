@@ -10,7 +10,8 @@ import argparse
 from pathlib import Path
 
 from speechnar import config
-from speechnar.train.whisper import CopyConfig, WhisperTraining, encode
+from speechnar.train.encoded import CopyConfig, encode
+from speechnar.train.whisper import WhisperTraining
 
 
 def main() -> None:

@@ -8,9 +8,9 @@ import argparse
 import shutil
 from pathlib import Path
 
+from speechnar.decode.pieces import PIECES
 from speechnar.models.folder import load_model, save_model
 from speechnar.text.symbols import SymbolTable
-from speechnar.train.whisper import PIECES
 
 
 def main() -> None:

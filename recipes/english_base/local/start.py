@@ -25,12 +25,11 @@ from wordfreq import top_n_list, word_frequency
 
 from speechnar.audio import AudioConfig
 from speechnar.core.rounding import round_module
-from speechnar.decode.pieces import Pieces
+from speechnar.decode.pieces import PIECES, Pieces
 from speechnar.models.folder import ModelConfig, save_model
 from speechnar.models.whisper import HOP_LENGTH, N_FFT, SAMPLE_RATE, Whisper, WhisperConfig
 from speechnar.text.symbols import BLANK, BOS, EOS, PAD, SymbolTable
 from speechnar.text.units import BOUNDARY
-from speechnar.train.whisper import PIECES
 
 TYPES = {0: "<f4", 1: "<i1", 4: "<f2"}
 
