@@ -48,13 +48,14 @@ prepare() {
   speechnar corpus split data/phones.jsonl.gz data --dev "$dev" --test "$test"
   speechnar corpus export kaldi data/test.jsonl.gz data/test # its `text` has the sentences to speak
 }
-align() { # finds when each phone is spoken, from these recordings alone
-  local lag=0 part
+align() { align_of data exp/aligner "$models/aligned"; }
+align_of() { # DATA ALIGNER OUT: finds when each phone is spoken, from these recordings alone
+  local data=$1 aligner=$2 out=$3 lag=0 part
   if [[ $variant == tuned ]]; then lag=55; fi # `heart` speaks its phones so many ms before their durations say
-  speechnar train aligner "$(conf aligner)" --train data/train.jsonl.gz --dev data/dev.jsonl.gz --out exp/aligner \
-    "${threads[@]}" "${limit[@]}"
+  speechnar train aligner "$(conf aligner)" --train "$data/train.jsonl.gz" --dev "$data/dev.jsonl.gz" \
+    --out "$aligner" "${threads[@]}" "${limit[@]}"
   for part in train dev test; do
-    speechnar align exp/aligner "data/$part.jsonl.gz" "$models/aligned/$part.jsonl.gz" --audio "$(conf audio)" \
+    speechnar align "$aligner" "$data/$part.jsonl.gz" "$out/$part.jsonl.gz" --audio "$(conf audio)" \
       --lag "$lag" --textgrids "$models/textgrids"
   done
 }
@@ -89,11 +90,12 @@ export_voice() {
   cp "$(conf voice)" "$models/model"
   speechnar export "$models/model" "$models/voice"
 }
-evaluate() {
-  local out=$models/evaluation
-  python ../copies.py "$models/voice" "$models/aligned/test.jsonl.gz" "$models/features" "$out/copies"
-  speechnar evaluate tts --voice "$models/voice" --text data/test/text --out "$out"
-  speechnar evaluate mos data/test.jsonl.gz "$out/copies" --json "$out/mos.json"
-  speechnar evaluate intrinsic "$out/copies" "$out/voice" --ref data/test.jsonl.gz --json "$out/intrinsic.json"
-  python ../voice_table.py "$models/aligned/test.jsonl.gz" "$out"
+evaluate() { measure data "$models/aligned" "$models/evaluation"; }
+measure() { # DATA ALIGNED OUT [--speaker NAME]
+  local data=$1 aligned=$2 out=$3
+  python ../copies.py "$models/voice" "$aligned/test.jsonl.gz" "$models/features" "$out/copies"
+  speechnar evaluate tts --voice "$models/voice" --text "$data/test/text" --out "$out" "${@:4}"
+  speechnar evaluate mos "$data/test.jsonl.gz" "$out/copies" --json "$out/mos.json"
+  speechnar evaluate intrinsic "$out/copies" "$out/voice" --ref "$data/test.jsonl.gz" --json "$out/intrinsic.json"
+  python ../voice_table.py "$aligned/test.jsonl.gz" "$out"
 }

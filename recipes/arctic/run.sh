@@ -59,30 +59,20 @@ prepare() {
   done
 }
 align() { # an aligner for each speaker, from these recordings alone; then all in one manifest
-  local speaker part
-  mkdir -p data/aligned
+  local speaker part of=$models/aligned
   for speaker in "${speakers[@]}"; do
-    speechnar train aligner "$(conf aligner)" --train "data/$speaker/train.jsonl.gz" --dev "data/$speaker/dev.jsonl.gz" \
-      --out "exp/aligner/$speaker" "${threads[@]}" "${limit[@]}"
-    for part in train dev test; do
-      speechnar align "exp/aligner/$speaker" "data/$speaker/$part.jsonl.gz" "data/$speaker/aligned/$part.jsonl.gz" \
-        --audio "$(conf audio)" --textgrids exp/aligner/textgrids
-    done
+    align_of "data/$speaker" "exp/aligner/$speaker" "$of/$speaker"
   done
   for part in train dev test; do
-    cat data/{slt,bdl,kathleen}/aligned/$part.jsonl.gz >data/aligned/$part.jsonl.gz
+    cat "$of"/{slt,bdl,kathleen}/"$part.jsonl.gz" >"$of/$part.jsonl.gz"
   done
 }
 evaluate() {
-  local speaker out=$models/evaluation
-  python ../copies.py "$models/voice" data/aligned/test.jsonl.gz exp/features "$out/copies"
+  local speaker
   for speaker in "${speakers[@]}"; do
     echo "-- $speaker"
-    speechnar evaluate tts --voice "$models/voice" --speaker "$speaker" --text "data/$speaker/test/text" \
-      --out "$out/$speaker"
-    speechnar evaluate intrinsic "$out/$speaker/voice" --ref "data/$speaker/test.jsonl.gz"
+    measure "data/$speaker" "$models/aligned/$speaker" "$models/evaluation/$speaker" --speaker "$speaker"
   done
-  speechnar evaluate mos data/aligned/test.jsonl.gz "$out/copies"
 }
 
 run_voice corpora

@@ -88,7 +88,7 @@ class AcousticGraph(nn.Module):
         mean, std = model.log_f0_moments(speaker)
         shift = controls[:, :, 0] * (math.log(2) / 12) / std
         log_f0 = predicted.log_f0 * controls[:, :, 1] + shift
-        mel = model.decode(frames, Prosody(log_f0, voiced, predicted.energy), None)
+        mel = model.decode(frames, Prosody(log_f0, voiced, predicted.energy), None, speaker)
         f0 = (log_f0 * std + mean).exp() * voiced
         return mel + controls[:, :, 2:] * (math.log(10) / 20), f0, durations
 

@@ -68,7 +68,9 @@ class FastSpeech2(nn.Module):
     """Token encoder, duration and prosody predictors, length regulation, mel decoder.
 
     With several speakers, each has a vector that is added to what the encoder makes of a token, and F0 statistics of
-    its own. The vectors start as zero: a model of one speaker, taken as the start, speaks for all until they differ.
+    its own, by which F0 is predicted. The decoder reads F0 by statistics that all share, so that the harmonics of so
+    many Hz stand in one place whoever speaks. The vectors start as zero: a model of one speaker, taken as the start,
+    speaks for all until they differ.
     `speakers` (B,) int64, everywhere, are places in the config's names; a model of one speaker takes no notice of it.
     """
 
@@ -78,6 +80,8 @@ class FastSpeech2(nn.Module):
     log_f0_std: Tensor
     energy_mean: Tensor
     energy_std: Tensor
+    common_log_f0_mean: Tensor
+    common_log_f0_std: Tensor
 
     def __init__(self, config: FastSpeech2Config) -> None:
         super().__init__()
@@ -100,7 +104,10 @@ class FastSpeech2(nn.Module):
         self.prosody_embedding = Conv(3, d, 3)
         self.decoder = ConvNeXt(config.decoder_layers, d, ff, k, config.dropout / 2)
         self.mel_out = nn.Linear(d, config.n_mels)
-        for name, size in (("mel", config.n_mels), ("log_f0", n_speakers), ("energy", 1)):
+        sizes = {"mel": config.n_mels, "log_f0": n_speakers, "energy": 1}
+        if n_speakers > 1:
+            sizes["common_log_f0"] = 1
+        for name, size in sizes.items():
             self.register_buffer(f"{name}_mean", torch.zeros(size))
             self.register_buffer(f"{name}_std", torch.ones(size))
 
@@ -116,6 +123,12 @@ class FastSpeech2(nn.Module):
             return self.log_f0_mean, self.log_f0_std
         speakers = self._given(speakers)
         return self.log_f0_mean[speakers][:, None], self.log_f0_std[speakers][:, None]
+
+    def read_log_f0_moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of ln Hz by which the decoder reads F0."""
+        if self.speaker is None:
+            return self.log_f0_mean, self.log_f0_std
+        return self.common_log_f0_mean, self.common_log_f0_std
 
     def _given(self, speakers: Tensor | None) -> Tensor:
         if speakers is None:
@@ -151,9 +164,14 @@ class FastSpeech2(nn.Module):
         out = self.prosody_out(self.prosody_net(self.prosody_in(frames), mask))
         return Prosody(out[:, :, 0], out[:, :, 1], out[:, :, 2])
 
-    def decode(self, frames: Tensor, prosody: Prosody, mask: Tensor | None) -> Tensor:
+    def decode(self, frames: Tensor, prosody: Prosody, mask: Tensor | None, speakers: Tensor | None = None) -> Tensor:
         """Frames and their prosody (voicing as 0 or 1) to log-mel (B, T_mel, n_mels)."""
-        given = torch.stack([prosody.log_f0 * prosody.voiced, prosody.voiced, prosody.energy], dim=2)
+        log_f0 = prosody.log_f0
+        if self.speaker is not None:
+            mean, std = self.log_f0_moments(speakers)
+            common_mean, common_std = self.read_log_f0_moments()
+            log_f0 = (log_f0 * std + (mean - common_mean)) / common_std
+        given = torch.stack([log_f0 * prosody.voiced, prosody.voiced, prosody.energy], dim=2)
         hidden = self.decoder(frames + self.prosody_embedding(given, mask), mask)
         return self.mel_out(hidden).float() * self.mel_std + self.mel_mean
 
@@ -172,5 +190,5 @@ class FastSpeech2(nn.Module):
         hidden, log_durations = self.encode(tokens, token_mask, speakers)
         frames = self.frames(hidden, durations, f0.shape[1])
         predicted = self.predict_prosody(frames, mask)
-        mel = self.decode(frames, self.normalised(f0, energy, speakers), mask)
+        mel = self.decode(frames, self.normalised(f0, energy, speakers), mask, speakers)
         return FastSpeech2Output(mel, log_durations, predicted)

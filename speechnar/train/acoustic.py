@@ -64,6 +64,7 @@ class AcousticTask:
         for name in ("utterances", "seconds"):
             del stats[name]
         if speakers := stats.pop("speakers"):
+            stats["common_log_f0_mean"], stats["common_log_f0_std"] = stats["log_f0_mean"], stats["log_f0_std"]
             stats["log_f0_mean"], stats["log_f0_std"] = map(list, zip(*speakers.values()))
         self.model.set_statistics(**stats)
         if init:

@@ -27,8 +27,8 @@ def start_from(
         symbols: of `model`: its `embedding` is taken symbol by symbol, whatever the ids, and a symbol that the other
             model lacks starts as the nearest that it has, such as the same vowel of another stress. Vectors of speakers
             are taken by their names.
-        kept: buffers that stay those of `model`. If `log_f0_mean` and `log_f0_std` do, and one speaks in either model,
-            the weights that read F0 are rewritten for them, so that the harmonics of so many Hz stay where they are.
+        kept: buffers that stay those of `model`. If all of its F0 statistics do, the weights that read F0 are rewritten
+            for them, so that the harmonics of so many Hz stay where they are, whoever speaks.
 
     Raises:
         ModelError: `folder` is of another kind of model or audio config, nothing fits, or it is no model folder.
@@ -58,7 +58,7 @@ def start_from(
             new = [name for name in ours if name not in theirs]
             notes += [f"speakers new: {', '.join(new)}"] if new else []
             given["speaker.weight"] = vectors
-        elif not ours and not theirs and {"log_f0_mean", "log_f0_std"} <= set(kept):
+        if {name for name, _ in model.named_buffers() if "log_f0" in name} <= set(kept):
             given["prosody_embedding.conv.weight"] = _with_f0_of(model, source)
     fits = {n: t for n, t in given.items() if n in own and n not in kept and t.shape == own[n].shape}
     if not fits:
@@ -122,11 +122,12 @@ def _by_symbol(own: Tensor, symbols: SymbolTable, given: Tensor, table: SymbolTa
 
 
 def _with_f0_of(model: FastSpeech2, source: FastSpeech2) -> Tensor:
-    """What `source` makes of F0, voicing and energy, (C, 3, kernel), for F0 by the mean and deviation of `model`."""
+    """What `source` makes of F0, voicing and energy, (C, 3, kernel), for F0 by the moments that `model` reads by."""
     weight = source.prosody_embedding.conv.weight.detach().clone()
     by_f0 = weight[:, 0].clone()
-    weight[:, 0] = by_f0 * (model.log_f0_std / source.log_f0_std)
-    weight[:, 1] += by_f0 * ((model.log_f0_mean - source.log_f0_mean) / source.log_f0_std)  # F0 is 0 where unvoiced
+    (mean, std), (their_mean, their_std) = model.read_log_f0_moments(), source.read_log_f0_moments()
+    weight[:, 0] = by_f0 * (std / their_std)
+    weight[:, 1] += by_f0 * ((mean - their_mean) / their_std)  # F0 is 0 where unvoiced
     return weight
 
 

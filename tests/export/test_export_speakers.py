@@ -42,6 +42,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tensor += 0.1 * torch.randn(tensor.shape)  # no two weights are equal after training
     acoustic.duration_out.bias.data.fill_(1.8)  # about 5 frames a token
     acoustic.set_statistics(log_f0_mean=list(MEANS.values()), log_f0_std=[0.2, 0.1, 0.3])
+    acoustic.set_statistics(common_log_f0_mean=5.2, common_log_f0_std=0.4)
     save_model(folder / "acoustic", ModelConfig(AUDIO, fastspeech2=acoustic.config), acoustic, SymbolTable(EN_US))
     save_model(folder / "vocoder", ModelConfig(AUDIO, harmonic_vocos=vocoder.config), vocoder)
     config.save(VoiceCard("three", "en-us", "CC0", "none"), folder / "voice.yaml")
@@ -98,7 +99,8 @@ def test_restoring_brings_the_speakers_back(models: Path, tmp_path: Path) -> Non
     (before, _), (after, _) = load_model(models / "acoustic"), load_model(tmp_path / "out" / "acoustic")
     assert after.config.speakers == tuple(MEANS)
     assert torch.equal(before.speaker.weight, after.speaker.weight)
-    assert torch.equal(before.log_f0_mean, after.log_f0_mean)
+    for name in ("log_f0_mean", "common_log_f0_mean", "common_log_f0_std"):
+        assert torch.equal(getattr(before, name), getattr(after, name))
     assert isinstance(after, FastSpeech2)
 
 

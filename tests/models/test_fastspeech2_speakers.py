@@ -21,6 +21,7 @@ def model() -> FastSpeech2:
     torch.manual_seed(0)
     model = FastSpeech2(dataclasses.replace(CONFIG, speakers=NAMES)).eval()
     model.set_statistics(mel_std=[2.0] * 5, log_f0_mean=MEANS, log_f0_std=DEVIATIONS)
+    model.set_statistics(common_log_f0_mean=5.2, common_log_f0_std=0.35)
     assert model.speaker is not None
     torch.nn.init.normal_(model.speaker.weight)
     return model
@@ -58,10 +59,23 @@ def test_speakers_start_as_one(model: FastSpeech2) -> None:
     many = FastSpeech2(dataclasses.replace(CONFIG, speakers=NAMES)).eval()
     weights = {name: t for name, t in one.state_dict().items() if not name.startswith("log_f0")}
     assert set(many.load_state_dict(weights, strict=False).missing_keys) == {
-        "speaker.weight", "log_f0_mean", "log_f0_std"
+        "speaker.weight", "log_f0_mean", "log_f0_std", "common_log_f0_mean", "common_log_f0_std"
     }  # fmt: skip
     for first, second in zip(outputs(one, [0, 0], batch()), outputs(many, [1, 2], batch())):
         assert torch.equal(first, second)
+
+
+def test_the_decoder_reads_the_same_hz_alike_whoever_speaks(model: FastSpeech2) -> None:
+    generator = torch.Generator().manual_seed(1)
+    f0 = (80 + 200 * torch.rand(1, 9, generator=generator)) * (torch.arange(9) % 4 > 0)
+    energy, frames = torch.randn(1, 9, generator=generator), torch.randn(1, 9, CONFIG.d_model, generator=generator)
+    given = f0.expand(3, 9), energy.expand(3, 9), torch.arange(3)
+    prosody = model.normalised(*given)
+    mels = model.decode(frames.expand(3, -1, -1), prosody, None, given[2])
+    read = torch.stack([torch.where(f0 > 0, (f0.clamp(min=1).log() - 5.2) / 0.35, 0), f0 > 0, energy], 2)
+    by_hand = model.mel_out(model.decoder(frames + model.prosody_embedding(read, None), None)) * 2  # mel_std
+    torch.testing.assert_close(mels, by_hand.expand(3, -1, -1), atol=1e-4, rtol=1e-4)
+    assert not torch.allclose(prosody.log_f0[0], prosody.log_f0[1], atol=0.1)
 
 
 def test_every_speaker_of_a_batch_is_trained_and_no_other(model: FastSpeech2) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ CONFIG = AcousticConfig(
 )
 
 
-def model_of(symbols: str, **changes: int) -> FastSpeech2:
+def model_of(symbols: str, **changes: Any) -> FastSpeech2:
     return FastSpeech2(dataclasses.replace(MODEL, n_symbols=len(table_of(symbols)), **changes))
 
 
@@ -41,7 +42,7 @@ def table_of(symbols: str) -> SymbolTable:
     return SymbolTable(("<pad>", "<s>", "</s>", *symbols.split()))
 
 
-def saved(folder: Path, symbols: str, audio: AudioConfig = AUDIO, **changes: int) -> FastSpeech2:
+def saved(folder: Path, symbols: str, audio: AudioConfig = AUDIO, **changes: Any) -> FastSpeech2:
     torch.manual_seed(1)
     model = model_of(symbols, **changes)
     model.set_statistics(log_f0_mean=4.0, energy_std=3.0)
@@ -79,20 +80,34 @@ def test_what_does_not_fit_starts_anew_and_is_said(tmp_path: Path, capsys: pytes
     assert "; not in this model: decoder.blocks.1." in said and f" and {unused - 6} more\n" in said
 
 
-def test_the_same_hz_sound_the_same_under_other_f0_statistics(tmp_path: Path) -> None:
-    source = saved(tmp_path, "b d").eval()
-    model = model_of("b d").eval()
-    model.set_statistics(log_f0_mean=5.5, log_f0_std=0.3, energy_std=3.0)
-    start_from(model, tmp_path, AUDIO, table_of("b d"), kept=["log_f0_mean", "log_f0_std"])
+ANN, BOB = {"log_f0_mean": 5.5, "log_f0_std": 0.3}, {"log_f0_mean": 4.5, "log_f0_std": 0.15}
+TWO = {name: [ANN[name], BOB[name]] for name in ANN} | {"common_log_f0_mean": 5.0, "common_log_f0_std": 0.5}
+
+
+@pytest.mark.parametrize("theirs", [(), ("ann", "bob")])
+@pytest.mark.parametrize("ours", [(), ("ann", "eve")])
+def test_the_same_hz_sound_the_same_under_other_f0_statistics(
+    theirs: tuple[str, ...], ours: tuple[str, ...], tmp_path: Path
+) -> None:
+    source = model_of("b d", speakers=theirs).eval()
+    source.set_statistics(**(TWO if theirs else BOB), energy_std=3.0)
+    save_model(tmp_path, ModelConfig(AUDIO, fastspeech2=source.config), source, table_of("b d"))
+    model = model_of("b d", speakers=ours).eval()
+    model.set_statistics(**(TWO | {"common_log_f0_mean": 4.8} if ours else ANN), energy_std=3.0)
+    statistics = [name for name, _ in model.named_buffers()]
+    start_from(model, tmp_path, AUDIO, table_of("b d"), kept=statistics)
     generator = torch.Generator().manual_seed(3)
     f0 = (60 + 300 * torch.rand(1, 9, generator=generator)) * (torch.rand(1, 9, generator=generator) > 0.4)
     energy = torch.randn(1, 9, generator=generator)
-    frames = torch.randn(1, 9, model.config.d_model, generator=generator)
+    given = {"tokens": torch.tensor([[3, 4, 3]]), "token_lengths": torch.tensor([3]), "energy": energy}
+    given |= {"durations": torch.tensor([[2, 3, 4]]), "mel_lengths": torch.tensor([9])}
     with torch.no_grad():
-        mels = [m.decode(frames, m.normalised(f0, energy), None) for m in (source, model)]
-        higher = model.decode(frames, model.normalised(f0 * 1.1, energy), None)
-    torch.testing.assert_close(mels[1], mels[0], atol=1e-4, rtol=1e-4)
-    assert float((higher - mels[0]).abs().max()) > 1e-2
+        expected = source(**given, f0=f0, speakers=torch.tensor([0])).mel
+        for number in range(max(1, len(ours))):
+            speakers = torch.tensor([number])
+            torch.testing.assert_close(model(**given, f0=f0, speakers=speakers).mel, expected, atol=1e-4, rtol=1e-4)
+            higher = model(**given, f0=f0 * 1.1, speakers=speakers).mel
+            assert float((higher - expected).abs().max()) > 1e-2
 
 
 def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
