@@ -15,6 +15,7 @@ from typing import TypeVar
 
 from lhotse import MonoCut
 from lhotse.dataset import DynamicBucketingSampler
+from lhotse.dataset.sampling.dynamic_bucketing import estimate_duration_buckets
 
 T = TypeVar("T")
 
@@ -38,15 +39,16 @@ class BucketSampler:
         # last batch of a process.
         self._cuts = [MonoCut(n, start=0, duration=d, channel=0, custom={"utt_id": n}) for n, d in seconds.items()]
         self.max_duration, self.shuffle, self.seed = max_duration, shuffle, seed
-        self.num_buckets = min(num_buckets, len(self._cuts))
+        num_buckets = min(num_buckets, len(self._cuts))
+        bounds = estimate_duration_buckets(self._cuts, num_buckets) if num_buckets > 1 else []
+        self._bounds = bounds or [math.inf]  # a few utterances of very different lengths have none
 
     def batch_ids(self, epoch: int) -> list[tuple[str, ...]]:
         """The utterances of each batch of an epoch."""
         sampler = DynamicBucketingSampler(
             self._cuts,
             max_duration=self.max_duration,
-            num_buckets=self.num_buckets,
-            duration_bins=[math.inf] if self.num_buckets < 2 else None,
+            duration_bins=self._bounds,
             shuffle=self.shuffle,
             seed=self.seed,
             world_size=None if self.shuffle else 1,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from speechnar.data import dataset as dataset_module
 from speechnar.data.batch import Utterance, collate
 from speechnar.data.dataset import SpeechData
 from speechnar.data.features import DataError, compute_features, load_utterance
+from speechnar.data.sampling import BucketSampler
 
 
 @pytest.fixture(scope="module")
@@ -130,6 +132,16 @@ def test_one_utterance_is_enough(tmp_path: Path, prepared: tuple[Path, Path], co
     corpus.subset(first=1).to_file(tmp_path / "cuts.jsonl.gz")
     data = SpeechData(tmp_path / "cuts.jsonl.gz", prepared[1])
     assert [b.utt_ids for b in data.epoch(0)] == [("utt-0",)]
+
+
+@pytest.mark.parametrize("seconds", [[1.0, 1.1], [1.0, 1.0, 9.0]])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_few_utterances_make_batches_without_warnings(seconds: list[float], shuffle: bool) -> None:
+    of_each = {f"u{n}": duration for n, duration in enumerate(seconds)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        batches = BucketSampler(of_each, 10.0, 10, shuffle, seed=0).batch_ids(0)
+    assert sorted(name for batch in batches for name in batch) == list(of_each)
 
 
 def test_errors_of_the_thread_reach_the_loop(tmp_path: Path, prepared: tuple[Path, Path], corpus: CutSet) -> None:

@@ -83,7 +83,6 @@ def test_validation_measures_cents_and_frames(tmp_path: Path, hummed_features: F
     assert figures["duration_frames"] == pytest.approx(sum(errors) / 14, rel=1e-4)
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning:numpy")  # Lhotse's, at buckets of so few utterances
 def test_predicted_mels_are_the_model_s_for_each_utterance(
     trained: Path, hummed_features: Features, tmp_path: Path
 ) -> None:

@@ -59,7 +59,6 @@ def test_batches_know_who_speaks(corpus: tuple[Path, Path, Path]) -> None:
         assert [data.speakers[n] for n in batch.speakers.tolist()] == [u.split("-")[0] for u in data.utt_ids]
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning:numpy")  # Lhotse's, at buckets of so few utterances
 def test_a_model_of_two_is_trained_and_may_be_the_start_of_another(
     corpus: tuple[Path, Path, Path],
     hummed_features: tuple[Path, Path, Path],
