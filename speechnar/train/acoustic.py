@@ -17,6 +17,7 @@ from speechnar.losses.fastspeech2 import fastspeech2_loss, masked_mean
 from speechnar.models.fastspeech2 import FastSpeech2, FastSpeech2Config, FastSpeech2Output
 from speechnar.models.folder import ModelConfig, save_model
 from speechnar.train.loop import LoopConfig, Phase, train
+from speechnar.train.origin import origin_of
 from speechnar.train.start import freeze, start_from
 
 
@@ -128,4 +129,5 @@ def train_acoustic(
 ) -> None:
     """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
     torch.manual_seed(config.loop.seed)
-    train(AcousticTask(config, features, train_cuts, dev_cuts, init), config.loop, out)
+    sources = {"training manifest": train_cuts, "features": features / "stats.json", "model of --init": init}
+    train(AcousticTask(config, features, train_cuts, dev_cuts, init), config.loop, out, origin=origin_of(sources))

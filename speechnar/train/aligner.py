@@ -27,6 +27,7 @@ from speechnar.models.aligner import Aligner, AlignerConfig, AlignerOutput
 from speechnar.models.folder import ModelConfig, ModelError, load_model, save_model
 from speechnar.text.symbols import BOS, EOS, SymbolTable
 from speechnar.train.loop import LoopConfig, Phase, train
+from speechnar.train.origin import origin_of
 
 STATISTICS = 300
 """Utterances from which the mean and deviation of the features are taken."""
@@ -181,4 +182,5 @@ def train_aligner(
 ) -> None:
     """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
     torch.manual_seed(config.loop.seed)
-    train(AlignerTask(config, train_cuts, dev_cuts, init), config.loop, out)
+    origin = origin_of({"training manifest": train_cuts, "model of --init": init})
+    train(AlignerTask(config, train_cuts, dev_cuts, init), config.loop, out, origin=origin)

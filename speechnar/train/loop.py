@@ -29,6 +29,7 @@ from tqdm import tqdm
 from speechnar.train import checkpoint
 from speechnar.train.ema import EMA
 from speechnar.train.log import Log, Signals
+from speechnar.train.origin import make_room
 
 BAD_LOSSES = 10
 """Losses in a row that may be infinite or not a number before the loop gives up."""
@@ -130,13 +131,17 @@ class Task(Protocol):
         """Writes the model folder of the averaged modules, beside what the loop keeps there."""
 
 
-def train(task: Task, config: LoopConfig, folder: Path, resume: bool = True) -> None:
+def train(
+    task: Task, config: LoopConfig, folder: Path, resume: bool = True, origin: Mapping[str, str] | None = None
+) -> None:
     """Trains until `max_steps`, `max_minutes` or Ctrl-C, whichever is first; a checkpoint is written in each case.
 
     `folder` gets the model folder, `checkpoint/`, `tensorboard/` and `log.jsonl`.
 
     Args:
         resume: go on from `folder/checkpoint` if there is one; False starts again and replaces it.
+        origin: digests of what the task learns from (`origin_of`). A folder with a checkpoint from something else is
+            put aside, for its model is another one.
 
     Raises:
         TrainingError: the loss was not finite 10 times in a row, or there are no batches.
@@ -151,6 +156,10 @@ def train(task: Task, config: LoopConfig, folder: Path, resume: bool = True) -> 
     accelerator = Accelerator(mixed_precision=config.precision, cpu=not cuda)
     device, scaler = accelerator.device, accelerator.scaler  # a scaler only for fp16
     torch.manual_seed(config.seed + accelerator.process_index)
+    main = accelerator.is_main_process
+    if main and resume and origin:
+        make_room(folder, origin)
+    accelerator.wait_for_everyone()
     folder.mkdir(parents=True, exist_ok=True)
 
     modules = {name: module.to(device).train() for name, module in task.modules.items()}
@@ -166,11 +175,11 @@ def train(task: Task, config: LoopConfig, folder: Path, resume: bool = True) -> 
         state = checkpoint.load(saved, modules, average.modules, optimizers)
         if scaler and "scaler" in state:
             scaler.load_state_dict(state["scaler"])
+    state["origin"] = dict(origin or {})
     if config.compile:
         for module in modules.values():
             module.compile()
 
-    main = accelerator.is_main_process
     log = Log(folder, state["step"]) if main else None
     bar = tqdm(total=config.max_steps, initial=state["step"], unit="step", disable=not main, dynamic_ncols=True)
     if saved:

@@ -29,6 +29,7 @@ from speechnar.models.mask_ctc import MaskCTC, MaskCTCConfig
 from speechnar.text.symbols import SymbolTable
 from speechnar.train.decode import DecodeOptions, decode_batch
 from speechnar.train.loop import LoopConfig, Phase, train
+from speechnar.train.origin import origin_of
 
 STATISTICS = 500
 """Utterances from which the mean and deviation of the features are taken."""
@@ -253,4 +254,5 @@ def train_recognizer(
 ) -> None:
     """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
     torch.manual_seed(config.loop.seed)
-    train(RecognitionTask(config, units, train_cuts, dev_cuts, init), config.loop, out)
+    origin = origin_of({"training manifest": train_cuts, "units": units, "model of --init": init})
+    train(RecognitionTask(config, units, train_cuts, dev_cuts, init), config.loop, out, origin=origin)

@@ -30,6 +30,7 @@ from speechnar.models.folder import ModelConfig, save_model
 from speechnar.models.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
 from speechnar.models.hifigan import HiFiGAN, HiFiGANConfig
 from speechnar.train.loop import LoopConfig, Phase, train
+from speechnar.train.origin import origin_of
 from speechnar.train.start import freeze, start_from
 
 
@@ -230,4 +231,13 @@ def train_vocoder(
 ) -> None:  # fmt: skip
     """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
     torch.manual_seed(config.loop.seed)
-    train(VocoderTask(config, features, train_cuts, dev_cuts, predicted, init), config.loop, out)
+    task = VocoderTask(config, features, train_cuts, dev_cuts, predicted, init)
+    origin = origin_of(
+        {
+            "set of utterances": task.data.utt_ids,  # and not the manifest, whose alignment a vocoder never sees
+            "features": features / "stats.json",
+            "predicted mels": predicted,
+            "model of --init": init,
+        }
+    )
+    train(task, config.loop, out, origin=origin)

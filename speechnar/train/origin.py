@@ -1,0 +1,58 @@
+"""What a model is trained from, so that a finished one does not pass for the model of other data."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from speechnar.train import checkpoint
+
+
+def origin_of(sources: Mapping[str, Path | Sequence[str] | None]) -> dict[str, str]:
+    """A digest of each source of a training, by a name that a message can use.
+
+    Args:
+        sources: files; folders, of which a model's are its weights, others all that is in them; names in their order.
+            What is not given or is not on this machine, such as a model on the hub, is told apart by its name alone.
+    """
+    return {name: _digest(source) for name, source in sources.items()}
+
+
+def make_room(folder: Path, origin: Mapping[str, str]) -> None:
+    """Renames a folder in which a model is or was trained from something else, and says so on stderr.
+
+    A checkpoint that does not tell where it comes from, or cannot be read, stays where it is.
+    """
+    saved = checkpoint.latest(folder / "checkpoint")
+    if saved is None:
+        return
+    try:
+        theirs = json.loads((saved / "state.json").read_text(encoding="utf-8")).get("origin", {})
+    except (OSError, ValueError):
+        return  # the loop says what is wrong with it
+    changed = [name for name, digest in origin.items() if theirs.get(name, digest) != digest]
+    if changed:
+        places = (folder.with_name(f"{folder.name}.{number}") for number in itertools.count(1))
+        aside = next(place for place in places if not place.exists())
+        folder.rename(aside)
+        reason = f"the {' and the '.join(changed)} changed since {folder} was trained"
+        print(f"speechnar: {reason}: it is now {aside}, and training starts anew", file=sys.stderr)
+
+
+def _digest(source: Path | Sequence[str] | None) -> str:
+    found = hashlib.sha256()
+    if not isinstance(source, Path):
+        found.update(json.dumps(source).encode())
+    elif not source.exists():
+        found.update(source.as_posix().encode())
+    else:
+        weights = source / "model.safetensors"
+        paths = [weights] if weights.exists() else sorted(source.rglob("*")) if source.is_dir() else [source]
+        for path in paths:
+            if path.is_file():
+                found.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return found.hexdigest()
