@@ -19,7 +19,7 @@ MEL_PADDING = math.log(LOG_FLOOR)
 
 @dataclass(frozen=True)
 class Utterance:
-    """The cached features of one utterance; `durations` sums to T_mel.
+    """The cached features of one utterance; `durations` sums to T_mel, or to 0 where it is not aligned.
 
     Attributes:
         utt_id: name, unique in its corpus.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from lhotse import CutSet
@@ -31,6 +31,7 @@ class SpeechData:
             every process draws all, always in the same order.
         seed: of the order.
         prefetch: batches made ahead in a thread; 0 makes each when it is asked for.
+        aligned: whether batches need durations.
 
     Attributes:
         utt_ids: the manifest's utterances, in its order.
@@ -50,7 +51,9 @@ class SpeechData:
         shuffle: bool = True,
         seed: int = 0,
         prefetch: int = 2,
+        aligned: bool = True,
     ) -> None:
+        self.aligned = aligned
         self.features_dir = Path(features_dir)
         if not Path(cuts_path).exists():
             raise DataError(f"there is no manifest at {cuts_path}: run the stage that prepares the data")
@@ -98,8 +101,15 @@ class SpeechData:
         """The batches of an epoch, but for the first `skip`.
 
         Raises:
-            DataError: features of an utterance are missing or broken.
+            DataError: features of an utterance are missing or broken, or it has no durations.
         """
-        ids = self.batch_ids(epoch)[skip:]
-        batches = (collate([self[utt_id] for utt_id in these], self.symbols.pad_id) for these in ids)
+        batches = map(self._batch, self.batch_ids(epoch)[skip:])
         return ahead(batches, self.prefetch) if self.prefetch else batches
+
+    def _batch(self, utt_ids: Sequence[str]) -> SpeechBatch:
+        utterances = [self[utt_id] for utt_id in utt_ids]
+        for utterance in utterances:
+            if self.aligned and not utterance.durations.any():
+                cure = "align the corpus and run the features stage, or train the aligner with it (train joint)"
+                raise DataError(f"utterance {utterance.utt_id} has no durations: {cure}")
+        return collate(utterances, self.symbols.pad_id)

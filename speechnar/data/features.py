@@ -2,12 +2,13 @@
 
 Each cut has one supervision with the text and the custom fields `phones` (list of symbols), `durations` (frames of
 each phone), `lead` and `trail` (frames before and after, given to `<s>` and `</s>`), and optionally `f0` (Hz of each
-frame, 0 where unvoiced; without it `audio.track_f0` estimates it). The supervision's `speaker` says who it is, where
-more than one speaks.
+frame, 0 where unvoiced; without it `audio.track_f0` estimates it). A cut without durations is not aligned: it is enough
+for what learns the alignment too. The supervision's `speaker` says who it is, where more than one speaks.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import zipfile
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ from lhotse.cut import Cut
 from speechnar import config as config_files
 from speechnar.audio import AudioConfig, log_mel_of, mel_filters, replacing, spectrogram, track_f0
 from speechnar.data.batch import Utterance
+from speechnar.data.durations import frames_of
 from speechnar.data.manifest import DataError, mapped, read_wav
 from speechnar.text.symbols import BOS, EOS, PAD, SymbolTable
 
@@ -111,7 +113,9 @@ def utterance_of(cut: Cut, audio: AudioConfig, symbols: SymbolTable) -> Utteranc
         TextError: a phone is not in `symbols`, and none near it.
     """
     tokens, durations = _tokens_and_durations(cut, symbols)
-    frames = int(durations.sum())
+    frames = int(durations.sum()) or frames_of(cut, audio)
+    if not frames:
+        raise DataError(f"utterance {cut.id} is shorter than a frame: leave it out")
     wav = read_wav(cut, audio.sample_rate)
     wav = _fitted(wav, frames, audio.hop_length, cut.id, "audio")
     pcm = np.clip(np.rint(wav * 32768), -32768, 32767).astype(np.int16)
@@ -148,13 +152,18 @@ def _path(folder: Path, utt_id: str) -> Path:
 
 
 def _tokens_and_durations(cut: Cut, symbols: SymbolTable) -> tuple[np.ndarray, np.ndarray]:
-    """Ids and frames of `<s>`, the phones and `</s>`, (T_text,) int64 each."""
+    """Ids and frames of `<s>`, the phones and `</s>`, (T_text,) int64 each; no frames where it is not aligned."""
     if len(cut.supervisions) != 1:
         raise DataError(f"utterance {cut.id} has {len(cut.supervisions)} supervisions but should have one: cut it up")
     fields: dict[str, Any] = cut.supervisions[0].custom or {}
-    missing = [name for name in ("phones", "durations", "lead", "trail") if name not in fields]
+    if "phones" not in fields:
+        raise DataError(f"utterance {cut.id} lacks the custom field 'phones': run `speechnar corpus phonemize`")
+    missing = [name for name in ("durations", "lead", "trail") if name not in fields]
+    if len(missing) == 3:
+        tokens = np.array(symbols.encode(fields["phones"]), dtype=np.int64)
+        return tokens, np.zeros_like(tokens)
     if missing:
-        raise DataError(f"utterance {cut.id} lacks the custom field {missing[0]!r}: align the corpus first")
+        raise DataError(f"utterance {cut.id} lacks the custom field {missing[0]!r}: align it again")
     phones, durations = fields["phones"], [fields["lead"], *fields["durations"], fields["trail"]]
     if len(phones) + 2 != len(durations):
         counts = f"{len(phones)} phones but {len(durations) - 2} durations"
@@ -168,9 +177,13 @@ def _of_cut(cut: Cut, folder: Path, audio: AudioConfig, symbols: SymbolTable) ->
     """Its part of the statistics; computes and writes the utterance unless it is there, with the same alignment."""
     path = _path(folder, cut.id)
     utterance = load_utterance(folder, cut.id) if path.exists() else None
-    aligned = _tokens_and_durations(cut, symbols)
-    if utterance is None or not all(map(np.array_equal, (utterance.tokens, utterance.durations), aligned)):
-        utterance = utterance_of(cut, audio, symbols)
+    tokens, durations = _tokens_and_durations(cut, symbols)
+    if utterance is None or not all(map(np.array_equal, (utterance.tokens, utterance.durations), (tokens, durations))):
+        frames = int(durations.sum()) or frames_of(cut, audio)
+        if utterance is not None and len(utterance.mel) == frames and "f0" not in cut.supervisions[0].custom:
+            utterance = dataclasses.replace(utterance, tokens=tokens, durations=durations)  # its sound is the same
+        else:
+            utterance = utterance_of(cut, audio, symbols)
         with replacing(path) as part, open(part, "wb") as file:
             np.savez(file, **{name: getattr(utterance, name) for name in ARRAYS})
     mel, energy = utterance.mel.astype(np.float64), utterance.energy.astype(np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -45,14 +45,18 @@ class AcousticTask:
         init: a model folder whose weights are the start. The statistics are those of the features all the same: what
             the model says of mel, F0 and energy is relative to them, and is then carried over to the new voice's level
             and pitch.
+        aligned: whether durations are the features'; if not, `loss` and `figures` are given batches with some.
     """
 
     def __init__(
-        self, config: AcousticConfig, features: Path, train_cuts: Path, dev_cuts: Path, init: Path | None = None
-    ) -> None:
+        self, config: AcousticConfig, features: Path, train_cuts: Path, dev_cuts: Path, init: Path | None = None,
+        aligned: bool = True,
+    ) -> None:  # fmt: skip
         seconds = config.batch_seconds
-        self.data = SpeechData(train_cuts, features, max_duration=seconds, seed=config.loop.seed)
-        self.dev = SpeechData(dev_cuts, features, max_duration=seconds, num_buckets=1, shuffle=False)
+        self.data = SpeechData(train_cuts, features, max_duration=seconds, seed=config.loop.seed, aligned=aligned)
+        self.dev = SpeechData(
+            dev_cuts, features, max_duration=seconds, num_buckets=1, shuffle=False, aligned=aligned
+        )
         model = dataclasses.replace(
             config.model,
             n_symbols=len(self.data.symbols.symbols),
@@ -94,11 +98,17 @@ class AcousticTask:
         return fastspeech2_loss(output, batch.mel, prosody, batch.durations, lengths), output
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
-        """The loss terms on the dev set, F0's error in cents and durations' in frames; images of one utterance."""
-        model = modules["model"].eval()
+        """The figures of the dev set."""
+        return self.figures(modules["model"], self.dev.epoch(0), writer, step)
+
+    def figures(
+        self, model: nn.Module, batches: Iterable[SpeechBatch], writer: SummaryWriter, step: int
+    ) -> dict[str, float]:
+        """The loss terms, F0's error in cents and durations' in frames; images of the first utterance."""
+        model = model.eval()
         device = next(model.parameters()).device
         figures: dict[str, list[float]] = {}
-        for number, batch in enumerate(self.dev.epoch(0)):
+        for number, batch in enumerate(batches):
             batch = batch.to(device)
             terms, output = self._terms(model, batch)
             mask = length_mask(batch.mel_lengths, batch.mel.shape[1]) & (batch.f0 > 0)

@@ -7,15 +7,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from lhotse.cut import Cut
+from torch import Tensor
 from tqdm import tqdm
 
 from speechnar.audio import AudioConfig, AudioError
 from speechnar.core.alignment import AlignmentError, path_shares
 from speechnar.data.durations import SILENT, boundaries_of, frames_of, set_durations, to_frames
 from speechnar.data.manifest import DataError, load_cuts, save_cuts
-from speechnar.data.phonetic import PhoneticData
+from speechnar.data.phonetic import PhoneticBatch, PhoneticData
 from speechnar.data.textgrid import Interval, write_textgrid
-from speechnar.models.aligner import Aligner
+from speechnar.models.aligner import Aligner, AlignerOutput
 from speechnar.models.folder import ModelError, load_model
 from speechnar.text.symbols import SymbolTable
 
@@ -48,9 +49,8 @@ def align_corpus(
     failed = []
     for cut in tqdm(cuts, desc="align", unit="utt"):
         try:
-            seconds = _ends(model, data, cut.id) * config.audio.hop_length / config.audio.sample_rate
-            ends = (seconds + lag) * audio.sample_rate / audio.hop_length
-            set_durations(cut, to_frames(ends, frames_of(cut, audio), np.ones(len(ends))))
+            ends = _ends(model, data, cut.id)
+            set_durations(cut, whole_frames(ends, config.audio, audio, frames_of(cut, audio), lag))
         except (AlignmentError, AudioError, DataError) as error:
             failed.append(f"{cut.id}: {error}")
     if failed:
@@ -65,17 +65,36 @@ def align_corpus(
 
 @torch.no_grad()
 def _ends(model: Aligner, data: PhoneticData, utt_id: str) -> np.ndarray:
-    """(T_text,) frames of the aligner after which each token ends: the median over all paths, each by its weight.
+    """(T_text,) as `token_ends` gives them."""
+    batch = data.batch([utt_id])
+    return token_ends(model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths), batch)[0].numpy()
+
+
+def token_ends(output: AlignerOutput, batch: PhoneticBatch) -> Tensor:
+    """(B, T_text) frames of the aligner after which each token ends: the median over all paths, each by its weight.
 
     Raises:
         AlignmentError: more states than frames.
     """
-    batch = data.batch([utt_id])
-    output = model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths)
-    shares = path_shares(SOFTER * output.log_probs, output.state_lengths, batch.mel_lengths)[0]
-    on_token = shares.new_zeros(len(shares), batch.tokens.shape[1])
-    on_token.scatter_add_(1, output.tokens.expand(len(shares), -1), shares)
-    return (on_token.cumsum(1) >= 0.5).sum(0).numpy()
+    shares = path_shares(SOFTER * output.log_probs, output.state_lengths, batch.mel_lengths)
+    on_token = shares.new_zeros(*shares.shape[:2], batch.tokens.shape[1])
+    on_token.scatter_add_(2, output.tokens[:, None, :].expand_as(shares), shares)
+    return (on_token.cumsum(2) >= 0.5).sum(1)
+
+
+def whole_frames(
+    ends: np.ndarray, theirs: AudioConfig, audio: AudioConfig, n_frames: int, lag: float = 0.0
+) -> np.ndarray:
+    """(T_text,) ends in frames of the audio config `theirs` -> durations in frames of `audio`, `n_frames` in all.
+
+    Args:
+        lag: seconds by which every boundary is put later.
+
+    Raises:
+        DataError: more tokens than frames.
+    """
+    seconds = ends * theirs.hop_length / theirs.sample_rate + lag
+    return to_frames(seconds * audio.sample_rate / audio.hop_length, n_frames, np.ones(len(ends)))
 
 
 def tiers_of(cut: Cut, audio: AudioConfig) -> dict[str, list[Interval]]:

@@ -28,7 +28,9 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     recognizer.set_defaults(verb=_train_recognizer)
     aligner = models.add_parser("aligner", help="phones and audio to durations", allow_abbrev=False)
     aligner.set_defaults(verb=_train_aligner)
-    for model in (acoustic, vocoder, recognizer, aligner):
+    joint = models.add_parser("joint", help="aligner and acoustic model at once", allow_abbrev=False)
+    joint.set_defaults(verb=_train_joint)
+    for model in (acoustic, vocoder, recognizer, aligner, joint):
         model.add_argument("config", type=Path, metavar="CONFIG", help="YAML: the model, the loop and the losses")
         if model is recognizer:
             model.add_argument("--units", type=Path, required=True, metavar="DIR", help="of `speechnar units`")
@@ -42,6 +44,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     vocoder.add_argument("--predicted", type=Path, metavar="DIR", help="learn from the mels of `speechnar predict`")
     for model in (acoustic, aligner):
         model.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose weights are the start")
+    joint.add_argument("--init", type=Path, metavar="DIR", help="an acoustic model whose weights are the start")
     vocoder.add_argument(
         "--init",
         type=Path,
@@ -131,6 +134,13 @@ def _train_aligner(args: argparse.Namespace) -> None:
         from speechnar.train.aligner import AlignerTraining, train_aligner
 
     train_aligner(_config(AlignerTraining, args), args.train, args.dev, args.out, args.init)
+
+
+def _train_joint(args: argparse.Namespace) -> None:
+    with needing("train", "train"):
+        from speechnar.train.joint import JointConfig, train_joint
+
+    train_joint(_config(JointConfig, args), args.features, args.train, args.dev, args.out, args.init)
 
 
 def _align(args: argparse.Namespace) -> None:

@@ -80,11 +80,12 @@ class LoopConfig:
         if self.precision not in ("no", "bf16", "fp16"):
             raise TrainingError(f"precision is {self.precision!r} but should be no, bf16 or fp16")
 
-    def learning_rate_at(self, step: int) -> float:
-        """The learning rate of the step after `step` done ones."""
+    def learning_rate_at(self, step: int, first_step: int = 0) -> float:
+        """The learning rate of the step after `step` done ones, of what learns from `first_step` on."""
+        step, steps = step - first_step, self.max_steps - first_step
         if step < self.warmup_steps:
             return self.learning_rate * (step + 1) / self.warmup_steps
-        progress = min(1.0, (step - self.warmup_steps) / max(1, self.max_steps - self.warmup_steps))
+        progress = min(1.0, (step - self.warmup_steps) / max(1, steps - self.warmup_steps))
         ratio = self.final_learning_rate_ratio
         return self.learning_rate * (ratio + (1 - ratio) * 0.5 * (1 + math.cos(math.pi * progress)))
 
@@ -100,6 +101,7 @@ class Phase:
             logged only. Phases of one step run in order, so a later one may use what an earlier one computed.
         weights: of the terms.
         learning_rate_ratio: its learning rate, relative to the config's.
+        first_step: steps done before it joins; its learning rate rises from there on.
     """
 
     name: str
@@ -107,6 +109,7 @@ class Phase:
     loss: Callable[[Any, int], dict[str, Tensor]]
     weights: Mapping[str, float] = field(default_factory=dict)
     learning_rate_ratio: float = 1.0
+    first_step: int = 0
 
 
 class Task(Protocol):
@@ -189,12 +192,14 @@ def train(
         for batch in _batches(task, state) if state["step"] < config.max_steps else ():
             batch = send_to_device(batch, device)
             step = state["step"]
-            learning_rate = config.learning_rate_at(step)
             figures: dict[str, float] = {}
             for phase in phases:
+                if step < phase.first_step:
+                    continue
                 weights, optimizer = parameters[phase.name], optimizers[phase.name]
+                learning_rate = config.learning_rate_at(step, phase.first_step) * phase.learning_rate_ratio
                 for group in optimizer.param_groups:
-                    group["lr"] = learning_rate * phase.learning_rate_ratio
+                    group["lr"] = learning_rate
                 optimizer.zero_grad(set_to_none=True)
                 with accelerator.autocast():
                     terms = phase.loss(batch, step)
@@ -243,7 +248,7 @@ def train(
                 if step % config.log_every == 0:
                     means = {name: total_so_far / count for name, (total_so_far, count) in state["meter"].items()}
                     state["meter"] = {}
-                    log.train(state, learning_rate, means)
+                    log.train(state, config.learning_rate_at(step - 1), means)
                     bar.set_postfix({p.name: f"{means.get(f'{p.name}/loss', math.nan):.4g}" for p in phases})
                 if step % config.validate_every == 0 or (stop and not interrupted):
                     log.validation(step, _validate(task, average, log.writer, config.seed, step))

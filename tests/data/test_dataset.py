@@ -144,6 +144,17 @@ def test_a_few_utterances_make_batches_without_warnings(seconds: list[float], sh
     assert sorted(name for batch in batches for name in batch) == list(of_each)
 
 
+def test_utterances_without_durations_are_refused_unless_none_are_needed(tmp_path: Path, corpus: CutSet) -> None:
+    cut = corpus[0]
+    cut.supervisions[0].custom = {"phones": cut.supervisions[0].custom["phones"]}
+    CutSet.from_cuts([cut]).to_file(tmp_path / "cuts.jsonl.gz")
+    compute_features(CutSet.from_cuts([cut]), tmp_path / "features", AUDIO)
+    with pytest.raises(DataError, match=f"utterance {cut.id} has no durations: align the corpus"):
+        list(SpeechData(tmp_path / "cuts.jsonl.gz", tmp_path / "features").epoch(0))
+    (batch,) = SpeechData(tmp_path / "cuts.jsonl.gz", tmp_path / "features", aligned=False).epoch(0)
+    assert not batch.durations.any() and int(batch.mel_lengths) == cut.num_samples // AUDIO.hop_length
+
+
 def test_errors_of_the_thread_reach_the_loop(tmp_path: Path, prepared: tuple[Path, Path], corpus: CutSet) -> None:
     cuts = list(corpus)
     CutSet.from_cuts([*cuts[:-1], cuts[-1].with_id("utt-x")]).to_file(tmp_path / "cuts.jsonl.gz")

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from copy import deepcopy
 from pathlib import Path
 
 import librosa
@@ -18,6 +19,7 @@ from lhotse import CutSet
 
 from speechnar import config as config_files
 from speechnar.audio import AudioConfig
+from speechnar.data import features as features_module
 from speechnar.data.features import DataError, FeatureStats, compute_features, load_utterance, utterance_of
 from speechnar.text.symbols import SymbolTable, TextError
 
@@ -131,6 +133,30 @@ def test_new_alignment_is_computed_again(tmp_path: Path) -> None:
     new = make_cut(tmp_path, "a", [4, 4, 1, 7, 2])
     compute_features(CutSet.from_cuts([new]), tmp_path / "features", AUDIO)
     assert load_utterance(tmp_path / "features", "a").durations.tolist() == [2, 4, 4, 1, 7, 2, 2]
+
+
+def test_only_the_durations_of_a_new_alignment_are_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cut = make_cut(tmp_path, "a", [3, 5, 0, 8, 2], extra=7)
+    del cut.supervisions[0].custom["f0"]
+    unaligned = deepcopy(cut)
+    unaligned.supervisions[0].custom = {"phones": PHONES}
+    first = compute_features(CutSet.from_cuts([unaligned]), tmp_path / "features", AUDIO)
+    before = load_utterance(tmp_path / "features", "a")
+    assert before.durations.tolist() == [0] * 7 and len(before.mel) == len(before.f0) == 22
+    whole = compute_features(CutSet.from_cuts([cut]), tmp_path / "other", AUDIO)
+    monkeypatch.setattr(features_module, "utterance_of", lambda *_: pytest.fail("the sound was read again"))
+    assert compute_features(CutSet.from_cuts([cut]), tmp_path / "features", AUDIO) == first == whole
+    after, other = (load_utterance(tmp_path / name, "a") for name in ("features", "other"))
+    assert after.durations.tolist() == [2, 3, 5, 0, 8, 2, 2]
+    for name in ("tokens", "durations", "mel", "f0", "energy", "wav"):
+        np.testing.assert_array_equal(getattr(after, name), getattr(other, name))
+
+
+def test_an_unaligned_cut_shorter_than_a_frame_is_refused(tmp_path: Path) -> None:
+    cut = make_cut(tmp_path, "a", [3, 5, 0, 8, 2]).truncate(duration=0.01)
+    cut.id, cut.supervisions[0].custom = "a", {"phones": PHONES}
+    with pytest.raises(DataError, match="utterance a is shorter than a frame"):
+        utterance_of(cut, AUDIO, SYMBOLS)
 
 
 def test_folder_of_other_settings_is_refused(tmp_path: Path, corpus: CutSet) -> None:

@@ -322,6 +322,8 @@ def test_learning_rate_rises_then_falls_as_a_cosine() -> None:
     assert config.learning_rate_at(10) == pytest.approx(2.0)
     assert config.learning_rate_at(60) == pytest.approx(1.1)  # half way: the middle of 2.0 and 0.2
     assert config.learning_rate_at(110) == config.learning_rate_at(500) == pytest.approx(0.2)
+    late = [config.learning_rate_at(step, first_step=50) for step in (50, 59, 85, 110)]  # the same, in what is left
+    assert late == pytest.approx([0.2, 2.0, 1.1, 0.2])
 
 
 def test_gradient_is_clipped(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ TRAIN = ["--features", "f", "--train", "t.jsonl.gz", "--dev", "d.jsonl.gz", "--o
         (["units", "train.jsonl.gz", "out"], "lhotse"),
         (["decode", "model", "test.jsonl.gz", "out.txt"], "speechnar.train.decode"),
         (["train", "aligner", "config.yaml", *TRAIN[2:]], "speechnar.train.aligner"),
+        (["train", "joint", "config.yaml", *TRAIN], "speechnar.train.joint"),
         (["align", "aligner", "train.jsonl.gz", "out.jsonl.gz", "--audio", "audio.yaml"], "speechnar.train.align"),
         (["predict", "acoustic", "train.jsonl.gz", "out", "--features", "f"], "speechnar.train.predict"),
     ],
@@ -62,12 +63,13 @@ def test_configs_of_recipes_and_examples_load(path: Path) -> None:
     from speechnar.export import RecognizerCard, VoiceCard
     from speechnar.train.acoustic import AcousticConfig
     from speechnar.train.aligner import AlignerTraining
+    from speechnar.train.joint import JointConfig
     from speechnar.train.recognition import RecognitionConfig
     from speechnar.train.vocoder import VocoderConfig
     from speechnar.train.whisper import WhisperTraining
 
     kinds = {"acoustic": AcousticConfig, "audio": AudioConfig, "voice": VoiceCard, "vocoder": VocoderConfig}
-    kinds |= {"card": RecognizerCard, "aligner": AlignerTraining}
+    kinds |= {"card": RecognizerCard, "aligner": AlignerTraining, "joint": JointConfig}
     kinds |= dict.fromkeys(("draft", "decoder"), WhisperTraining)
     kinds |= dict.fromkeys(("ctc", "mask", "ar"), RecognitionConfig)
     config.load(kinds[path.stem.split("_")[0]], path)
