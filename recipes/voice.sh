@@ -3,9 +3,10 @@
 # Such a recipe sets `corpus` (the folder) and `layout` (of `speechnar corpus import`), reads its options by
 # `voice_option`, and calls `run_voice` with the names of its own first stages. A file that its conf/ lacks is that of
 # recipes/ljspeech/conf. Models that begin at the voice `heart` are made in exp/tuned; those from nothing in exp/scratch,
-# or exp/full where the configs are for a day of speech.
+# or exp/full where the configs are for a day of speech; with --joint in exp/tuned_joint or exp/scratch_joint.
 
 stage="" stop_stage=99 jobs=$(getconf _NPROCESSORS_ONLN) variant=tuned dev=15 test=30 threads=() limit=()
+joint="" # or _joint: the aligner and the acoustic model are trained at once
 
 fail() { echo "run.sh: $1" >&2 && exit 1; }
 from_caller() { if [[ $1 == /* ]]; then echo "$1"; else echo "$OLDPWD/$1"; fi; } # a path, from where run.sh was called
@@ -28,10 +29,13 @@ voice_option() {
 }
 
 run_voice() { # STAGE...: the recipe's own first stages
-  models=exp/$variant
+  models=exp/$variant$joint
+  [[ $variant$joint != full_joint ]] || fail "--joint aligns in every step, on the CPU: with --full leave it out"
+  local learn=(align features acoustic)
+  if [[ $joint ]]; then learn=(learn_jointly); fi
   mkdir -p data "$models"
   run_stages "$stage" "$stop_stage" "$models" \
-    "$@" prepare align features acoustic vocoder predict tune export_voice evaluate
+    "$@" prepare "${learn[@]}" vocoder predict tune export_voice evaluate
 }
 
 conf() { # NAME: the recipe's own, else that of recipes/ljspeech
@@ -50,25 +54,42 @@ prepare() {
 }
 align() { align_of data exp/aligner "$models/aligned"; }
 align_of() { # DATA ALIGNER OUT: finds when each phone is spoken, from these recordings alone
+  speechnar train aligner "$(conf aligner)" --train "$1/train.jsonl.gz" --dev "$1/dev.jsonl.gz" \
+    --out "$2" "${threads[@]}" "${limit[@]}"
+  write_durations "$@"
+}
+write_durations() { # DATA ALIGNER OUT
   local data=$1 aligner=$2 out=$3 lag=0 part
   if [[ $variant == tuned ]]; then lag=55; fi # `heart` speaks its phones so many ms before their durations say
-  speechnar train aligner "$(conf aligner)" --train "$data/train.jsonl.gz" --dev "$data/dev.jsonl.gz" \
-    --out "$aligner" "${threads[@]}" "${limit[@]}"
   for part in train dev test; do
     speechnar align "$aligner" "$data/$part.jsonl.gz" "$out/$part.jsonl.gz" --audio "$(conf audio)" \
       --lag "$lag" --textgrids "$models/textgrids"
   done
 }
-features() {
-  speechnar features "$models"/aligned/{train,dev,test}.jsonl.gz "$models/features" --audio "$(conf audio)" --jobs "$jobs"
+features() { features_of "$models/aligned"; }
+features_of() { # FOLDER of manifests
+  speechnar features "$1"/{train,dev,test}.jsonl.gz "$models/features" --audio "$(conf audio)" --jobs "$jobs"
+}
+learn_jointly() { # the aligner and the acoustic model at once, in place of align, features and acoustic
+  local config=joint_$variant init=()
+  if [[ $variant == tuned ]]; then
+    restore_heart
+    config=joint init=(--init exp/heart/acoustic)
+  fi
+  features_of data
+  speechnar train joint "$(conf "$config")" --features "$models/features" --train data/train.jsonl.gz \
+    --dev data/dev.jsonl.gz --out "$models/acoustic" "${init[@]}" "${threads[@]}" "${limit[@]}"
+  write_durations data "$models/acoustic/aligner" "$models/aligned"
+  features # the durations alone are new
 }
 train() { # acoustic|vocoder CONFIG OUT [OPTION...]
   speechnar train "$1" "$(conf "$2")" --features "$models/features" --train "$models/aligned/train.jsonl.gz" \
     --dev "$models/aligned/dev.jsonl.gz" --out "$models/$3" "${@:4}" "${threads[@]}" "${limit[@]}"
 }
+restore_heart() { [[ -d exp/heart ]] || speechnar restore heart exp/heart; }
 begin() { # acoustic|vocoder: from `heart`, or from nothing
   if [[ $variant == tuned ]]; then
-    [[ -d exp/heart ]] || speechnar restore heart exp/heart
+    restore_heart
     train "$1" "$1" "$1" --init "exp/heart/$1"
   else
     train "$1" "$1_$variant" "$1"

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A voice from the recordings of LJSpeech, or of a part of it. README.md says what each stage does.
 #
-#     ./run.sh [--corpus DIR/LJSpeech-1.1] [--from-scratch | --full] [--stage N] [--stop-stage N]
+#     ./run.sh [--corpus DIR/LJSpeech-1.1] [--from-scratch | --full] [--joint]
+#              [--stage N] [--stop-stage N]
 #              [--dev N|REGEX] [--test N|REGEX] [--jobs N] [--threads N] [--max-steps N]
 #
 # A stage that is done is skipped (exp/tuned/.N-NAME.done; scratch or full with that option), until one before it is
@@ -15,6 +16,7 @@ given="" layout=ljspeech
 while (($#)); do
   case $1 in
     --corpus) given=$(from_caller "${2:?--corpus needs a folder}") taken=2 ;;
+    --joint) joint=_joint taken=1 ;;
     *) voice_option "$@" ;;
   esac
   shift "$taken"

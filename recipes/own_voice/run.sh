@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # A voice from your own recordings. README.md says how to lay them out, and what each stage does.
 #
-#     ./run.sh --recordings DIR [--layout ljspeech|arctic|kaldi] [--from-scratch | --full] [--stage N] [--stop-stage N]
-#              [--dev N|REGEX] [--test N|REGEX] [--jobs N] [--threads N] [--max-steps N]
+#     ./run.sh --recordings DIR [--layout ljspeech|arctic|kaldi] [--from-scratch | --full] [--joint]
+#              [--stage N] [--stop-stage N] [--dev N|REGEX] [--test N|REGEX] [--jobs N] [--threads N] [--max-steps N]
 #
 # A stage that is done is skipped (exp/tuned/.N-NAME.done; scratch or full with that option), until one before it is
 # done again; --stage N starts with stage N, done or not. Everything that was stopped goes on where it was.
@@ -16,6 +16,7 @@ while (($#)); do
   case $1 in
     --recordings) corpus=$(from_caller "${2:?--recordings needs a folder}") taken=2 ;;
     --layout) layout=${2:?--layout needs ljspeech, arctic or kaldi} taken=2 ;;
+    --joint) joint=_joint taken=1 ;;
     *) voice_option "$@" ;;
   esac
   shift "$taken"
