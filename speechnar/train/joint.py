@@ -14,6 +14,7 @@ Differs: the aligner shares no weights with the acoustic model, and its duration
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -152,6 +153,9 @@ def train_joint(
 
     `out` becomes the acoustic model's folder, and `out/aligner` the aligner's.
     """
+    if config.acoustic_step >= config.loop.max_steps:
+        print(f"speechnar: of {config.loop.max_steps} steps the acoustic model learns in none: it joins at step "
+              f"{config.acoustic_step} (acoustic_step)", file=sys.stderr)  # fmt: skip
     torch.manual_seed(config.loop.seed)
     sources = {"training manifest": train_cuts, "features": features / "stats.json", "model of --init": init}
     train(JointTask(config, features, train_cuts, dev_cuts, init), config.loop, out, origin=origin_of(sources))

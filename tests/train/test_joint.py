@@ -171,9 +171,12 @@ def test_stopped_and_run_again_has_the_same_losses_and_weights(corpus: Corpus, t
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
 
 
-def test_no_gradient_of_the_acoustic_model_reaches_the_aligner(corpus: Corpus, tmp_path: Path) -> None:
+def test_no_gradient_of_the_acoustic_model_reaches_the_aligner(
+    corpus: Corpus, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     train_joint(SHORT, *corpus, tmp_path / "both")
     train_joint(dataclasses.replace(SHORT, acoustic_step=5), *corpus, tmp_path / "aligner")
+    assert "of 5 steps the acoustic model learns in none: it joins at step 5" in capsys.readouterr().err
     both, alone = (load_model(tmp_path / name / "aligner")[0].state_dict() for name in ("both", "aligner"))
     assert all(torch.equal(both[name], alone[name]) for name in alone)
     torch.manual_seed(SHORT.loop.seed)
