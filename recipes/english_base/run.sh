@@ -35,9 +35,11 @@ start() { python local/start.py exp/start; }
 encode() { python local/encode.py conf/draft.yaml exp/start data exp/encoded; }
 draft() { python local/train.py conf/draft.yaml exp/start exp/encoded exp/draft; }
 decoder() { python local/train.py conf/decoder.yaml exp/start exp/encoded exp/decoder; }
-decoder_rounded() { python local/train.py conf/decoder_rounded.yaml exp/decoder exp/encoded exp/decoder_rounded; }
+round_weights() {
+  python local/join.py exp/draft exp/decoder exp/joined
+  python local/round.py exp/joined data exp/recognizer
+}
 export_recognizer() {
-  python local/join.py exp/draft exp/decoder_rounded exp/recognizer
   cp conf/card.yaml exp/recognizer/recognizer.yaml
   speechnar export exp/recognizer exp/english_base
 }
@@ -51,4 +53,4 @@ evaluate() {
 
 mkdir -p data exp
 run_stages "$stage" "$stop_stage" exp \
-  prepare start encode draft decoder decoder_rounded export_recognizer evaluate
+  prepare start encode draft decoder round_weights export_recognizer evaluate

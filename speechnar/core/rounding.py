@@ -1,89 +1,101 @@
-"""Weights in fifteen levels: four bits a weight, and a scale for each group of them.
+"""Weights on a coarse grid, so that a compressed file of them is small: about four bits a weight for a step of 0.35.
 
-Source: GPTQ (Frantar et al. 2023), section 4, its grid with groups; weights are rounded to the nearest level.
-Differs: the grid is symmetric, and of some scales each group takes the one with the least squared error.
+Every output of a layer has a step of its own, a share of its weights' root mean square. Whole numbers of steps that are
+near to nought are the most frequent by far, and a compressor writes them in few bits; rare large ones cost more bits
+but no accuracy, as they would if the largest weight set the grid.
+
+Source: GPTQ (Frantar et al. 2023), section 3: a column at a time, and its error is made good by the columns after it.
+Differs: the number of levels is not bounded by a number of bits, which is left to the compressor, as in
+    entropy-constrained scalar quantisation (Gish and Pierce 1968).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import cast
+import zlib
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 
-LEVELS = 7  # on each side of zero
-GROUP = 64  # inputs that share a scale
-SHARES = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.65, 0.6)
-FEW_SHARES = (1.0, 0.9, 0.8)
-EXACT = 1e-2  # of a level: how near to a whole number rounded weights are
+LARGEST = 127  # steps: what an 8-bit integer holds
+DAMPING = 0.01  # of the inputs' mean power, which is added to the power of each
+GZIP = 31  # zlib's number for the format
+BLOCK = 64  # columns whose errors are collected before those behind them are mended
+EXACT = 1e-2  # of a step: how near to a whole number rounded weights are
 
 
-def levels_of(weight: Tensor) -> tuple[Tensor, Tensor] | None:
-    """What rounded weights (d_out, d_in) are made of.
-
-    Returns:
-        Whole numbers from -7 to 7, (d_out, groups, GROUP), and their scales, (d_out, groups, 1); None if the weights
-        are not rounded.
-    """
-    groups = weight.unflatten(1, (-1, GROUP))
-    scale = groups.abs().amax(2, keepdim=True).clamp(min=1e-12) / LEVELS
-    levels = (groups / scale).round()
-    return (levels, scale) if bool(((levels - groups / scale).abs() < EXACT).all()) else None
-
-
-def round_to_levels(weight: Tensor, shares: Sequence[float] = SHARES) -> Tensor:
-    """The nearest weights that four bits can say.
-
-    What is rounded already stays as it is, and the largest magnitude of a group is always its scale times 7.
+def round_for_inputs(weight: Tensor, power: Tensor, step: float) -> Tensor:
+    """The weights of a layer on its grid, whose products with the layer's inputs are near to what they were.
 
     Args:
-        weight: (d_out, d_in), d_in a multiple of `GROUP`.
-        shares: of a group's largest magnitude, those that are tried as the largest level; what is beyond is cut to it.
+        weight: (d_out, d_in).
+        power: (d_in, d_in), the sum of x xᵀ over inputs x (d_in,).
+        step: the distance of two levels, as a share of the root mean square of an output's weights; wider where the
+            largest weight would need more than 127.
+
+    Returns:
+        (d_out, d_in) multiples of each row's step.
     """
-    groups = weight.unflatten(1, (-1, GROUP))
-    largest = groups.abs().amax(2, keepdim=True).clamp_(min=1e-12)
-    best, error = groups, torch.full_like(largest, torch.inf)
-    for share in shares:
-        scale = largest * (share / LEVELS)
-        rounded = (groups / scale).round_().clamp_(-LEVELS, LEVELS).mul_(scale)
-        its = (rounded - groups).square_().sum(2, keepdim=True)
-        best, error = torch.where(its < error, rounded, best), torch.minimum(its, error)
-    return best.flatten(1)
-
-
-def can_round(layer: nn.Module) -> bool:
-    """Whether it is a linear or embedding layer whose inputs are whole groups."""
-    return isinstance(layer, (nn.Linear, nn.Embedding)) and layer.weight.shape[1] % GROUP == 0
+    power = power.double()
+    power = power + DAMPING * power.diagonal().mean().clamp(min=1e-12) * torch.eye(len(power), dtype=power.dtype)
+    # row n: what an error in column n asks of the columns after it
+    mends = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(power)), upper=True).float()
+    steps = (step * weight.square().mean(1).sqrt()).maximum(weight.abs().amax(1) / LARGEST).clamp(min=1e-12)
+    left, rounded = weight.clone(), torch.zeros_like(weight)
+    for first in range(0, weight.shape[1], BLOCK):
+        mend = mends[first : first + BLOCK, first:]
+        block, errors = left[:, first : first + BLOCK], torch.zeros_like(left[:, first : first + BLOCK])
+        for n in range(block.shape[1]):
+            rounded[:, first + n] = (block[:, n] / steps).round().clamp(-LARGEST, LARGEST) * steps
+            errors[:, n] = (block[:, n] - rounded[:, first + n]) / mend[n, n]
+            block[:, n:] -= errors[:, n, None] * mend[n, n : block.shape[1]]
+        left[:, first + BLOCK :] -= errors @ mend[:, BLOCK:]
+    return rounded
 
 
 @torch.no_grad()
-def round_module(module: nn.Module, shares: Sequence[float] = SHARES) -> None:
-    """Rounds the matrices of a module's linear and embedding layers, in place."""
-    for layer in filter(can_round, module.modules()):
-        weight = cast(Tensor, layer.weight)
-        weight.copy_(round_to_levels(weight, shares))
+def round_parts(parts: Sequence[nn.Module], run: Callable[[], object], step: float) -> None:
+    """Rounds the linear layers of some modules for what goes into them, in place.
 
-
-class _StraightThrough(torch.autograd.Function):
-    """Rounds, and passes gradients as if it did not. Source: Bengio et al. 2013, section 4."""
-
-    @staticmethod
-    def forward(ctx: object, weight: Tensor) -> Tensor:
-        return round_to_levels(weight, FEW_SHARES)
-
-    @staticmethod
-    def backward(ctx: object, grad: Tensor) -> Tensor:
-        return grad
-
-
-def rounded_weights(module: nn.Module) -> dict[str, Tensor]:
-    """The weights by name as `round_module` would round them, in a hurry; gradients pass as if they were not rounded.
-
-    They are for `torch.func.functional_call`.
+    Args:
+        parts: in the order in which they are run: each is rounded for what those before it, which are rounded, make.
+        run: runs them on what they are to be rounded for; it is called once for each.
     """
-    return {
-        f"{name}.weight": cast(Tensor, _StraightThrough.apply(layer.weight))
-        for name, layer in module.named_modules()
-        if can_round(layer)
-    }
+    for part in parts:
+        layers = [layer for layer in part.modules() if isinstance(layer, nn.Linear)]
+        powers = [torch.zeros(2 * (layer.in_features,)) for layer in layers]
+
+        def add(layer: nn.Module, given: tuple[Tensor], layers: list = layers, powers: list = powers) -> None:
+            inputs = given[0].flatten(0, -2)
+            powers[layers.index(layer)].addmm_(inputs.T, inputs)
+
+        hooks = [layer.register_forward_pre_hook(add) for layer in layers]
+        run()
+        for hook in hooks:
+            hook.remove()
+        for layer, power in zip(layers, powers):
+            layer.weight.copy_(round_for_inputs(layer.weight, power, step))
+
+
+def steps_of(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """What rounded weights (d_out, d_in) are made of.
+
+    Returns:
+        Whole numbers of at most 127, (d_out, d_in), and the size of a step, (d_out,): nought for an output whose
+        weights lie on no such grid.
+    """
+    sizes = weight.abs()
+    step = sizes.where(sizes > 0, torch.inf).amin(1)  # one of so many weights is a single step
+    shares = weight / step[:, None]
+    numbers = shares.round()
+    on_grid = ((shares - numbers).abs() < EXACT).all(1) & (numbers.abs().amax(1) <= LARGEST) & step.isfinite()
+    return numbers, step.where(on_grid, 0.0)
+
+
+def compressed(data: bytes) -> bytes:
+    """`data` as a gzip file: a code by how frequent bytes are, but for runs, and no search for what occurred before.
+
+    Rounded weights never repeat themselves for long, and gzip's own search spends half a bit a weight on chance finds.
+    """
+    stream = zlib.compressobj(9, wbits=GZIP, strategy=zlib.Z_RLE)
+    return stream.compress(data) + stream.flush()

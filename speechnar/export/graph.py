@@ -1,7 +1,7 @@
 """Torch modules to ONNX files that are small on disk and lose nothing in speed.
 
-Weight matrices are stored as 8-bit integers with a scale for each channel, or as 4-bit ones with a scale for each group
-of `core.rounding`; ONNX Runtime turns them into what it computes with when it loads a graph.
+Weight matrices are stored as 8-bit integers with a scale for each channel; ONNX Runtime turns them into what it
+computes with when it loads a graph.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import quantize_dynamic
 from torch import Tensor, nn
 
-from speechnar.core.rounding import GROUP, LEVELS, levels_of
+from speechnar.core.rounding import steps_of
 from speechnar.models.folder import ModelError
 
 PARITY = 1e-3
@@ -39,7 +39,6 @@ def export_graph(
     metadata: Mapping[str, str],
     checked: Mapping[str, Tensor] | None = None,
     integer_products: bool = False,
-    four_bits: bool = False,
     axes: Mapping[str, Mapping[int, str]] | None = None,
     exact: Collection[str] = (),
     change: Callable[[onnx.GraphProto], None] | None = None,
@@ -53,7 +52,6 @@ def export_graph(
         checked: other inputs, to compare the outputs for; by default `given`.
         integer_products: matrix products run on 8-bit integers, about twice as fast; what is compared is the graph
             before they do.
-        four_bits: of integer products, the weights that `core.rounding` has rounded are stored in four bits.
         axes: dimensions that change, of inputs and outputs, by name; by default the second of all that are not `fixed`.
         exact: what occurs in the names of weights that stay float32.
         change: of the graph, before its weights become integers.
@@ -84,12 +82,12 @@ def export_graph(
             quantize_dynamic(path, products, op_types_to_quantize=["MatMul"], per_channel=True)
         finally:
             logging.disable(logging.NOTSET)
-        rounded = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer if four_bits}
+        floats = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
         model = onnx.load(str(products))
         products.unlink()
+        _on_their_grid(model.graph, floats)
         _looked_up(model.graph)
         _restored(model.graph)
-        _weights_as_four_bits(model.graph, rounded)
     _weights_as_integers(model.graph, exact)
     onnx.save(model, str(path))
     if not integer_products:
@@ -202,55 +200,19 @@ def _restored(graph: onnx.GraphProto) -> None:
     prepend(graph, nodes)
 
 
-def _weights_as_four_bits(graph: onnx.GraphProto, floats: Mapping[str, np.ndarray]) -> None:
-    """Replaces the integers (d_in, d_out) of a product by nibbles, two to a byte, and a scale for each group.
-
-    The nodes that undo it have one float32 array among them: when a graph is loaded the results of all are in memory.
-
-    Args:
-        floats: the weights before they became integers; those that do not lie on the grid of four bits stay.
-    """
+def _on_their_grid(graph: onnx.GraphProto, floats: Mapping[str, np.ndarray]) -> None:
+    """Makes the integers of a product the numbers of steps that `core.rounding` gave its weights (d_in, d_out)."""
     arrays = {tensor.name: tensor for tensor in graph.initializer}
-    kinds = (("four", 4, np.uint8), ("one", 1, np.float32), ("nought", 0, np.int8))
-    for name, value, kind in kinds:
-        graph.initializer.append(numpy_helper.from_array(np.array(value, kind), f"nibbles_{name}"))
-    nodes = []
     for name, values in floats.items():
-        integers = arrays.get(f"{name}_quantized")
-        if integers is None or values.ndim != 2 or values.shape[0] % GROUP:
+        if f"{name}_quantized" not in arrays:
             continue
-        if (found := levels_of(torch.from_numpy(values.T.copy()))) is None:
-            continue
-        levels, scale = (part.numpy().transpose(2, 1, 0) for part in found)  # (GROUP or 1, groups, d_out)
-        ordered = (levels + LEVELS + 1).astype(np.uint8).reshape(GROUP, -1)
-        lower, upper = np.split(ordered, 2)
-        channel = numpy_helper.to_array(arrays[f"{name}_scale"])
-        graph.initializer.remove(integers)
-        stored: dict[str, np.ndarray] = {
-            "nibbles": upper << 4 | lower, "groups": (scale / channel).astype(np.float16).reshape(-1),
-            "number": np.array([ordered.shape[1]]), "grouped": np.array(levels.shape),
-            "shape": np.array(values.shape),
-        }  # fmt: skip
-        graph.initializer.extend(numpy_helper.from_array(array, f"{name}_{what}") for what, array in stored.items())
-        centre = helper.make_tensor("centre", TensorProto.UINT8, [1], [LEVELS + 1])
-        made: dict[str, tuple[str, list[str], dict[str, Any]]] = {
-            "high": ("BitShift", [f"{name}_nibbles", "nibbles_four"], {"direction": "RIGHT"}),
-            "shifted": ("BitShift", [f"{name}_nibbles", "nibbles_four"], {"direction": "LEFT"}),
-            "low": ("BitShift", [f"{name}_shifted", "nibbles_four"], {"direction": "RIGHT"}),
-            "bytes": ("Concat", [f"{name}_low", f"{name}_high"], {"axis": 0}),
-            "scales": ("Cast", [f"{name}_groups"], {"to": TensorProto.FLOAT}),
-            "centres": ("ConstantOfShape", [f"{name}_number"], {"value": centre}),
-            "floats": ("DequantizeLinear", [f"{name}_bytes", f"{name}_scales", f"{name}_centres"], {"axis": 1}),
-            "integers": ("QuantizeLinear", [f"{name}_floats", "nibbles_one", "nibbles_nought"], {}),
-            "by_group": ("Reshape", [f"{name}_integers", f"{name}_grouped"], {}),
-            "in_order": ("Transpose", [f"{name}_by_group"], {"perm": [1, 0, 2]}),
-            "quantized": ("Reshape", [f"{name}_in_order", f"{name}_shape"], {}),
-        }
-        nodes += [
-            helper.make_node(kind, inputs, [f"{name}_{output}"], **attributes)
-            for output, (kind, inputs, attributes) in made.items()
-        ]
-    prepend(graph, nodes)
+        numbers, steps = (part.numpy() for part in steps_of(torch.from_numpy(values.T.copy())))
+        rounded = steps > 0
+        for what, its_own in (("quantized", numbers.T), ("scale", steps)):
+            tensor = arrays[f"{name}_{what}"]
+            merged = numpy_helper.to_array(tensor).copy()
+            merged[..., rounded] = its_own[..., rounded]
+            tensor.CopyFrom(numpy_helper.from_array(merged, tensor.name))
 
 
 def _rounded(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,6 @@ decoder if it has one, and `recognizer.json`.
 from __future__ import annotations
 
 import dataclasses
-import gzip
 import os
 import shutil
 import tempfile
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 
 from speechnar import config as config_files
 from speechnar.core.ctc_encoder import CTCEncoder
-from speechnar.core.rounding import round_module
+from speechnar.core.rounding import compressed
 from speechnar.decode.pieces import PIECES
 from speechnar.export.graph import FOURIER, export_graph, fourier_nodes, prepend, round_weights
 from speechnar.export.whisper import OPSETS, WHISPER_SECONDS, DecoderGraph, WhisperGraph, with_rows_alike
@@ -70,7 +69,6 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
     model, config = load_model(model_dir)
     decoder = None
     if isinstance(model, Whisper):
-        round_module(model)
         with_rows_alike(model.encoder.blocks)
         with_rows_alike(model.decoder.blocks)
         graph: nn.Module = WhisperGraph(model)
@@ -80,7 +78,7 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
             max_tokens=sizes.max_tokens, prompt=tuple(range(sizes.n_tokens, sizes.n_tokens + PROMPT)),
             memory_per_frame=2, past=(2 * sizes.decoder_layers, sizes.n_heads, sizes.d_model // sizes.n_heads),
         )  # fmt: skip
-        window = min(WHISPER_SECONDS, 2 * model.config.max_frames * HOP_LENGTH / SAMPLE_RATE)
+        window = min(WHISPER_SECONDS, 2 / 3 * (2 * model.config.max_frames * HOP_LENGTH / SAMPLE_RATE))
     elif isinstance(model, (CTC, MaskCTC, AED)):
         graph = CTCGraph(model.encoder)
         sample_rate = config.audio.sample_rate
@@ -103,14 +101,14 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
         export_graph(
             graph, {"wav": wav}, outputs, (), Path(part) / "model.onnx", {}, checked={"wav": wav[:, :12345]},
             axes={name: axes[name] for name in ("wav", *outputs)},
-            exact=("/features/", "/log_mel/"), integer_products=bool(decoder), four_bits=bool(decoder),
+            exact=("/features/", "/log_mel/"), integer_products=bool(decoder),
             change=_fourier_by_formula if decoder else None, opsets=OPSETS if decoder else None,
         )  # fmt: skip
         if isinstance(model, Whisper):
             _export_decoder(model, Path(part) / DECODER)
             shutil.copy(model_dir / PIECES, part)
         for path in Path(part).glob("*.onnx"):
-            path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes(), mtime=0))
+            path.with_name(f"{path.name}.gz").write_bytes(compressed(path.read_bytes()))
             path.unlink()
         config_files.save(info, Path(part) / "recognizer.json")
         if (model_dir / LM).exists():
@@ -141,7 +139,7 @@ def _export_decoder(model: Whisper, path: Path) -> None:
     axes["log_probs"] = {0: "batch", 1: "less"}
     export_graph(
         DecoderGraph(model.decoder), given(3, 7, 5, 50), outputs, (), path, {}, checked=given(2, 11, 9, 30),
-        integer_products=True, four_bits=True, axes=each | axes,
+        integer_products=True, axes=each | axes,
     )  # fmt: skip
 
 

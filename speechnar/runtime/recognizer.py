@@ -36,6 +36,7 @@ DEFAULT = "english_base"
 LM = "lm.npz"  # a word n-gram model, which a recogniser may have
 OVERLAP = 3.0  # seconds that two windows share where there is no pause
 PAUSE = 0.4  # seconds without a word, where a window may end
+PADDED_PAUSE = 0.28  # the same where the graph hears silence behind the audio anyway, as those with a decoder do
 SHORTEST = 0.5  # seconds; what is shorter gets silence at its end, lest the graph have no frame
 SHORTEST_WORD = 0.1  # seconds; of less, models make words that nobody can have said
 
@@ -69,7 +70,7 @@ class RecognizerInfo:
         sample_rate: Hz.
         symbols: of the graph's outputs, in their order; see `speechnar.decode.units`.
         frame_seconds: from one frame of the output to the next.
-        window_seconds: the longest audio that the graph takes at once.
+        window_seconds: of long audio, what the graph takes at once; of its end, half as much more.
         decoder: what mends drafts, if anything does.
         measured: figures by name, such as `WER`.
     """
@@ -166,7 +167,8 @@ class Recognizer:
         seconds = self.info.frame_seconds
         size = int(self.info.window_seconds / seconds)
         overlap = min(round(OVERLAP / seconds), size // 2)
-        sizes = WindowSizes(round(seconds * self.sample_rate), size, overlap, round(PAUSE / seconds))
+        pause = round((PADDED_PAUSE if self.info.decoder else PAUSE) / seconds)
+        sizes = WindowSizes(round(seconds * self.sample_rate), size, overlap, pause)
         duration = done = 0.0
 
         def counted() -> Iterator[np.ndarray]:

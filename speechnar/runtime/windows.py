@@ -5,6 +5,7 @@
     window 3                                                   |------------------- where it hears none, the next
     pieces      [=======================][=====================][============       window hears its last seconds too,
                                                                                     and they are joined
+    the rest, once it is no longer than a window and a half, is the last one
 
 Each piece begins with a word and ends with one, so that pieces can be decoded one by one.
 """
@@ -53,7 +54,7 @@ class WindowSizes:
     """In frames of `frame` samples.
 
     Attributes:
-        window: what is heard at once, at most.
+        window: what is heard at once, at most, but for the end of the audio, of which half as much more is.
         overlap: what a window hears of the one before it, if that has no pause; at most half of a window.
         pause: blanks between two words that make a pause.
     """
@@ -62,6 +63,11 @@ class WindowSizes:
     window: int
     overlap: int
     pause: int
+
+    @property
+    def last(self) -> int:
+        """The longest rest that is heard at once: better than to cut a sentence and hear a bit of it by itself."""
+        return 3 * self.window // 2
 
 
 def pieces(
@@ -78,12 +84,12 @@ def pieces(
     stream, held, more = iter(blocks), np.empty(0, np.float32), True
     begin, earlier = 0, None
     while True:
-        while more and len(held) <= sizes.window * sizes.frame:
+        while more and len(held) <= sizes.last * sizes.frame:
             block = next(stream, None)
             more = block is not None
             held = np.concatenate([held, block]) if block is not None else held
-        is_last = len(held) <= sizes.window * sizes.frame
-        size = sizes.window if is_last else _quiet_end(held, sizes)
+        is_last = len(held) <= sizes.last * sizes.frame
+        size = sizes.last if is_last else _quiet_end(held, sizes)
         heard = hear(held[: size * sizes.frame])
         at = 0
         if earlier is not None:

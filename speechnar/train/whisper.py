@@ -2,7 +2,7 @@
 
 The encoder then costs nothing in training, and the draft and the decoder learn apart, side by side if there are cores.
 Augmentation of the audio is fixed in the copies that `encode` makes; that of the states is new each time. The decoder
-is taught to write a text after any beginning of it, at last with the weights that four bits leave of its own.
+is taught to write a text after any beginning of it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from torch.utils.tensorboard import SummaryWriter
 from speechnar.config import ConfigError
 from speechnar.core.augment import SpecAugmentConfig, spec_augment
 from speechnar.core.lengths import length_mask
-from speechnar.core.rounding import FEW_SHARES, round_module, rounded_weights
 from speechnar.decode.pieces import PIECES, Pieces
 from speechnar.losses.ctc import ctc_loss
 from speechnar.models.folder import load_model, save_model
@@ -48,8 +47,6 @@ class WhisperTraining:
             decoder's, `tokens`.
         kept: of the decoder that training starts from, the share that the average with the trained one has, which is
             what is saved (Wortsman et al. 2022, section 3): 0 keeps nothing.
-        rounded: the decoder learns to say with the weights that four bits leave of its own what it said at the start
-            with all of theirs.
     """
 
     part: str
@@ -59,13 +56,12 @@ class WhisperTraining:
     masks: SpecAugmentConfig = SpecAugmentConfig(band_masks=0, time_masks_per_second=1.0, time_width=15)
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
     kept: float = 0.0
-    rounded: bool = False
 
     def __post_init__(self) -> None:
         if self.part not in ("draft", "decoder"):
             raise ConfigError(f"part is {self.part!r} but should be draft or decoder")
-        if self.part == "draft" and (self.rounded or self.kept):
-            raise ConfigError("a draft is neither rounded nor averaged: leave rounded and kept out")
+        if self.part == "draft" and self.kept:
+            raise ConfigError("a draft is not averaged with what it was: leave kept out")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,17 +78,6 @@ class EncodedBatch:
         return EncodedBatch(*(part.to(device, non_blocking=non_blocking) for part in parts))
 
 
-class _Heard(nn.Module):
-    """A decoder from the states on."""
-
-    def __init__(self, decoder: nn.Module) -> None:
-        super().__init__()
-        self.decoder = cast(Decoder, decoder)
-
-    def forward(self, tokens: Tensor, states: Tensor, lengths: Tensor) -> Tensor:
-        return self.decoder(tokens, self.decoder.memory(states), lengths)
-
-
 class WhisperTask:
     """What the loop needs, for either part.
 
@@ -107,7 +92,7 @@ class WhisperTask:
         self.symbols = SymbolTable.load(start / "tokens.txt")
         self.is_draft = config.part == "draft"
         self.pieces = Pieces.of_symbols(self.symbols.symbols) if self.is_draft else Pieces.load(start / PIECES)
-        self.before = deepcopy(whisper.decoder).eval().requires_grad_(False)
+        self.before = deepcopy(whisper.decoder)
         d_model = whisper.config.d_model
         self.copies = [Encoded(encoded / f"train-{n}", d_model) for n in range(len(config.copies))]
         self.dev = Encoded(encoded / "dev", d_model)
@@ -158,16 +143,7 @@ class WhisperTask:
     def loss(self, batch: EncodedBatch, step: int) -> dict[str, Tensor]:
         states = spec_augment(batch.states, batch.lengths, self.settings.masks)
         batch = dataclasses.replace(batch, states=states)
-        terms, logits = self._terms(batch)
-        return {"tokens": self._distance(batch, logits)} if self.settings.rounded else terms
-
-    def _distance(self, batch: EncodedBatch, logits: Tensor) -> Tensor:
-        """The Kullback-Leibler divergence of what the decoder says from what it said at the start, in nats a token."""
-        with torch.no_grad():
-            said = _Heard(self.before)(batch.tokens, batch.states, batch.lengths).float()
-        real = length_mask(batch.token_lengths + 1, said.shape[1])
-        log_probs, wanted = logits[real].log_softmax(1), said[real].log_softmax(1)
-        return F.kl_div(log_probs, wanted, reduction="batchmean", log_target=True)
+        return self._terms(batch)[0]
 
     def _terms(self, batch: EncodedBatch) -> tuple[dict[str, Tensor], Tensor]:
         """The terms of the loss, and logits: of a draft's frames, or of each place of a given text."""
@@ -182,10 +158,8 @@ class WhisperTask:
             )  # fmt: skip
             terms = {"ctc": last} | ({"intermediate": torch.stack(below).mean()} if below else {})
             return terms, output.logits
-        heard = _Heard(model)
-        weights = rounded_weights(heard) if self.settings.rounded else {}
-        text = (batch.tokens, batch.states, batch.lengths)
-        logits = torch.func.functional_call(heard, weights, text).float()
+        decoder = cast(Decoder, model)
+        logits = decoder(batch.tokens, decoder.memory(batch.states), batch.lengths).float()
         real = length_mask(batch.token_lengths, batch.tokens.shape[1])
         wanted = F.pad(batch.tokens.masked_fill(~real, -1), (0, 1), value=-1)
         wanted[torch.arange(len(wanted)), batch.token_lengths] = self.pieces.end_id
@@ -230,8 +204,6 @@ class WhisperTask:
             with torch.no_grad():
                 for its, start in zip(part.parameters(), self.before.parameters()):
                     its.lerp_(start, self.settings.kept)
-        if self.settings.rounded:
-            round_module(part, FEW_SHARES)
         save_model(folder, self.config, whole, self.symbols)
         shutil.copy(self.start / PIECES, folder)
 

@@ -1,81 +1,115 @@
-"""Weights in fifteen levels."""
+"""Weights on grids that compress well."""
 
 from __future__ import annotations
 
+import gzip
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from speechnar.core.rounding import (
-    FEW_SHARES,
-    GROUP,
-    LEVELS,
-    SHARES,
-    levels_of,
-    round_module,
-    round_to_levels,
-    rounded_weights,
-)
+from speechnar.core.rounding import LARGEST, compressed, round_for_inputs, round_parts, steps_of
+
+STEP = 0.35
 
 
 @pytest.fixture
 def weight() -> torch.Tensor:
-    return torch.randn(5, 3 * GROUP, generator=torch.Generator().manual_seed(0))
+    return torch.randn(5, 192, generator=torch.Generator().manual_seed(0)) * torch.logspace(-2, 2, 5)[:, None]
 
 
-def test_each_group_has_fifteen_levels_at_equal_distances(weight: torch.Tensor) -> None:
-    for group in round_to_levels(weight).reshape(-1, GROUP):
-        scale = float(group.abs().max()) / LEVELS
-        levels = group / scale
-        assert float((levels - levels.round()).abs().max()) < 1e-4
-        assert float(levels.abs().max()) <= LEVELS + 1e-4
+@pytest.fixture
+def inputs() -> torch.Tensor:
+    """Inputs that depend much on one another, as those of a network do."""
+    random = torch.Generator().manual_seed(1)
+    return torch.randn(1000, 12, generator=random) @ torch.randn(12, 192, generator=random) + 0.1 * torch.randn(
+        1000, 192, generator=random
+    )
 
 
-def test_no_share_that_is_tried_would_be_nearer(weight: torch.Tensor) -> None:
-    error = (round_to_levels(weight) - weight).reshape(-1, GROUP).square().sum(1)
-    for number, group in enumerate(weight.reshape(-1, GROUP)):
-        tried = []
-        for share in SHARES:
-            scale = group.abs().max() * share / LEVELS
-            levels = [min(range(-LEVELS, LEVELS + 1), key=lambda n: abs(float(v - n * scale))) for v in group]
-            tried.append(sum(float(v - n * scale) ** 2 for v, n in zip(group, levels)))
-        assert float(error[number]) == pytest.approx(min(tried), rel=1e-4)
+def test_each_output_has_a_grid_by_its_root_mean_square(weight: torch.Tensor) -> None:
+    rounded = round_for_inputs(weight, torch.eye(192), STEP)
+    steps = STEP * weight.square().mean(1, keepdim=True).sqrt()
+    numbers = rounded / steps
+    torch.testing.assert_close(numbers, numbers.round(), atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("shares", [SHARES, FEW_SHARES])
-def test_what_is_rounded_stays_as_it_is(weight: torch.Tensor, shares: tuple[float, ...]) -> None:
-    once = round_to_levels(weight, shares)
-    torch.testing.assert_close(round_to_levels(once), once, atol=1e-6, rtol=0)
+def test_inputs_that_do_not_depend_on_one_another_leave_the_nearest_weights(weight: torch.Tensor) -> None:
+    rounded = round_for_inputs(weight, torch.diag(torch.rand(192) + 0.5), STEP)
+    assert float(((rounded - weight).abs() / (STEP * weight.square().mean(1, keepdim=True).sqrt())).max()) <= 0.5001
 
 
-def test_levels_and_scales_make_rounded_weights_again(weight: torch.Tensor) -> None:
-    assert levels_of(weight) is None
-    rounded = round_to_levels(weight)
-    levels, scale = levels_of(rounded)
-    assert levels.abs().max() == LEVELS
-    torch.testing.assert_close((levels * scale).flatten(1), rounded)
+def test_products_are_far_nearer_than_with_the_nearest_weights(weight: torch.Tensor, inputs: torch.Tensor) -> None:
+    steps = STEP * weight.square().mean(1, keepdim=True).sqrt()
+    nearest = (weight / steps).round() * steps
+    rounded = round_for_inputs(weight, inputs.T @ inputs, STEP)
+    errors = [(inputs @ (its - weight).T).square().mean(0) for its in (rounded, nearest)]
+    assert bool((errors[0] < 0.3 * errors[1]).all())
 
 
-def test_zeros_stay_zeros() -> None:
-    assert round_to_levels(torch.zeros(2, GROUP)).abs().sum() == 0
+def test_it_is_the_greedy_search_that_its_source_describes(weight: torch.Tensor, inputs: torch.Tensor) -> None:
+    """Column by column, each time the best weights for all columns that are left, by least squares."""
+    width = 8
+    weight, inputs = weight[:, :width].double(), inputs[:, :width].double()
+    power = inputs.T @ inputs
+    damped = power + 0.01 * power.diagonal().mean() * torch.eye(width, dtype=power.dtype)
+    steps = STEP * weight.square().mean(1).sqrt()
+    left = weight.clone()
+    for n in range(width):
+        error = left[:, n] - (left[:, n] / steps).round() * steps
+        left[:, n] -= error
+        if n + 1 < width:  # the change d of those left that least ||X (e, d)||: d = -inv(P_ll) P_ln e
+            mend = torch.linalg.solve(damped[n + 1 :, n + 1 :], damped[n + 1 :, n])
+            left[:, n + 1 :] += error[:, None] * mend
+    torch.testing.assert_close(round_for_inputs(weight.float(), power.float(), STEP), left.float())
 
 
-def test_only_matrices_of_whole_groups_are_rounded() -> None:
-    layers = {"whole": nn.Linear(GROUP, 4), "odd": nn.Linear(GROUP + 1, 4), "table": nn.Embedding(3, GROUP)}
-    module = nn.ModuleDict(layers)
-    before = {name: value.clone() for name, value in module.state_dict().items()}
-    round_module(module)
-    changed = {name for name, value in module.state_dict().items() if not torch.equal(value, before[name])}
-    assert changed == {"whole.weight", "table.weight"}
+def test_no_weight_needs_more_than_an_8_bit_integer() -> None:
+    weight = torch.full((1, 192), 1e-3)
+    weight[0, 100] = 50.0
+    numbers, step = steps_of(round_for_inputs(weight, torch.eye(192), 0.01))
+    assert float(step) >= 50 / (LARGEST + 0.5) or float(step) == 0
+    assert float(numbers.abs().max()) <= LARGEST
 
 
-def test_gradients_pass_as_if_nothing_were_rounded() -> None:
+def test_numbers_and_steps_make_rounded_weights_again(weight: torch.Tensor) -> None:
+    rounded = round_for_inputs(weight, torch.eye(192), STEP)
+    numbers, steps = steps_of(torch.cat([rounded, weight]))
+    assert (steps > 0).tolist() == 5 * [True] + 5 * [False]
+    torch.testing.assert_close(numbers[:5] * steps[:5, None], rounded)
+    assert bool((numbers[:5] == numbers[:5].round()).all())
+
+
+def test_zeros_stay_zeros_and_have_no_grid() -> None:
+    rounded = round_for_inputs(torch.zeros(2, 64), torch.zeros(64, 64), STEP)
+    assert not bool(rounded.any())
+    assert steps_of(rounded)[1].tolist() == [0, 0]
+
+
+def test_a_compressed_file_has_about_as_many_bits_as_the_theory_says() -> None:
+    """The entropy of normal weights on a fine grid: log2 of their deviation in steps, and half of log2 of 2 pi e."""
+    weight = torch.randn(512, 512, generator=torch.Generator().manual_seed(0))
+    numbers, _ = steps_of(round_for_inputs(weight, torch.eye(512), STEP))
+    bits = 8 * len(compressed(numbers.to(torch.int8).numpy().tobytes())) / weight.numel()
+    expected = float(np.log2(1 / STEP) + 0.5 * np.log2(2 * np.pi * np.e))
+    assert expected - 0.05 < bits < expected + 0.1
+
+
+def test_what_is_compressed_is_a_gzip_file() -> None:
+    data = np.random.default_rng(0).integers(-3, 4, 10_000).astype(np.int8).tobytes()
+    assert gzip.decompress(compressed(data)) == data
+    assert compressed(data) == compressed(data)
+
+
+def test_each_part_is_rounded_for_what_the_rounded_ones_before_it_make() -> None:
     torch.manual_seed(0)
-    layer = nn.Linear(GROUP, 3)
-    x = torch.randn(7, GROUP)
-    weights = rounded_weights(layer)
-    made = torch.func.functional_call(layer, weights, (x,))
-    expected = nn.functional.linear(x, round_to_levels(layer.weight, FEW_SHARES), layer.bias)
-    torch.testing.assert_close(made, expected)
-    made.sum().backward()
-    torch.testing.assert_close(layer.weight.grad, x.sum(0).expand(3, -1))
+    layers = nn.Sequential(nn.Linear(64, 32), nn.Linear(32, 8), nn.LayerNorm(8))
+    x = torch.randn(500, 64)
+    first, second = (layer.weight.detach().clone() for layer in layers[:2])
+    bias = layers[0].bias.detach()
+    round_parts([layers[0], layers[1]], lambda: layers(x), STEP)
+    expected = round_for_inputs(first, x.T @ x, STEP)
+    torch.testing.assert_close(layers[0].weight.detach(), expected)
+    heard = x @ expected.T + bias
+    torch.testing.assert_close(layers[1].weight.detach(), round_for_inputs(second, heard.T @ heard, STEP))

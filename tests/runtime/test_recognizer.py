@@ -225,11 +225,11 @@ def test_progress_adds_up_to_the_audio(short_sighted: Recognizer) -> None:
     steps: list[float] = []
     short_sighted.transcribe(talk(25.0), progress=steps.append)
     assert sum(steps) == pytest.approx(25)
-    assert len(steps) > 2 and 0 < min(steps) and max(steps) <= 10
+    assert len(steps) > 2 and 0 < min(steps) and max(steps) <= 15  # the last one is longer than a window
 
 
 def test_files_are_read_while_they_are_heard(short_sighted: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A recording without an end: the third window is heard before the fifth is read."""
+    """A recording without an end: the third window is heard before the sixth is read."""
     read = 0
 
     def blocks(path: Path, rate: int):
@@ -251,7 +251,7 @@ def test_files_are_read_while_they_are_heard(short_sighted: Recognizer, monkeypa
     monkeypatch.setattr(recognizer_module.audio, "blocks", blocks)
     with pytest.raises(Enough):
         short_sighted.transcribe("endless.wav", progress=stop)
-    assert read <= heard + 10
+    assert read <= heard + 20
 
 
 def test_memory_stays_flat_however_long_the_audio(stub_recognizer: Path, tmp_path: Path) -> None:

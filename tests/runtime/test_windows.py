@@ -52,7 +52,8 @@ def listen(
 
 @pytest.mark.parametrize(
     ("n_frames", "lengths"),
-    [(1, [2]), (20, [40]), (21, [40, 14]), (34, [40, 40]), (35, [40, 40, 14])],  # windows share 6 frames of 2 samples
+    # windows share 6 frames of 2 samples; the last has up to 30
+    [(1, [2]), (20, [40]), (30, [60]), (31, [40, 34]), (44, [40, 60]), (45, [40, 40, 34])],
 )
 @pytest.mark.parametrize("block", [1, 4, 100])
 def test_without_pauses_windows_overlap(n_frames: int, lengths: list[int], block: int) -> None:
@@ -73,12 +74,12 @@ def test_where_it_is_loud_a_window_ends_half_a_pause_before_the_end_of_its_last_
         loud = listen(path, sizes, hum=1000)
         return [start for start, _ in loud[0]]
 
-    path = [WORD] * 8 + [BLANK] * 6 + [WORD] * 3 + [BLANK] * 2 + [WORD] * 10
+    path = [WORD] * 8 + [BLANK] * 6 + [WORD] * 3 + [BLANK] * 2 + [WORD] * 15
     assert heard(path) == [0, 12]  # 14 is the end of the pause; that at 19 is too short
-    assert heard([WORD] * 8 + [BLANK] * 6 + [LETTER] * 16) != [0, 12]  # it is within a word
-    early = [WORD] * 2 + [BLANK] * 6 + [WORD] * 22
+    assert heard([WORD] * 8 + [BLANK] * 6 + [LETTER] * 20) != [0, 12]  # it is within a word
+    early = [WORD] * 2 + [BLANK] * 6 + [WORD] * 26
     assert heard(early) not in ([0, 6], [0, 8])  # in the first half: by the overlap
-    assert heard([WORD] * 14 + [BLANK] * 9 + [WORD] * 7) == [0, 18]  # the pause goes on
+    assert heard([WORD] * 14 + [BLANK] * 9 + [WORD] * 11) == [0, 18]  # the pause goes on
 
 
 def test_silence_is_cut_into_windows() -> None:

