@@ -41,7 +41,7 @@ def main() -> None:
                 figures.setdefault(figure, {})[system] = interval["value"]
     rows = [["figure", *SYSTEMS], ["alignment: phones of one frame, %", f"{squeezed(args.cuts):.1f}", "-", "-"]]
     for figure, of in figures.items():
-        rows.append([figure, *(f"{of[name]:.3g}" if name in of else "-" for name in SYSTEMS)])
+        rows.append([figure, *("-" if of.get(name) is None else f"{of[name]:.3g}" for name in SYSTEMS)])
     table = format_table(rows)
     print(table)
     (args.evaluation / "table.txt").write_text(table + "\n", encoding="utf-8")
