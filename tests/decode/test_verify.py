@@ -153,7 +153,7 @@ def test_what_the_decoder_reads_on_mends_the_draft_behind() -> None:
     draft = [(word + 1) % 8 for word in words]
     made = verify(draft, Decoder(by_place(words)), PIECES, 100)
     assert made.pieces == words
-    assert made.passes <= 4  # not a pass for every wrong word
+    assert made.passes <= len(words) // 3  # not a pass for every wrong word
 
 
 def test_what_passes_do_not_reach_stays_a_draft() -> None:
