@@ -31,8 +31,8 @@ from speechnar.decode.result import DecodeError
 LONGER = 1.5  # times the draft, and a few pieces: what is longer goes round in circles
 A_FEW = 12
 REACH = 4  # pieces within which a draft is looked through for the decoder's word
-WIDTH = 12  # pieces that are read in one pass, over all rows
-SHORTEST_ROW = 3
+WIDTH = 8  # pieces that are read in one pass, over all rows
+SHORTEST_ROW = 2
 FIRST_WIDTH = 64  # in the first pass, whose word on what is far ahead spares others
 BEYOND = 6  # pieces behind the draft's last word: a decoder that goes on longer than that goes round in circles
 

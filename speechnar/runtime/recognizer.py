@@ -36,7 +36,7 @@ DEFAULT = "english_base"
 LM = "lm.npz"  # a word n-gram model, which a recogniser may have
 OVERLAP = 3.0  # seconds that two windows share where there is no pause
 PAUSE = 0.4  # seconds without a word, where a window may end
-PADDED_PAUSE = 0.28  # the same where the graph hears silence behind the audio anyway, as those with a decoder do
+PADDED_PAUSE = 0.32  # the same where the graph hears silence behind the audio anyway, as those with a decoder do
 SHORTEST = 0.5  # seconds; what is shorter gets silence at its end, lest the graph have no frame
 SHORTEST_WORD = 0.1  # seconds; of less, models make words that nobody can have said
 
