@@ -167,7 +167,9 @@ def _progress(files: list[str]) -> Any:
 
     total = 0.0
     for file in files:
-        with contextlib.suppress(soundfile.LibsndfileError, OSError, TypeError):  # such as video, stdin and bad files
+        if file == STDIO:  # libsndfile would read it, and close what it writes to
+            continue
+        with contextlib.suppress(soundfile.LibsndfileError, OSError, TypeError):  # such as video and bad files
             total += soundfile.info(file).duration
     of = f"/{total:.0f}" if total else ""
     return tqdm(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -62,6 +63,15 @@ def test_a_file_from_stdin(transcribe, talks: Path, monkeypatch, capsys) -> None
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"no audio")))
     assert transcribe("-") == 1
     assert capsys.readouterr().err.startswith("speechnar: stdin cannot be read as audio (")
+
+
+def test_a_file_from_the_stdin_of_a_process(stub_recognizer: Path, talks: Path) -> None:
+    """libsndfile takes "-" for the process's own streams, and closes them."""
+    code = "import sys; from speechnar.cli import main; sys.exit(main())"
+    command = [sys.executable, "-c", code, "transcribe", "--recognizer", str(stub_recognizer), "-"]
+    with open(talks / "one.wav", "rb") as file:
+        done = subprocess.run(command, stdin=file, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "abc ba\nc\n", "")
 
 
 def test_a_stream_of_unknown_length_from_stdin(transcribe, talks: Path, monkeypatch, capsys) -> None:
