@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -63,18 +64,23 @@ def round_parts(parts: Sequence[nn.Module], run: Callable[[], object], step: flo
     """
     for part in parts:
         layers = [layer for layer in part.modules() if isinstance(layer, nn.Linear)]
-        powers = [torch.zeros(2 * (layer.in_features,)) for layer in layers]
-
-        def add(layer: nn.Module, given: tuple[Tensor], layers: list = layers, powers: list = powers) -> None:
-            inputs = given[0].flatten(0, -2)
-            powers[layers.index(layer)].addmm_(inputs.T, inputs)
-
-        hooks = [layer.register_forward_pre_hook(add) for layer in layers]
-        run()
-        for hook in hooks:
-            hook.remove()
-        for layer, power in zip(layers, powers):
+        for layer, power in _powers(layers, run).items():
             layer.weight.copy_(round_for_inputs(layer.weight, power, step))
+
+
+def _powers(layers: Sequence[nn.Linear], run: Callable[[], object]) -> dict[nn.Linear, Tensor]:
+    """The sum of x xᵀ over each layer's inputs in a run."""
+    powers = {layer: torch.zeros(layer.in_features, layer.in_features) for layer in layers}
+
+    def add(layer: nn.Module, given: tuple[Tensor]) -> None:
+        inputs = given[0].flatten(0, -2)
+        powers[cast(nn.Linear, layer)].addmm_(inputs.T, inputs)
+
+    hooks = [layer.register_forward_pre_hook(add) for layer in layers]
+    run()
+    for hook in hooks:
+        hook.remove()
+    return powers
 
 
 def steps_of(weight: Tensor) -> tuple[Tensor, Tensor]:

@@ -22,6 +22,7 @@ from speechnar.decode.pieces import PIECES, Pieces
 from speechnar.models.folder import load_model, save_model
 from speechnar.models.whisper import SAMPLE_RATE, SILENCE, Whisper
 from speechnar.text.symbols import SymbolTable
+from speechnar.train.encoded import STATE_HOP
 
 # Steps as shares of a row's root mean square: what is rounded should cost each part about as much for each of its
 # weights, and the output's are by far the most sensitive. RESULTS.md has what was measured.
@@ -34,8 +35,8 @@ class Rounding:
     def __init__(self, model: Whisper, rows: list[list[str]], pieces: Pieces) -> None:
         self.model = model
         self.texts = [torch.tensor([pieces.encode(text)]) for *_, text in rows]
-        silence = round(SILENCE * SAMPLE_RATE)
-        wavs = (F.pad(torch.from_numpy(audio.read(path, SAMPLE_RATE)[0]), (0, silence)) for _, _, path, _ in rows)
+        self.silence = round(SILENCE * SAMPLE_RATE)
+        wavs = (F.pad(torch.from_numpy(audio.read(path, SAMPLE_RATE)[0]), (0, self.silence)) for _, _, path, _ in rows)
         self.mels = [model.features(wav[None]) for wav in wavs]
         self.states: list[torch.Tensor] = []
         self.progress = tqdm(desc="rounding", unit="utt", disable=None)
@@ -47,9 +48,8 @@ class Rounding:
             self.progress.update()
 
     def draft(self) -> None:
-        silence = round(SILENCE * SAMPLE_RATE / 320)
         for states in self.states:
-            self.model.draft(states[:, :-silence], None)
+            self.model.draft(states[:, : -(self.silence // STATE_HOP)], None)
 
     def decode(self) -> None:
         for states, text in zip(self.states, self.texts):
@@ -70,7 +70,11 @@ def round_recognizer(model: Whisper, rows: list[list[str]], pieces: Pieces) -> N
     round_parts(list(decoder.blocks), work.decode, DECODER)
     output = nn.Linear(decoder.embedding.embedding_dim, decoder.embedding.num_embeddings, bias=False)
     output.weight = decoder.embedding.weight  # what the last layer makes is multiplied by them
-    hook = decoder.norm.register_forward_hook(lambda norm, given, made: [output(made), None][1])
+
+    def multiplied(norm: nn.Module, given: tuple[torch.Tensor], made: torch.Tensor) -> None:
+        output(made)
+
+    hook = decoder.norm.register_forward_hook(multiplied)
     round_parts([output], work.decode, OUTPUT)
     hook.remove()
 
