@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 source ../stages.sh
 
-stage="" stop_stage=7 corpora=""
+stage="" stop_stage=8 corpora=""
 while (($#)); do
   case $1 in
     --corpora) corpora=${2:?--corpora needs the folder of the corpora} ;;
@@ -31,6 +31,7 @@ prepare() {
   fi
   python local/prepare.py "${corpora:?give the corpora: ./run.sh --corpora DIR}" data
 }
+speak() { python local/speak.py data exp/spoken; }
 start() { python local/start.py exp/start; }
 encode() { python local/encode.py conf/draft.yaml exp/start data exp/encoded; }
 draft() { python local/train.py conf/draft.yaml exp/start exp/encoded exp/draft; }
@@ -53,4 +54,4 @@ evaluate() {
 
 mkdir -p data exp
 run_stages "$stage" "$stop_stage" exp \
-  prepare start encode draft decoder round_weights export_recognizer evaluate
+  prepare speak start encode draft decoder round_weights export_recognizer evaluate

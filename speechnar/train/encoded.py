@@ -28,9 +28,10 @@ STATE_HOP = 2 * HOP_LENGTH  # samples
 
 @dataclasses.dataclass(frozen=True)
 class CopyConfig:
-    """How one copy of the training audio differs from the recordings.
+    """One copy of the training audio, and how it differs from the recordings.
 
     Attributes:
+        table: of the recordings: `train` is train.tsv.
         joined_seconds: utterances that follow one another are heard together, up to so many seconds, and read one by
             one or some in a row, as the runtime does with long recordings; 0 hears each by itself.
         speed: 1 is as recorded.
@@ -38,6 +39,7 @@ class CopyConfig:
         bands: mel bands that are masked at most, twice; 0 masks none.
     """
 
+    table: str = "train"
     joined_seconds: float = 0.0
     speed: float = 1.0
     noise_share: float = 0.0

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Iterator
-from copy import deepcopy
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -24,12 +23,13 @@ from speechnar.config import ConfigError
 from speechnar.core.augment import SpecAugmentConfig, spec_augment
 from speechnar.core.lengths import length_mask
 from speechnar.decode.pieces import PIECES, Pieces
-from speechnar.losses.ctc import ctc_loss
+from speechnar.losses.ctc import consistency_loss, ctc_loss
 from speechnar.models.folder import load_model, save_model
-from speechnar.models.whisper import Decoder, DraftOutput, Whisper
+from speechnar.models.whisper import Decoder, DraftOutput
 from speechnar.text.symbols import SymbolTable
 from speechnar.train.encoded import CopyConfig, Encoded
 from speechnar.train.loop import LoopConfig, Phase, train
+from speechnar.train.origin import origin_of
 
 BLANK_ID = 0
 
@@ -43,8 +43,8 @@ class WhisperTraining:
         copies: of the training set; the draft and the decoder are trained on the same.
         batch_seconds: of audio, at most.
         masks: on the states, 50 a second.
-        weights: of the draft's terms, `ctc` of the last layer, `intermediate` of the mean of those below; or of the
-            decoder's, `tokens`.
+        weights: of the draft's terms, `ctc` of the last layer, `intermediate` of the mean of those below, and
+            `consistency` of two views of each utterance, masked apart, if it is given; or of the decoder's, `tokens`.
         kept: of the decoder that training starts from, the share that the average with the trained one has, which is
             what is saved (Wortsman et al. 2022, section 3): 0 keeps nothing.
     """
@@ -60,6 +60,8 @@ class WhisperTraining:
     def __post_init__(self) -> None:
         if self.part not in ("draft", "decoder"):
             raise ConfigError(f"part is {self.part!r} but should be draft or decoder")
+        if self.part == "decoder" and "consistency" in self.weights:
+            raise ConfigError("consistency is a term of the draft's: leave it out of the decoder's weights")
         if self.part == "draft" and self.kept:
             raise ConfigError("a draft is not averaged with what it was: leave kept out")
 
@@ -74,8 +76,14 @@ class EncodedBatch:
     token_lengths: Tensor
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> EncodedBatch:
-        parts = (self.states, self.lengths, self.tokens, self.token_lengths)
-        return EncodedBatch(*(part.to(device, non_blocking=non_blocking) for part in parts))
+        return self._each(lambda part: part.to(device, non_blocking=non_blocking))
+
+    def twice(self) -> EncodedBatch:
+        """All utterances, and then all of them once more."""
+        return self._each(lambda part: torch.cat([part, part]))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> EncodedBatch:
+        return EncodedBatch(*(change(part) for part in (self.states, self.lengths, self.tokens, self.token_lengths)))
 
 
 class WhisperTask:
@@ -88,11 +96,9 @@ class WhisperTask:
     def __init__(self, config: WhisperTraining, start: Path, encoded: Path) -> None:
         self.settings, self.start = config, start
         whisper, self.config = load_model(start)
-        self.whisper: Whisper = whisper
         self.symbols = SymbolTable.load(start / "tokens.txt")
         self.is_draft = config.part == "draft"
         self.pieces = Pieces.of_symbols(self.symbols.symbols) if self.is_draft else Pieces.load(start / PIECES)
-        self.before = deepcopy(whisper.decoder)
         d_model = whisper.config.d_model
         self.copies = [Encoded(encoded / f"train-{n}", d_model) for n in range(len(config.copies))]
         self.dev = Encoded(encoded / "dev", d_model)
@@ -141,9 +147,16 @@ class WhisperTask:
         return [piece + self.is_draft for piece in self.pieces.encode(text)]
 
     def loss(self, batch: EncodedBatch, step: int) -> dict[str, Tensor]:
+        two_views = bool(self.settings.weights.get("consistency"))
+        batch = batch.twice() if two_views else batch
         states = spec_augment(batch.states, batch.lengths, self.settings.masks)
-        batch = dataclasses.replace(batch, states=states)
-        return self._terms(batch)[0]
+        terms, logits = self._terms(dataclasses.replace(batch, states=states))
+        if two_views:
+            half = len(logits) // 2
+            view, other = F.log_softmax(logits.float(), 2).chunk(2)
+            lengths = (batch.lengths[:half] + 1) // 2
+            terms["consistency"] = consistency_loss(view, other, lengths, batch.token_lengths[:half])
+        return terms
 
     def _terms(self, batch: EncodedBatch) -> tuple[dict[str, Tensor], Tensor]:
         """The terms of the loss, and logits: of a draft's frames, or of each place of a given text."""
@@ -197,18 +210,23 @@ class WhisperTask:
         return means | {"wer": 100 * jiwer.wer(said, heard), "cer": 100 * jiwer.cer(said, heard)}
 
     def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
-        whole = deepcopy(self.whisper)
+        whole, _ = load_model(self.start)
         part = whole.draft if self.is_draft else whole.decoder
-        part.load_state_dict(modules["model"].state_dict())
-        if self.settings.kept:
-            with torch.no_grad():
-                for its, start in zip(part.parameters(), self.before.parameters()):
-                    its.lerp_(start, self.settings.kept)
+        learned = modules["model"].state_dict()
+        part.load_state_dict(
+            {name: learned[name].lerp(start, self.settings.kept) for name, start in part.state_dict().items()}
+        )
         save_model(folder, self.config, whole, self.symbols)
         shutil.copy(self.start / PIECES, folder)
 
 
 def train_whisper(config: WhisperTraining, start: Path, encoded: Path, out: Path) -> None:
-    """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
+    """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there. What was
+    trained from another model or on other utterances is put aside.
+    """
     torch.manual_seed(config.loop.seed)
-    train(WhisperTask(config, start, encoded), config.loop, out)
+    origin = origin_of(
+        {"model to start from": start}
+        | {f"list of train-{n}": encoded / f"train-{n}.json" for n in range(len(config.copies))}
+    )
+    train(WhisperTask(config, start, encoded), config.loop, out, origin=origin)

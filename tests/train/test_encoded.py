@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 
 from speechnar.audio import AudioConfig
 from speechnar.config import ConfigError
+from speechnar.core.augment import SpecAugmentConfig, spec_augment
 from speechnar.data.features import DataError
 from speechnar.decode.pieces import PIECES
 from speechnar.models.folder import ModelConfig, load_model, save_model
@@ -106,6 +108,34 @@ def test_joined_utterances_are_read_in_all_ways(folders: tuple[Path, Path, Path]
     assert joined.text(range(0, 2)) == f"{TEXTS[0]} {TEXTS[1]}"
 
 
+def test_two_views_are_masked_apart_and_learn_from_each_other(folders: tuple[Path, Path, Path]) -> None:
+    start, _, encoded = folders
+    masks = SpecAugmentConfig(band_masks=0, time_masks_per_second=10.0, time_width=15)
+    training = dataclasses.replace(TRAINING, masks=masks, weights={"consistency": 0.2}, batch_seconds=10.0)
+    task = WhisperTask(training, start, encoded)
+    draft, batch = task.modules["model"].eval(), next(task.batches(0, 0))
+    with torch.no_grad():
+        torch.nn.init.normal_(draft.head.weight)
+        torch.manual_seed(2)
+        terms = task.loss(batch, 0)
+        torch.manual_seed(2)
+        views = spec_augment(torch.cat([batch.states] * 2), torch.cat([batch.lengths] * 2), masks).chunk(2)
+        first, second = (draft(view, batch.lengths) for view in views)
+        apart = 0.0
+        for row, length in enumerate(first.lengths.tolist()):
+            p, q = (view.logits[row, :length].log_softmax(1) for view in (first, second))
+            apart += 0.5 * float(((p.exp() - q.exp()) * (p - q)).sum())
+        assert apart > 0.1
+        assert float(terms["consistency"]) == pytest.approx(apart / int(batch.token_lengths.sum()), rel=1e-4)
+
+        task.settings = dataclasses.replace(training, masks=dataclasses.replace(masks, time_masks_per_second=0.0))
+        alike = task.loss(batch, 0)
+        assert float(alike["consistency"]) == pytest.approx(0, abs=1e-5)
+        assert float(alike["ctc"]) == pytest.approx(float(task._terms(batch)[0]["ctc"]), rel=1e-4)
+        task.settings = dataclasses.replace(training, weights={})
+        assert "consistency" not in task.loss(batch, 0)
+
+
 @pytest.mark.parametrize("part", ["draft", "decoder"])
 def test_only_one_part_learns(folders: tuple[Path, Path, Path], tmp_path: Path, part: str) -> None:
     start, _, encoded = folders
@@ -119,13 +149,29 @@ def test_only_one_part_learns(folders: tuple[Path, Path, Path], tmp_path: Path, 
     assert {f"validation/{name}" for name in expected} <= last.keys()
 
 
+def test_training_on_other_utterances_starts_anew(
+    folders: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start, _, encoded = folders
+    theirs, out = tmp_path / "encoded", tmp_path / "draft"
+    shutil.copytree(encoded, theirs)
+    for _ in range(2):
+        train_whisper(TRAINING, start, theirs, out)
+    assert "changed" not in capsys.readouterr().err and not (tmp_path / "draft.1").exists()
+    index = json.loads((theirs / "train-2.json").read_text(encoding="utf-8"))
+    (theirs / "train-2.json").write_text(json.dumps(index[:2]), encoding="utf-8")
+    train_whisper(TRAINING, start, theirs, out)
+    assert "the list of train-2 changed since" in capsys.readouterr().err
+    assert (tmp_path / "draft.1" / "model.safetensors").exists() and (out / "model.safetensors").exists()
+
+
 def test_the_decoder_is_taught_each_piece_and_the_end(folders: tuple[Path, Path, Path]) -> None:
     start, _, encoded = folders
     task = WhisperTask(dataclasses.replace(TRAINING, part="decoder", batch_seconds=10.0), start, encoded)
     batch = next(task.batches(0, 0))
     with torch.no_grad():
         loss = float(task._terms(batch)[0]["tokens"])
-        decoder, total, count = task.whisper.decoder, 0.0, 0
+        decoder, total, count = task.modules["model"], 0.0, 0
         for row, (length, pieces) in enumerate(zip(batch.lengths.tolist(), batch.token_lengths.tolist())):
             text = batch.tokens[row, :pieces]
             logits = decoder(text[None], decoder.memory(batch.states[row : row + 1, :length]), None)[0]
@@ -169,5 +215,7 @@ def test_what_is_missing_or_unknown_is_named(folders: tuple[Path, Path, Path], t
         WhisperTask(TRAINING, folders[0], tmp_path)
     with pytest.raises(ConfigError, match="should be draft or decoder"):
         dataclasses.replace(TRAINING, part="encoder")
+    with pytest.raises(ConfigError, match="term of the draft's"):
+        dataclasses.replace(TRAINING, part="decoder", weights={"consistency": 0.2})
     with pytest.raises(ConfigError, match="leave kept out"):
         dataclasses.replace(TRAINING, kept=0.5)

@@ -3,7 +3,7 @@
 
     python local/encode.py CONFIG.yaml START_DIR DATA_DIR OUT_DIR
 
-DATA_DIR holds train.tsv and dev.tsv; OUT_DIR gets train-0, train-1 ... and dev. What is there is kept.
+DATA_DIR holds dev.tsv and the tables of the copies; OUT_DIR gets train-0, train-1 ... and dev. What is there is kept.
 """
 
 import argparse
@@ -21,7 +21,7 @@ def main() -> None:
     args = parser.parse_args()
     training = config.load(WhisperTraining, args.config)
     work = [("dev", args.data / "dev.tsv", CopyConfig())]
-    work += [(f"train-{n}", args.data / "train.tsv", copy) for n, copy in enumerate(training.copies)]
+    work += [(f"train-{n}", args.data / f"{copy.table}.tsv", copy) for n, copy in enumerate(training.copies)]
     for seed, (name, table, copy) in enumerate(work):
         if not (args.out / f"{name}.json").exists():
             encode(args.start, table, args.out / name, copy, seed)

@@ -75,19 +75,19 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     args = parser.parse_args()
 
-    def folder(name: str) -> Path:
-        found = [path for path in args.corpora.rglob(name) if (path / "etc").is_dir() or not (path / name).is_dir()]
+    def folder(name: str, inside: str) -> Path:
+        found = [path for path in args.corpora.rglob(name) if (path / inside).exists()]
         if not found:
-            parser.error(f"there is no {name} below {args.corpora}")
-        return min(found, key=lambda path: len(path.parts), default=None) if name == "LibriSpeech" else found[-1]
+            parser.error(f"there is no {name} with {inside} in it below {args.corpora}")
+        return min(found, key=lambda path: len(path.parts))
 
     rows = [
-        *librispeech(folder("LibriSpeech")),
-        *an4(folder("an4")),
-        *arctic(folder("cmu_us_slt_arctic"), "slt"),
-        *arctic(folder("cmu_us_bdl_arctic"), "bdl"),
-        *metadata(folder("kathleen"), "kathleen", "wav"),
-        *metadata(folder("LJSpeech-1.1"), "lj", "wavs"),
+        *librispeech(folder("LibriSpeech", "train-clean-100")),
+        *an4(folder("an4", "etc/an4_train.fileids")),
+        *arctic(folder("cmu_us_slt_arctic", "etc/txt.done.data"), "slt"),
+        *arctic(folder("cmu_us_bdl_arctic", "etc/txt.done.data"), "bdl"),
+        *metadata(folder("kathleen", "metadata.csv"), "kathleen", "wav"),
+        *metadata(folder("LJSpeech-1.1", "metadata.csv"), "lj", "wavs"),
     ]
     speakers = sorted({speaker for split, _, speaker, path, _ in rows if split == "train" and path.suffix == ".flac"})
     held_out = set(speakers[::12])
