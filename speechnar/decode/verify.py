@@ -19,7 +19,7 @@ Differs: the draft is that of a CTC model, all at once, and is taken up again be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,8 +31,11 @@ from speechnar.decode.result import DecodeError
 LONGER = 1.5  # times the draft, and a few pieces: what is longer goes round in circles
 A_FEW = 12
 REACH = 4  # pieces within which a draft is looked through for the decoder's word
-WIDTH = 8  # pieces that are read in one pass, over all rows
-SHORTEST_ROW = 2
+WIDTH = 12  # pieces that are read in one pass, over all rows
+SHORTEST_ROW = 4
+ALIKE = 0.7  # of the longer spelling may differ where a word is written anew: what differs more stands elsewhere
+NEARLY = 1  # letters more than the fewest that may differ where a draft goes on
+LIKELY = 3  # places where it may
 FIRST_WIDTH = 64  # in the first pass, whose word on what is far ahead spares others
 BEYOND = 6  # pieces behind the draft's last word: a decoder that goes on longer than that goes round in circles
 
@@ -142,7 +145,7 @@ def verify(
             return Verified(text[:-beyond], np.exp(log_probs[:-beyond]).tolist(), done)
         reader.keep(chosen, n, piece)
         _revise(draft, margins, starts[chosen], place + 1, checked, chosen, pieces)
-        starts = _goes_on(draft, place, piece, pieces)
+        starts = _goes_on(draft, place, piece, pieces, lost=not n)
     rest = list(draft[starts[0] :])
     return Verified(text + rest, [*np.exp(log_probs).tolist(), *[0.0] * len(rest)], done)
 
@@ -159,7 +162,8 @@ def _revise(
     draft: list[int], margins: list[float], start: int, first: int, checked: Checked, row: int, pieces: Pieces
 ) -> None:
     """Writes a draft anew behind a wrong place, where the decoder has read on: from where it would have gone on
-    otherwise each whole word is what it would have written there, one piece. It is still a draft.
+    otherwise each whole word is what it would have written there, one piece, if that is spelled alike: else the row
+    stood beside what was said. It is still a draft.
 
     Args:
         start: where the row begins in the draft.
@@ -175,18 +179,40 @@ def _revise(
             continue
         place = a + int(wrong[0])
         piece = int(checked.best[row, place - start])
-        if piece != pieces.end_id:
-            until = b if place > a or pieces.begins_word[piece] else a  # else it ends the word before
-            draft[place:until] = [piece]
-            margins[place:until] = [usual]
+        if piece == pieces.end_id or (place == a and not pieces.begins_word[piece]):
+            continue
+        before, wanted = "".join(pieces.pieces[old] for old in draft[place:b]), pieces.pieces[piece]
+        if _differences(wanted, [before])[1] <= ALIKE * max(len(before), len(wanted)):
+            draft[place:b] = [piece]
+            margins[place:b] = [usual]
 
 
-def _goes_on(draft: Sequence[int], place: int, piece: int, pieces: Pieces) -> list[int]:
-    """Where a draft may go on behind a piece of the decoder's that came at a place in it, the likeliest first."""
+def _differences(wanted: str, parts: Iterable[str]) -> list[int]:
+    """The edit distances of a text from nothing, from the first part, from the first two, and so on."""
+    row = list(range(len(wanted) + 1))
+    found = [row[-1]]
+    for part in parts:
+        for letter in part:
+            above, row = row, [row[0] + 1]
+            for n, other in enumerate(wanted):
+                row.append(min(above[n] + (letter != other), above[n + 1] + 1, row[n] + 1))
+        found.append(row[-1])
+    return found
+
+
+def _goes_on(draft: Sequence[int], place: int, piece: int, pieces: Pieces, lost: bool) -> list[int]:
+    """Where a draft may go on behind a piece of the decoder's that came at a place in it, the likeliest first: behind
+    what is spelled as the piece is; and if it is lost, since that was its first place, at other words.
+    """
     if place >= len(draft) or draft[place] == piece:
         return [min(place + 1, len(draft))]
+    differences = _differences(pieces.pieces[piece], [pieces.pieces[old] for old in draft[place : place + 1 + REACH]])
+    nearly = [n for n, its in enumerate(differences) if its <= min(differences) + NEARLY]
+    likely = [place + n for n in sorted(nearly, key=differences.__getitem__)][:LIKELY]
+    if not lost:
+        return likely
     again = [n + 1 for n in range(place + 1, min(place + 1 + REACH, len(draft))) if draft[n] == piece][:1]
     words = [n for n in range(place + 1, len(draft)) if pieces.begins_word[draft[n]]][:2]
     if pieces.begins_word[draft[place]] and not pieces.begins_word[piece]:  # the word before was longer
-        return list(dict.fromkeys((place, place + 1, *again, *words)))
-    return list(dict.fromkeys((place + 1, *again, *words, place)))
+        return list(dict.fromkeys((likely[0], place, place + 1, *again, *words)))
+    return list(dict.fromkeys((likely[0], place + 1, *again, *words, place)))
