@@ -2,19 +2,20 @@
 
     draft     the  night  before  she  left
     decoder   the  knight             says of every place what it would have written there, in one pass
-    rows           before  she  left  after its own word the draft may go on behind the wrong one,
+    rows           before  she  left  after its own word the draft goes on behind what is spelled alike,
                    night  before ...  where it stands,
-                   she  left ...      or a word later
+                   she  left ...      or a word later, if that is not clear
     decoder                           reads all of that at once; the row that stands longest is taken
 
 Where the draft is right nothing is written one by one. A wrong place costs a pass, unless the decoder had a better word
-for it while it read on behind another: the draft is written anew there. What comes out, if there is no margin and
-passes are enough, is what the decoder would have written piece by piece. Where it does not come to an end soon after
-the draft's, which decoders of speech are prone to, what is behind that is left out.
+for it, spelled much alike, while it read on behind another: the draft is written anew there. What comes out, if there
+is no margin and passes are enough, is what the decoder would have written piece by piece. Where it does not come to an
+end soon after the draft's, which decoders of speech are prone to, what is behind that is left out.
 
 Source: Blockwise parallel decoding, Stern et al. 2018, section 3; speculative decoding, Leviathan et al. 2023,
     section 2.
-Differs: the draft is that of a CTC model, all at once, and is taken up again behind a wrong place in several ways.
+Differs: the draft is that of a CTC model, all at once, and is taken up again behind a wrong place by its spelling, and
+    where that is not clear in several ways.
 """
 
 from __future__ import annotations

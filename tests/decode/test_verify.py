@@ -156,6 +156,43 @@ def test_what_the_decoder_reads_on_mends_the_draft_behind() -> None:
     assert made.passes <= len(words) // 3  # not a pass for every wrong word
 
 
+def spelled(text: str) -> tuple[Pieces, list[int]]:
+    """Pieces, and a text of them."""
+    said = text.split()
+    pieces = Pieces((*dict.fromkeys(said), "▁sh", "ure", "▁zzzzzzzzzzzzzzzz", "</s>"))
+    return pieces, [pieces.ids[piece] for piece in said]
+
+
+def sure_of(words: list[int], pieces: Pieces, lost: str) -> Says:
+    """It is sure of a text, and says the same whenever it does not stand in it."""
+
+    def says(text: tuple[int, ...]) -> np.ndarray:
+        its = list(text) == words[: len(text)]
+        wanted = (*words, pieces.end_id)[len(text)] if its else pieces.ids[lost]
+        return np.where(np.arange(len(pieces)) == wanted, 0.0, -9.0)
+
+    return says
+
+
+def test_a_draft_goes_on_behind_what_is_spelled_as_the_decoders_piece() -> None:
+    pieces, words = spelled("▁a ▁sure ▁means ▁of ▁not ▁encountering ▁objections ▁because ▁that ▁was ▁known")
+    draft = [words[0], pieces.ids["▁sh"], pieces.ids["ure"], *words[2:]]
+    decoder = Decoder(sure_of(words, pieces, "</s>"))
+    made = verify(draft, decoder, pieces, 100)
+    assert (made.pieces, made.passes) == (words, 2)
+    assert len(decoder.rows) == 1
+
+
+def test_what_is_read_beside_what_was_said_leaves_the_draft(monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces, words = spelled("▁earthquakes ▁but ▁which ▁luxury ▁from ▁symphony ▁did ▁chemist ▁upon ▁gardeners ▁known")
+    draft = [words[-1], *words]  # a word too many
+    made = verify(draft, Decoder(sure_of(words, pieces, "▁zzzzzzzzzzzzzzzz")), pieces, 100)
+    assert (made.pieces, made.passes) == (words, 3)
+    monkeypatch.setattr("speechnar.decode.verify.ALIKE", 1.0)
+    made = verify(draft, Decoder(sure_of(words, pieces, "▁zzzzzzzzzzzzzzzz")), pieces, 100)
+    assert made.pieces == words and made.passes > 3
+
+
 def test_what_passes_do_not_reach_stays_a_draft() -> None:
     words = [0, 1, 2, 3, 4, 5]
     draft = [1, 1, 3, 3, 5, 4]
