@@ -40,7 +40,7 @@ class WhisperTraining:
 
     Attributes:
         part: "draft" or "decoder", which is trained.
-        copies: of the training set; the draft and the decoder are trained on the same.
+        copies: of the training set; the decoder may be trained on the first of those that the draft is trained on.
         batch_seconds: of audio, at most.
         masks: on the states, 50 a second.
         weights: of the draft's terms, `ctc` of the last layer, `intermediate` of the mean of those below, and
@@ -212,10 +212,8 @@ class WhisperTask:
     def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
         whole, _ = load_model(self.start)
         part = whole.draft if self.is_draft else whole.decoder
-        learned = modules["model"].state_dict()
-        part.load_state_dict(
-            {name: learned[name].lerp(start, self.settings.kept) for name, start in part.state_dict().items()}
-        )
+        learned, kept = modules["model"].state_dict(), self.settings.kept
+        part.load_state_dict({name: learned[name].cpu().lerp(its, kept) for name, its in part.state_dict().items()})
         save_model(folder, self.config, whole, self.symbols)
         shutil.copy(self.start / PIECES, folder)
 
