@@ -214,6 +214,4 @@ def _goes_on(draft: Sequence[int], place: int, piece: int, pieces: Pieces, lost:
         return likely
     again = [n + 1 for n in range(place + 1, min(place + 1 + REACH, len(draft))) if draft[n] == piece][:1]
     words = [n for n in range(place + 1, len(draft)) if pieces.begins_word[draft[n]]][:2]
-    if pieces.begins_word[draft[place]] and not pieces.begins_word[piece]:  # the word before was longer
-        return list(dict.fromkeys((likely[0], place, place + 1, *again, *words)))
     return list(dict.fromkeys((likely[0], place + 1, *again, *words, place)))

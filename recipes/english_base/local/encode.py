@@ -3,7 +3,8 @@
 
     python local/encode.py CONFIG.yaml START_DIR DATA_DIR OUT_DIR
 
-DATA_DIR holds dev.tsv and the tables of the copies; OUT_DIR gets train-0, train-1 ... and dev. What is there is kept.
+DATA_DIR holds dev.tsv and the tables of the copies; OUT_DIR gets train-0, train-1 ... and dev. What is
+there and newer than its table and the model is kept.
 """
 
 import argparse
@@ -23,7 +24,8 @@ def main() -> None:
     work = [("dev", args.data / "dev.tsv", CopyConfig())]
     work += [(f"train-{n}", args.data / f"{copy.table}.tsv", copy) for n, copy in enumerate(training.copies)]
     for seed, (name, table, copy) in enumerate(work):
-        if not (args.out / f"{name}.json").exists():
+        made, sources = args.out / f"{name}.json", (table, args.start / "model.safetensors")
+        if not made.exists() or made.stat().st_mtime < max(path.stat().st_mtime for path in sources):
             encode(args.start, table, args.out / name, copy, seed)
 
 
