@@ -10,7 +10,7 @@ it. Each system lives in a process, and may live in a virtual environment, of it
 file, so that whatever else the machine does falls on all. Prints tables, and writes `docs/asr_cpu.json`.
 
 What is measured:
-    WER: on each list, after Whisper's English normaliser, with its 95 % interval; RTF over the whole list.
+    WER: on each list, after Whisper's English normalizer, with its 95 % interval; RTF over the whole list.
     RTF by length: seconds of work per second of audio, loaded and warm; utterances of the first list one after the
         other, cut to the length. Medians over `--repeats`, each with other audio. `CPU` counts processor time.
     Cold start: from nothing to the text of 5 s of audio; speechnar by its command line, the others by a script.
@@ -37,9 +37,9 @@ from measuring import ROOT, header, table
 from tqdm import tqdm
 
 from speechnar import audio
-from speechnar.evaluate.normalise import normaliser
-from speechnar.evaluate.record import write_json
-from speechnar.evaluate.wer import report, score
+from speechnar.evaluate.stats.record import write_json
+from speechnar.evaluate.wer.error_rate import report, score
+from speechnar.evaluate.wer.normalizers import normalizer
 
 RATE = 16000
 LENGTHS = (5, 15, 30, 120, 600)
@@ -107,7 +107,7 @@ def measure_list(workers: list[Worker], utterances: list[Utterance], folder: Pat
             texts[worker.name][utterance.name] = reply["text"]
             taken[worker.name].append(reply)
     reference = {utterance.name: utterance.text for utterance in utterances}
-    whisper = normaliser("whisper")
+    whisper = normalizer("whisper")
     scores = [score(worker.name, reference, texts[worker.name], whisper) for worker in workers]
     found = report(scores, [utterance.speaker for utterance in utterances])
     systems = {

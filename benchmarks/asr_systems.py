@@ -23,7 +23,7 @@ ONE_PIECE = 60  # seconds, above which pocketsphinx is given what its own segmen
 
 
 class Speechnar:
-    """This repository's runtime; MODEL is a recogniser's name or folder."""
+    """This repository's runtime; MODEL is a recognizer's name or folder."""
 
     package = "speechnar"
 

@@ -26,11 +26,12 @@ import numpy as np
 from lhotse import CutSet
 from lhotse.cut import Cut
 
-from speechnar.audio import F0_MAX, F0_MIN, AudioConfig, log_mel_of, replacing, spectrogram, track_f0
+from speechnar.audio import F0_MAX, F0_MIN, AudioConfig, log_mel_of, spectrogram, track_f0
 from speechnar.data.features import compute_features
 from speechnar.data.manifest import load_cuts, read_wav
-from speechnar.evaluate import machine
-from speechnar.evaluate.table import format_table
+from speechnar.evaluate.speed import system_info as machine
+from speechnar.evaluate.stats.table import format_table
+from speechnar.files import atomic_write
 
 AUDIO = AudioConfig()
 
@@ -73,7 +74,7 @@ def steps(cuts: Sequence[Cut], folder: Path) -> dict[str, float]:
         return result
 
     def save(mel: np.ndarray, wav: np.ndarray) -> None:
-        with replacing(folder / "one.npz") as part, open(part, "wb") as file:
+        with atomic_write(folder / "one.npz") as part, open(part, "wb") as file:
             np.savez(file, mel=mel, wav=(wav * 32767).astype(np.int16))
 
     for cut in cuts:

@@ -18,12 +18,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from tqdm import tqdm
 
-from speechnar.evaluate import machine
-from speechnar.evaluate.clips import clips
-from speechnar.evaluate.distillmos import DistillMos, network_class
-from speechnar.evaluate.dnsmos import Dnsmos
-from speechnar.evaluate.mos import SAMPLE_RATE
-from speechnar.evaluate.table import format_table
+from speechnar.evaluate.quality.distillmos import DistillMos, network_class
+from speechnar.evaluate.quality.dnsmos import Dnsmos
+from speechnar.evaluate.quality.mos import SAMPLE_RATE
+from speechnar.evaluate.quality.recordings import clips
+from speechnar.evaluate.speed import system_info as machine
+from speechnar.evaluate.stats.table import format_table
 
 Scorer = Callable[[np.ndarray], Sequence[float]]
 

@@ -181,7 +181,7 @@ def draw(run: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot
     from matplotlib.ticker import FuncFormatter, NullFormatter
 
-    colours, labels = {"speechnar": "#0072B2", "piper": "#D55E00"}, {"speechnar": "speechnar", "piper": "Piper"}
+    colors, labels = {"speechnar": "#0072B2", "piper": "#D55E00"}, {"speechnar": "speechnar", "piper": "Piper"}
     panels = (
         ("Seconds of work per second of speech (RTF)", "rtf", "rtf_min", "rtf_max", 1.0),
         ("Time to first audio, ms", "first_audio_seconds", "first_audio_min", "first_audio_max", 1e3),
@@ -192,9 +192,9 @@ def draw(run: dict[str, Any], path: Path) -> None:
             rows = system["lengths"]
             x = [statistics.median(r["characters"]) for r in rows]
             worst, usual, best = ([r[key] * scale for r in rows] for key in (high, middle, low))
-            axis.fill_between(x, best, worst, color=colours[name], alpha=0.15, lw=0)
-            axis.plot(x, usual, "o-", color=colours[name], ms=4, lw=1.8)
-            axis.text(x[-1] * 1.15, usual[-1], labels[name], va="center", color=colours[name], weight="bold")
+            axis.fill_between(x, best, worst, color=colors[name], alpha=0.15, lw=0)
+            axis.plot(x, usual, "o-", color=colors[name], ms=4, lw=1.8)
+            axis.text(x[-1] * 1.15, usual[-1], labels[name], va="center", color=colors[name], weight="bold")
         axis.set(xscale="log", yscale="log", xlabel="characters of text")
         axis.set_title(title, loc="left", fontsize=11)
         lengths = [r["length"] for r in rows]

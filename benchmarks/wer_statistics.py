@@ -27,9 +27,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from speechnar.evaluate.statistics import bootstrap_interval, matched_pairs, paired_difference
-from speechnar.evaluate.table import format_table
-from speechnar.evaluate.wer import score, segments
+from speechnar.evaluate.stats.statistics import bootstrap_interval, matched_pairs, paired_difference
+from speechnar.evaluate.stats.table import format_table
+from speechnar.evaluate.wer.error_rate import score, segments
 
 DRAWS = 2000
 ALPHA = 0.05

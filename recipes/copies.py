@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Copies recordings through a voice's vocoder, from their own mel and F0: what is lost is the vocoder's part alone.
 
-    python copies.py VOICE_DIR CUTS FEATURES_DIR OUT_DIR
+python copies.py VOICE_DIR CUTS FEATURES_DIR OUT_DIR
 """
 
 import argparse

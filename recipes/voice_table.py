@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """One table of what was measured of a voice, of its vocoder's copies and of the recordings.
 
-    python voice_table.py ALIGNED_CUTS EVALUATION_DIR
+python voice_table.py ALIGNED_CUTS EVALUATION_DIR
 """
 
 import argparse
@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from speechnar.data.manifest import load_cuts
-from speechnar.evaluate.table import format_table
+from speechnar.evaluate.stats.table import format_table
 from speechnar.text.symbols import PAUSES, WORD_BREAK
 
 SYSTEMS = ("recordings", "copies", "voice")

@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import os
 import shutil
 import struct
 import subprocess
@@ -22,6 +21,8 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+
+from speechnar.files import atomic_write
 
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3"}
 SUBTYPES = {"WAV": "PCM_16", "FLAC": "PCM_16", "OGG": "VORBIS"}
@@ -155,29 +156,6 @@ def resample(wav: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """A file to write in place of `path`: it lies beside it and, when the block ends well, is renamed.
-
-    Raises:
-        AudioError: the system refuses, for lack of rights, room or a folder.
-    """
-    path = Path(path)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.touch()
-        yield part
-        with open(part, "rb+") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise AudioError(f"cannot write {path}: {error.strerror or error}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
-
-
-@contextlib.contextmanager
 def writer(
     target: str | Path | IO[bytes], sample_rate: int, container: str | None = None
 ) -> Iterator[Callable[[np.ndarray], None]]:
@@ -197,7 +175,7 @@ def writer(
     path = Path(target) if isinstance(target, (str, Path)) else None
     if path:
         container = container or container_of(path)
-    with replacing(path) if path else contextlib.nullcontext(target) as file:
+    with atomic_write(path) if path else contextlib.nullcontext(target) as file:
         try:
             with soundfile.SoundFile(
                 file, "w", sample_rate, 1, SUBTYPES.get(container or ""), format=container
@@ -293,7 +271,7 @@ def log_mel_of(spectrum: np.ndarray, config: AudioConfig) -> np.ndarray:
 def track_f0(wav: np.ndarray, config: AudioConfig) -> np.ndarray:
     """F0 in Hz, 60 to 600, of (T_wav,) float32: (T_wav // hop_length,) float32, 0 where unvoiced.
 
-    Frames are centred as those of `log_mel`. How loud the whole is makes no difference.
+    Frames are centered as those of `log_mel`. How loud the whole is makes no difference.
     """
     centres = (np.arange(len(wav) // config.hop_length) + 0.5) * config.hop_length / config.sample_rate
     peak = np.abs(wav).max(initial=0.0)

@@ -1,7 +1,7 @@
 """Frozen dataclasses to and from plain dictionaries, YAML and JSON.
 
 Strict on purpose: an unknown key, a missing key or a value of another type is an error that names the key,
-the file and, for a misspelt key, the nearest one that exists.
+the file and, for a misspelled key, the nearest one that exists.
 """
 
 from __future__ import annotations

@@ -19,7 +19,24 @@ def stub_voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def stub_recognizer(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the recogniser in `stub_recognizer.py`. Copy it before you break it."""
+    """The folder of the recognizer in `stub_recognizer.py`. Copy it before you break it."""
     folder = tmp_path_factory.mktemp("recognizers") / "stub"
     hearing.save_recognizer(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def hummed_features(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """The folder of features and the manifests of four training and two dev utterances, 22 to 27 frames each."""
+    from hummed import AUDIO, make_cut
+    from lhotse import CutSet
+
+    from speechnar.data.features import compute_features
+
+    folder = tmp_path_factory.mktemp("hummed")
+    cuts = [make_cut(folder, f"utt-{n}", [3, 5, 0, 8, 2 + n], 150 + 10 * n) for n in range(6)]
+    train, dev = CutSet.from_cuts(cuts[:4]), CutSet.from_cuts(cuts[4:])
+    train.to_file(folder / "train.jsonl.gz")
+    dev.to_file(folder / "dev.jsonl.gz")
+    compute_features(train, folder / "features", AUDIO, [dev])
+    return folder / "features", folder / "train.jsonl.gz", folder / "dev.jsonl.gz"

@@ -1,4 +1,4 @@
-"""A recogniser that needs no training: every letter is a tone, and what it will hear is known in advance.
+"""A recognizer that needs no training: every letter is a tone, and what it will hear is known in advance.
 
 A frame is 40 ms. Its symbol is the tone that is loudest in it, or the blank where none has an amplitude of 0.1. Five
 frames at each edge of what the graph is given are misheard, as the next symbol: windows are joined rightly only if
@@ -43,7 +43,7 @@ def spell(*words: str | int) -> np.ndarray:
 
 
 def save_recognizer(folder: Path, window_seconds: float = 30.0) -> None:
-    """Writes the whole recogniser folder."""
+    """Writes the whole recognizer folder."""
     folder.mkdir(parents=True)
     save_model(folder / "model.onnx")
     info = RecognizerInfo(

@@ -14,6 +14,7 @@ import torch
 
 from speechnar import audio
 from speechnar.audio import AudioConfig, AudioError
+from speechnar.files import FileError
 
 RATE = 16000
 
@@ -99,13 +100,13 @@ def test_an_unknown_ending_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_a_path_below_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(AudioError, match=r"cannot write .*file/a.wav: "):
+    with pytest.raises(FileError, match=r"cannot write .*file/a.wav: "):
         audio.write(tmp_path / "file" / "a.wav", tone(0.1), RATE)
 
 
 def test_a_folder_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "a.wav").mkdir()
-    with pytest.raises(AudioError, match="cannot write .*a.wav: Is a directory"):
+    with pytest.raises(FileError, match="cannot write .*a.wav: Is a directory"):
         audio.write(tmp_path / "a.wav", tone(0.1), RATE)
     assert [p.name for p in tmp_path.iterdir()] == ["a.wav"]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# NAR recognisers and their autoregressive twin on AN4, from the corpus to one table. README.md has the stages.
+# NAR recognizers and their autoregressive twin on AN4, from the corpus to one table. README.md has the stages.
 #
 #     ./run.sh [--stage N] [--stop-stage N] [--corpus DIR]
 #

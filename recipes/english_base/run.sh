@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The recogniser `english_base`, from corpora and Whisper base to a recogniser folder in exp/english_base. README.md
+# The recognizer `english_base`, from corpora and Whisper base to a recognizer folder in exp/english_base. README.md
 # says what each stage does.
 #
 #     ./run.sh --corpora DIR [--stage N] [--stop-stage N]
@@ -48,7 +48,7 @@ evaluate() {
   for split in test_other test_read; do
     python local/transcribe.py exp/english_base "data/$split.tsv" "exp/evaluation/$split"
     (cd "exp/evaluation/$split" &&
-      speechnar evaluate wer --ref ref.tsv --hyp hyp.tsv --utt2spk utt2spk --normaliser whisper)
+      speechnar evaluate wer --ref ref.tsv --hyp hyp.tsv --utt2spk utt2spk --normalizer whisper)
   done
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# NAR recognisers and their autoregressive twin on LibriSpeech. README.md says what each stage does.
+# NAR recognizers and their autoregressive twin on LibriSpeech. README.md says what each stage does.
 #
 #     ./run.sh --corpus DIR [--hours 100|960] [--stage N] [--stop-stage N] [--jobs N] [--max-steps N]
 #

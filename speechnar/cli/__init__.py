@@ -10,17 +10,10 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import speechnar
-from speechnar.cli import listing, synth, transcribe, vocode
-from speechnar.data import cli as data
-from speechnar.decode import cli as decode
-from speechnar.evaluate import bench_cli as bench
-from speechnar.evaluate import cli as evaluate
-from speechnar.extras import needing
-from speechnar.train import cli as train
+from speechnar.cli import bench, corpus, evaluate, export, lm, synth, train, transcribe, vocode, voices
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,36 +55,6 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(verb=verb)
         return sub
 
-    for room in (synth, transcribe, vocode, listing, data, train, decode, evaluate, bench):
-        room.add_verbs(add)
-
-    export = add(_export, "export", "make a voice or a recogniser of a trained model (needs speechnar[train])")
-    export.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="with a voice.yaml or a recognizer.yaml")
-    export.add_argument("out", type=Path, metavar="OUT", help="the folder of the voice or the recogniser")
-    export.add_argument(
-        "--vocoder", metavar="VOCODER", help="of the voice, in place of MODEL_DIR/vocoder: hf:owner/name or a folder"
-    )
-
-    restore = add(_restore, "restore", "make trained models of a voice, to train on (needs speechnar[train])")
-    restore.add_argument("voice", metavar="VOICE", help="one of `speechnar voices`, or a folder")
-    restore.add_argument("out", type=Path, metavar="OUT", help="a new folder, for the acoustic model and the vocoder")
+    for noun in (synth, transcribe, vocode, voices, corpus, train, lm, evaluate, bench, export):
+        noun.add_verbs(add)
     return parser
-
-
-def _export(args: argparse.Namespace) -> None:
-    with needing("export", "train"):
-        from speechnar.export import export_recognizer, export_voice
-    if not (args.model_dir / "recognizer.yaml").exists():
-        export_voice(args.model_dir, args.out, args.vocoder)
-    elif args.vocoder:
-        raise ValueError(f"{args.model_dir} holds a recogniser, which has no vocoder: leave out --vocoder")
-    else:
-        export_recognizer(args.model_dir, args.out)
-
-
-def _restore(args: argparse.Namespace) -> None:
-    from speechnar.runtime.voice import VOICE, VOICES
-
-    with needing("restore", "train"):
-        from speechnar.export import restore_voice
-    restore_voice(VOICE.find(args.voice, VOICES), args.out)

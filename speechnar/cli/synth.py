@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from speechnar.runtime import Controls, Voice
-    from speechnar.text.phonemise import Sentence
+    from speechnar.text.phonemize import Sentence
 
 LONG_TEXT = 2000  # characters after which a progress bar is welcome
 
@@ -183,7 +183,7 @@ def _opened(output: str, sample_rate: int, stream: bool) -> Iterator[Callable[[n
 
 
 def _phonemize(args: argparse.Namespace) -> None:
-    from speechnar.text.phonemise import format_phones
+    from speechnar.text.phonemize import format_phones
 
     for sentence in _reader(args)(_text(args)):
         print(format_phones(sentence))
@@ -208,11 +208,11 @@ def _text(args: argparse.Namespace) -> str:
 def _reader(args: argparse.Namespace) -> Callable[[str], Iterable[Sentence]]:
     """What makes sentences of a text: the front end, or the reader of phones, which takes a line for a sentence."""
     from speechnar.text.lexicon import load_lexicon
-    from speechnar.text.phonemise import Phonemiser, parse_phones
+    from speechnar.text.phonemize import Phonemizer, parse_phones
 
     if getattr(args, "phonemes", False):
         return lambda text: (parse_phones(line) for line in text.splitlines() if line.strip())
-    return Phonemiser(load_lexicon(args.lexicon) if args.lexicon else None)
+    return Phonemizer(load_lexicon(args.lexicon) if args.lexicon else None)
 
 
 def _progress(items: Iterable[Any], unit: str) -> Iterable[Any]:

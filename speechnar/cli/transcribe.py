@@ -50,7 +50,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
 def _transcribe(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from speechnar.audio import replacing
+    from speechnar.files import atomic_write
     from speechnar.runtime import load_recognizer
 
     files = [file for given in args.files for file in _expanded(given)]
@@ -65,7 +65,7 @@ def _transcribe(args: argparse.Namespace) -> None:
                 with _on_disk(file) as path:
                     transcript = recognizer.transcribe(path, progress=bar.update, **options)
                 if target:
-                    with replacing(target) as part:
+                    with atomic_write(target) as part:
                         part.write_text(_written(transcript, kind), encoding="utf-8")
             except (ValueError, OSError) as error:
                 if len(files) == 1:

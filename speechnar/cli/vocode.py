@@ -94,7 +94,7 @@ def _loaded(name: str, offline: bool, threads: int | None) -> Copy:
         import torch
 
         from speechnar.hub.published import load_vocoder
-        from speechnar.hub.vocoder import copy_by_voice
+        from speechnar.infer.copy_synthesis import copy_by_voice
 
     if name in bundled() or (Path(name) / VOICE.file).is_file():
         voice = load_voice(name, threads)

@@ -2,7 +2,7 @@
 
 | layout | text | audio |
 | --- | --- | --- |
-| `ljspeech` | `metadata.csv`: `id|text` or `id|raw|normalised` | `wavs/`, `wav/` or beside it |
+| `ljspeech` | `metadata.csv`: `id|text` or `id|raw|normalized` | `wavs/`, `wav/` or beside it |
 | `arctic` | `etc/txt.done.data`: `( id "text" )` | `wav/` |
 | `kaldi` | `text`, `utt2spk` or `spk2utt` | `wav.scp`, perhaps `segments`: `data/kaldi.py` |
 """
@@ -68,7 +68,7 @@ class Imported:
 def read_ljspeech(folder: Path, speaker: str | None = None) -> Found:
     """Reads `metadata.csv` and the audio in `wavs/`, `wav/` or beside it.
 
-    Of a raw and a normalised text the latter is taken, if not empty.
+    Of a raw and a normalized text the latter is taken, if not empty.
 
     Args:
         speaker: of all utterances; the folder's name by default.

@@ -21,10 +21,11 @@ from lhotse import CutSet
 from lhotse.cut import Cut
 
 from speechnar import config as config_files
-from speechnar.audio import AudioConfig, log_mel_of, mel_filters, replacing, spectrogram, track_f0
+from speechnar.audio import AudioConfig, log_mel_of, mel_filters, spectrogram, track_f0
 from speechnar.data.batch import Utterance
 from speechnar.data.durations import frames_of
 from speechnar.data.manifest import DataError, mapped, read_wav
+from speechnar.files import atomic_write
 from speechnar.text.symbols import BOS, EOS, PAD, SymbolTable
 
 ARRAYS = ("tokens", "durations", "mel", "f0", "energy", "wav")
@@ -184,7 +185,7 @@ def _of_cut(cut: Cut, folder: Path, audio: AudioConfig, symbols: SymbolTable) ->
             utterance = dataclasses.replace(utterance, tokens=tokens, durations=durations)  # its sound is the same
         else:
             utterance = utterance_of(cut, audio, symbols)
-        with replacing(path) as part, open(part, "wb") as file:
+        with atomic_write(path) as part, open(part, "wb") as file:
             np.savez(file, **{name: getattr(utterance, name) for name in ARRAYS})
     mel, energy = utterance.mel.astype(np.float64), utterance.energy.astype(np.float64)
     log_f0 = np.log(utterance.f0[utterance.f0 > 0].astype(np.float64))

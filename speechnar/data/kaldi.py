@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from lhotse.cut import Cut
 
-from speechnar.audio import replacing
 from speechnar.data.corpora import Entry, Found
 from speechnar.data.manifest import DataError, read_lines
 from speechnar.data.problems import Problem
+from speechnar.files import atomic_write
 
 
 class Segment(NamedTuple):
@@ -159,5 +159,5 @@ def write_kaldi(cuts: Sequence[Cut], folder: Path) -> None:
 
 
 def _write(path: Path, lines: Iterable[str]) -> None:
-    with replacing(path) as part:
+    with atomic_write(path) as part:
         part.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8", newline="\n")

@@ -17,7 +17,8 @@ from lhotse import CutSet
 from lhotse.cut import Cut
 from tqdm import tqdm
 
-from speechnar.audio import replacing, resample
+from speechnar.audio import resample
+from speechnar.files import atomic_write
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -62,7 +63,7 @@ def save_cuts(cuts: Iterable[Cut], path: Path) -> None:
         with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as file:
             file.write(lines)
         lines = packed.getvalue()
-    with replacing(path) as part:
+    with atomic_write(path) as part:
         part.write_bytes(lines)
 
 

@@ -10,7 +10,7 @@ from lhotse.cut import Cut
 
 from speechnar.data.manifest import DataError, mapped
 from speechnar.text.lexicon import load_lexicon
-from speechnar.text.phonemise import Phonemiser
+from speechnar.text.phonemize import Phonemizer
 from speechnar.text.symbols import WORD_BREAK, TextError
 
 
@@ -21,14 +21,14 @@ def phones_of(text: str, lexicon: Path | None = None) -> list[str]:
         TextError: there is nothing in it that can be spoken, or the lexicon cannot be read.
     """
     phones: list[str] = []
-    for sentence in _phonemiser(lexicon)(text):
+    for sentence in _phonemizer(lexicon)(text):
         phones += [WORD_BREAK, *sentence.phones] if phones else sentence.phones
     return phones
 
 
 @functools.cache
-def _phonemiser(lexicon: Path | None) -> Phonemiser:
-    return Phonemiser(load_lexicon(lexicon) if lexicon else None)
+def _phonemizer(lexicon: Path | None) -> Phonemizer:
+    return Phonemizer(load_lexicon(lexicon) if lexicon else None)
 
 
 def phonemize_cuts(cuts: Sequence[Cut], lexicon: Path | None = None, jobs: int = 1) -> list[Cut]:
@@ -38,7 +38,7 @@ def phonemize_cuts(cuts: Sequence[Cut], lexicon: Path | None = None, jobs: int =
         DataError: an utterance has no text, or one that cannot be spoken.
         TextError: the lexicon cannot be read.
     """
-    _phonemiser(lexicon)  # reads the lexicon, so that its mistakes are not those of an utterance
+    _phonemizer(lexicon)  # reads the lexicon, so that its mistakes are not those of an utterance
     work = functools.partial(_of_cut, lexicon=lexicon)
     failed = []
     for cut, phones in zip(cuts, mapped(work, cuts, jobs, "phonemize")):

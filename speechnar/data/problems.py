@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from speechnar.audio import replacing
+from speechnar.files import atomic_write
 
 SHOWN = 5  # of a kind, on screen
 
@@ -96,5 +96,5 @@ def write_report(problems: Iterable[Problem], path: Path) -> None:
     rows = [("severity", "kind", "utterance", "detail")]
     rows += [(p.severity, p.kind, p.utt_id, p.detail) for p in problems]
     text = "".join("\t".join(" ".join(cell.split()) for cell in row) + "\n" for row in rows)
-    with replacing(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")

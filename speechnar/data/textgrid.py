@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from speechnar.audio import replacing
 from speechnar.data.manifest import DataError
+from speechnar.files import atomic_write
 
 
 class Interval(NamedTuple):
@@ -66,5 +66,5 @@ def write_textgrid(path: Path, tiers: Mapping[str, Sequence[Interval]], end: flo
         for n, row in enumerate(rows, 1):
             label = row.text.replace('"', '""')
             lines.append(f'intervals [{n}]:\nxmin = {row.start:.6f}\nxmax = {row.end:.6f}\ntext = "{label}"\n')
-    with replacing(path) as part:
+    with atomic_write(path) as part:
         part.write_text("".join(lines), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Transcribed speech for recognisers: batches of samples and token ids, straight from the corpus's audio files.
+"""Transcribed speech for recognizers: batches of samples and token ids, straight from the corpus's audio files.
 
 Nothing is cached: features are computed where the model runs, from samples, which can so be sped up and made noisy.
 Each cut of a manifest has one supervision with a text.
@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from speechnar.data.manifest import DataError, read_wav
 from speechnar.data.sampling import BucketSampler, ahead
-from speechnar.text.units import load_units
+from speechnar.text.tokenizer import load_units
 
 
 @dataclass(frozen=True)

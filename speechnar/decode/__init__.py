@@ -1,1 +1,1 @@
-"""From log-probabilities of a recogniser's units to words with times. NumPy only."""
+"""From log-probabilities of a recognizer's units to words with times. NumPy only."""

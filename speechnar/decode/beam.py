@@ -21,11 +21,11 @@ from operator import attrgetter
 
 import numpy as np
 
-from speechnar.decode.ctc import check, words
+from speechnar.decode.forced_alignment import align
+from speechnar.decode.greedy import check, words
 from speechnar.decode.result import DecodeError, Hypothesis
 from speechnar.decode.scorer import Scorer, TextState
 from speechnar.decode.units import Units
-from speechnar.decode.viterbi import align
 
 HEARD = 2  # for each prefix of the beam, prolongations a frame that the scorer is asked about
 

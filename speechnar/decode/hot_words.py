@@ -12,7 +12,7 @@ class HotWords:
     at their end.
 
     Args:
-        phrases: words in the letters of the recogniser, with single spaces between them.
+        phrases: words in the letters of the recognizer, with single spaces between them.
         bonus: nats for a whole phrase.
     """
 

@@ -11,7 +11,7 @@ class DecodeError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A recognised word.
+    """A recognized word.
 
     Attributes:
         text: as its units spell it.

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from speechnar.decode.hot_words import HotWords
-from speechnar.decode.ngram import NgramModel
 from speechnar.decode.units import Units
+from speechnar.lm.ngram import NgramModel
 
 
 @dataclass(frozen=True)

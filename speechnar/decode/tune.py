@@ -12,13 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from speechnar.decode.arpa import load_lm
 from speechnar.decode.beam import BeamOptions, candidates
 from speechnar.decode.result import DecodeError
 from speechnar.decode.scorer import Scorer, ScorerOptions
 from speechnar.decode.units import Units
+from speechnar.lm.arpa import load_lm
 from speechnar.text.symbols import SymbolTable
-from speechnar.text.units import spelled
+from speechnar.text.tokenizer import spelled
 
 
 @dataclass(frozen=True)

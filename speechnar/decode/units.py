@@ -1,4 +1,4 @@
-"""The units that a recogniser writes with: characters or pieces of words.
+"""The units that a recognizer writes with: characters or pieces of words.
 
 A unit marks the word boundary as SentencePiece does: `▁the` begins a word, and so does a `▁` that stands alone. Symbols
 in angle brackets (`<blank>`, `<unk>`, `<pad>`) spell nothing.
@@ -12,12 +12,12 @@ from functools import cached_property
 
 from speechnar.decode.result import DecodeError
 from speechnar.text.symbols import BLANK
-from speechnar.text.units import BOUNDARY
+from speechnar.text.tokenizer import BOUNDARY
 
 
 @dataclass(frozen=True)
 class Units:
-    """The symbols of a recogniser in the order of its output columns.
+    """The symbols of a recognizer in the order of its output columns.
 
     Raises:
         DecodeError: `<blank>` is missing, a symbol stands twice, or one has a `▁` after its first character.

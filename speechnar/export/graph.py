@@ -21,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import quantize_dynamic
 from torch import Tensor, nn
 
-from speechnar.core.rounding import steps_of
+from speechnar.export.quantize import steps_of
 from speechnar.models.folder import ModelError
 
 PARITY = 1e-3

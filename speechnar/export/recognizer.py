@@ -1,4 +1,4 @@
-"""A trained recogniser to a folder for the runtime: one ONNX graph, from samples to log-probabilities, another of its
+"""A trained recognizer to a folder for the runtime: one ONNX graph, from samples to log-probabilities, another of its
 decoder if it has one, and `recognizer.json`.
 """
 
@@ -17,19 +17,19 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from speechnar import config as config_files
-from speechnar.core.ctc_encoder import CTCEncoder
-from speechnar.core.rounding import compressed
-from speechnar.decode.pieces import PIECES
 from speechnar.export.graph import FOURIER, export_graph, fourier_nodes, prepend, round_weights
+from speechnar.export.quantize import compressed
 from speechnar.export.whisper import OPSETS, WHISPER_SECONDS, DecoderGraph, WhisperGraph, with_rows_alike
-from speechnar.models.aed import AED
-from speechnar.models.ctc import CTC
+from speechnar.layers.ctc_encoder import CTCEncoder
+from speechnar.models.asr.ctc import CTC
+from speechnar.models.asr.mask_ctc import MaskCTC
+from speechnar.models.asr.whisper import HOP_LENGTH, N_FFT, PROMPT, SAMPLE_RATE, Whisper
+from speechnar.models.autoregressive.aed import AED
 from speechnar.models.folder import ModelError, load_model
-from speechnar.models.mask_ctc import MaskCTC
-from speechnar.models.whisper import HOP_LENGTH, N_FFT, PROMPT, SAMPLE_RATE, Whisper
-from speechnar.runtime.mender import DECODER, DecoderInfo, memory_names
 from speechnar.runtime.recognizer import LM, RECOGNIZER, Decoding, RecognizerInfo
+from speechnar.runtime.speculative import DECODER, DecoderInfo, memory_names
 from speechnar.text.symbols import SymbolTable
+from speechnar.text.whisper_bpe import PIECES
 
 WINDOW_SECONDS = 20.0
 """What is heard at once, at most: attention's work grows with the square."""
@@ -37,7 +37,7 @@ WINDOW_SECONDS = 20.0
 
 @dataclasses.dataclass(frozen=True)
 class RecognizerCard:
-    """`recognizer.yaml` of a model folder: what a recogniser says of itself."""
+    """`recognizer.yaml` of a model folder: what a recognizer says of itself."""
 
     name: str
     language: str
@@ -48,7 +48,7 @@ class RecognizerCard:
 
 
 class CTCGraph(nn.Module):
-    """wav (1, T_wav) to log_probs (1, T, V), of the CTC that the recognisers trained from nothing all have."""
+    """wav (1, T_wav) to log_probs (1, T, V), of the CTC that the recognizers trained from nothing all have."""
 
     def __init__(self, encoder: CTCEncoder) -> None:
         super().__init__()
@@ -59,7 +59,7 @@ class CTCGraph(nn.Module):
 
 
 def export_recognizer(model_dir: Path, out: Path) -> None:
-    """Writes a recogniser folder from a model folder with `recognizer.yaml` and, if it has a language model, `lm.npz`.
+    """Writes a recognizer folder from a model folder with `recognizer.yaml` and, if it has a language model, `lm.npz`.
 
     Raises:
         ModelError: the model is of another kind, or the graph's output is further than 1e-3 from its own.
@@ -86,7 +86,7 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
         window = WINDOW_SECONDS
         round_weights(model)
     else:
-        raise ModelError(f"{model_dir} holds {type(model).__name__}, which is no recogniser")
+        raise ModelError(f"{model_dir} holds {type(model).__name__}, which is no recognizer")
     symbols = SymbolTable.load(model_dir / "tokens.txt")
     info = RecognizerInfo(
         format=RECOGNIZER.format, sample_rate=sample_rate, symbols=symbols.symbols,
@@ -148,7 +148,7 @@ def _fourier_by_formula(graph: onnx.GraphProto) -> None:
     shape = (2 * (N_FFT // 2 + 1), 1, N_FFT)
     kernel = next((tensor for tensor in graph.initializer if tuple(tensor.dims) == shape), None)
     if kernel is None:
-        raise ModelError("the exported recogniser lacks its Fourier transform: export it with a newer torch")
+        raise ModelError("the exported recognizer lacks its Fourier transform: export it with a newer torch")
     graph.initializer.remove(kernel)
     window = 0.5 - 0.5 * np.cos(2 * np.pi / N_FFT * np.arange(N_FFT))
     graph.initializer.append(numpy_helper.from_array(window.astype(np.float32)[:, None], "fourier_window"))

@@ -28,10 +28,10 @@ from speechnar.export.voice import (
     acoustic_inputs,
     vocoder_inputs,
 )
-from speechnar.models.fastspeech2 import FastSpeech2
 from speechnar.models.folder import ModelConfig, ModelError, build, save_model
-from speechnar.models.harmonic_vocos import HarmonicVocos
-from speechnar.models.hifigan import HiFiGAN
+from speechnar.models.tts.fastspeech2 import FastSpeech2
+from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos
+from speechnar.models.vocoder.hifigan import HiFiGAN
 from speechnar.runtime.voice import VoiceInfo
 from speechnar.text.symbols import SymbolTable
 

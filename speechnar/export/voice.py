@@ -20,13 +20,13 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from speechnar import config as config_files
-from speechnar.core.lengths import regulate, token_of_frame
 from speechnar.export.graph import FOURIER, export_graph, fourier_nodes, prepend, round_weights
 from speechnar.hub.published import load_vocoder
-from speechnar.models.fastspeech2 import FastSpeech2, FastSpeech2Config, Prosody
 from speechnar.models.folder import ModelError, load_model
-from speechnar.models.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
-from speechnar.models.hifigan import HiFiGAN, HiFiGANConfig
+from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config, Prosody
+from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
+from speechnar.models.vocoder.hifigan import HiFiGAN, HiFiGANConfig
+from speechnar.nar.lengths import regulate, token_of_frame
 from speechnar.runtime.voice import VOICE, VoiceInfo
 from speechnar.text.symbols import SymbolTable
 

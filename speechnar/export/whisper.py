@@ -1,4 +1,4 @@
-"""What is exported of a Whisper recogniser: the graph that hears, and that of its decoder."""
+"""What is exported of a Whisper recognizer: the graph that hears, and that of its decoder."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from speechnar.core.blocks import AttentionBlock, SelfAttention
-from speechnar.models.whisper import HOP_LENGTH, SAMPLE_RATE, SILENCE, Decoder, Whisper
+from speechnar.layers.blocks import AttentionBlock, SelfAttention
+from speechnar.models.asr.whisper import HOP_LENGTH, SAMPLE_RATE, SILENCE, Decoder, Whisper
 
 OPSETS = {"com.microsoft": 1}  # of the fused attention
 WHISPER_SECONDS = 13.0

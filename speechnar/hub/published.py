@@ -1,9 +1,9 @@
 """Folders in which others publish HiFi-GANs, read without running anything that is in them.
 
 Source: the checkpoints of jik876/hifi-gan (`config.json`, `generator`); transformers' `SpeechT5HifiGan`, whose mel is
-    that of its `SpeechT5FeatureExtractor` and of ESPnet (logarithm to the base of 10, floor 1e-10, frames centred on
+    that of its `SpeechT5FeatureExtractor` and of ESPnet (logarithm to the base of 10, floor 1e-10, frames centered on
     multiples of the hop, 80 to 7600 Hz); SpeechBrain's `lobes/models/HifiGAN.py` (convolutions that reflect, frames
-    centred as those).
+    centered as those).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from torch import Tensor
 from speechnar import config as config_files
 from speechnar.audio import AudioConfig
 from speechnar.hub.fetch import HubError, choose, folder_of
-from speechnar.hub.vocoder import Vocoder
+from speechnar.infer.copy_synthesis import Vocoder
 from speechnar.models.folder import ModelConfig, load_model
-from speechnar.models.harmonic_vocos import HarmonicVocos
-from speechnar.models.hifigan import HiFiGAN, HiFiGANConfig, plain_weights
+from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos
+from speechnar.models.vocoder.hifigan import HiFiGAN, HiFiGANConfig, plain_weights
 
 COMMON = ("upsample_initial_channel", "upsample_kernel_sizes", "resblock_kernel_sizes", "resblock_dilation_sizes")
 SHOWN = 4  # names of weights that a message lists
@@ -63,13 +63,13 @@ def read_published(description: Path, weights: Path) -> Vocoder:
     values = _described(description)
     if description.name == "hyperparams.yaml":
         config, audio = _of_speechbrain(values, description)
-        centred, floor = True, 1e-5
+        centered, floor = True, 1e-5
     elif "model_in_dim" in values:
         config, audio = _of_transformers(values, description)
-        centred, floor = True, 1e-10
+        centered, floor = True, 1e-10
     else:
         config, audio = _of_original(values, description)
-        centred, floor = False, 1e-5
+        centered, floor = False, 1e-5
     try:
         model = HiFiGAN(config, audio)
     except (ValueError, RuntimeError, TypeError) as error:
@@ -96,7 +96,7 @@ def read_published(description: Path, weights: Path) -> Vocoder:
             "are missing, of another shape or unknown"
         )
     model.load_state_dict(state)
-    return Vocoder(model.eval(), ModelConfig(audio, hifigan=config), floor, centred)
+    return Vocoder(model.eval(), ModelConfig(audio, hifigan=config), floor, centered)
 
 
 def _of_original(values: dict[str, Any], where: Path) -> tuple[HiFiGANConfig, AudioConfig]:

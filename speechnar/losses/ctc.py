@@ -1,7 +1,7 @@
 """Losses on CTC distributions. Each is a sum over frames and utterances, in nats, divided by the tokens of the batch.
 
 Source: CTC: Graves et al. 2006, section 4. Label smoothing: Kim et al. 2018, section 2.3 (uniform distribution).
-    Consistency regularisation: CR-CTC (Yao et al. 2024), section 3.1, equations 3 and 4.
+    Consistency regularization: CR-CTC (Yao et al. 2024), section 3.1, equations 3 and 4.
 Differs: the smoothing distribution leaves the blank out, as the peaks of CTC need it; it also leaves nothing else out,
     so symbols that are never a target keep a little probability.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor
 
-from speechnar.core.lengths import length_mask
+from speechnar.nar.lengths import length_mask
 
 
 def ctc_loss(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: Tensor, blank_id: int) -> Tensor:

@@ -12,14 +12,14 @@ from torch import nn
 
 from speechnar import config as config_files
 from speechnar.audio import AudioConfig
-from speechnar.models.aed import AED, AEDConfig
-from speechnar.models.aligner import Aligner, AlignerConfig
-from speechnar.models.ctc import CTC, CTCConfig
-from speechnar.models.fastspeech2 import FastSpeech2, FastSpeech2Config
-from speechnar.models.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
-from speechnar.models.hifigan import HiFiGAN, HiFiGANConfig
-from speechnar.models.mask_ctc import MaskCTC, MaskCTCConfig
-from speechnar.models.whisper import Whisper, WhisperConfig
+from speechnar.models.asr.ctc import CTC, CTCConfig
+from speechnar.models.asr.mask_ctc import MaskCTC, MaskCTCConfig
+from speechnar.models.asr.whisper import Whisper, WhisperConfig
+from speechnar.models.autoregressive.aed import AED, AEDConfig
+from speechnar.models.tts.aligner import Aligner, AlignerConfig
+from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config
+from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
+from speechnar.models.vocoder.hifigan import HiFiGAN, HiFiGANConfig
 from speechnar.text.symbols import SymbolTable
 
 

@@ -1,4 +1,4 @@
-"""What voices and recognisers share: a folder with a description and ONNX graphs, found by name, loaded and checked."""
+"""What voices and recognizers share: a folder with a description and ONNX graphs, found by name, loaded and checked."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speechnar.audio import replacing
+from speechnar.files import atomic_write
 from speechnar.runtime.speech import Speech, SpeechError
 from speechnar.text.symbols import WORD_BREAK
 
@@ -51,5 +51,5 @@ def plot(path: str | Path, speech: Speech) -> None:
         mel.axvline(phone.start, color="white", linewidth=0.3)
         if phone.text != WORD_BREAK:
             wave.text((phone.start + phone.end) / 2, -0.9, phone.text, ha="center", fontsize=9)
-    with replacing(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, format=Path(path).suffix[1:].lower(), dpi=120)

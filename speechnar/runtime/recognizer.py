@@ -1,7 +1,7 @@
-"""A recogniser: audio to words with ONNX Runtime and NumPy.
+"""A recognizer: audio to words with ONNX Runtime and NumPy.
 
 The graph, features included, takes a window of audio at once; `windows` cuts and joins, `speechnar.decode` finds
-words, and `mender` mends them where the recogniser has a decoder. Memory stays that of one window, however long a
+words, and `mender` mends them where the recognizer has a decoder. Memory stays that of one window, however long a
 recording lasts.
 """
 
@@ -19,21 +19,21 @@ import numpy as np
 from speechnar import audio
 from speechnar.audio import AudioError
 from speechnar.decode.beam import BeamOptions, beam_search
-from speechnar.decode.ctc import greedy
-from speechnar.decode.ngram import NgramModel
+from speechnar.decode.greedy import greedy
 from speechnar.decode.result import DecodeError, Hypothesis, Word
 from speechnar.decode.scorer import Scorer, ScorerOptions
+from speechnar.decode.speculative import VerifyOptions
 from speechnar.decode.units import Units
-from speechnar.decode.verify import VerifyOptions
+from speechnar.lm.ngram import NgramModel
 from speechnar.runtime.folder import ASSETS, Kind
-from speechnar.runtime.mender import DecoderInfo, Mender
+from speechnar.runtime.speculative import DecoderInfo, Mender
 from speechnar.runtime.transcript import Transcript
 from speechnar.runtime.windows import Heard, WindowSizes, pieces
 
-RECOGNIZER = Kind("recogniser", "recognizer.json", format=3)
+RECOGNIZER = Kind("recognizer", "recognizer.json", format=3)
 RECOGNIZERS = ASSETS / "recognizers"
 DEFAULT = "english_base"
-LM = "lm.npz"  # a word n-gram model, which a recogniser may have
+LM = "lm.npz"  # a word n-gram model, which a recognizer may have
 OVERLAP = 3.0  # seconds that two windows share where there is no pause
 PAUSE = 0.4  # seconds without a word, where a window may end
 PADDED_PAUSE = 0.32  # the same where the graph hears silence behind the audio anyway, as those with a decoder do
@@ -45,12 +45,12 @@ Recording: TypeAlias = str | Path | np.ndarray
 
 @dataclass(frozen=True)
 class Decoding:
-    """How a recogniser decodes if it is not told otherwise.
+    """How a recognizer decodes if it is not told otherwise.
 
     Attributes:
         beam: prefixes that are kept; 1 is greedy decoding, without the language model.
         lm_weight, word_bonus: see `speechnar.decode.scorer`.
-        passes, margin: see `speechnar.decode.verify`; they are a decoder's.
+        passes, margin: see `speechnar.decode.speculative`; they are a decoder's.
     """
 
     beam: int = 1
@@ -100,15 +100,15 @@ class RecognizerInfo:
 
 
 class Recognizer:
-    """A recogniser folder, loaded.
+    """A recognizer folder, loaded.
 
     Attributes:
         info: what `recognizer.json` says.
-        name, sample_rate: of the recogniser; Hz.
+        name, sample_rate: of the recognizer; Hz.
     """
 
     def __init__(self, folder: str | Path, threads: int | None = None, device: str = "cpu") -> None:
-        """Loads a recogniser.
+        """Loads a recognizer.
 
         Args:
             threads: CPU threads to use; by default as many as there are cores, at most 4.
@@ -145,7 +145,7 @@ class Recognizer:
         Args:
             recording: an audio or video file; or samples, (T_wav,) or, with any number of channels, (T_wav, C) or
                 (C, T_wav): floats in [-1, 1], or integers of the whole range of their type.
-            sample_rate: Hz of samples; by default the recogniser's own.
+            sample_rate: Hz of samples; by default the recognizer's own.
             beam: prefixes that the search keeps; 1 is greedy, and the default that of `recognizer.json`.
             passes: of the decoder over a draft, at most; 0 leaves drafts as they are. By default as `recognizer.json`
                 says; without a decoder there are none.
@@ -155,7 +155,7 @@ class Recognizer:
 
         Raises:
             AudioError: the recording cannot be read, is empty, or holds what is no number.
-            DecodeError: the beam is less than 1, `passes` less than 0, or a hot word has letters that the recogniser
+            DecodeError: the beam is less than 1, `passes` less than 0, or a hot word has letters that the recognizer
                 does not know.
         """
         decode = self._decoder(beam, passes, hotwords)
@@ -201,7 +201,7 @@ class Recognizer:
         expected = [" ".join(word.lower().split()) for word in hotwords]
         for word in expected:
             if unknown := set(word) - self._letters - {" "}:
-                raise DecodeError(f"the hot word {word!r} has {min(unknown)!r}, which the recogniser cannot write")
+                raise DecodeError(f"the hot word {word!r} has {min(unknown)!r}, which the recognizer cannot write")
         if beam is None:
             beam = max(usual.beam, BeamOptions.beam) if hotwords else usual.beam
         search = self._search(beam, expected)
@@ -262,15 +262,15 @@ def _mono(samples: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray
 
 
 def bundled() -> dict[str, Path]:
-    """The recognisers that came with the package: folders by name."""
+    """The recognizers that came with the package: folders by name."""
     return RECOGNIZER.bundled(RECOGNIZERS)
 
 
 def load_recognizer(name: str | Path = DEFAULT, threads: int | None = None, device: str = "cpu") -> Recognizer:
-    """Loads a recogniser by its name, or from a folder that holds `recognizer.json`.
+    """Loads a recognizer by its name, or from a folder that holds `recognizer.json`.
 
     Raises:
-        SpeechError: no such recogniser, or see `Recognizer`.
+        SpeechError: no such recognizer, or see `Recognizer`.
     """
     return Recognizer(RECOGNIZER.find(name, RECOGNIZERS), threads, device)
 
@@ -283,5 +283,5 @@ def _loaded(name: str | Path) -> Recognizer:
 def transcribe(
     recording: Recording, sample_rate: int | None = None, recognizer: str | Path = DEFAULT, **options: Any
 ) -> Transcript:
-    """Writes down what is said with a recogniser that is kept loaded; see `Recognizer.transcribe` for the options."""
+    """Writes down what is said with a recognizer that is kept loaded; see `Recognizer.transcribe` for the options."""
     return _loaded(recognizer).transcribe(recording, sample_rate, **options)

@@ -17,7 +17,7 @@ RANGES = {
 
 
 class SpeechError(ValueError):
-    """A control, a voice, a recogniser or an output that cannot be used; the message says what to do."""
+    """A control, a voice, a recognizer or an output that cannot be used; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)

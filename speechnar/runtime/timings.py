@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from speechnar import config
-from speechnar.audio import replacing
 from speechnar.decode.result import Word
+from speechnar.files import atomic_write
 from speechnar.runtime.speech import SpeechError, Timing, Timings
 from speechnar.runtime.transcript import Transcript
 from speechnar.text.symbols import PAUSES, WORD_BREAK
@@ -43,7 +43,7 @@ def write(path: str | Path, said: Said) -> None:
         AudioError: the file cannot be written.
     """
     text = writer_of(path)(said)
-    with replacing(path) as part:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
@@ -79,7 +79,7 @@ def cues(said: Said) -> Iterator[Timing]:
         while words and words[0].end <= line.end:
             word = words.popleft()
             found = text.find(word.text, at)
-            if found < 0:  # not written as it is spoken: stays with its neighbour
+            if found < 0:  # not written as it is spoken: stays with its neighbor
                 continue
             at = found + len(word.text)
             if at - begin > LONGEST_CUE and found > begin:

@@ -1,4 +1,4 @@
-"""What a recogniser gives: `Transcript`."""
+"""What a recognizer gives: `Transcript`."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ from speechnar.text.symbols import SymbolTable
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-    from speechnar.text.phonemise import Sentence
+    from speechnar.text.phonemize import Sentence
 
 VOICE = Kind("voice", "voice.json", format=1)
 VOICES = ASSETS / "voices"
@@ -130,7 +130,7 @@ class Voice:
         seed: int = 0,
         speaker: str | None = None,
     ) -> Speech:
-        """Speaks a text, or sentences that a `Phonemiser` or `parse_phones` made.
+        """Speaks a text, or sentences that a `Phonemizer` or `parse_phones` made.
 
         Args:
             speed, pitch, pitch_range, energy, seed, speaker: see `Controls`.
@@ -160,9 +160,9 @@ class Voice:
     def frames(self, text: str | Iterable[Sentence], controls: Controls) -> Iterator[Frames]:
         """Runs the acoustic model, sentence by sentence. Timings count from the start of the text."""
         if isinstance(text, str):
-            from speechnar.text.phonemise import Phonemiser
+            from speechnar.text.phonemize import Phonemizer
 
-            text = Phonemiser()(text)
+            text = Phonemizer()(text)
         text = (sentence for sentence in text if sentence.phones)
         if controls.per_phone:
             text = list(text)

@@ -1,1 +1,1 @@
-"""From text to tokens: normalise, split into sentences, look up phones, number them. Nothing heavy is imported here."""
+"""From text to tokens: normalize, split into sentences, look up phones, number them. Nothing heavy is imported here."""

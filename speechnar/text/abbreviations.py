@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from .context import after, before, ends_sentence
-from .dates import MONTHS
-from .numbers import cardinal, ordinal
+from speechnar.text.dates import MONTHS
+from speechnar.text.match_context import after, before, ends_sentence
+from speechnar.text.numbers import cardinal, ordinal
 
 _TITLES = {
     "Dr": "Doctor", "Mr": "Mister", "Mrs": "Missus", "Ms": "Ms", "Messrs": "Messrs", "Prof": "Professor",

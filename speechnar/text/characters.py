@@ -1,11 +1,11 @@
-"""The first and the last step of normalising: to the characters that are read, and from them to words and pauses."""
+"""The first and the last step of normalizing: to the characters that are read, and from them to words and pauses."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-from .context import after, before
+from speechnar.text.match_context import after, before
 
 _KEPT = "€£¥₹¢°²³×÷±–—≈≤≥µΩ"
 _SPELT = {
@@ -73,7 +73,7 @@ _TABLE = _Characters()
 
 
 def clean(text: str) -> str:
-    """ASCII and a few signs that are read (`€`, `°`): accents off, other alphabets spelt or dropped, emoji dropped."""
+    """Return ASCII and a few signs (`€`, `°`): accents removed, other alphabets spelled or dropped, emoji dropped."""
     if not text.isascii():
         text = re.sub("(\\d?)([¼-¾⅐-⅞])", _vulgar, text)
         text = re.sub("[\u0370-\u03ff]+", _greek, text)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from .context import after, before, ends_sentence, starts_sentence
-from .numbers import cardinal, ordinal, pairs, plural, year
+from speechnar.text.match_context import after, before, ends_sentence, starts_sentence
+from speechnar.text.numbers import cardinal, ordinal, pairs, plural, year
 
 MONTHS = "January February March April May June July August September October November December".split()
 _SHORT_MONTHS = {**{month[:3]: month for month in MONTHS}, "Sept": "September"}

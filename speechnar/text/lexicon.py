@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from .symbols import WORD_BREAK, SymbolTable, TextError
+from speechnar.text.symbols import WORD_BREAK, SymbolTable, TextError
 
 
 def load_lexicon(path: str | Path) -> dict[str, tuple[str, ...]]:

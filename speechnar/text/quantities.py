@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from .context import after, before, ends_sentence
-from .numbers import cardinal, number, ordinal, pairs, plural
+from speechnar.text.match_context import after, before, ends_sentence
+from speechnar.text.numbers import cardinal, number, ordinal, pairs, plural
 
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 _FRACTION = r"(?:\d{1,3}\s+)?\d{1,3}/\d{1,3}"

@@ -1,4 +1,4 @@
-"""Text into blocks, lazily, so that a book starts to speak at once; and normalised blocks into sentences."""
+"""Text into blocks, lazily, so that a book starts to speak at once; and normalized blocks into sentences."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .context import STARTERS
+from speechnar.text.match_context import STARTERS
 
 _LONGEST_BLOCK = 2000  # characters
 _BULLET = re.compile(r"(?:[-*•‣◦▪–—]|#{1,6}|\(?\d{1,3}[.)])\s+(?=\S)")
@@ -19,7 +19,7 @@ _FIRST_WORD = re.compile(r"[A-Za-z']+")
 
 @dataclass(frozen=True)
 class Block:
-    """Raw text that is normalised at one go: a paragraph, a heading, an item of a list, a part of a long paragraph."""
+    """Raw text that is normalized at one go: a paragraph, a heading, an item of a list, a part of a long paragraph."""
 
     text: str
     ends_paragraph: bool
@@ -69,7 +69,7 @@ def _cut(text: str) -> Iterator[str]:
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of a normalised text, in which abbreviations have no full stops left but initials do (`J. Smith`).
+    """The sentences of a normalized text, in which abbreviations have no full stops left but initials do (`J. Smith`).
 
     Nothing is lost: joined by spaces, the sentences are the text.
     """

@@ -13,7 +13,7 @@ from pathlib import Path
 
 PAD, BOS, EOS = "<pad>", "<s>", "</s>"
 BLANK, MASK = "<blank>", "<mask>"
-"""Of recognisers alone: what CTC says between symbols, and what a masked decoder fills in."""
+"""Of recognizers alone: what CTC says between symbols, and what a masked decoder fills in."""
 WORD_BREAK = " "
 STRESSES = ("", "ˈ", "ˌ")
 PAUSES = (",", ".", ";", ":", "?", "!", "—", "…")
@@ -133,9 +133,9 @@ class SymbolTable:
 
     def save(self, path: str | Path) -> None:
         """Writes `symbol<TAB>id` lines; beside the target first, then renamed."""
-        from speechnar.audio import replacing
+        from speechnar.files import atomic_write
 
-        with replacing(path) as part:
+        with atomic_write(path) as part:
             part.write_text("".join(f"{s}\t{n}\n" for n, s in enumerate(self.symbols)), encoding="utf-8")
 
     @classmethod

@@ -29,7 +29,7 @@ from tqdm import tqdm
 from speechnar.train import checkpoint
 from speechnar.train.ema import EMA
 from speechnar.train.log import Log, Signals
-from speechnar.train.origin import make_room
+from speechnar.train.provenance import make_room
 
 BAD_LOSSES = 10
 """Losses in a row that may be infinite or not a number before the loop gives up."""

@@ -1,4 +1,4 @@
-"""The benchmark runs whole: our runtime with the stub recogniser, and stand-ins for the other systems."""
+"""The benchmark runs whole: our runtime with the stub recognizer, and stand-ins for the other systems."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ WAV = spell(10, "abc", "ba", 25, "c", 10)  # words at frames 10 to 18, 19 to 24,
 
 @pytest.fixture
 def transcribe(stub_recognizer: Path):
-    """Runs `speechnar transcribe` with the stub recogniser and returns the exit code."""
+    """Runs `speechnar transcribe` with the stub recognizer and returns the exit code."""
     return lambda *args: cli.main(["transcribe", "--recognizer", str(stub_recognizer), *map(str, args)])
 
 
@@ -158,7 +158,7 @@ def test_a_folder_gets_a_file_of_each_name(transcribe, talks: Path) -> None:
         (["one.wav", "in/one.mp3", "-o", "out"], "one.wav and in/one.mp3 would both become out/one.txt; transc"),
         (["one.wav", "--threads", "0"], "threads should be 1 or more but is 0"),
         (["one.wav", "--beam", "0"], "beam is 0 but should be 1 or more"),
-        (["one.wav", "--hotwords", "a,b2"], "the hot word 'b2' has '2', which the recogniser cannot write"),
+        (["one.wav", "--hotwords", "a,b2"], "the hot word 'b2' has '2', which the recognizer cannot write"),
         (["one.wav", "--device", "tpu"], "device should be one of cpu, cuda but is 'tpu'"),
         (["one.wav", "-o", "/proc/none/a.txt"], "cannot write /proc/none/a.txt: No such file or directory"),
         ([""], "is a folder"),
@@ -237,4 +237,4 @@ def test_recognizers_are_listed(stub_recognizer: Path, monkeypatch, capsys) -> N
     assert head.split() == ["name", "language", "licence", "size", "measured"]
     assert re.fullmatch(r"stub  en-us     CC0-1.0  0.0 MB  WER 99.5", row)
     assert cli.main(["transcribe", "a.wav", "--recognizer", "nobody"]) == 1
-    assert "there is no recogniser 'nobody'; take stub or the folder of a recogniser" in capsys.readouterr().err
+    assert "there is no recognizer 'nobody'; take stub or the folder of a recognizer" in capsys.readouterr().err

@@ -13,7 +13,7 @@ import torch
 from speechnar import audio, cli
 from speechnar.audio import AudioConfig
 from speechnar.models.folder import ModelConfig, save_model
-from speechnar.models.hifigan import HiFiGAN, HiFiGANConfig
+from speechnar.models.vocoder.hifigan import HiFiGAN, HiFiGANConfig
 
 AUDIO = AudioConfig(sample_rate=8000, n_fft=64, hop_length=16, win_length=64, n_mels=8, f_min=0.0, f_max=4000.0)
 CONFIG = HiFiGANConfig(2, (4, 4), (8, 8), 8, (3,), ((1, 2),))

@@ -34,7 +34,7 @@ def test_ljspeech_of_two_columns(tmp_path: Path) -> None:
         np.testing.assert_allclose(cut.load_audio()[0], hummed(text), atol=1e-4)
 
 
-def test_the_normalised_column_counts_unless_it_is_empty(tmp_path: Path) -> None:
+def test_the_normalized_column_counts_unless_it_is_empty(tmp_path: Path) -> None:
     folder = make_ljspeech(tmp_path)
     (folder / "metadata.csv").write_text("a1|No. 5|number five\na2|Only raw.|\na3.wav|Dr. X|doctor x\n", "utf-8")
     assert texts_of(read_ljspeech(folder)) == {"a1": "number five", "a2": "Only raw.", "a3": "doctor x"}

@@ -12,7 +12,7 @@ from spoken import AUDIO, make_corpus, speak
 from speechnar.data.features import DataError
 from speechnar.data.transcribed import TranscribedData
 from speechnar.text.symbols import TextError
-from speechnar.text.units import make_units, spelled
+from speechnar.text.tokenizer import make_units, spelled
 
 TEXTS = ["ab c", "a", "cab ba", "b", "ccc"]
 

@@ -22,7 +22,7 @@ from speechnar.data.manifest import load_cuts, save_cuts
 from speechnar.data.phones import phones_of
 from speechnar.data.problems import ERRORS, NOTES, SHOWN, Problem, summary, write_report
 from speechnar.data.validate import CheckOptions, check_cuts, without_errors
-from speechnar.text.phonemise import Phonemiser
+from speechnar.text.phonemize import Phonemizer
 
 ANY = CheckOptions()
 
@@ -71,7 +71,7 @@ def test_processes_find_the_same(tmp_path: Path) -> None:
         ("In 1984 it was.", ["digits"]),
         ("Well [laughs] yes <b>indeed</b> {x}.", ["brackets"]),
         ("He said (so) naïvely — “yes”.", []),
-        ("Привет, мир.", []),  # spelt as it sounds
+        ("Привет, мир.", []),  # spelled as it sounds
     ],
 )
 def test_texts(tmp_path: Path, text: str, kinds: list[str]) -> None:
@@ -197,7 +197,7 @@ def test_summary_and_report_name_everything(tmp_path: Path) -> None:
 
 def test_phones_are_those_that_the_runtime_speaks(tmp_path: Path) -> None:
     text = "Hello, Dr. Smith! It is 5 o'clock."
-    sentences = list(Phonemiser()(text))
+    sentences = list(Phonemizer()(text))
     assert len(sentences) == 2
     assert phones_of(text) == [*sentences[0].phones, " ", *sentences[1].phones]
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from speechnar.decode.beam import BeamOptions, beam_search, candidates
-from speechnar.decode.ctc import greedy
-from speechnar.decode.ngram import NgramModel, Table
+from speechnar.decode.greedy import greedy
 from speechnar.decode.result import DecodeError
 from speechnar.decode.scorer import Scorer, ScorerOptions
 from speechnar.decode.units import Units
+from speechnar.lm.ngram import NgramModel, Table
 
 UNITS = Units(["▁", "a", "<blank>", "b"])
 PIECES = Units(["<blank>", "▁a", "b", "▁b"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from speechnar.decode.ctc import greedy
+from speechnar.decode.greedy import greedy
 from speechnar.decode.result import DecodeError, Word
 from speechnar.decode.units import Units
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from speechnar.cli import main
-from speechnar.decode.kneser_ney import KneserNeyOptions, train
-from speechnar.decode.perplexity import perplexity
+from speechnar.lm.kneser_ney import KneserNeyOptions, train
+from speechnar.lm.perplexity import perplexity
 from speechnar.text.symbols import SymbolTable
 
 SYMBOLS = ("<blank>", "▁", "a", "b", "c", "<pad>", "<s>", "</s>")

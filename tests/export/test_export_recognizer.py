@@ -1,4 +1,4 @@
-"""Export of a recogniser: what the runtime hears is what the torch model says."""
+"""Export of a recognizer: what the runtime hears is what the torch model says."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from onnx import numpy_helper
 
 from speechnar import config
 from speechnar.audio import AudioConfig
-from speechnar.core.rounding import round_for_inputs
-from speechnar.decode.pieces import Pieces
 from speechnar.export import RecognizerCard, export_recognizer
+from speechnar.export.quantize import round_for_inputs
+from speechnar.models.asr.whisper import Whisper, WhisperConfig
 from speechnar.models.folder import ModelConfig, ModelError, save_model
-from speechnar.models.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
-from speechnar.models.whisper import Whisper, WhisperConfig
-from speechnar.runtime.mender import GraphReader, memory_names
+from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
 from speechnar.runtime.recognizer import RECOGNIZER, Decoding, Recognizer
+from speechnar.runtime.speculative import GraphReader, memory_names
 from speechnar.text.symbols import BLANK, BOS, EOS, PAD, SymbolTable
+from speechnar.text.whisper_bpe import Pieces
 
 AUDIO = AudioConfig(16000, 400, 160, 400, 8)
 CARD = RecognizerCard("tiny", "en", "CC0", "none", Decoding(margin=0.5), measured={"WER": 99.0})
@@ -32,7 +32,7 @@ PIECES = (*UNITS, "▁s", "▁so", "it", EOS)
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Whisper]:
-    """A model folder, the recogniser exported from it, and the model with the weights that were exported."""
+    """A model folder, the recognizer exported from it, and the model with the weights that were exported."""
     folder = tmp_path_factory.mktemp("model")
     symbols = SymbolTable((BLANK, *UNITS, PAD, BOS, EOS))
     sizes = WhisperConfig(
@@ -63,7 +63,10 @@ def noise(seconds: float) -> np.ndarray:
 def test_the_folder_says_what_it_holds(folders: tuple[Path, Path, Whisper]) -> None:
     _, out, _ = folders
     assert {path.name for path in out.iterdir()} == {
-        "model.onnx.gz", "decoder.onnx.gz", "pieces.txt", "recognizer.json",
+        "model.onnx.gz",
+        "decoder.onnx.gz",
+        "pieces.txt",
+        "recognizer.json",
     }
     info = Recognizer(out, threads=1).info
     assert (info.name, info.sample_rate, info.frame_seconds) == ("tiny", 16000, 0.04)
@@ -158,9 +161,9 @@ def test_what_is_heard_is_mended_and_placed(folders: tuple[Path, Path, Whisper])
     assert heard.duration == mended.duration
 
 
-def test_only_recognisers_are_exported(tmp_path: Path) -> None:
+def test_only_recognizers_are_exported(tmp_path: Path) -> None:
     sizes = HarmonicVocosConfig(d_model=8, d_ff=8, n_layers=1)
     save_model(tmp_path, ModelConfig(AUDIO, harmonic_vocos=sizes), HarmonicVocos(sizes, AUDIO))
     config.save(CARD, tmp_path / "recognizer.yaml")
-    with pytest.raises(ModelError, match="which is no recogniser"):
+    with pytest.raises(ModelError, match="which is no recognizer"):
         export_recognizer(tmp_path, tmp_path / "out")

@@ -14,9 +14,9 @@ from speechnar.audio import AudioConfig
 from speechnar.export import VoiceCard, export_voice, restore_voice
 from speechnar.export.graph import parity
 from speechnar.export.voice import AcousticGraph, acoustic_inputs
-from speechnar.models.fastspeech2 import FastSpeech2, FastSpeech2Config
 from speechnar.models.folder import ModelConfig, load_model, save_model
-from speechnar.models.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
+from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config
+from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
 from speechnar.runtime.speech import SpeechError
 from speechnar.runtime.voice import Voice
 from speechnar.text.symbols import EN_US, SymbolTable

@@ -13,10 +13,10 @@ from speechnar import config
 from speechnar.audio import AudioConfig
 from speechnar.cli import main
 from speechnar.export import VoiceCard, export_voice, restore_voice
-from speechnar.models.fastspeech2 import FastSpeech2, FastSpeech2Config
 from speechnar.models.folder import ModelConfig, ModelError, load_model, save_model
-from speechnar.models.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
-from speechnar.models.hifigan import HiFiGAN, HiFiGANConfig
+from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config
+from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
+from speechnar.models.vocoder.hifigan import HiFiGAN, HiFiGANConfig
 from speechnar.runtime import Controls
 from speechnar.runtime.voice import Voice
 from speechnar.text.symbols import EN_US, SymbolTable

@@ -1,4 +1,4 @@
-"""Our own recognisers to a runtime folder: what the runtime hears is what the model hears."""
+"""Our own recognizers to a runtime folder: what the runtime hears is what the model hears."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import torch
 
 from speechnar import config as config_files
 from speechnar.audio import AudioConfig
-from speechnar.core.conformer import ConformerConfig
-from speechnar.core.ctc_encoder import CTCEncoderConfig
-from speechnar.core.decoder import DecoderConfig
 from speechnar.export import RecognizerCard, export_recognizer
-from speechnar.models.ctc import CTCConfig
+from speechnar.layers.conformer import ConformerConfig
+from speechnar.layers.ctc_encoder import CTCEncoderConfig
+from speechnar.layers.token_decoder import DecoderConfig
+from speechnar.models.asr.ctc import CTCConfig
+from speechnar.models.asr.mask_ctc import MaskCTCConfig
 from speechnar.models.folder import ModelConfig, build, load_model, save_model
-from speechnar.models.mask_ctc import MaskCTCConfig
 from speechnar.runtime.recognizer import RecognizerInfo
 from speechnar.text.symbols import SymbolTable
 

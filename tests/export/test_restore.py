@@ -14,9 +14,9 @@ from speechnar import config
 from speechnar.audio import AudioConfig
 from speechnar.cli import main
 from speechnar.export import VoiceCard, export_voice, restore_voice
-from speechnar.models.fastspeech2 import FastSpeech2Config
 from speechnar.models.folder import ModelConfig, ModelError, build, load_model, save_model
-from speechnar.models.harmonic_vocos import HarmonicVocosConfig
+from speechnar.models.tts.fastspeech2 import FastSpeech2Config
+from speechnar.models.vocoder.harmonic_vocos import HarmonicVocosConfig
 from speechnar.runtime.voice import Voice
 from speechnar.text.symbols import EN_US, SymbolTable
 

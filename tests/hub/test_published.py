@@ -17,12 +17,12 @@ from torch import Tensor, nn
 
 from speechnar import audio
 from speechnar.audio import AudioConfig, AudioError
-from speechnar.hub import vocoder as vocoders
 from speechnar.hub.fetch import HubError
 from speechnar.hub.published import load_vocoder
+from speechnar.infer import copy_synthesis as vocoders
 from speechnar.models.folder import ModelConfig, save_model
-from speechnar.models.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
-from speechnar.models.hifigan import HiFiGAN, HiFiGANConfig
+from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
+from speechnar.models.vocoder.hifigan import HiFiGAN, HiFiGANConfig
 
 AUDIO = AudioConfig(sample_rate=8000, n_fft=64, hop_length=16, win_length=64, n_mels=8, f_min=0.0, f_max=4000.0)
 CONFIG = HiFiGANConfig(1, (4, 4), (8, 8), 8, (3, 5), ((1, 3), (1, 3)))
@@ -126,18 +126,18 @@ def make(folder: Path, layout: str, model: HiFiGAN) -> Path:
 def test_the_original_layout(model: HiFiGAN, tmp_path: Path) -> None:
     read = load_vocoder(make(tmp_path, "original", model))
     assert read.audio == AUDIO and read.config.hifigan == CONFIG  # fmax null is half the sample rate
-    assert (read.floor, read.centred, read.model.training) == (1e-5, False, False)
+    assert (read.floor, read.centered, read.model.training) == (1e-5, False, False)
     mel = torch.randn(1, 6, 8)
     np.testing.assert_allclose(read.model(mel).wav, model(mel).wav, atol=1e-6)
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("layout", ["transformers bin", "transformers safetensors"])
-def test_transformers_layout_normalises_a_mel_of_base_ten(model: HiFiGAN, tmp_path: Path, layout: str) -> None:
+def test_transformers_layout_normalizes_a_mel_of_base_ten(model: HiFiGAN, tmp_path: Path, layout: str) -> None:
     read = load_vocoder(make(tmp_path, layout, model))
     assert read.audio == AudioConfig(16000, 64, 16, 64, 8, 80.0, 7600.0)
     assert read.config.hifigan is not None and read.config.hifigan.slope == 0.2
-    assert (read.floor, read.centred) == (1e-10, True)
+    assert (read.floor, read.centered) == (1e-10, True)
     twin = HiFiGAN(read.config.hifigan, AUDIO)
     twin.load_state_dict(model.state_dict())
     log_10 = torch.randn(1, 6, 8)
@@ -146,7 +146,7 @@ def test_transformers_layout_normalises_a_mel_of_base_ten(model: HiFiGAN, tmp_pa
 
 
 @torch.no_grad()
-def test_transformers_layout_without_normalisation(model: HiFiGAN, tmp_path: Path) -> None:
+def test_transformers_layout_without_normalization(model: HiFiGAN, tmp_path: Path) -> None:
     make(tmp_path, "transformers bin", model)
     (tmp_path / "config.json").write_text(
         json.dumps(TRANSFORMERS | {"normalize_before": False, "leaky_relu_slope": 0.1})
@@ -173,7 +173,7 @@ class ReflectConv(nn.Module):
 def test_speechbrain_s_layout_reflects_and_runs_nothing(model: HiFiGAN, tmp_path: Path) -> None:
     read = load_vocoder(make(tmp_path, "speechbrain", model))
     assert not (tmp_path / "touched").exists()
-    assert read.audio == AUDIO and (read.floor, read.centred) == (1e-5, True)
+    assert read.audio == AUDIO and (read.floor, read.centered) == (1e-5, True)
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.Conv1d):
             parent, _, last = name.rpartition(".")
@@ -287,20 +287,20 @@ WAV = np.random.default_rng(0).normal(0, 0.1, 16 * 100).astype(np.float32)
 @pytest.mark.parametrize("chunk", [7, 400])
 def test_the_mel_is_hifigan_s_whatever_the_chunks(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     monkeypatch.setattr(vocoders, "CHUNK", chunk)
-    got = vocoders.log_mel(WAV, AUDIO, 1e-5, centred=False)
+    got = vocoders.log_mel(WAV, AUDIO, 1e-5, centered=False)
     np.testing.assert_allclose(got, audio.log_mel(WAV, AUDIO), atol=1e-4)
-    assert len(vocoders.log_mel(WAV[:-15], AUDIO, 1e-5, centred=False)) == 100
+    assert len(vocoders.log_mel(WAV[:-15], AUDIO, 1e-5, centered=False)) == 100
 
 
 @pytest.mark.parametrize("chunk", [7, 400])
-def test_a_centred_mel_is_librosa_s(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+def test_a_centered_mel_is_librosa_s(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
     monkeypatch.setattr(vocoders, "CHUNK", chunk)
     wav = WAV.copy()
     wav[800:1000] *= 1e-9
     mel = librosa.feature.melspectrogram(
         y=wav, sr=8000, n_fft=64, hop_length=16, power=1.0, n_mels=8, fmin=0, fmax=4000, pad_mode="reflect"
     )
-    got = vocoders.log_mel(wav, AUDIO, 1e-10, centred=True)
+    got = vocoders.log_mel(wav, AUDIO, 1e-10, centered=True)
     np.testing.assert_allclose(got, np.log(np.maximum(mel.T[:100], 1e-10)), atol=2e-3)
     assert got.min() < np.log(1e-8)
 

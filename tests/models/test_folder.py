@@ -10,14 +10,14 @@ from torch import nn
 
 from speechnar import config as config_files
 from speechnar.audio import AudioConfig
-from speechnar.models.discriminators import Discriminators, WaveDiscriminators
-from speechnar.models.fastspeech2 import FastSpeech2Config
 from speechnar.models.folder import ModelConfig, ModelError, build, load_model, save_model
-from speechnar.models.harmonic_vocos import HarmonicVocosConfig
-from speechnar.models.hifigan import HiFiGAN, HiFiGANConfig
+from speechnar.models.tts.fastspeech2 import FastSpeech2Config
+from speechnar.models.vocoder.discriminators import Discriminators, WaveDiscriminators
+from speechnar.models.vocoder.harmonic_vocos import HarmonicVocosConfig
+from speechnar.models.vocoder.hifigan import HiFiGAN, HiFiGANConfig
+from speechnar.tasks.acoustic import AcousticConfig
+from speechnar.tasks.vocoder import VocoderConfig
 from speechnar.text.symbols import SymbolTable
-from speechnar.train.acoustic import AcousticConfig
-from speechnar.train.vocoder import VocoderConfig
 
 AUDIO = AudioConfig(sample_rate=8000, n_fft=256, hop_length=80, win_length=256, n_mels=6, f_min=0.0, f_max=4000.0)
 ACOUSTIC = FastSpeech2Config(5, 6, d_model=8, d_ff=8, n_heads=2, encoder_layers=1, prosody_layers=1, decoder_layers=1)

@@ -19,8 +19,8 @@ from stub_recognizer import FRAME, RATE, SECONDS, save_recognizer, spell
 import speechnar
 from speechnar import audio
 from speechnar.audio import AudioError
-from speechnar.decode.ngram import NgramModel, Table
 from speechnar.decode.result import DecodeError
+from speechnar.lm.ngram import LMError, NgramModel, Table
 from speechnar.runtime import Recognizer, SpeechError, Timing, Transcript, load_recognizer
 from speechnar.runtime import recognizer as recognizer_module
 
@@ -184,10 +184,10 @@ def test_a_language_model_finds_no_word_where_nobody_speaks(broken: Path) -> Non
 def test_decoding_that_cannot_be_done_is_refused(recognizer: Recognizer, broken: Path) -> None:
     with pytest.raises(DecodeError, match="beam is 0 but should be 1 or more"):
         recognizer.transcribe(WAV, beam=0)
-    with pytest.raises(DecodeError, match="the hot word 'abä' has 'ä', which the recogniser cannot write"):
+    with pytest.raises(DecodeError, match="the hot word 'abä' has 'ä', which the recognizer cannot write"):
         recognizer.transcribe(WAV, hotwords=["abc", "Abä"])
     (broken / "lm.npz").write_bytes(b"no model")
-    with pytest.raises(DecodeError, match="lm.npz is not a language model"):
+    with pytest.raises(LMError, match="lm.npz is not a language model"):
         load_recognizer(broken).transcribe(WAV, beam=2)
 
 
@@ -300,7 +300,7 @@ def test_public_names_transcribe(stub_recognizer: Path, monkeypatch: pytest.Monk
     check(speechnar.transcribe(audio.resample(WAV, RATE, 48000), 48000, stub_recognizer), tolerance=1.01 * SECONDS)
     monkeypatch.setattr(recognizer_module, "RECOGNIZERS", stub_recognizer.parent)
     assert speechnar.load_recognizer("stub").name == "stub"
-    with pytest.raises(SpeechError, match="no recogniser 'nobody'; take stub or the folder of a recogniser"):
+    with pytest.raises(SpeechError, match="no recognizer 'nobody'; take stub or the folder of a recognizer"):
         speechnar.load_recognizer("nobody")
 
 
@@ -330,20 +330,20 @@ def change(folder: Path, **values: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | values), encoding="utf-8")
 
 
-def test_a_folder_that_is_no_recogniser_is_refused(broken: Path, stub_voice: Path, tmp_path: Path) -> None:
-    with pytest.raises(SpeechError, match="no recogniser in .*: recognizer.json: No such file"):
+def test_a_folder_that_is_no_recognizer_is_refused(broken: Path, stub_voice: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpeechError, match="no recognizer in .*: recognizer.json: No such file"):
         load_recognizer(tmp_path)
     change(broken, symbols=["a", "b"])
     with pytest.raises(DecodeError, match="the units lack '<blank>'"):
         load_recognizer(broken)
-    change(broken, format=4, colour="blue")
-    with pytest.raises(SpeechError, match="the recogniser in .* has format 4 and this speechnar reads 3; upgrade it"):
+    change(broken, format=4, color="blue")
+    with pytest.raises(SpeechError, match="the recognizer in .* has format 4 and this speechnar reads 3; upgrade it"):
         load_recognizer(broken)
 
 
 def test_a_model_of_something_else_is_refused(broken: Path, stub_voice: Path) -> None:
     shutil.copy(stub_voice / "acoustic.onnx", broken / "model.onnx")
-    with pytest.raises(SpeechError, match="model.onnx is no model of a recogniser of format 3; export"):
+    with pytest.raises(SpeechError, match="model.onnx is no model of a recognizer of format 3; export"):
         load_recognizer(broken)
 
 

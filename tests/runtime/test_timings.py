@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from speechnar.audio import AudioError
+from speechnar.files import FileError
 from speechnar.runtime import SpeechError, Timing, Timings
 from speechnar.runtime.timings import LONGEST_CUE, cues, intervals, write
 
@@ -122,5 +122,5 @@ def test_an_unknown_ending_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(AudioError, match=r"cannot write .*a.srt"):
+    with pytest.raises(FileError, match=r"cannot write .*a.srt"):
         write(tmp_path / "file" / "a.srt", SAID)

@@ -15,7 +15,7 @@ import speechnar
 from speechnar.audio import LOG_FLOOR
 from speechnar.runtime import Speech, SpeechError, Timing, Voice, load_voice
 from speechnar.runtime import voice as voice_module
-from speechnar.text.phonemise import SENTENCE_PAUSE, Sentence, Word
+from speechnar.text.phonemize import SENTENCE_PAUSE, Sentence, Word
 from speechnar.text.symbols import EN_US, TextError
 
 FRAME = AUDIO.hop_length / AUDIO.sample_rate  # seconds
@@ -222,7 +222,7 @@ def change(folder: Path, **values: object) -> None:
 
 
 def test_a_newer_format_is_refused_whatever_else_it_holds(broken: Path) -> None:
-    change(broken, format=2, colour="blue")
+    change(broken, format=2, color="blue")
     with pytest.raises(SpeechError, match="has format 2 and this speechnar reads 1; upgrade it"):
         load_voice(broken)
 

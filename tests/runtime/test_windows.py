@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from speechnar.decode.ctc import greedy
+from speechnar.decode.greedy import greedy
 from speechnar.decode.units import Units
 from speechnar.runtime.windows import Heard, WindowSizes, pieces, quietest
 
@@ -20,9 +20,7 @@ def log_probs(path: list[int], sure: float = 0.9) -> np.ndarray:
     return np.log(probs)
 
 
-def listen(
-    path: list[int], sizes: WindowSizes, block: int = 7, deaf: int = 0, hum: int = 0
-) -> tuple[list, list[int]]:
+def listen(path: list[int], sizes: WindowSizes, block: int = 7, deaf: int = 0, hum: int = 0) -> tuple[list, list[int]]:
     """The pieces of a stream whose samples are its best path, and the lengths of the windows; `deaf` frames at edges
     within the stream are misheard. With a hum no place is quiet.
     """

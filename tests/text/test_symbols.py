@@ -47,7 +47,7 @@ def test_pause_falls_back_to_one_the_table_has():
     assert table.decode(table.encode(["–", ";", "!", "…"])) == [",", ",", ".", "."]
 
 
-def test_phone_without_neighbour_is_named():
+def test_phone_without_neighbor_is_named():
     with pytest.raises(TextError, match="'ǂ'"):
         SymbolTable().encode(["ˈæ", "ǂ"])
 

@@ -20,10 +20,10 @@ from pathlib import Path
 import torch
 
 from speechnar.data.transcribed import TranscribedData
+from speechnar.infer.decode import DecodeOptions, Timing, decode_corpus
 from speechnar.losses.ctc import ctc_loss
-from speechnar.models.aed import BeamOptions
+from speechnar.models.autoregressive.aed import BeamOptions
 from speechnar.models.folder import load_model
-from speechnar.train.decode import DecodeOptions, Timing, decode_corpus
 
 SHARPNESS = [n / 10 for n in range(10, 2, -1)]
 MASK_CTC = [

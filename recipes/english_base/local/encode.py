@@ -11,8 +11,8 @@ import argparse
 from pathlib import Path
 
 from speechnar import config
-from speechnar.train.encoded import CopyConfig, encode
-from speechnar.train.whisper import WhisperTraining
+from speechnar.infer.encoder_cache import CopyConfig, encode
+from speechnar.tasks.speculative import WhisperTraining
 
 
 def main() -> None:

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """Puts the draft of one model folder and the decoder of another together; the encoder is the same in both.
 
-    python local/join.py DRAFT_DIR DECODER_DIR OUT_DIR
+python local/join.py DRAFT_DIR DECODER_DIR OUT_DIR
 """
 
 import argparse
 import shutil
 from pathlib import Path
 
-from speechnar.decode.pieces import PIECES
 from speechnar.models.folder import load_model, save_model
 from speechnar.text.symbols import SymbolTable
+from speechnar.text.whisper_bpe import PIECES
 
 
 def main() -> None:

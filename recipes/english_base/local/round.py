@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Rounds a recogniser's weights to grids that compress well, each layer for what goes into it on training utterances.
+"""Rounds a recognizer's weights to grids that compress well, each layer for what goes into it on training utterances.
 
     python local/round.py MODEL_DIR DATA_DIR OUT_DIR [--utterances N]
 
@@ -17,12 +17,12 @@ from torch import nn
 from tqdm import tqdm
 
 from speechnar import audio
-from speechnar.core.rounding import round_parts
-from speechnar.decode.pieces import PIECES, Pieces
+from speechnar.export.quantize import round_parts
+from speechnar.infer.encoder_cache import STATE_HOP
+from speechnar.models.asr.whisper import SAMPLE_RATE, SILENCE, Whisper
 from speechnar.models.folder import load_model, save_model
-from speechnar.models.whisper import SAMPLE_RATE, SILENCE, Whisper
 from speechnar.text.symbols import SymbolTable
-from speechnar.train.encoded import STATE_HOP
+from speechnar.text.whisper_bpe import PIECES, Pieces
 
 # Steps as shares of a row's root mean square: what is rounded should cost each part about as much for each of its
 # weights, and the output's are by far the most sensitive. RESULTS.md has what was measured.
@@ -30,7 +30,7 @@ ENCODER, DRAFT, DECODER, OUTPUT = 0.3, 0.2, 0.31, 0.15
 
 
 class Rounding:
-    """The utterances that a recogniser is rounded for, and how its parts hear them."""
+    """The utterances that a recognizer is rounded for, and how its parts hear them."""
 
     def __init__(self, model: Whisper, rows: list[list[str]], pieces: Pieces) -> None:
         self.model = model

@@ -19,7 +19,7 @@ from wordfreq import top_n_list
 
 import speechnar
 from speechnar import audio
-from speechnar.models.whisper import SAMPLE_RATE
+from speechnar.models.asr.whisper import SAMPLE_RATE
 
 EXCHANGED = 0.5  # of the words
 PAUSES = (4, 12)  # a comma after so many words

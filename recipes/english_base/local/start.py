@@ -23,11 +23,11 @@ import torch
 from wordfreq import top_n_list, word_frequency
 
 from speechnar.audio import AudioConfig
-from speechnar.decode.pieces import PIECES, Pieces
+from speechnar.models.asr.whisper import HOP_LENGTH, N_FFT, SAMPLE_RATE, Whisper, WhisperConfig
 from speechnar.models.folder import ModelConfig, save_model
-from speechnar.models.whisper import HOP_LENGTH, N_FFT, SAMPLE_RATE, Whisper, WhisperConfig
 from speechnar.text.symbols import BLANK, BOS, EOS, PAD, SymbolTable
-from speechnar.text.units import BOUNDARY
+from speechnar.text.tokenizer import BOUNDARY
+from speechnar.text.whisper_bpe import PIECES, Pieces
 
 TYPES = {0: "<f4", 1: "<i1", 4: "<f2"}
 

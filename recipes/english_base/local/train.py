@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from speechnar import config
-from speechnar.train.whisper import WhisperTraining, train_whisper
+from speechnar.tasks.speculative import WhisperTraining, train_whisper
 
 
 def main() -> None:

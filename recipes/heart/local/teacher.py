@@ -24,7 +24,7 @@ import onnxruntime
 import soundfile
 from tqdm import tqdm
 
-from speechnar.text.phonemise import Phonemiser
+from speechnar.text.phonemize import Phonemizer
 
 SAMPLE_RATE = 24000
 FRAMES_PER_TICK = 2  # the teacher counts durations in ticks of 600 samples, we in frames of 300
@@ -74,8 +74,8 @@ def teacher() -> onnxruntime.InferenceSession:
 
 
 @functools.cache
-def front_end() -> Phonemiser:
-    return Phonemiser()
+def front_end() -> Phonemizer:
+    return Phonemizer()
 
 
 def read(line: tuple[str, str], out: Path, voice: Path) -> str | None:

@@ -15,14 +15,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from speechnar.audio import replacing
 from speechnar.evaluate.listen import plan
 from speechnar.evaluate.listen.plan import CATCH, RATED, REFERENCE, ListenError, ListeningTest, Trial
 from speechnar.evaluate.listen.store import DATABASE, Rating, Store
-from speechnar.evaluate.plot import Panel, plot_intervals
-from speechnar.evaluate.record import write_json
-from speechnar.evaluate.statistics import Difference, Interval, bootstrap_interval, paired_difference
-from speechnar.evaluate.table import format_interval, format_p, format_table
+from speechnar.evaluate.stats.plot import Panel, plot_intervals
+from speechnar.evaluate.stats.record import write_json
+from speechnar.evaluate.stats.statistics import Difference, Interval, bootstrap_interval, paired_difference
+from speechnar.evaluate.stats.table import format_interval, format_p, format_table
+from speechnar.files import atomic_write
 
 CATCH_SHARE = 2 / 3  # of the catch trials that a rater has to pass
 REFERENCE_SCORE, REFERENCE_SHARE = 90, 0.15  # BS.1534-3
@@ -275,7 +275,7 @@ _DIFFERENCE = {"mos": "B - A", "cmos": "B over A", "abx": "over guessing", "mush
 
 def _write_csv(path: Path, test: ListeningTest, answers: dict[int, list[Answer]], kept: set[int]) -> None:
     """One line a score, of all raters and trials."""
-    with replacing(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("rater", "counts", "trial", "kind", "item", "samples", "rated", "score", "seconds", "received"))
         for rater, its in answers.items():

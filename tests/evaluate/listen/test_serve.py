@@ -263,10 +263,10 @@ def test_a_store_numbers_raters_without_gaps_and_takes_an_answer_from_many_threa
 def test_text_stands_out_from_what_is_behind_it(scheme: int) -> None:
     """WCAG 2.1, 1.4.3 and 1.4.11: contrast of 4.5 for text, and of 3 for borders of controls."""
     style = resources.files("speechnar.evaluate.listen").joinpath("page", "page.css").read_text(encoding="utf-8")
-    colours = dict(re.findall(r"--([a-z-]+): #([0-9a-f]{6});", style.split(":root {")[1 + scheme]))
+    colors = dict(re.findall(r"--([a-z-]+): #([0-9a-f]{6});", style.split(":root {")[1 + scheme]))
 
     def luminance(name: str) -> float:
-        parts = [int(colours[name][n : n + 2], 16) / 255 for n in (0, 2, 4)]
+        parts = [int(colors[name][n : n + 2], 16) / 255 for n in (0, 2, 4)]
         linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 

@@ -1,0 +1,47 @@
+"""`speechnar evaluate mos`: predicted mean opinion scores with intervals, and systems compared."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from speechnar.extras import needing
+
+
+def add_kind(kinds: Any) -> None:
+    """Adds the kind to the subparsers of `speechnar evaluate`."""
+    mos = kinds.add_parser(
+        "mos",
+        help="predicted mean opinion scores by DistillMOS and DNSMOS, offline",
+        description="Predicts what listeners would say of recordings, 1 to 5; it is no listening test. A SOURCE is an "
+        "audio file, a folder of them, a Lhotse manifest (*.jsonl, *.jsonl.gz), or a list: Kaldi's wav.scp, or a path "
+        "a line. Sources whose recordings have the same names are compared.",
+        allow_abbrev=False,
+    )
+    mos.set_defaults(verb=_mos)
+    mos.add_argument("source", nargs="+", metavar="SOURCE", help="one for each system")
+    mos.add_argument("--predictor", action="append", metavar="NAME", help="distillmos or dnsmos; repeatable (both)")
+    mos.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
+    mos.add_argument("--json", metavar="FILE", help="write every score, the means and the comparisons")
+    mos.add_argument("--plot", metavar="FILE", help="draw means and differences with intervals: .png, .svg or .pdf")
+
+
+def _mos(args: argparse.Namespace) -> None:
+    with needing("evaluate mos", "eval"):
+        from tqdm import tqdm
+
+        from speechnar.evaluate.quality import mos
+        from speechnar.evaluate.quality.recordings import clips, systems_of
+        from speechnar.evaluate.stats import metrics as figures
+        from speechnar.runtime import plot
+
+        if args.plot:
+            plot.check(args.plot)
+        sources = {name: clips(source) for name, source in systems_of(args.source).items()}
+        loaded = mos.predictors(args.predictor or list(mos.PREDICTORS), args.threads)
+    measured = [
+        mos.measure(name, tqdm(found, name, unit=" recordings", disable=None), loaded)
+        for name, found in sources.items()
+    ]
+    print(f"{mos.NO_TEST}\n")
+    figures.report(measured, args.json, args.plot, note=mos.NO_TEST)

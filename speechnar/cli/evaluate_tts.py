@@ -1,0 +1,97 @@
+"""`speechnar evaluate tts`: how voices are understood, what they sound like to a network, and what they cost."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from speechnar.extras import needing
+
+
+def add_kind(kinds: Any) -> None:
+    """Adds the kind to the subparsers of `speechnar evaluate`."""
+    tts = kinds.add_parser(
+        "tts",
+        help="voices: word error rate by a recognizer, predicted MOS, speed and size",
+        description="Speaks sentences, transcribes them, and prints word error rate, predicted MOS, real-time factor "
+        "and size in one table; voices are compared pairwise.",
+        allow_abbrev=False,
+    )
+    tts.set_defaults(verb=_tts)
+    tts.add_argument("--voice", required=True, action="append", metavar="NAME|DIR", help="repeatable")
+    tts.add_argument("--speaker", metavar="NAME", help="of voices with several; the first one by default")
+    tts.add_argument("--text", required=True, metavar="FILE", help="sentences, UTTERANCE<TAB>TEXT a line (.tsv)")
+    tts.add_argument(
+        "--recognizer",
+        metavar="NAME|DIR|COMMAND",
+        help="by default the one in the package; a command gets a wav file, last or as {}, and prints text",
+    )
+    tts.add_argument("--normalizer", default="whisper", metavar="NAME|FILE", help="as for `evaluate wer` (whisper)")
+    tts.add_argument("--predictor", action="append", metavar="NAME", help="distillmos or dnsmos; repeatable (both)")
+    tts.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
+    tts.add_argument("--out", type=Path, metavar="DIR", help="keep wavs, what was heard and report.json, .png, .svg")
+
+
+def _tts(args: argparse.Namespace) -> None:
+    with needing("evaluate tts", "eval"):
+        from tqdm import tqdm
+
+        from speechnar.evaluate.quality import mos, tts
+        from speechnar.evaluate.quality.recordings import of_file, systems_of
+        from speechnar.evaluate.speed import system_info as machine
+        from speechnar.evaluate.stats import metrics as figures
+        from speechnar.evaluate.stats.record import write_json
+        from speechnar.evaluate.wer import transcripts
+        from speechnar.evaluate.wer.normalizers import normalizer
+        from speechnar.runtime import load_voice
+        from speechnar.runtime.voice import VOICE, VOICES
+
+        texts = transcripts.read(args.text)
+        tts.check_texts(texts, args.text)
+        normalize = normalizer(args.normalizer)
+        hear = tts.recognizer(args.recognizer, args.threads)
+        voices = {name: load_voice(voice, args.threads) for name, voice in systems_of(args.voice).items()}
+        predictors = mos.predictors(args.predictor or list(mos.PREDICTORS), args.threads)
+    spoken = []
+    with _kept(args.out) as out:
+        for (name, voice), given in zip(voices.items(), args.voice):
+
+            def progress(what: str, items: Any, name: str = name) -> Any:
+                return tqdm(items, f"{name}: {what}", unit=" utterances", disable=None)
+
+            folder = out / name.replace("/", "_")
+            voice.synthesize(next(iter(texts.values())), speaker=args.speaker)  # the first call is slower
+            factors = tts.speak(voice, progress("speak", texts.items()), folder, args.speaker)
+            heard = {utterance: hear(folder / f"{utterance}.wav") for utterance in progress("hear", texts)}
+            wavs = [of_file(folder / f"{utterance}.wav", utterance) for utterance in texts]
+            scores = mos.measure(name, progress("score", wavs), predictors)
+            write_json(folder / "heard.json", heard)
+            spoken.append(tts.spoken(name, texts, heard, factors, scores, VOICE.find(given, VOICES), normalize))
+    systems, comparisons = tts.figures_of(spoken)
+    where = machine.header(args.threads)
+    heard_by = args.recognizer or "the package's recognizer"
+    print(f"{len(texts)} utterances, heard by {heard_by}; {where.machine}, {args.threads} thread(s)")
+    print(f"{mos.NO_TEST}\n\n{figures.format_means(systems)}")
+    if comparisons:
+        print(f"\n{figures.format_comparisons(comparisons)}")
+    if args.out:
+        settings = {"text": args.text, "speaker": args.speaker, "recognizer": heard_by, "normalizer": args.normalizer}
+        settings["note"] = mos.NO_TEST
+        found = {"systems": systems, "comparisons": comparisons, "measured": [one.measured for one in spoken]}
+        write_json(args.out / "report.json", {"header": where, **settings, **found})
+        for ending in ("png", "svg"):
+            figures.plot(args.out / f"report.{ending}", systems, comparisons)
+
+
+@contextlib.contextmanager
+def _kept(out: Path | None) -> Iterator[Path]:
+    """The folder that is given, or one that is there for as long as it is needed."""
+    if out:
+        yield out
+    else:
+        with tempfile.TemporaryDirectory(prefix="speechnar-") as folder:
+            yield Path(folder)

@@ -1,0 +1,213 @@
+"""The verbs that train, and those that make ready for it or use the result; torch comes when one runs."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from speechnar.extras import needing
+
+Config = TypeVar("Config")
+
+NEEDS = "(needs speechnar[train])"
+
+
+def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
+    """Adds the verbs through the command line's `add(verb, name, summary, details)`."""
+    _add_voice_data(add)
+    trains = add(None, "train", f"train a model; run it again to go on {NEEDS}")
+    models = trains.add_subparsers(title="models", metavar="MODEL", required=True)
+    acoustic = models.add_parser("acoustic", help="phones to mel: FastSpeech 2", allow_abbrev=False)
+    acoustic.set_defaults(verb=_train_acoustic)
+    vocoder = models.add_parser("vocoder", help="mel to audio: Harmonic Vocos or HiFi-GAN", allow_abbrev=False)
+    vocoder.set_defaults(verb=_train_vocoder)
+    recognizer = models.add_parser("recognizer", help="audio to text: CTC, Mask-CTC or AED", allow_abbrev=False)
+    recognizer.set_defaults(verb=_train_recognizer)
+    aligner = models.add_parser("aligner", help="phones and audio to durations", allow_abbrev=False)
+    aligner.set_defaults(verb=_train_aligner)
+    joint = models.add_parser("joint", help="aligner and acoustic model at once", allow_abbrev=False)
+    joint.set_defaults(verb=_train_joint)
+    for model in (acoustic, vocoder, recognizer, aligner, joint):
+        model.add_argument("config", type=Path, metavar="CONFIG", help="YAML: the model, the loop and the losses")
+        if model is recognizer:
+            model.add_argument("--units", type=Path, required=True, metavar="DIR", help="of `speechnar units`")
+        elif model is not aligner:
+            model.add_argument("--features", type=Path, required=True, metavar="DIR", help="of `speechnar features`")
+        model.add_argument("--train", type=Path, required=True, metavar="CUTS", help="manifest to learn from")
+        model.add_argument("--dev", type=Path, required=True, metavar="CUTS", help="manifest to validate on")
+        model.add_argument("--out", type=Path, required=True, metavar="DIR", help="model folder, checkpoints and logs")
+        model.add_argument("--threads", type=int, metavar="N", help="CPU threads, in place of the config's")
+        model.add_argument("--max-steps", type=int, metavar="N", help="batches, in place of the config's")
+    vocoder.add_argument("--predicted", type=Path, metavar="DIR", help="learn from the mels of `speechnar predict`")
+    for model in (acoustic, aligner):
+        model.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose weights are the start")
+    joint.add_argument("--init", type=Path, metavar="DIR", help="an acoustic model whose weights are the start")
+    vocoder.add_argument(
+        "--init",
+        type=Path,
+        metavar="DIR",
+        help="where to start: a model folder, or a HiFi-GAN, hf:owner/name or a folder",
+    )
+    recognizer.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose encoder is the start")
+    _add_recognition_data(add)
+
+
+def _add_voice_data(add: Callable[..., argparse.ArgumentParser]) -> None:
+    align = add(_align, "align", f"find when each phone of a corpus is spoken {NEEDS}")
+    align.add_argument("aligner", type=Path, metavar="ALIGNER_DIR", help="of `speechnar train aligner`")
+    align.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest with phones")
+    align.add_argument("out", type=Path, metavar="OUT", help="the manifest with durations")
+    align.add_argument("--audio", type=Path, required=True, metavar="FILE", help="YAML: whose frames durations count")
+    align.add_argument("--lag", type=float, default=0.0, metavar="MS", help="put every boundary later by so much (0)")
+    align.add_argument("--textgrids", type=Path, metavar="DIR", help="write UTT.TextGrid too, for Praat")
+
+    features = add(_features, "features", f"compute what training reads of a corpus {NEEDS}")
+    features.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests; the first is for training")
+    features.add_argument("out", type=Path, metavar="OUT", help="the folder of the features; what is there is kept")
+    features.add_argument("--audio", type=Path, required=True, metavar="FILE", help="YAML: sample rate, hop, mel bands")
+    features.add_argument("--jobs", type=int, metavar="N", help="processes at once (all cores)")
+
+    predict = add(_predict, "predict", f"write the mels that an acoustic model makes of a corpus {NEEDS}")
+    predict.add_argument("acoustic", type=Path, metavar="ACOUSTIC_DIR", help="a model folder")
+    predict.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests")
+    predict.add_argument("out", type=Path, metavar="OUT", help="the folder of the mels, UTT.npy")
+    predict.add_argument("--features", type=Path, required=True, metavar="DIR", help="of `speechnar features`")
+
+
+def _add_recognition_data(add: Callable[..., argparse.ArgumentParser]) -> None:
+    units = add(_units, "units", f"make the units that a recognizer writes with {NEEDS}")
+    units.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests with transcripts, for training")
+    units.add_argument("out", type=Path, metavar="OUT", help="the folder of the units")
+    units.add_argument("--subwords", type=int, metavar="N", help="as many pieces of words, in place of characters")
+
+    decode = add(_decode, "decode", f"write what a trained recognizer reads from a corpus {NEEDS}")
+    decode.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="of `speechnar train recognizer`")
+    decode.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest")
+    decode.add_argument("out", type=Path, metavar="FILE", help="transcripts, `UTT text` a line")
+    decode.add_argument("--method", default="greedy", help="greedy, beam, mask-ctc, drafts or ar (greedy)")
+    decode.add_argument("--iterations", type=int, default=10, metavar="N", help="of Mask-CTC, at most (10)")
+    decode.add_argument("--threshold", type=float, default=0.9, metavar="P", help="Mask-CTC masks below it (0.9)")
+    decode.add_argument("--beam", type=int, default=10, metavar="N", help="hypotheses or drafts kept (10)")
+    decode.add_argument("--ctc-weight", type=float, default=0.3, metavar="X", help="of CTC beside the decoder (0.3)")
+    decode.add_argument("--readings", type=int, default=1, metavar="N", help="of each draft, with other masks (1)")
+    decode.add_argument("--sharpness", type=float, default=1.0, metavar="X", help="of CTC in searches (1)")
+    decode.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
+
+
+def _features(args: argparse.Namespace) -> None:
+    with needing("features", "train"):
+        from lhotse import CutSet
+
+        from speechnar import config
+        from speechnar.audio import AudioConfig
+        from speechnar.data.features import compute_features
+        from speechnar.data.manifest import load_cuts, processes
+
+    jobs = processes(args.jobs)
+    audio = config.load(AudioConfig, args.audio)
+    cuts, *others = (CutSet.from_cuts(load_cuts(path)) for path in args.cuts)
+    stats = compute_features(cuts, args.out, audio, others, jobs)
+    print(f"{stats.utterances} utterances, {stats.seconds / 3600:.2f} h to train on")
+
+
+def _train_acoustic(args: argparse.Namespace) -> None:
+    with needing("train", "train"):
+        from speechnar.tasks.acoustic import AcousticConfig, train_acoustic
+
+    config = _config(AcousticConfig, args)
+    train_acoustic(config, args.features, args.train, args.dev, args.out, args.init)
+
+
+def _train_vocoder(args: argparse.Namespace) -> None:
+    with needing("train", "train"):
+        from speechnar.tasks.vocoder import VocoderConfig, train_vocoder
+
+    config = _config(VocoderConfig, args)
+    train_vocoder(config, args.features, args.train, args.dev, args.out, args.predicted, args.init)
+
+
+def _train_aligner(args: argparse.Namespace) -> None:
+    with needing("train", "train"):
+        from speechnar.tasks.aligner import AlignerTraining, train_aligner
+
+    train_aligner(_config(AlignerTraining, args), args.train, args.dev, args.out, args.init)
+
+
+def _train_joint(args: argparse.Namespace) -> None:
+    with needing("train", "train"):
+        from speechnar.tasks.joint import JointConfig, train_joint
+
+    train_joint(_config(JointConfig, args), args.features, args.train, args.dev, args.out, args.init)
+
+
+def _align(args: argparse.Namespace) -> None:
+    with needing("align", "train"):
+        from speechnar import config
+        from speechnar.audio import AudioConfig
+        from speechnar.infer.align import align_corpus
+
+    audio = config.load(AudioConfig, args.audio)
+    cuts = align_corpus(args.aligner, args.cuts, args.out, audio, args.lag / 1000, args.textgrids)
+    print(f"{args.out}: {len(cuts)} utterances, {sum(cut.duration for cut in cuts) / 3600:.2f} h")
+
+
+def _train_recognizer(args: argparse.Namespace) -> None:
+    with needing("train", "train"):
+        from speechnar.tasks.recognizer import RecognitionConfig, train_recognizer
+
+    config = _config(RecognitionConfig, args)
+    train_recognizer(config, args.units, args.train, args.dev, args.out, args.init)
+
+
+def _units(args: argparse.Namespace) -> None:
+    with needing("units", "train"):
+        from lhotse import CutSet
+
+        from speechnar.text.tokenizer import make_units
+
+        if args.subwords is not None:
+            import sentencepiece  # noqa: F401
+    for path in args.cuts:
+        if not path.exists():
+            raise ValueError(f"there is no manifest at {path}: run the stage that prepares the data")
+    texts = [s.text or "" for path in args.cuts for cut in CutSet.from_file(path) for s in cut.supervisions]
+    print(f"{len(make_units(texts, args.out, args.subwords))} symbols")
+
+
+def _decode(args: argparse.Namespace) -> None:
+    with needing("decode", "train"):
+        import torch
+
+        from speechnar.infer.decode import DecodeOptions, decode_corpus
+        from speechnar.models.autoregressive.aed import BeamOptions
+
+    if args.threads < 1:
+        raise ValueError(f"--threads is {args.threads} but should be 1 or more")
+    torch.set_num_threads(args.threads)
+    beam = BeamOptions(args.beam, args.ctc_weight)
+    options = DecodeOptions(args.method, args.iterations, args.threshold, beam, args.readings, sharpness=args.sharpness)
+    took = decode_corpus(args.model_dir, args.cuts, args.out, options)
+    print(f"{took.audio_seconds:.1f} s of audio in {took.seconds:.2f} s: RTF {took.real_time_factor:.4f}")
+
+
+def _predict(args: argparse.Namespace) -> None:
+    with needing("predict", "train"):
+        from speechnar.infer.gta_mels import predict_mels
+
+    predict_mels(args.acoustic, args.features, args.cuts, args.out)
+
+
+def _config(cls: type[Config], args: argparse.Namespace) -> Config:
+    """The training config of a file, with what the command line puts in its place."""
+    from speechnar import config
+
+    for name in ("threads", "max_steps"):
+        value = getattr(args, name)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name.replace('_', '-')} is {value} but should be 1 or more")
+    loaded: Any = config.load(cls, args.config)
+    given = {name: value for name in ("threads", "max_steps") if (value := getattr(args, name)) is not None}
+    return dataclasses.replace(loaded, loop=dataclasses.replace(loaded.loop, **given))

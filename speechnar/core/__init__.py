@@ -1,1 +1,0 @@
-"""The non-autoregressive core: layers and algorithms that every model shares and that import no model."""

@@ -1,0 +1,1 @@
+"""Quality of synthesized speech: predicted MOS, distances from recordings, boundaries of phones."""

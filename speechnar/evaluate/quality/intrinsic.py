@@ -1,0 +1,153 @@
+"""How far speech is from a recording of the same words: figures that need no listener, and none of which is quality.
+
+| figure | over | what it is |
+| --- | --- | --- |
+| MCD, dB | frames | mel-cepstral distortion: root mean square difference of smoothed spectra, level apart |
+| log-mel distance | frames, bands | mean absolute difference of natural log mel magnitudes |
+| F0 RMSE, cents | frames voiced in both | root mean square difference of pitch |
+| voicing error, % | frames | where one is voiced and the other is not |
+| duration error, % | | difference of the lengths, of the recording's |
+| STOI | | short-time objective intelligibility, 0 to 1; of copies only |
+| PESQ | | wide-band perceptual quality, 1.04 to 4.64; of copies only, and only where the package pesq is installed |
+
+Frames are paired by dynamic time warping over the mel cepstra, or one by one in a copy: what a vocoder makes of the
+recording's own mel and F0. PESQ's package carries the ITU's code, which may be used to evaluate PESQ alone unless its
+owners grant more: so no extra installs it.
+
+Source: Kubichek 1993, "Mel-cepstral distance measure for objective speech quality assessment"; Taal et al. 2011 (STOI);
+    ITU-T P.862.2 (PESQ); F0 by `audio.track_f0`.
+Differs: Kubichek's cepstra are of all-pole spectra; here, of log mel power, c_d = mean over bands of it times
+    cos(pi d (m + 0.5) / n_mels), so that figures compare with each other and not with other papers'.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from speechnar.audio import AudioConfig, AudioError, log_mel, resample, track_f0
+from speechnar.evaluate.quality.recordings import Clip
+from speechnar.evaluate.stats.metrics import FiguresError, Measured
+
+AUDIO = AudioConfig()
+N_CEPSTRA = 24
+DECIBELS = 10 / np.log(10)  # of a difference of natural logarithms of power
+STOI_SECONDS = 0.4  # of speech that STOI needs
+PERCEPTUAL_RATE = 16000  # Hz, of STOI and PESQ
+COPY_TOLERANCE = 0.1  # seconds by which the length of a copy may differ
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What a recording is compared by, at the frames of `AUDIO`.
+
+    Attributes:
+        mel: (T_mel, n_mels) natural log magnitude.
+        f0: (T_mel,) Hz, 0 where unvoiced.
+    """
+
+    mel: np.ndarray
+    f0: np.ndarray
+
+    @classmethod
+    def of(cls, wav: np.ndarray) -> Frames:
+        """Of (T_wav,) float32 at the rate of `AUDIO`; raises AudioError when it is shorter than a frame."""
+        return cls(log_mel(wav, AUDIO), track_f0(wav, AUDIO))
+
+    def at(self, index: np.ndarray) -> Frames:
+        """The frames of an index, in its order."""
+        return Frames(self.mel[index], self.f0[index])
+
+
+def cepstra(mel: np.ndarray) -> np.ndarray:
+    """Mel cepstra 1 to N_CEPSTRA of (T_mel, n_mels) natural log magnitudes: (T_mel, N_CEPSTRA)."""
+    n_mels = mel.shape[1]
+    orders = np.arange(1, N_CEPSTRA + 1)
+    return 2 * mel @ np.cos(np.pi * orders * (np.arange(n_mels)[:, None] + 0.5) / n_mels) / n_mels
+
+
+def warp(reference: Frames, other: Frames) -> tuple[Frames, Frames]:
+    """Pairs frames by dynamic time warping over the cepstra: both as long as the path."""
+    from librosa.sequence import dtw
+
+    path = dtw(cepstra(reference.mel).T, cepstra(other.mel).T, metric="euclidean")[1][::-1]
+    return reference.at(path[:, 0]), other.at(path[:, 1])
+
+
+def distances(reference: Frames, other: Frames) -> dict[str, float]:
+    """The figures over frames that are paired one by one; those of pitch are nan where there is none in both."""
+    difference = cepstra(reference.mel) - cepstra(other.mel)
+    voiced = (reference.f0 > 0) & (other.f0 > 0)
+    cents = 1200 * np.log2(other.f0[voiced] / reference.f0[voiced])
+    return {
+        "MCD, dB": float(DECIBELS * np.sqrt(2 * (difference**2).sum(1)).mean()),
+        "log-mel distance": float(np.abs(reference.mel - other.mel).mean()),
+        "F0 RMSE, cents": float(np.sqrt((cents**2).mean())) if voiced.any() else float("nan"),
+        "voicing error, %": float(100 * ((reference.f0 > 0) != (other.f0 > 0)).mean()),
+    }
+
+
+def stoi(reference: np.ndarray, other: np.ndarray) -> float:
+    """STOI of two recordings of one length at PERCEPTUAL_RATE; nan where there is too little speech."""
+    from pystoi import stoi as of_package
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            return float(of_package(reference, other, PERCEPTUAL_RATE))
+        except (RuntimeWarning, ValueError):  # "Not enough STFT frames"; shorter than a frame of its own
+            return float("nan")
+
+
+def pesq(reference: np.ndarray, other: np.ndarray) -> float:
+    """Wide-band PESQ of two recordings of one length at PERCEPTUAL_RATE; nan where it hears no speech."""
+    from pesq import PesqError
+    from pesq import pesq as of_package
+
+    score = of_package(PERCEPTUAL_RATE, reference, other, "wb", on_error=PesqError.RETURN_VALUES)
+    return float(score) if score > 0 else float("nan")
+
+
+def has_pesq() -> bool:
+    """Whether the package is there."""
+    return importlib.util.find_spec("pesq") is not None
+
+
+def compare_wavs(reference: np.ndarray, other: np.ndarray, copy: bool = False) -> dict[str, float]:
+    """All figures of (T_wav,) float32 against a reference, both at the rate of `AUDIO`.
+
+    Args:
+        copy: frames and samples belong together one by one, and STOI and PESQ are to be computed.
+
+    Raises:
+        FiguresError: a copy of another length.
+        AudioError: one of them is shorter than a frame.
+    """
+    frames, other_frames = Frames.of(reference), Frames.of(other)
+    lengths = f"{len(other) / AUDIO.sample_rate:.2f} s but the reference {len(reference) / AUDIO.sample_rate:.2f} s"
+    duration = {"duration error, %": 100 * abs(len(other) - len(reference)) / len(reference)}
+    if not copy:
+        return distances(*warp(frames, other_frames)) | duration
+    if abs(len(other) - len(reference)) > COPY_TOLERANCE * AUDIO.sample_rate:
+        raise FiguresError(f"it lasts {lengths}: no copy; compare it without --copy")
+    shared = np.arange(min(len(frames.f0), len(other_frames.f0)))
+    samples = min(len(reference), len(other))
+    pair = [resample(wav[:samples], AUDIO.sample_rate, PERCEPTUAL_RATE) for wav in (reference, other)]
+    perceptual = {"STOI": stoi(*pair)} | ({"PESQ": pesq(*pair)} if has_pesq() else {})
+    return distances(frames.at(shared), other_frames.at(shared)) | duration | perceptual
+
+
+def measure(system: str, references: Mapping[str, Clip], clips: Iterable[Clip], copy: bool = False) -> Measured:
+    """Compares recordings with the references of their names; of one that cannot be compared it is noted why."""
+    figures, failed = {}, {}
+    for clip in clips:
+        try:
+            reference = references[clip.name].read(AUDIO.sample_rate)
+            figures[clip.name] = compare_wavs(reference, clip.read(AUDIO.sample_rate), copy)
+        except (AudioError, FiguresError) as error:
+            failed[clip.name] = f"{clip.name}: {error}"
+    return Measured(system, figures, failed)

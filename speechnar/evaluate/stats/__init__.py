@@ -1,0 +1,1 @@
+"""Intervals, paired tests, tables and plots that every evaluation shares."""

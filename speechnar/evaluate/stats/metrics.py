@@ -1,0 +1,173 @@
+"""Figures that are one number an utterance: a system's means with intervals, systems compared, tables and pictures."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+
+from speechnar.evaluate.quality.recordings import in_one_only
+from speechnar.evaluate.stats.plot import Panel, plot_intervals
+from speechnar.evaluate.stats.record import write_json
+from speechnar.evaluate.stats.statistics import Difference, Interval, bootstrap_interval, paired_difference
+from speechnar.evaluate.stats.table import format_interval, format_number, format_p, format_table
+
+SMALL = 0.2  # below which two decimal places say little
+
+
+class FiguresError(ValueError):
+    """Something that could not be measured; the message says what and why."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of one system.
+
+    Attributes:
+        utterances: utterance to figure to value; nan where an utterance has none.
+        failed: utterance to why nothing could be measured of it.
+    """
+
+    system: str
+    utterances: Mapping[str, Mapping[str, float]]
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """Of the figures."""
+        return list(next(iter(self.utterances.values()), ()))
+
+    def of(self, figure: str, utterances: Sequence[str] | None = None) -> np.ndarray:
+        """(N,) one figure's values, by default of all utterances."""
+        return np.array([self.utterances[name][figure] for name in utterances or self.utterances])
+
+
+@dataclass(frozen=True)
+class Means:
+    """One system's figures; an interval's ends are nan where there is none."""
+
+    system: str
+    utterances: int
+    figures: Mapping[str, Interval]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two systems on the same utterances, by figure: the second's less the first's."""
+
+    first: str
+    second: str
+    figures: Mapping[str, Difference]
+
+
+def means(measured: Measured) -> Means:
+    """Means over the utterances that have the figure, with their intervals."""
+    figures = {}
+    for name in measured.names:
+        values = measured.of(name)
+        values = values[np.isfinite(values)]
+        figures[name] = bootstrap_interval(values) if values.size else Interval(np.nan, np.nan, np.nan)
+    return Means(measured.system, len(measured.utterances), figures)
+
+
+def compare(systems: Sequence[Measured]) -> list[Comparison]:
+    """Compares systems that were measured on the same utterances, over those where both have the figure."""
+    found = []
+    for first, second in combinations(systems, 2):
+        if first.utterances.keys() != second.utterances.keys():
+            continue
+        figures = {}
+        for name in first.names:
+            before, after = first.of(name), second.of(name, list(first.utterances))
+            both = np.isfinite(before) & np.isfinite(after)
+            if both.any():
+                figures[name] = paired_difference(before[both], after[both])
+        found.append(Comparison(first.system, second.system, figures))
+    return found
+
+
+def format_means(systems: Sequence[Means]) -> str:
+    """A line for each figure of each system."""
+    rows = [["figure", "system", "mean", "95 % interval", "utterances"]]
+    for name in systems[0].figures:
+        for system in systems:
+            figure = system.figures[name]
+            digits = _digits(figure)
+            interval = format_interval(figure, digits=digits)
+            value = format_number(figure.value, f".{digits}f")
+            rows.append([name, system.system, value, interval, str(system.utterances)])
+    return format_table(rows)
+
+
+def format_comparisons(comparisons: Sequence[Comparison]) -> str:
+    """A line for each figure of each pair of systems: the difference, and whether chance explains it."""
+    rows = [["figure", "difference", "mean", "95 % interval", "p"]]
+    for pair in comparisons:
+        for name, figure in pair.figures.items():
+            digits = _digits(figure)
+            interval = format_interval(figure, digits=digits)
+            value = format_number(figure.value, f"+.{digits}f")
+            rows.append([name, f"{pair.second} - {pair.first}", value, interval, format_p(figure.p)])
+    return format_table(rows)
+
+
+def _digits(figure: Interval | Difference) -> int:
+    """Decimal places: more for what is small, such as real-time factors."""
+    return 4 if 0 < abs(figure.value) < SMALL else 2
+
+
+def plot(path: str | Path, systems: Sequence[Means], comparisons: Sequence[Comparison]) -> None:
+    """Draws the figures of systems and their differences with their intervals, a panel for each figure.
+
+    Raises:
+        SpeechError: the ending is unknown, or matplotlib is missing.
+        AudioError: the file cannot be written.
+    """
+    plot_intervals(path, list(_panels(systems, comparisons)))
+
+
+def _panels(systems: Sequence[Means], comparisons: Sequence[Comparison]) -> Iterator[Panel]:
+    for name in systems[0].figures:
+        yield Panel(name, {system.system: system.figures[name] for system in systems})
+        pairs = {f"{pair.second} - {pair.first}": pair.figures[name] for pair in comparisons if name in pair.figures}
+        if pairs:
+            yield Panel(f"difference in {name}", pairs, zero=True)
+
+
+def report(measured: Sequence[Measured], json: str | None, picture: str | None, **settings: object) -> None:
+    """Prints means and comparisons, and writes them to the files that are given.
+
+    Args:
+        settings: what else stands in the JSON file.
+
+    Raises:
+        FiguresError: after all this, when something could not be measured.
+        SpeechError, AudioError: a file cannot be written.
+    """
+    some = [one for one in measured if one.utterances]
+    systems, comparisons = [means(one) for one in some], compare(some)
+    if systems:
+        print(format_means(systems))
+    if comparisons:
+        print(f"\n{format_comparisons(comparisons)}")
+    for sentence in _uncompared(some):
+        print(f"speechnar: {sentence}", file=sys.stderr)
+    if json:
+        write_json(json, settings | {"systems": systems, "comparisons": comparisons, "measured": measured})
+    if picture and systems:
+        plot(picture, systems, comparisons)
+    failed = [f"{one.system}: {why}" for one in measured for why in one.failed.values()]
+    if failed:
+        total = len(failed) + sum(len(one.utterances) for one in measured)
+        raise FiguresError(f"{len(failed)} of {total} utterances could not be measured; the first is {failed[0]}")
+
+
+def _uncompared(measured: Sequence[Measured]) -> Iterator[str]:
+    for first, second in combinations(measured, 2):
+        odd = in_one_only(first.utterances, second.utterances)
+        if odd:
+            yield f"{first.system} and {second.system} are not compared, for only one of them has {odd}"

@@ -1,0 +1,116 @@
+"""A vocoder as copy-synthesis needs it: the log-mel of a recording as the vocoder knows it, and audio of that mel."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from speechnar import audio as audio_files
+from speechnar.audio import LOG_FLOOR, AudioConfig, AudioError
+from speechnar.models.folder import ModelConfig
+from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos
+from speechnar.models.vocoder.hifigan import HiFiGAN
+from speechnar.runtime.voice import Frames, Voice
+
+CHUNK = 400  # frames that are made at once
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Vocoder:
+    """A vocoder and the log-mel that it was trained on.
+
+    Attributes:
+        floor: the smallest magnitude that its mel knows.
+        centered: frame t is centered on the sample t * hop_length, not half a hop later.
+    """
+
+    model: HiFiGAN | HarmonicVocos
+    config: ModelConfig
+    floor: float = LOG_FLOOR
+    centered: bool = False
+
+    @property
+    def audio(self) -> AudioConfig:
+        return self.config.audio
+
+    def log_mel(self, wav: np.ndarray) -> np.ndarray:
+        """(T_wav,) float32 to (T_mel, n_mels), natural logarithm; silence fills the last frame.
+
+        Raises:
+            AudioError: too few samples for a frame.
+        """
+        return log_mel(wav, self.audio, self.floor, self.centered)
+
+    def copy(self, wav: np.ndarray) -> Iterator[np.ndarray]:
+        """Analyzes (T_wav,) float32 and makes it again, piece by piece; the pieces are as long together."""
+        mel = self.log_mel(wav)
+        f0 = _f0(wav, len(mel), self.audio) if isinstance(self.model, HarmonicVocos) else None
+        left = len(wav)
+        for piece in self.vocode(mel, f0):
+            yield piece[:left]
+            left -= len(piece[:left])
+
+    @torch.inference_mode()
+    def vocode(self, mel: np.ndarray, f0: np.ndarray | None = None) -> Iterator[np.ndarray]:
+        """Makes audio of a mel (T_mel, n_mels), and of F0 (T_mel,) in Hz for Harmonic Vocos, piece by piece."""
+        model, hop, end = self.model, self.audio.hop_length, len(mel)
+        noise = None
+        if isinstance(model, HarmonicVocos):
+            generator = torch.Generator().manual_seed(0)
+            noise = torch.randn(1, end, model.n_noise, generator=generator)
+        phases, begin = torch.zeros(1, 1), 0  # of the source, at the frames from `begin` on
+        for start in range(0, end, CHUNK):
+            stop = min(start + CHUNK, end)
+            first, last = max(0, start - model.context), min(end, stop + model.context)
+            given = torch.from_numpy(mel[None, first:last])
+            if isinstance(model, HarmonicVocos):
+                assert f0 is not None and noise is not None
+                pitch = torch.from_numpy(f0[None, first:last])
+                output = model(given, pitch, noise[:, first:last], phases[:, first - begin])
+                phases, begin = output.phases, first
+                wav = output.wav
+            else:
+                wav = model(given).wav
+            yield wav[0, (start - first) * hop : (stop - first) * hop].numpy()
+
+
+def copy_by_voice(voice: Voice, wav: np.ndarray) -> Iterator[np.ndarray]:
+    """As `Vocoder.copy`, by the vocoder of a voice."""
+    audio = voice.info.audio
+    mel = log_mel(wav, audio, LOG_FLOOR, centered=False)
+    frames = Frames((), (), (), silence=0, mel=mel, f0=_f0(wav, len(mel), audio), seed=(0, 0))
+    left = len(wav)
+    for piece in voice.vocode(frames):
+        yield piece[:left]
+        left -= len(piece[:left])
+
+
+def log_mel(wav: np.ndarray, audio: AudioConfig, floor: float, centered: bool) -> np.ndarray:
+    """The natural-log mel of a whole recording, computed a piece at a time: see `Vocoder`.
+
+    Raises:
+        AudioError: too few samples for a frame.
+    """
+    hop = audio.hop_length
+    if len(wav) <= audio.n_fft // 2:
+        raise AudioError(f"{len(wav)} samples are too few for frames of {audio.n_fft} samples")
+    frames = -(-len(wav) // hop)
+    margin = -(-audio.n_fft // hop)  # frames of mirror at each end, so that no window leaves a piece
+    left = margin * hop + (hop // 2 if centered else 0)
+    padded = np.pad(wav, (0, frames * hop - len(wav)))
+    padded = np.pad(padded, (left, (2 * margin) * hop - left), mode="reflect")
+    pieces = []
+    for start in range(0, frames, CHUNK):
+        stop = min(start + CHUNK, frames)
+        spectrum = audio_files.spectrogram(padded[start * hop : (stop + 2 * margin) * hop], audio)
+        magnitudes = spectrum[margin : margin + stop - start] @ audio_files.mel_filters(audio).T
+        pieces.append(np.log(np.maximum(magnitudes, floor)))
+    return np.concatenate(pieces).astype(np.float32)
+
+
+def _f0(wav: np.ndarray, frames: int, audio: AudioConfig) -> np.ndarray:
+    f0 = audio_files.track_f0(wav, audio)
+    return np.pad(f0, (0, max(0, frames - len(f0))))[:frames]

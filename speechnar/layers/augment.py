@@ -1,0 +1,142 @@
+"""Changes to training audio that a recognizer should not mind. Random numbers come from torch's global generator.
+
+Source: SpecAugment (Park et al. 2019), section 2, without time warping; the adaptive number of masks is of Park et al.
+    2020. Speed perturbation: Ko et al. 2015.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from speechnar.nar.lengths import length_mask
+
+
+@dataclass(frozen=True)
+class SpecAugmentConfig:
+    """Masks on the mel spectrogram.
+
+    Attributes:
+        band_masks: how many.
+        band_width: mel bands under one, at most.
+        time_masks_per_second: how many, on average, at 100 frames a second.
+        time_width: frames under one, at most.
+        time_ratio: of an utterance, masked at most.
+    """
+
+    band_masks: int = 2
+    band_width: int = 27
+    time_masks_per_second: float = 1.0
+    time_width: int = 25
+    time_ratio: float = 0.3
+
+
+def spec_augment(mel: Tensor, mel_lengths: Tensor, config: SpecAugmentConfig) -> Tensor:
+    """Sets random bands and stretches of time to 0, which is the mean.
+
+    Args:
+        mel: (B, T_mel, n_mels), normalized.
+        mel_lengths: (B,) frames.
+    """
+    batch, time, bands = mel.shape
+    device = mel.device
+    hidden = torch.zeros(batch, bands, dtype=torch.bool, device=device)
+    for _ in range(config.band_masks):
+        width = (torch.rand(batch, device=device) * (min(config.band_width, bands) + 1)).long()
+        hidden |= _stretch(width, torch.full_like(width, bands), bands)
+    mel = mel * ~hidden[:, None]
+
+    number = (mel_lengths * config.time_masks_per_second / 100).ceil()
+    left = (mel_lengths * config.time_ratio).long()
+    hidden = torch.zeros(batch, time, dtype=torch.bool, device=device)
+    for done in range(int(number.max())):
+        width = (torch.rand(batch, device=device) * (config.time_width + 1)).long().minimum(left) * (done < number)
+        left = left - width
+        hidden |= _stretch(width, mel_lengths, time)
+    return mel * ~hidden[:, :, None]
+
+
+def _stretch(width: Tensor, length: Tensor, size: int) -> Tensor:
+    """(B, size) bool, True on `width` places in a row somewhere in the first `length`."""
+    start = (torch.rand(len(width), device=width.device) * (length - width + 1)).long()
+    places = torch.arange(size, device=width.device)[None]
+    return (places >= start[:, None]) & (places < (start + width)[:, None])
+
+
+def change_speed(wav: Tensor, wav_lengths: Tensor, speeds: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """Plays each utterance at one of `speeds`, drawn at random; pitch goes with it.
+
+    Args:
+        wav: (B, T_wav), padded with 0.
+        wav_lengths: (B,) samples.
+        speeds: 1 is normal, above 1 is faster; each a fraction with a denominator of 100 at most.
+
+    Returns:
+        wav, padded with 0 or cut to the longest; its lengths.
+    """
+    drawn = torch.randint(len(speeds), (len(wav),), device=wav.device)
+    lengths = wav_lengths.clone()
+    played = [wav[:0]] * len(wav)
+    for number, speed in enumerate(speeds):
+        rows = (drawn == number).nonzero()[:, 0]
+        if not len(rows):
+            continue
+        faster = wav[rows] if speed == 1 else resampled(wav[rows], speed)
+        lengths[rows] = (wav_lengths[rows] / speed).long().clamp(min=1, max=faster.shape[1])
+        for row, samples in zip(rows.tolist(), faster):
+            played[row] = samples[: int(lengths[row])]
+    return torch.nn.utils.rnn.pad_sequence(played, batch_first=True), lengths
+
+
+def resampled(wav: Tensor, speed: float, zeros: int = 12) -> Tensor:
+    """(B, T_wav) read `speed` times as fast, by a Hann-windowed sinc with `zeros` zero crossings on a side."""
+    step, parts = _fraction(speed)
+    cutoff = 0.95 * min(1.0, 1 / speed)
+    reach = math.ceil(zeros / cutoff)
+    # Output sample k lies at k * step / parts of the input: `parts` filters, in turn, `step` samples on at each turn.
+    offset = torch.arange(parts, dtype=torch.float64)[:, None] * step / parts
+    away = torch.arange(-reach, step + reach + 1, dtype=torch.float64)[None] - offset
+    window = torch.cos((math.pi / 2 * away / reach).clamp(-math.pi / 2, math.pi / 2)) ** 2
+    kernel = (cutoff * torch.sinc(cutoff * away) * window).to(wav.device, wav.dtype)
+    padded = F.pad(wav, (reach, reach + step))
+    with torch.autocast(wav.device.type, enabled=False):  # samples are no place for bfloat16
+        made = F.conv1d(padded[:, None], kernel[:, None], stride=step).transpose(1, 2).flatten(1)
+    return made[:, : math.ceil(wav.shape[1] * parts / step)]
+
+
+def _fraction(speed: float) -> tuple[int, int]:
+    percent = round(speed * 100)
+    if percent < 1 or abs(percent - speed * 100) > 1e-6:
+        raise ValueError(f"speed is {speed} but should be positive, in whole hundredths")
+    common = math.gcd(percent, 100)
+    return percent // common, 100 // common
+
+
+def add_noise(wav: Tensor, wav_lengths: Tensor, noise: Tensor, snr: Tensor) -> Tensor:
+    """Adds noise at a given ratio of powers, measured over each utterance's own samples.
+
+    Args:
+        wav: (B, T_wav); wav_lengths: (B,) samples.
+        noise: (B, T_wav).
+        snr: (B,) dB; infinity adds nothing.
+
+    Returns:
+        (B, T_wav), padded with 0. Silence, and silent noise, stay as they are.
+    """
+    mask = length_mask(wav_lengths, wav.shape[1])
+    wav, noise = wav * mask, noise * mask
+    speech_power, noise_power = wav.square().sum(1), noise.square().sum(1)
+    gain = (speech_power / noise_power.clamp(min=1e-10) * 10 ** (-snr / 10)).sqrt()
+    return wav + gain[:, None] * noise
+
+
+def colored_noise(like: Tensor, slope: Tensor) -> Tensor:
+    """Gaussian noise (B, T_wav) as `like`, whose power falls as frequency ** -slope: 0 is white, 1 pink."""
+    spectrum = torch.fft.rfft(torch.randn_like(like))
+    frequencies = torch.arange(spectrum.shape[1], device=like.device).clamp(min=1)[None]
+    return torch.fft.irfft(spectrum * frequencies ** (-slope[:, None] / 2), n=like.shape[1])

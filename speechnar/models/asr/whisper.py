@@ -1,0 +1,238 @@
+"""Whisper's encoder and decoder around a CTC branch: a draft of all words at once, and a decoder that checks it.
+
+    wav -> features -> encoder -> states, 50 a second -> draft (CTC, 25 a second)    -> a text, every frame in parallel
+                                                      -> memory -> decoder(the text) -> what should stand at each place
+
+The decoder reads many words of a draft at once and says of every place what it would have written there, so that a
+text is checked, and mended, in a few passes (`speechnar.decode.speculative`).
+
+Source: Whisper (Radford et al. 2023), section 2.2; CTC, Graves et al. 2006; self-conditioned CTC, Nozaki and Komatsu
+    2021, section 3; blockwise parallel decoding, Stern et al. 2018, section 3.
+Differs: audio is padded by half a second and not to 30 s, and no frame sees other padding; the decoder's vocabulary
+    is a part of Whisper's, and the four tokens that tell Whisper its task are vectors that always come first. Logits
+    of the draft are multiplied by a constant, so that at a learning rate that is right for the layers below the new
+    one learns as fast as it has to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import librosa
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from speechnar.layers.blocks import AttentionBlock, ConvNeXtBlock, masked
+from speechnar.layers.token_decoder import DecoderBlock, DecoderConfig, KeyValues
+from speechnar.nar.lengths import length_mask
+
+SAMPLE_RATE = 16000
+N_FFT, HOP_LENGTH = 400, 160
+OUTPUT_SCALE = 8.0
+PROMPT = 4  # tokens that come first
+SILENCE = 0.5
+"""Seconds of it that the encoder and the decoder hear after the audio: Whisper knows its end by that."""
+
+
+@dataclasses.dataclass(frozen=True)
+class WhisperConfig:
+    """The sizes are those of Whisper base.
+
+    Attributes:
+        n_symbols: outputs of the draft, the blank among them.
+        n_tokens: words and pieces of them that the decoder knows; the last one ends a text.
+        max_frames: positions that there are, in frames of 20 ms.
+        max_tokens: the longest text, in tokens.
+        d_draft, draft_layers, dropout: width, depth and dropout of the CTC branch.
+    """
+
+    n_symbols: int
+    n_tokens: int
+    n_mels: int = 80
+    d_model: int = 512
+    d_ff: int = 2048
+    n_heads: int = 8
+    n_layers: int = 6
+    decoder_layers: int = 6
+    max_frames: int = 1500
+    max_tokens: int = 220
+    d_draft: int = 256
+    draft_layers: int = 3
+    dropout: float = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class DraftOutput:
+    """logits (B, T, n_symbols) of the last layer and of each one below it; lengths (B,) frames of 40 ms."""
+
+    logits: Tensor
+    intermediate: tuple[Tensor, ...]
+    lengths: Tensor
+
+
+class WhisperFeatures(nn.Module):
+    """Log-mel as Whisper has it; the Fourier transform is a convolution, in training as in an exported graph."""
+
+    fourier: Tensor
+    filters: Tensor
+
+    def __init__(self, n_mels: int) -> None:
+        super().__init__()
+        turns = torch.arange(N_FFT)[None] * torch.arange(N_FFT // 2 + 1)[:, None] % N_FFT
+        angle = turns.double() * (2 * math.pi / N_FFT)
+        fourier = torch.cat([angle.cos(), angle.sin()]) * torch.hann_window(N_FFT, dtype=torch.float64)
+        self.register_buffer("fourier", fourier.float()[:, None], persistent=False)
+        filters = librosa.filters.mel(sr=SAMPLE_RATE, n_fft=N_FFT, n_mels=n_mels)
+        self.register_buffer("filters", torch.from_numpy(filters).float(), persistent=False)
+
+    def forward(self, wav: Tensor) -> Tensor:
+        """wav (B, T_wav) at 16 kHz, more than 200 samples -> (B, T_wav // 160, n_mels), 8 decades at most."""
+        padded = F.pad(wav[:, None], (N_FFT // 2, N_FFT // 2), mode="reflect")
+        real, imaginary = F.conv1d(padded, self.fourier, stride=HOP_LENGTH)[:, :, :-1].chunk(2, dim=1)
+        mel = (self.filters @ (real.square() + imaginary.square())).clamp(min=1e-10).log10()
+        mel = mel.maximum(mel.amax((1, 2), keepdim=True) - 8)
+        return ((mel + 4) / 4).transpose(1, 2)
+
+
+class Encoder(nn.Module):
+    """Whisper's encoder."""
+
+    rates: Tensor
+
+    def __init__(self, config: WhisperConfig) -> None:
+        super().__init__()
+        d = config.d_model
+        self.conv1 = nn.Conv1d(config.n_mels, d, 3, padding=1)
+        self.conv2 = nn.Conv1d(d, d, 3, stride=2, padding=1)
+        rates = torch.exp(-math.log(10000) / (d // 2 - 1) * torch.arange(d // 2))
+        self.register_buffer("rates", rates, persistent=False)  # of the positions' sinusoids
+        self.blocks = nn.ModuleList(AttentionBlock(d, config.d_ff, config.n_heads) for _ in range(config.n_layers))
+        self.norm = nn.LayerNorm(d)
+
+    def forward(self, mel: Tensor, mel_lengths: Tensor | None) -> Tensor:
+        """Log-mel (B, T_mel, n_mels) at 10 ms to states (B, ceil(T_mel / 2), d_model) at 20 ms."""
+        mask = None if mel_lengths is None else length_mask(mel_lengths, mel.shape[1])
+        x = F.gelu(self.conv1(masked(mel, mask).transpose(1, 2))).transpose(1, 2)
+        x = F.gelu(self.conv2(masked(x, mask).transpose(1, 2))).transpose(1, 2)
+        mask = None if mel_lengths is None else length_mask((mel_lengths + 1) // 2, x.shape[1])
+        angles = torch.arange(x.shape[1], device=x.device)[:, None] * self.rates
+        x = x + torch.cat([angles.sin(), angles.cos()], dim=1)
+        for block in self.blocks:
+            x = block(x, mask)
+        return self.norm(x)
+
+
+class Draft(nn.Module):
+    """The CTC branch: pairs of states become one frame; each layer but the last tells the next what it would say."""
+
+    def __init__(self, config: WhisperConfig) -> None:
+        super().__init__()
+        d = config.d_draft
+        self.merge = nn.Linear(2 * config.d_model, d)
+        self.convolutions = nn.ModuleList(
+            ConvNeXtBlock(d, 2 * d, 7, config.dropout, 1 / config.draft_layers) for _ in range(config.draft_layers)
+        )
+        self.blocks = nn.ModuleList(
+            AttentionBlock(d, 4 * d, config.n_heads // 2, config.dropout) for _ in range(config.draft_layers)
+        )
+        self.norm = nn.LayerNorm(d)
+        self.head = nn.Linear(d, config.n_symbols)
+        self.condition = nn.Linear(config.n_symbols, d)
+        for layer in (self.head, self.condition):  # at first nothing is said or conditioned
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, states: Tensor, lengths: Tensor | None) -> DraftOutput:
+        """States (B, T, d_model) at 20 ms, and their lengths, to logits at 40 ms."""
+        states = masked(states, None if lengths is None else length_mask(lengths, states.shape[1]))
+        x = self.merge(torch.cat([states[:, ::2], F.pad(states, (0, 0, 0, 1))[:, 1::2]], dim=2))
+        halved = (lengths + 1) // 2 if lengths is not None else torch.tensor([x.shape[1]]).expand(x.shape[0])
+        mask = None if lengths is None else length_mask(halved, x.shape[1])
+        found: list[Tensor] = []
+        for convolution, block in zip(self.convolutions, self.blocks):
+            if found:
+                x = x + self.condition(found[-1].softmax(2))
+            x = block(convolution(x, mask), mask)
+            found.append(OUTPUT_SCALE * self.head(self.norm(x)))
+        return DraftOutput(found[-1], tuple(found[:-1]), halved)
+
+
+class Decoder(nn.Module):
+    """Whisper's decoder."""
+
+    def __init__(self, config: WhisperConfig) -> None:
+        super().__init__()
+        d = config.d_model
+        self.prompt = nn.Parameter(torch.zeros(PROMPT, d))
+        self.embedding = nn.Embedding(config.n_tokens, d)
+        self.positions = nn.Parameter(torch.zeros(PROMPT + config.max_tokens, d))
+        self.n_heads = config.n_heads
+        sizes = DecoderConfig(d, config.n_heads, config.decoder_layers, config.d_ff, dropout=0.0)  # Whisper had none
+        self.blocks = nn.ModuleList(DecoderBlock(sizes) for _ in range(config.decoder_layers))
+        self.norm = nn.LayerNorm(d)
+
+    def memory(self, states: Tensor) -> Tensor:
+        """What the decoder takes from states (B, T, d_model).
+
+        Returns:
+            (B, layers * 2, heads, T, d_head): keys and values of each layer.
+        """
+        made = torch.stack([cast(DecoderBlock, block).cross_kv(states) for block in self.blocks], dim=1)
+        return made.unflatten(3, (2 * self.n_heads, -1)).transpose(2, 3).unflatten(2, (2, -1)).flatten(1, 2)
+
+    def forward(self, tokens: Tensor, memory: Tensor, memory_lengths: Tensor | None) -> Tensor:
+        """What should stand at each place of a text, and after it, if what is before that place is right.
+
+        Args:
+            tokens: (B, N) int64, N from 0 to `max_tokens`.
+            memory: (B, n_layers * 2, n_heads, T, d_head), or (1, ...) for all texts.
+
+        Returns:
+            Logits (B, N + 1, n_tokens).
+        """
+        prompt = self.prompt.expand(tokens.shape[0], -1, -1)
+        embedded = torch.cat([prompt, self.embedding(tokens)], dim=1)
+        hidden, _ = self.hidden(embedded, memory.unbind(1), memory_lengths)
+        return F.linear(hidden[:, PROMPT - 1 :], self.embedding.weight)
+
+    def hidden(
+        self, embedded: Tensor, memory: Sequence[Tensor], memory_lengths: Tensor | None, past: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """What logits are made of.
+
+        Args:
+            embedded: (B, N, d_model) of the prompt and tokens, or of those after the past.
+            memory: keys and values of each layer, (B, n_heads, T, d_head) each, or (1, ...) for all texts.
+            past: (n_layers * 2, 1, n_heads, P, d_head) keys and values of one text before them; None for nothing.
+
+        Returns:
+            (B, N, d_model), and the keys and values of these N, (n_layers * 2, B, n_heads, N, d_head).
+        """
+        batch, time = embedded.shape[:2]
+        before = 0 if past is None else past.shape[3]
+        x = embedded + self.positions[before : before + time]
+        places = torch.arange(before + time, device=x.device)
+        allowed = places[None] <= places[before:, None]
+        heard = None if memory_lengths is None else length_mask(memory_lengths, memory[0].shape[2])[:, None, None]
+        present = []
+        for n, block in enumerate(self.blocks):
+            known = None if past is None else KeyValues(past[2 * n], past[2 * n + 1]).repeated(batch)
+            x, seen = block(x, allowed, KeyValues(memory[2 * n], memory[2 * n + 1]), heard, known)
+            present += [seen.keys[:, :, before:], seen.values[:, :, before:]]
+        return self.norm(x), torch.stack(present)
+
+
+class Whisper(nn.Module):
+    """The recognizer; see the module's docstring."""
+
+    def __init__(self, config: WhisperConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.features = WhisperFeatures(config.n_mels)
+        self.encoder = Encoder(config)
+        self.draft = Draft(config)
+        self.decoder = Decoder(config)

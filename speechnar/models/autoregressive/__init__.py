@@ -1,0 +1,1 @@
+"""Autoregressive twins, with which the parallel models are compared."""

@@ -1,0 +1,194 @@
+"""FastSpeech 2: text to log-mel, every frame in parallel.
+
+Source: FastSpeech 2 (Ren et al. 2021), section 2, figure 1.
+Differs: ConvNeXt layers in place of feed-forward Transformer layers (faster, and no positions to outgrow), with one
+    attention block over the tokens; F0, voicing and energy are predicted for each frame, as continuous values and
+    not as bins or wavelets; each frame knows its position within its token; durations that `regulate` gets are
+    those of the data in training and the model's own afterwards, as in the paper.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+from torch import Tensor, nn
+
+from speechnar.layers.blocks import AttentionBlock, Conv, ConvNeXt
+from speechnar.nar.lengths import N_POSITION_FEATURES, length_mask, position_features, regulate, token_of_frame
+
+
+@dataclasses.dataclass(frozen=True)
+class FastSpeech2Config:
+    """Widths and depths. `d_ff` and `kernel_size` hold for every ConvNeXt layer.
+
+    `n_symbols`, `n_mels` and `speakers`, the names of those who speak where it is more than one, come from the data: a
+    training config leaves them out.
+    """
+
+    n_symbols: int = 0
+    n_mels: int = 80
+    d_model: int = 256
+    d_ff: int = 768
+    kernel_size: int = 7
+    n_heads: int = 4
+    encoder_layers: int = 4
+    prosody_layers: int = 3
+    decoder_layers: int = 7
+    dropout: float = 0.1
+    predictor_dropout: float = 0.3
+    speakers: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Prosody:
+    """What is heard apart from the phones, frame by frame, all (B, T_mel) and normalized by the data's statistics.
+
+    Attributes:
+        log_f0: (ln Hz - mean) / std, of the speaker; of no meaning where unvoiced.
+        voiced: logits when predicted; 0 or 1 when given.
+        energy: (ln RMS magnitude - mean) / std.
+    """
+
+    log_f0: Tensor
+    voiced: Tensor
+    energy: Tensor
+
+
+@dataclasses.dataclass(frozen=True)
+class FastSpeech2Output:
+    """mel (B, T_mel, n_mels) ln magnitude; log_durations (B, T_text) ln(1 + frames); the predicted prosody."""
+
+    mel: Tensor
+    log_durations: Tensor
+    prosody: Prosody
+
+
+class FastSpeech2(nn.Module):
+    """Token encoder, duration and prosody predictors, length regulation, mel decoder.
+
+    With several speakers, each has a vector that is added to what the encoder makes of a token, and F0 statistics of
+    its own, by which F0 is predicted. The decoder reads F0 by statistics that all share, so that the harmonics of so
+    many Hz stand in one place whoever speaks. The vectors start as zero: a model of one speaker, taken as the start,
+    speaks for all until they differ.
+    `speakers` (B,) int64, everywhere, are places in the config's names; a model of one speaker takes no notice of it.
+    """
+
+    mel_mean: Tensor
+    mel_std: Tensor
+    log_f0_mean: Tensor
+    log_f0_std: Tensor
+    energy_mean: Tensor
+    energy_std: Tensor
+    common_log_f0_mean: Tensor
+    common_log_f0_std: Tensor
+
+    def __init__(self, config: FastSpeech2Config) -> None:
+        super().__init__()
+        self.config = config
+        d, ff, k = config.d_model, config.d_ff, config.kernel_size
+        self.embedding = nn.Embedding(config.n_symbols, d)
+        self.encoder = ConvNeXt(config.encoder_layers, d, ff, k, config.dropout)
+        self.attention = AttentionBlock(d, ff, config.n_heads, config.dropout)
+        n_speakers = max(1, len(config.speakers))
+        self.speaker = nn.Embedding(n_speakers, d) if n_speakers > 1 else None
+        if self.speaker:
+            nn.init.zeros_(self.speaker.weight)
+        self.duration = nn.Sequential(nn.Dropout(config.predictor_dropout), nn.Linear(d, d // 2))
+        self.duration_net = ConvNeXt(2, d // 2, d, 3, config.predictor_dropout)
+        self.duration_out = nn.Linear(d // 2, 1)
+        self.position = nn.Linear(N_POSITION_FEATURES, d)
+        self.prosody_in = nn.Sequential(nn.Dropout(config.predictor_dropout), nn.Linear(d, d))
+        self.prosody_net = ConvNeXt(config.prosody_layers, d, d, 2 * k - 1, config.dropout)
+        self.prosody_out = nn.Linear(d, 3)
+        self.prosody_embedding = Conv(3, d, 3)
+        self.decoder = ConvNeXt(config.decoder_layers, d, ff, k, config.dropout / 2)
+        self.mel_out = nn.Linear(d, config.n_mels)
+        sizes = {"mel": config.n_mels, "log_f0": n_speakers, "energy": 1}
+        if n_speakers > 1:
+            sizes["common_log_f0"] = 1
+        for name, size in sizes.items():
+            self.register_buffer(f"{name}_mean", torch.zeros(size))
+            self.register_buffer(f"{name}_std", torch.ones(size))
+
+    def set_statistics(self, **moments: Tensor | float | list[float]) -> None:
+        """Sets `mel_mean`, `mel_std`, `log_f0_mean` (of each speaker), ... from the training data's `stats.json`."""
+        for name, value in moments.items():
+            buffer = getattr(self, name)
+            buffer.copy_(torch.as_tensor(value, dtype=torch.float32).reshape(buffer.shape))
+
+    def log_f0_moments(self, speakers: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of ln Hz, which broadcast over (B, T_mel)."""
+        if self.speaker is None:
+            return self.log_f0_mean, self.log_f0_std
+        speakers = self._given(speakers)
+        return self.log_f0_mean[speakers][:, None], self.log_f0_std[speakers][:, None]
+
+    def read_log_f0_moments(self) -> tuple[Tensor, Tensor]:
+        """Mean and deviation of ln Hz by which the decoder reads F0."""
+        if self.speaker is None:
+            return self.log_f0_mean, self.log_f0_std
+        return self.common_log_f0_mean, self.common_log_f0_std
+
+    def _given(self, speakers: Tensor | None) -> Tensor:
+        if speakers is None:
+            raise ValueError(f"a model of {len(self.config.speakers)} speakers should be given `speakers`")
+        return speakers
+
+    def normalized(self, f0: Tensor, energy: Tensor, speakers: Tensor | None = None) -> Prosody:
+        """The prosody of recorded speech: `f0` (B, T_mel) Hz with 0 = unvoiced, `energy` (B, T_mel) ln magnitude."""
+        voiced = (f0 > 0).to(f0.dtype)
+        mean, std = self.log_f0_moments(speakers)
+        log_f0 = (f0.clamp(min=1.0).log() - mean) / std
+        return Prosody(log_f0 * voiced, voiced, (energy - self.energy_mean) / self.energy_std)
+
+    def encode(
+        self, tokens: Tensor, token_mask: Tensor | None, speakers: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Tokens (B, T_text) to hidden vectors (B, T_text, C) and log durations (B, T_text)."""
+        hidden = self.encoder(self.embedding(tokens), token_mask)
+        hidden = self.attention(hidden, token_mask)
+        if self.speaker is not None:
+            hidden = hidden + self.speaker(self._given(speakers))[:, None]
+        log_durations = self.duration_out(self.duration_net(self.duration(hidden), token_mask))[:, :, 0]
+        return hidden, log_durations
+
+    def frames(self, hidden: Tensor, durations: Tensor, n_frames: int | Tensor) -> Tensor:
+        """Hidden vectors of the tokens spread over their frames, (B, T_mel, C), with positions."""
+        frame_tokens = token_of_frame(durations, n_frames)
+        positions = self.position(position_features(durations, frame_tokens))
+        return regulate(hidden, frame_tokens) + positions
+
+    def predict_prosody(self, frames: Tensor, mask: Tensor | None) -> Prosody:
+        """Log F0, voicing logits and energy of each frame."""
+        out = self.prosody_out(self.prosody_net(self.prosody_in(frames), mask))
+        return Prosody(out[:, :, 0], out[:, :, 1], out[:, :, 2])
+
+    def decode(self, frames: Tensor, prosody: Prosody, mask: Tensor | None, speakers: Tensor | None = None) -> Tensor:
+        """Frames and their prosody (voicing as 0 or 1) to log-mel (B, T_mel, n_mels)."""
+        log_f0 = prosody.log_f0
+        if self.speaker is not None:
+            mean, std = self.log_f0_moments(speakers)
+            common_mean, common_std = self.read_log_f0_moments()
+            log_f0 = (log_f0 * std + (mean - common_mean)) / common_std
+        given = torch.stack([log_f0 * prosody.voiced, prosody.voiced, prosody.energy], dim=2)
+        hidden = self.decoder(frames + self.prosody_embedding(given, mask), mask)
+        return self.mel_out(hidden).float() * self.mel_std + self.mel_mean
+
+    def forward(
+        self, tokens: Tensor, token_lengths: Tensor, durations: Tensor, mel_lengths: Tensor, f0: Tensor, energy: Tensor,
+        speakers: Tensor | None = None,
+    ) -> FastSpeech2Output:  # fmt: skip
+        """Training: the mel of given durations and prosody, and the predictions of both.
+
+        Args:
+            tokens, durations: (B, T_text), 0-padded; frames that sum to `mel_lengths`.
+            f0, energy: (B, T_mel) as `normalized` takes them.
+        """
+        token_mask = length_mask(token_lengths, tokens.shape[1])
+        mask = length_mask(mel_lengths, f0.shape[1])
+        hidden, log_durations = self.encode(tokens, token_mask, speakers)
+        frames = self.frames(hidden, durations, f0.shape[1])
+        predicted = self.predict_prosody(frames, mask)
+        mel = self.decode(frames, self.normalized(f0, energy, speakers), mask, speakers)
+        return FastSpeech2Output(mel, log_durations, predicted)

@@ -1,0 +1,1 @@
+"""Vocoders and the discriminators that train them."""

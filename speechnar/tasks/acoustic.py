@@ -1,0 +1,141 @@
+"""Trains FastSpeech 2 on cached features with known durations."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from speechnar.data.batch import SpeechBatch
+from speechnar.data.dataset import SpeechData
+from speechnar.losses.acoustic import fastspeech2_loss, masked_mean
+from speechnar.models.folder import ModelConfig, save_model
+from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config, FastSpeech2Output
+from speechnar.nar.lengths import length_mask
+from speechnar.train.init import freeze, start_from
+from speechnar.train.loop import LoopConfig, Phase, train
+from speechnar.train.provenance import origin_of
+
+
+@dataclasses.dataclass(frozen=True)
+class AcousticConfig:
+    """A training config.
+
+    Attributes:
+        batch_seconds: of audio in a batch.
+        weights: of the loss terms.
+        freeze: names of modules or weights that stay as they are, such as `embedding` and `encoder`; for `init`.
+    """
+
+    model: FastSpeech2Config = FastSpeech2Config()
+    loop: LoopConfig = LoopConfig()
+    batch_seconds: float = 75.0
+    weights: dict[str, float] = dataclasses.field(default_factory=dict)
+    freeze: tuple[str, ...] = ()
+
+
+class AcousticTask:
+    """What the loop needs to train FastSpeech 2.
+
+    Args:
+        init: a model folder whose weights are the start. The statistics are those of the features all the same: what
+            the model says of mel, F0 and energy is relative to them, and is then carried over to the new voice's level
+            and pitch.
+        aligned: whether durations are the features'; if not, `loss` and `figures` are given batches with some.
+    """
+
+    def __init__(
+        self, config: AcousticConfig, features: Path, train_cuts: Path, dev_cuts: Path, init: Path | None = None,
+        aligned: bool = True,
+    ) -> None:  # fmt: skip
+        seconds = config.batch_seconds
+        self.data = SpeechData(train_cuts, features, max_duration=seconds, seed=config.loop.seed, aligned=aligned)
+        self.dev = SpeechData(dev_cuts, features, max_duration=seconds, num_buckets=1, shuffle=False, aligned=aligned)
+        model = dataclasses.replace(
+            config.model,
+            n_symbols=len(self.data.symbols.symbols),
+            n_mels=self.data.audio.n_mels,
+            speakers=self.data.speakers,
+        )
+        self.config = ModelConfig(self.data.audio, fastspeech2=model)
+        self.model = FastSpeech2(model)
+        stats = dataclasses.asdict(self.data.stats)
+        for name in ("utterances", "seconds"):
+            del stats[name]
+        if speakers := stats.pop("speakers"):
+            stats["common_log_f0_mean"], stats["common_log_f0_std"] = stats["log_f0_mean"], stats["log_f0_std"]
+            stats["log_f0_mean"], stats["log_f0_std"] = map(list, zip(*speakers.values()))
+        self.model.set_statistics(**stats)
+        if init:
+            statistics = [name for name, _ in self.model.named_buffers()]
+            start_from(self.model, init, self.data.audio, self.data.symbols, kept=statistics)
+        freeze(self.model, config.freeze)
+        self.modules: dict[str, nn.Module] = {"model": self.model}
+        self.weights = config.weights
+
+    def phases(self) -> tuple[Phase, ...]:
+        return (Phase("acoustic", ("model",), self.loss, self.weights),)
+
+    def batches(self, epoch: int, skip: int) -> Iterator[SpeechBatch]:
+        return self.data.epoch(epoch, skip)
+
+    def loss(self, batch: SpeechBatch, step: int) -> dict[str, Tensor]:
+        return self._terms(self.model, batch)[0]
+
+    def _terms(self, model: nn.Module, batch: SpeechBatch) -> tuple[dict[str, Tensor], FastSpeech2Output]:
+        output = model(
+            batch.tokens, batch.token_lengths, batch.durations, batch.mel_lengths, batch.f0, batch.energy,
+            batch.speakers,
+        )  # fmt: skip
+        prosody = self.model.normalized(batch.f0, batch.energy, batch.speakers)
+        lengths = (batch.token_lengths, batch.mel_lengths)
+        return fastspeech2_loss(output, batch.mel, prosody, batch.durations, lengths), output
+
+    def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
+        """The figures of the dev set."""
+        return self.figures(modules["model"], self.dev.epoch(0), writer, step)
+
+    def figures(
+        self, model: nn.Module, batches: Iterable[SpeechBatch], writer: SummaryWriter, step: int
+    ) -> dict[str, float]:
+        """The loss terms, F0's error in cents and durations' in frames; images of the first utterance."""
+        model = model.eval()
+        device = next(model.parameters()).device
+        figures: dict[str, list[float]] = {}
+        for number, batch in enumerate(batches):
+            batch = batch.to(device)
+            terms, output = self._terms(model, batch)
+            mask = length_mask(batch.mel_lengths, batch.mel.shape[1]) & (batch.f0 > 0)
+            tokens = length_mask(batch.token_lengths, batch.tokens.shape[1])
+            mean, std = self.model.log_f0_moments(batch.speakers)
+            log_f0 = output.prosody.log_f0 * std + mean
+            cents = (log_f0 - batch.f0.clamp(min=1).log()).abs() * (1200 / torch.log(torch.tensor(2.0)))
+            terms["f0_cents"] = masked_mean(cents, mask)
+            terms["duration_frames"] = masked_mean((output.log_durations.expm1() - batch.durations).abs(), tokens)
+            for name, value in terms.items():
+                figures.setdefault(name, []).append(float(value))
+            if number == 0:
+                length = int(batch.mel_lengths[0])
+                both = torch.cat([batch.mel[0, :length], output.mel[0, :length]], dim=1).T.flip(0)
+                writer.add_image("mel (below: recorded, above: predicted)", _grey(both)[None], step)
+        return {name: sum(values) / len(values) for name, values in figures.items()}
+
+    def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
+        save_model(folder, self.config, modules["model"], self.data.symbols)
+
+
+def _grey(values: Tensor) -> Tensor:
+    return (values - values.min()) / (values.max() - values.min()).clamp(min=1e-5)
+
+
+def train_acoustic(
+    config: AcousticConfig, features: Path, train_cuts: Path, dev_cuts: Path, out: Path, init: Path | None = None
+) -> None:
+    """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
+    torch.manual_seed(config.loop.seed)
+    sources = {"training manifest": train_cuts, "features": features / "stats.json", "model of --init": init}
+    train(AcousticTask(config, features, train_cuts, dev_cuts, init), config.loop, out, origin=origin_of(sources))

@@ -1,0 +1,186 @@
+"""Trains an aligner on speech and its phones, without any times.
+
+forward sum, with a prior that favors the diagonal and fades -> with the tokens beside -> the best path alone
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from speechnar.audio import AudioConfig
+from speechnar.data.durations import SILENT
+from speechnar.data.manifest import load_cuts
+from speechnar.data.phonetic import PhoneticBatch, PhoneticData, symbols_of
+from speechnar.models.folder import ModelConfig, ModelError, load_model, save_model
+from speechnar.models.tts.aligner import Aligner, AlignerConfig, AlignerOutput
+from speechnar.nar.alignment import (
+    beta_binomial_prior,
+    binarization_loss,
+    forward_sum,
+    monotonic_alignment_search,
+)
+from speechnar.text.symbols import BOS, EOS, SymbolTable
+from speechnar.train.loop import LoopConfig, Phase, train
+from speechnar.train.provenance import origin_of
+
+STATISTICS = 300
+"""Utterances from which the mean and deviation of the features are taken."""
+
+
+FAR = -1e4
+"""Natural log below which the prior does not go: what is impossible must not drown what is added to it."""
+
+LOOP = LoopConfig(
+    max_steps=320, learning_rate=0.01, warmup_steps=20, grad_clip=5.0, precision="no", ema_decay=0.98, validate_every=80
+)
+"""Enough for half an hour of speech, or for many."""
+
+
+@dataclasses.dataclass(frozen=True)
+class AlignerTraining:
+    """A training config.
+
+    Attributes:
+        audio: of the aligner's own log-mel: short windows and hops tell where a sound begins.
+        phone_states, pause_states: of a phone, and of a space or punctuation; a token lasts as many frames at least.
+        batch_seconds: of audio in a batch.
+        prior_steps: over which the prior that favors the diagonal fades.
+        context_step: from which neighbors correct a token's means: earlier, they would explain each other's frames.
+        search_step: from which only the best path is learned from.
+    """
+
+    audio: AudioConfig = AudioConfig(16000, 400, 80, 400, 40, 0.0, 8000.0)
+    model: AlignerConfig = AlignerConfig()
+    loop: LoopConfig = LOOP
+    phone_states: int = 5
+    pause_states: int = 5
+    batch_seconds: float = 60.0
+    prior_steps: int = 40
+    context_step: int = 60
+    search_step: int = 270
+
+    def shape(self, symbols: SymbolTable) -> AlignerConfig:
+        """The model's config for these symbols."""
+        counts = {BOS: 1, EOS: 1} | dict.fromkeys(SILENT, self.pause_states)
+        states = tuple(counts.get(symbol, self.phone_states) for symbol in symbols.symbols)
+        return dataclasses.replace(self.model, states=states, n_mels=self.audio.n_mels)
+
+
+class AlignerTask:
+    """What the loop needs to train an aligner.
+
+    Args:
+        init: the model folder of another aligner, whose symbols are the start; training goes straight on to what comes
+            after `context_step`.
+    """
+
+    def __init__(self, config: AlignerTraining, train_cuts: Path, dev_cuts: Path, init: Path | None = None) -> None:
+        self.training = config
+        cuts = load_cuts(train_cuts)
+        self.symbols = symbols_of(cuts)
+        self.data = PhoneticData(cuts, config.audio, self.symbols, config.batch_seconds, seed=config.loop.seed)
+        self.dev = PhoneticData.load(dev_cuts, config.audio, self.symbols, config.batch_seconds)
+        self.config = ModelConfig(config.audio, aligner=config.shape(self.symbols))
+        assert self.config.aligner
+        self.model = Aligner(self.config.aligner)
+        self.started = init is not None
+        if init is None:
+            _set_statistics(self.model, self.data)
+        else:
+            _start_from(self.model, self.symbols, self.config, init)
+        self.modules: dict[str, nn.Module] = {"model": self.model}
+
+    def phases(self) -> tuple[Phase, ...]:
+        return (Phase("aligner", ("model",), self.loss),)
+
+    def batches(self, epoch: int, skip: int) -> Iterator[PhoneticBatch]:
+        return self.data.epoch(epoch, skip)
+
+    def loss(self, batch: PhoneticBatch, step: int) -> dict[str, Tensor]:
+        """Minus the log-likelihood of a frame: of all paths, later of the best."""
+        context = self.started or step >= self.training.context_step
+        output: AlignerOutput = self.model(
+            batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths, context=context
+        )
+        log_probs, lengths = output.log_probs, (output.state_lengths, batch.mel_lengths)
+        if step >= self.training.search_step:
+            durations = monotonic_alignment_search(log_probs, *lengths)
+            return {"best_path": binarization_loss(log_probs, durations, batch.mel_lengths)}
+        if step < self.training.prior_steps and not self.started:
+            prior = beta_binomial_prior(batch.token_lengths, batch.mel_lengths).clamp(min=FAR)
+            index = output.tokens[:, None, :].expand_as(log_probs)
+            log_probs = log_probs + (1 - step / self.training.prior_steps) * prior.gather(2, index)
+        return {"forward_sum": -(forward_sum(log_probs, *lengths) / batch.mel_lengths).mean()}
+
+    def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
+        """Minus the log-likelihood of a dev frame on the best path; a picture of one utterance's path."""
+        model = modules["model"].eval()
+        device = next(model.parameters()).device
+        losses = []
+        for number, batch in enumerate(self.dev.epoch(0)):
+            batch = batch.to(device)
+            output = model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths)
+            durations = monotonic_alignment_search(output.log_probs, output.state_lengths, batch.mel_lengths)
+            losses.append(float(binarization_loss(output.log_probs, durations, batch.mel_lengths)))
+            if number == 0:
+                writer.add_image("log-mel, and where tokens begin", _picture(batch, output, durations)[None], step)
+        return {"best_path": sum(losses) / len(losses)}
+
+    def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
+        save_model(folder, self.config, modules["model"], self.symbols)
+
+
+def _picture(batch: PhoneticBatch, output: AlignerOutput, durations: Tensor) -> Tensor:
+    """(n_mels, T_mel) in [0, 1] of the first utterance: its log-mel, with a white line where each token begins."""
+    length, tokens = int(batch.mel_lengths[0]), int(batch.token_lengths[0])
+    image = batch.mel[0, :length].T.flip(0)
+    image = (image - image.min()) / (image.max() - image.min()).clamp(min=1e-5)
+    begins = output.token_durations(durations, batch.tokens.shape[1])[0, :tokens].cumsum(0)[:-1]
+    image[:, begins.clamp(max=length - 1)] = 1
+    return image
+
+
+@torch.no_grad()
+def _set_statistics(model: Aligner, data: PhoneticData) -> None:
+    """Sets what features are normalized by, from some of the training data."""
+    names = list(data.cuts)[:: max(1, len(data) // STATISTICS)]
+    mels = (data.mel(name)[None] for name in names)
+    frames = torch.cat([model.features(mel, torch.tensor([mel.shape[1]]))[0] for mel in mels])
+    model.set_statistics(frames.mean(0), frames.std(0))
+
+
+def _start_from(model: Aligner, symbols: SymbolTable, config: ModelConfig, folder: Path) -> None:
+    """Takes the weights of another aligner; those of a symbol by its name, or by the name of the nearest it knows.
+
+    Raises:
+        ModelError: that model is no aligner, or of another shape or audio config.
+        TextError: it knows neither a symbol nor one near it.
+    """
+    source, its_config = load_model(folder)
+    if not isinstance(source, Aligner):
+        raise ModelError(f"{folder} holds {type(source).__name__}, not an aligner")
+    theirs = SymbolTable.load(folder / "tokens.txt")
+    rows = torch.tensor([theirs.id_of(symbol) for symbol in symbols.symbols])
+    weights = source.state_dict()
+    for name in ("means", "log_variances", "embedding.weight"):
+        weights[name] = weights[name][rows]
+    different = config.audio.differences(its_config.audio)
+    if different or any(weights[name].shape != tensor.shape for name, tensor in model.state_dict().items()):
+        reason = "; ".join(different) or "the sizes of its weights"
+        raise ModelError(f"{folder} is an aligner of another shape ({reason}): make the config equal to its own")
+    model.load_state_dict(weights)
+
+
+def train_aligner(
+    config: AlignerTraining, train_cuts: Path, dev_cuts: Path, out: Path, init: Path | None = None
+) -> None:
+    """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
+    torch.manual_seed(config.loop.seed)
+    origin = origin_of({"training manifest": train_cuts, "model of --init": init})
+    train(AlignerTask(config, train_cuts, dev_cuts, init), config.loop, out, origin=origin)

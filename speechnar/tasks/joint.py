@@ -1,0 +1,161 @@
+"""Trains an aligner and FastSpeech 2 at once, on recordings and their phones alone.
+
+    each step:  the aligner's loss -> its update -> when it hears each token end -> FastSpeech 2 on these durations
+
+The durations are what `speechnar align` would find with the aligner as it is at that step, and carry no gradient: what
+the aligner learns is what it learns alone. Both see the same utterances in a step. Until the aligner knows something
+(`acoustic_step`) it trains alone: in its first steps the prior that favors the diagonal decides, and an acoustic model
+that already speaks would only unlearn.
+
+Source: One TTS Alignment To Rule Them All (Badlani et al. 2022): parallel models that train with their aligner.
+Differs: the aligner shares no weights with the acoustic model, and its durations are medians over all paths.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from speechnar.data.batch import SpeechBatch
+from speechnar.data.manifest import DataError
+from speechnar.data.phonetic import PhoneticBatch, PhoneticData
+from speechnar.infer.align import token_ends, whole_frames
+from speechnar.tasks.acoustic import AcousticConfig, AcousticTask
+from speechnar.tasks.aligner import AlignerTask, AlignerTraining
+from speechnar.train.loop import LoopConfig, Phase, TrainingError, train
+from speechnar.train.provenance import origin_of
+
+ALIGNER = "aligner"
+"""The folder of the aligner within that of the acoustic model."""
+
+
+@dataclasses.dataclass(frozen=True)
+class JointConfig:
+    """A training config.
+
+    Attributes:
+        aligner, acoustic: as the two train alone, but for `loop` and `batch_seconds`, which they share.
+        loop: of both; its learning rate is the acoustic model's.
+        batch_seconds: of audio in a batch.
+        aligner_learning_rate: the peak of the aligner's.
+        acoustic_step: from which the acoustic model learns too; its learning rate rises from there on.
+        lag: ms by which every boundary is put later for the acoustic model, as by `speechnar align --lag`.
+    """
+
+    aligner: AlignerTraining = AlignerTraining()
+    acoustic: AcousticConfig = AcousticConfig()
+    loop: LoopConfig = LoopConfig()
+    batch_seconds: float = 24.0
+    aligner_learning_rate: float = 0.01
+    acoustic_step: int = 100
+    lag: float = 0.0
+
+    def __post_init__(self) -> None:
+        for section, alone in (("aligner", AlignerTraining()), ("acoustic", AcousticConfig())):
+            for name in ("loop", "batch_seconds"):
+                if getattr(getattr(self, section), name) != getattr(alone, name):
+                    raise TrainingError(f"{section} has a {name} of its own: move it to the top, it is one for both")
+
+
+@dataclasses.dataclass(frozen=True)
+class JointBatch:
+    """The same utterances for the aligner and for the acoustic model."""
+
+    heard: PhoneticBatch
+    spoken: SpeechBatch
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> JointBatch:
+        return JointBatch(self.heard.to(device, non_blocking), self.spoken.to(device, non_blocking))
+
+
+class JointTask:
+    """What the loop needs to train both.
+
+    Args:
+        features: of `speechnar features`, for which a manifest without durations is enough.
+        init: a model folder of an acoustic model whose weights are the start.
+    """
+
+    def __init__(
+        self, config: JointConfig, features: Path, train_cuts: Path, dev_cuts: Path, init: Path | None = None
+    ) -> None:
+        self.settings = config
+        of_aligner = dataclasses.replace(config.aligner, loop=config.loop, batch_seconds=config.batch_seconds)
+        of_acoustic = dataclasses.replace(config.acoustic, loop=config.loop, batch_seconds=config.batch_seconds)
+        self.aligner = AlignerTask(of_aligner, train_cuts, dev_cuts)
+        self.acoustic = AcousticTask(of_acoustic, features, train_cuts, dev_cuts, init, aligned=False)
+        self.modules: dict[str, nn.Module] = {"aligner": self.aligner.model, "acoustic": self.acoustic.model}
+
+    def phases(self) -> tuple[Phase, ...]:
+        ratio = self.settings.aligner_learning_rate / self.settings.loop.learning_rate
+        first = self.settings.acoustic_step
+        return (
+            Phase("aligner", ("aligner",), self.aligner_loss, learning_rate_ratio=ratio),
+            Phase("acoustic", ("acoustic",), self.acoustic_loss, self.acoustic.weights, first_step=first),
+        )
+
+    def batches(self, epoch: int, skip: int) -> Iterator[JointBatch]:
+        return (_paired(self.aligner.data, spoken) for spoken in self.acoustic.batches(epoch, skip))
+
+    def aligner_loss(self, batch: JointBatch, step: int) -> dict[str, Tensor]:
+        return self.aligner.loss(batch.heard, step)
+
+    def acoustic_loss(self, batch: JointBatch, step: int) -> dict[str, Tensor]:
+        return self.acoustic.loss(self.timed(self.aligner.model, batch), step)
+
+    @torch.no_grad()
+    def timed(self, aligner: nn.Module, batch: JointBatch) -> SpeechBatch:
+        """The acoustic model's batch with the durations that an aligner finds."""
+        heard, spoken = batch.heard, batch.spoken
+        output = aligner(heard.tokens, heard.token_lengths, heard.mel, heard.mel_lengths)
+        ends = token_ends(output, heard).cpu().numpy()
+        audios = self.aligner.config.audio, self.acoustic.config.audio
+        durations = torch.zeros(ends.shape, dtype=torch.int64)
+        lengths = zip(heard.token_lengths.tolist(), spoken.mel_lengths.tolist())
+        for row, (n_tokens, n_frames) in enumerate(lengths):
+            its = whole_frames(ends[row, :n_tokens], *audios, n_frames, self.settings.lag / 1000)
+            durations[row, :n_tokens] = torch.from_numpy(its)
+        return dataclasses.replace(spoken, durations=durations.to(spoken.mel.device))
+
+    def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
+        """The figures of both; the acoustic model's by the averaged aligner's durations."""
+        aligner = modules["aligner"].eval()
+        device = next(aligner.parameters()).device
+        pairs = (_paired(self.aligner.dev, spoken).to(device) for spoken in self.acoustic.dev.epoch(0))
+        timed = (self.timed(aligner, pair) for pair in pairs)
+        figures = self.aligner.validate({"model": aligner}, writer, step)
+        return figures | self.acoustic.figures(modules["acoustic"], timed, writer, step)
+
+    def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
+        self.acoustic.save(folder, {"model": modules["acoustic"]})
+        self.aligner.save(folder / ALIGNER, {"model": modules["aligner"]})
+
+
+def _paired(data: PhoneticData, spoken: SpeechBatch) -> JointBatch:
+    heard = data.batch(spoken.utt_ids)
+    for utt_id, phones, tokens in zip(spoken.utt_ids, heard.token_lengths.tolist(), spoken.token_lengths.tolist()):
+        if phones != tokens:
+            counts = f"{phones - 2} phones in the manifest but {tokens - 2} in the features"
+            raise DataError(f"utterance {utt_id} has {counts}: run the features stage again")
+    return JointBatch(heard, spoken)
+
+
+def train_joint(
+    config: JointConfig, features: Path, train_cuts: Path, dev_cuts: Path, out: Path, init: Path | None = None
+) -> None:
+    """Trains until the config's end, or goes on from the checkpoint in `out`.
+
+    `out` becomes the acoustic model's folder, and `out/aligner` the aligner's.
+    """
+    if config.acoustic_step >= config.loop.max_steps:
+        print(f"speechnar: of {config.loop.max_steps} steps the acoustic model learns in none: it joins at step "
+              f"{config.acoustic_step} (acoustic_step)", file=sys.stderr)  # fmt: skip
+    torch.manual_seed(config.loop.seed)
+    sources = {"training manifest": train_cuts, "features": features / "stats.json", "model of --init": init}
+    train(JointTask(config, features, train_cuts, dev_cuts, init), config.loop, out, origin=origin_of(sources))

@@ -1,0 +1,243 @@
+"""Trains Harmonic Vocos or HiFi-GAN: spectral losses first, then against discriminators, on recorded or on predicted
+mels.
+
+Source: HiFi-GAN (Kong, Kim and Bae 2020), section 2.4, for its generator and discriminators.
+Differs: the mel distance is that of several resolutions, and distances of features are relative to their size.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+
+from speechnar.data.dataset import SpeechData
+from speechnar.data.features import DataError
+from speechnar.losses.spectral import discriminator_loss, generator_loss, spectral_loss
+from speechnar.models.folder import ModelConfig, save_model
+from speechnar.models.vocoder.discriminators import (
+    DiscriminatorConfig,
+    Discriminators,
+    WaveDiscriminatorConfig,
+    WaveDiscriminators,
+)
+from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
+from speechnar.models.vocoder.hifigan import HiFiGAN, HiFiGANConfig
+from speechnar.train.init import freeze, start_from
+from speechnar.train.loop import LoopConfig, Phase, train
+from speechnar.train.provenance import origin_of
+
+
+@dataclasses.dataclass(frozen=True)
+class VocoderConfig:
+    """A training config.
+
+    Attributes:
+        model: the Harmonic Vocos to train, if there is no `hifigan`.
+        hifigan: the HiFi-GAN to train.
+        discriminators, wave_discriminators: on STFT frames, or HiFi-GAN's on samples; at most one of the two. None
+            trains on the spectral losses alone.
+        batch_size, segment_frames: segments in a batch and their length.
+        recorded_share: the share of segments whose mel is the recording's where predicted mels are given.
+        weights: of the loss terms of the generator.
+        discriminator_learning_rate_ratio: relative to the generator's.
+        freeze: names of the generator's modules or weights that stay as they are; for `init`.
+    """
+
+    model: HarmonicVocosConfig = HarmonicVocosConfig()
+    hifigan: HiFiGANConfig | None = None
+    discriminators: DiscriminatorConfig | None = None
+    wave_discriminators: WaveDiscriminatorConfig | None = None
+    loop: LoopConfig = LoopConfig()
+    batch_size: int = 16
+    segment_frames: int = 48
+    recorded_share: float = 0.0
+    weights: dict[str, float] = dataclasses.field(default_factory=dict)
+    discriminator_learning_rate_ratio: float = 1.0
+    freeze: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.hifigan and self.model != HarmonicVocosConfig():
+            raise ValueError("the config has a model (Harmonic Vocos) and a hifigan: keep the one to train")
+        if self.discriminators and self.wave_discriminators:
+            raise ValueError("the config has discriminators and wave_discriminators: keep one of the two")
+
+
+@dataclasses.dataclass(frozen=True)
+class SegmentBatch:
+    """mel (B, T, n_mels); f0 (B, T) Hz; wav (B, T * hop_length) in [-1, 1]."""
+
+    mel: Tensor
+    f0: Tensor
+    wav: Tensor
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> SegmentBatch:
+        return SegmentBatch(*(t.to(device, non_blocking=non_blocking) for t in (self.mel, self.f0, self.wav)))
+
+
+class VocoderTask:
+    """What the loop needs to train a vocoder.
+
+    Args:
+        predicted: a folder of `UTT.npy` mels (T_mel, n_mels) that an acoustic model made with the recordings'
+            durations and prosody; None trains on the recordings' own.
+        init: a model folder whose weights are the start, its statistics included: a mel means the same to it whoever
+            speaks.
+
+    Raises:
+        DataError: every utterance is shorter than a segment, or predicted mels are missing or do not fit.
+    """
+
+    def __init__(
+        self, config: VocoderConfig, features: Path, train_cuts: Path, dev_cuts: Path,
+        predicted: Path | None = None, init: Path | None = None,
+    ) -> None:  # fmt: skip
+        self.settings, self.predicted = config, predicted
+        self.data = SpeechData(train_cuts, features)
+        self.dev = SpeechData(dev_cuts, features)
+        self.generator: HarmonicVocos | HiFiGAN
+        if config.hifigan:
+            self.config = ModelConfig(self.data.audio, hifigan=config.hifigan)
+            self.generator = HiFiGAN(config.hifigan, self.data.audio)
+        else:
+            self.config = ModelConfig(self.data.audio, harmonic_vocos=config.model)
+            self.generator = HarmonicVocos(config.model, self.data.audio)
+            stats = dataclasses.asdict(self.data.stats)
+            names = ("mel_mean", "mel_std", "log_f0_mean", "log_f0_std")
+            self.generator.set_statistics(**{name: stats[name] for name in names})
+        if init:
+            start_from(self.generator, init, self.data.audio)
+        if isinstance(self.generator, HiFiGAN):
+            self.generator.normalize_weights()
+        freeze(self.generator, config.freeze)
+        self.modules: dict[str, nn.Module] = {"generator": self.generator}
+        if config.discriminators:
+            self.modules["discriminators"] = Discriminators(config.discriminators)
+        elif config.wave_discriminators:
+            self.modules["discriminators"] = WaveDiscriminators(config.wave_discriminators)
+        self._mels: dict[str, np.ndarray] = {}
+        self._made: Tensor | None = None
+
+    def phases(self) -> tuple[Phase, ...]:
+        generator = Phase("generator", ("generator",), self.generator_terms, self.settings.weights)
+        if "discriminators" not in self.modules:
+            return (generator,)
+        ratio = self.settings.discriminator_learning_rate_ratio
+        return (
+            Phase("discriminators", ("discriminators",), self.discriminator_terms, learning_rate_ratio=ratio),
+            generator,
+        )
+
+    def batches(self, epoch: int, skip: int) -> Iterator[SegmentBatch]:
+        """Random segments, as many as cover the corpus once; utterances by their length."""
+        rng = np.random.default_rng((self.settings.loop.seed, epoch))
+        length = self.settings.segment_frames
+        ids = [u for u in self.data.utt_ids if len(self.data[u].mel) >= length]
+        if not ids:
+            raise DataError(f"no utterance has the {length} frames of a segment: lower segment_frames")
+        frames = np.array([len(self.data[u].mel) for u in ids])
+        size = self.settings.batch_size
+        for number in range(max(1, int(frames.sum() // (length * size)))):
+            chosen = rng.choice(len(ids), size, p=frames / frames.sum())
+            starts = rng.integers(0, frames[chosen] - length + 1)
+            recorded = rng.random(size) < self.settings.recorded_share
+            if number >= skip:
+                yield self._batch([ids[n] for n in chosen], starts, recorded)
+
+    def _batch(self, utt_ids: list[str], starts: np.ndarray, recorded: np.ndarray) -> SegmentBatch:
+        length, hop = self.settings.segment_frames, self.data.audio.hop_length
+        mels, f0s, wavs = [], [], []
+        for utt_id, start, own in zip(utt_ids, starts, recorded):
+            utterance = self.data[utt_id]
+            mel = utterance.mel if own else self._mel(self.data, utt_id)
+            mels.append(mel[start : start + length])
+            f0s.append(utterance.f0[start : start + length])
+            wavs.append(utterance.wav[start * hop : (start + length) * hop])
+        wav = torch.from_numpy(np.stack(wavs)).float() / 32768
+        return SegmentBatch(torch.from_numpy(np.stack(mels)), torch.from_numpy(np.stack(f0s)), wav)
+
+    def _mel(self, data: SpeechData, utt_id: str) -> np.ndarray:
+        """The mel that the vocoder gets for an utterance, predicted if such mels were given."""
+        if self.predicted is None:
+            return data[utt_id].mel
+        if utt_id not in self._mels:
+            path = self.predicted / f"{utt_id}.npy"
+            if not path.exists():
+                raise DataError(f"there is no predicted mel at {path}: run the stage that predicts mels")
+            mel = np.load(path, allow_pickle=False).astype(np.float32)
+            if mel.shape != data[utt_id].mel.shape:
+                raise DataError(f"{path} is {mel.shape}, not {data[utt_id].mel.shape}: predict the mels again")
+            self._mels[utt_id] = mel
+        return self._mels[utt_id]
+
+    def _generate(self, generator: Any, batch: SegmentBatch) -> Tensor:
+        if isinstance(generator, HiFiGAN):
+            return generator(batch.mel).wav
+        noise = torch.randn(*batch.f0.shape, generator.n_noise, device=batch.mel.device)
+        phase = torch.rand(batch.f0.shape[0], device=batch.mel.device)
+        return generator(batch.mel, batch.f0, noise, phase).wav
+
+    def discriminator_terms(self, batch: SegmentBatch, step: int) -> dict[str, Tensor]:
+        self._made = self._generate(self.generator, batch)
+        judge = self.modules["discriminators"]
+        return discriminator_loss(judge(batch.wav), judge(self._made.detach()))
+
+    def generator_terms(self, batch: SegmentBatch, step: int) -> dict[str, Tensor]:
+        made = self._generate(self.generator, batch) if self._made is None else self._made
+        self._made = None
+        terms = spectral_loss(made.float(), batch.wav, self.data.audio.sample_rate)
+        if "discriminators" in self.modules:
+            judge = self.modules["discriminators"]
+            with torch.no_grad():
+                real = judge(batch.wav)
+            terms |= generator_loss(real, judge(made))
+        return terms
+
+    def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
+        """Spectral losses of whole dev utterances; two of them as audio, one as an image."""
+        generator = modules["generator"].eval()
+        device = next(generator.parameters()).device
+        totals: dict[str, float] = {}
+        for number, utt_id in enumerate(self.dev.utt_ids):
+            utterance = self.dev[utt_id]
+            mel = torch.from_numpy(self._mel(self.dev, utt_id))[None]
+            wav = torch.from_numpy(utterance.wav).float()[None] / 32768
+            whole = SegmentBatch(mel, torch.from_numpy(utterance.f0)[None], wav).to(device)
+            made = self._generate(generator, whole)
+            for name, value in spectral_loss(made, whole.wav, self.dev.audio.sample_rate).items():
+                totals[name] = totals.get(name, 0.0) + float(value) / len(self.dev)
+            if number < 2:
+                writer.add_audio(utt_id, made[0].clamp(-1, 1), step, self.dev.audio.sample_rate)
+            if number == 0:
+                window = torch.hann_window(1024, device=device)
+                picture = torch.stft(made[0], 1024, 256, window=window, return_complex=True).abs().clamp(min=1e-4).log()
+                writer.add_image("spectrogram", ((picture.flip(0) + 9.3) / 14).clamp(0, 1)[None], step)
+        return totals
+
+    def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
+        generator = modules["generator"]
+        save_model(folder, self.config, generator.folded() if isinstance(generator, HiFiGAN) else generator)
+
+
+def train_vocoder(
+    config: VocoderConfig, features: Path, train_cuts: Path, dev_cuts: Path, out: Path,
+    predicted: Path | None = None, init: Path | None = None,
+) -> None:  # fmt: skip
+    """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
+    torch.manual_seed(config.loop.seed)
+    task = VocoderTask(config, features, train_cuts, dev_cuts, predicted, init)
+    origin = origin_of(
+        {
+            "set of utterances": task.data.utt_ids,  # and not the manifest, whose alignment a vocoder never sees
+            "features": features / "stats.json",
+            "predicted mels": predicted,
+            "model of --init": init,
+        }
+    )
+    train(task, config.loop, out, origin=origin)

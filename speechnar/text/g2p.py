@@ -1,0 +1,213 @@
+"""Words to phones with gruut's American English data: its lexicon, part-of-speech tagger and grapheme guesser.
+
+gruut's own pipeline also verbalizes numbers and dates, for which it imports half a second of libraries. Our normalizer
+has done that already, so this reads the three data files (package `gruut_lang_en`) and gives the same phones sooner.
+
+Source: gruut 2.4 (MIT), `phonemize.py`, `pos.py`, `g2p.py`: the order of look-ups and the names of the CRF features.
+Differs: a plural or possessive initialism (`CEOs`) is spelled and takes its ending, a possessive that the lexicon lacks
+is its known stem and the ending, and `A` inside a sentence is the letter: gruut guesses the first two and reads the
+last as the article.
+"""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import string
+import threading
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from speechnar.text.symbols import WORD_BREAK, TextError
+
+Phones = tuple[str, ...]
+
+_INITIALISM = re.compile(r"([A-Z]{2,})('?s)?$")
+_DOTTED = re.compile(r"(?:[A-Za-z]\.)+$")
+_LONGEST_GUESS = 60  # letters; a longer "word" is cut, since nothing that long is one
+
+
+def with_s(phones: Phones) -> Phones:
+    """Adds the plural or possessive ending: /ɪz/ after a sibilant, /s/ after a voiceless sound, else /z/."""
+    if phones[-1] in ("s", "z", "ʃ", "ʒ", "t͡ʃ", "d͡ʒ"):
+        return (*phones, "ɪ", "z")
+    return (*phones, "s" if phones[-1] in ("p", "t", "k", "f", "θ") else "z")
+
+
+class Pronouncer:
+    """Phones of the words of one sentence. Safe to share between threads.
+
+    Raises:
+        TextError: gruut's data package is not installed.
+    """
+
+    def __init__(self) -> None:
+        try:
+            import gruut_lang_en
+            import pycrfsuite
+        except ImportError as error:
+            raise TextError(f"{error.name} is not installed; `pip install speechnar` installs it") from None
+        folder = Path(gruut_lang_en.get_lang_dir())
+        self._lock = threading.Lock()
+        lexicon = (folder / "lexicon.db").as_uri() + "?mode=ro"
+        self._lexicon = sqlite3.connect(lexicon, uri=True, check_same_thread=False)
+        self._tagger, self._guesser = pycrfsuite.Tagger(), pycrfsuite.Tagger()
+        self._tagger.open(str(folder / "pos" / "model.crf"))
+        self._guesser_file = str(folder / "g2p" / "model.crf")
+        self._rows: int = self._lexicon.execute("SELECT max(id) FROM word_phonemes").fetchone()[0]
+        self._known: dict[str, dict[str, Phones]] = {}
+
+    def __call__(self, words: Sequence[str]) -> list[Phones]:
+        """Phones of each word, with `" "` between those of a hyphenated word's parts and of spelled letters.
+
+        Args:
+            words: the words of one sentence in order, without punctuation but for `J.` and `don't`. One in capitals is
+                spelled (`US`, not `us`).
+        """
+        with self._lock:
+            parts = [(n, p) for n, word in enumerate(words) for p in ([word] if self._roles(word) else _split(word))]
+            tags = self._tagger.tag(_tag_features([part for _, part in parts])) if parts else []
+            spoken: list[list[str]] = [[] for _ in words]
+            for (n, part), tag in zip(parts, tags):
+                letter = len(part) == 1 and part.isupper() and (n > 0 or words[n] != part)
+                phones = self._read(part, "letter" if letter else tag)
+                if phones:
+                    spoken[n] += [WORD_BREAK, *phones] if spoken[n] else phones
+            return [self._ended(word, tuple(phones)) for word, phones in zip(words, spoken)]
+
+    def _ended(self, word: str, phones: Phones) -> Phones:
+        initialism = _INITIALISM.match(word.split("-")[-1])
+        return with_s(phones) if phones and initialism and initialism[2] else phones
+
+    def _read(self, word: str, tag: str) -> Phones:
+        for form in _forms(word):
+            roles = self._roles(form)
+            if roles:
+                return roles.get(f"gruut:{tag}") or roles.get("") or next(iter(roles.values()))
+        stem = self._roles(_stem(word))
+        if stem:
+            return with_s(stem.get("gruut:NN") or stem.get("") or next(iter(stem.values())))
+        return self._guess(word.lower())
+
+    def _roles(self, word: str) -> dict[str, Phones]:
+        """Role to phones, in the lexicon's order; empty when the word is not in it."""
+        roles = self._known.get(word)
+        if roles is None:
+            if len(self._known) > 50_000:
+                self._known.clear()
+            roles = self._known[word] = self._find(word) if word and word == word.lower() else {}
+        return roles
+
+    def _find(self, word: str) -> dict[str, Phones]:
+        """Bisects the lexicon, which has no index but whose rows are, to within three, in the order of their words."""
+        key = word.replace(".", "")
+        low, high = 1, self._rows + 1
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (middle + 1, high) if self._key_at(middle) < key else (low, middle)
+        query = "SELECT word, role, phonemes FROM word_phonemes WHERE id BETWEEN ? AND ? ORDER BY pron_order"
+        roles: dict[str, Phones] = {}
+        for found, role, phones in self._lexicon.execute(query, (low - 3, low + 12)):
+            if found == word:
+                roles.setdefault(role, tuple(phones.split()))
+        return roles
+
+    @lru_cache(maxsize=8192)  # noqa: B019 - one Pronouncer lives as long as the process
+    def _key_at(self, row: int) -> str:
+        word: str = self._lexicon.execute("SELECT word FROM word_phonemes WHERE id = ?", (row,)).fetchone()[0]
+        return word.replace(".", "")  # `a.m.` stands where `am` does
+
+    @lru_cache(maxsize=20_000)  # noqa: B019
+    def _guess(self, word: str) -> Phones:
+        import pycrfsuite
+
+        if self._guesser_file:
+            self._guesser.open(self._guesser_file)
+            self._guesser_file = ""
+        labels = self._guesser.tag(pycrfsuite.ItemSequence(list(_guess_features(word)))) if word else []
+        phones = (phone for label in labels for phone in b64decode(label).decode().split("|"))
+        return tuple(phone for phone in phones if phone != "_")
+
+
+@lru_cache(maxsize=1)
+def pronouncer() -> Pronouncer:
+    """The process's one Pronouncer, loaded at the first call (about 50 ms)."""
+    return Pronouncer()
+
+
+def _split(word: str) -> list[str]:
+    """The pieces that gruut takes for words of their own: letters of an initialism, parts of a compound."""
+    if _DOTTED.match(word):
+        return list(word.replace(".", ""))
+    parts: list[str] = []
+    for part in re.split("[-_]", word):
+        initialism = _INITIALISM.match(part)
+        if initialism:
+            parts += initialism[1]
+        elif re.search(r"\w", part):
+            parts += (part[k : k + _LONGEST_GUESS] for k in range(0, len(part), _LONGEST_GUESS))
+    return parts
+
+
+def _forms(word: str) -> tuple[str, ...]:
+    """The spellings under which a word is looked up, in order."""
+    plain = re.sub(r"\W", "", word)
+    return tuple(dict.fromkeys((word, word.lower(), plain, plain.lower())))
+
+
+def _stem(word: str) -> str:
+    """The word without its possessive ending; empty when it has none."""
+    return word[:-2].lower() if word[-2:] == "'s" else ""
+
+
+def _coded(text: str) -> str:
+    return b64encode(text.encode()).decode("ascii")
+
+
+@lru_cache(maxsize=20_000)
+def _word_features(word: str, place: str) -> dict[str, Any]:
+    features: dict[str, Any] = {
+        "bias": 1.0,
+        "word": _coded(word),
+        "len(word)": len(word),
+        "word.ispunctuation": word in string.punctuation,
+        "word.isdigit()": word.isdigit(),
+        "word[:2]": word[:2],
+        "word[:3]": word[:3],
+        "word[-2:]": word[-2:],
+        "word[-3:]": word[-3:],
+    }
+    return {place + name: value for name, value in features.items()}
+
+
+def _tag_features(words: Sequence[str]) -> list[dict[str, Any]]:
+    """What the tagger sees of each word: itself and two neighbors on each side."""
+    items = []
+    for n, word in enumerate(words):
+        item = dict(_word_features(word, ""))
+        if n == 0:
+            item["BOS"] = True
+        if n == len(words) - 1:
+            item["EOS"] = True
+        for offset in (-2, -1, 1, 2):
+            if 0 <= n + offset < len(words):
+                item |= _word_features(words[n + offset], f"{offset:+d}:")
+        items.append(item)
+    return items
+
+
+def _guess_features(word: str) -> Iterator[dict[str, Any]]:
+    """What the guesser sees of each letter: itself and three neighbors on each side."""
+    for n, letter in enumerate(word):
+        item: dict[str, Any] = {"bias": 1.0, "grapheme": _coded(letter)}
+        if n == 0:
+            item["begin"] = True
+        if n == len(word) - 1:
+            item["end"] = True
+        for offset in (-3, -2, -1, 1, 2, 3):
+            if 0 <= n + offset < len(word):
+                item[f"grapheme{offset:+d}"] = _coded(word[n + offset])
+        yield item

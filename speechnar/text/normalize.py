@@ -1,0 +1,51 @@
+"""Text as written to text as spoken: only words, and the pauses `,` `.` `;` `:` `?` `!`.
+
+What stays in capitals is spelled (`FBI`), and `J.` is a letter; all other words are read as words. Each step takes the
+whole text and knows one subject. The order matters: `No. 5` is an abbreviation before it is a number, and `$5` is money
+before it is five.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+from speechnar.text.abbreviations import abbreviations
+from speechnar.text.capitals import capitals, unshout
+from speechnar.text.characters import PLACEHOLDERS, clean, tidy
+from speechnar.text.dates import dates
+from speechnar.text.identifiers import codes
+from speechnar.text.quantities import quantities
+from speechnar.text.urls import addresses
+
+
+def normalize(text: str, keep: Collection[str] = ()) -> str:
+    """The words that a reader would say.
+
+    Args:
+        text: any text; line breaks count as spaces.
+        keep: lower-case words that are left as they are, such as those of a user's lexicon.
+    """
+    kept: dict[str, str] = {}
+    if keep:
+        text = _protect(re.sub(f"[{PLACEHOLDERS}]", "", text), keep, kept)
+    text = unshout(addresses(clean(text)))
+    text = abbreviations(text)
+    if any(c.isdecimal() for c in text):
+        text = quantities(dates(text))
+    text = tidy(capitals(codes(text)))
+    words = {placeholder: word for word, placeholder in kept.items()}
+    return re.sub(f"[{PLACEHOLDERS}]", lambda m: words.get(m[0], ""), text)
+
+
+def _protect(text: str, keep: Collection[str], kept: dict[str, str]) -> str:
+    """Puts a private character in the place of each word to keep, and notes in `kept` which."""
+
+    def replace(match: re.Match[str]) -> str:
+        word = match[1]
+        stem = word[:-2] if word[-2:] in ("'s", "’s") else word
+        if word.lower() not in keep and stem.lower() not in keep:
+            return match[0]
+        return kept.setdefault(word.replace("’", "'"), chr(0xF0000 + len(kept))) + match[2]
+
+    return re.sub(r"(?<![^\s\"“‘'(\[])([^\s\"“”()\[\]]+?)([.,;:?!'’\")\]…]*(?:\s|$))", replace, text)

@@ -1,0 +1,190 @@
+"""From text to sentences of phones, one after the other, so that the first can be spoken while the rest waits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import accumulate
+
+from speechnar.text.g2p import pronouncer, with_s
+from speechnar.text.normalize import normalize
+from speechnar.text.sentences import split_blocks, split_sentences
+from speechnar.text.symbols import PAUSES, WORD_BREAK, SymbolTable, TextError
+
+SENTENCE_PAUSE, PARAGRAPH_PAUSE = 0.1, 0.5  # seconds, beside the silence that every utterance has at its ends
+WORD_MARK = "|"
+
+_TOKEN = re.compile(r"((?:[A-Za-z]\.)+|.*?)([,.;:?!—…]*)$")
+_BATCH = 100  # words pronounced at once; in a longer "sentence" the listener should not have to wait for the rest
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word as spoken, after normalization, whose phones are `phones[start:end]` of its sentence."""
+
+    text: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """What is spoken in one go.
+
+    Attributes:
+        text: normalized text.
+        phones: phones with stress, `" "` between words, pauses (`,` `.` `?` ...).
+        words: the words in order; a word that is spelled or compound has `" "` among its phones.
+        pause: seconds of silence to put after it.
+    """
+
+    text: str
+    phones: tuple[str, ...]
+    words: tuple[Word, ...]
+    pause: float
+
+
+@dataclass(frozen=True)
+class _Spoken:
+    text: str
+    phones: tuple[str, ...]
+    pause: str
+
+    @property
+    def size(self) -> int:
+        return len(self.phones) + len(self.pause) + 1
+
+
+class Phonemizer:
+    """Normalizes text, splits it and looks up the phones.
+
+    Args:
+        lexicon: phones of lower-case words, which come before all others (`load_lexicon`).
+        max_phones: longest sentence; a longer one is cut after a clause, else between words. A longer word stays whole.
+        pronounce: phones of the words of one sentence; gruut's when it is None.
+
+    Raises:
+        TextError: `max_phones` is below 1.
+    """
+
+    def __init__(
+        self,
+        lexicon: Mapping[str, tuple[str, ...]] | None = None,
+        max_phones: int = 160,
+        pronounce: Callable[[Sequence[str]], Sequence[Sequence[str]]] | None = None,
+    ) -> None:
+        if max_phones < 1:
+            raise TextError(f"max_phones is {max_phones} but should be 1 or more")
+        self.lexicon = {word.lower(): tuple(phones) for word, phones in (lexicon or {}).items()}
+        self.max_phones = max_phones
+        self._pronounce = pronounce
+
+    def __call__(self, text: str) -> Iterator[Sentence]:
+        """Yields the sentences of a text of any length, each as soon as it is read.
+
+        Raises:
+            TextError: the text is empty, or there is nothing in it that can be spoken.
+        """
+        spoke = False
+        for block in split_blocks(text):
+            sentences = split_sentences(normalize(block.text, keep=self.lexicon))
+            for n, sentence in enumerate(sentences, 1):
+                ends_paragraph = block.ends_paragraph and n == len(sentences)
+                for piece in self._pieces(sentence, PARAGRAPH_PAUSE if ends_paragraph else SENTENCE_PAUSE):
+                    spoke = True
+                    yield piece
+        if not spoke:
+            shown = text.strip()[:30]
+            raise TextError(
+                f"the text {shown!r} has no word to speak" if shown else "the text is empty; give some words"
+            )
+
+    def _pieces(self, sentence: str, pause: float) -> Iterator[Sentence]:
+        """Cuts a sentence that is too long after the last clause that fits, else after the last word that fits."""
+        held: list[_Spoken] = []
+        size = 0
+        for spoken in self._spoken(sentence):
+            while held and size + spoken.size > self.max_phones:
+                sizes = accumulate(h.size for h in held)
+                clauses = [n for n, up_to in enumerate(sizes, 1) if held[n - 1].pause and 4 * up_to > self.max_phones]
+                cut = clauses[-1] if clauses else len(held)
+                yield _sentence(held[:cut], 0.0)
+                held = held[cut:]
+                size = sum(h.size for h in held)
+            held.append(spoken)
+            size += spoken.size
+        if held:
+            yield _sentence(held, pause)
+
+    def _spoken(self, sentence: str) -> Iterator[_Spoken]:
+        tokens = [_TOKEN.match(token) for token in sentence.split()]
+        for start in range(0, len(tokens), _BATCH):
+            words, pauses = zip(*(m.groups() for m in tokens[start : start + _BATCH] if m))
+            ends = start + _BATCH >= len(tokens)
+            last: _Spoken | None = None
+            for word, phones, pause in zip(words, self._phones(words), pauses):
+                if phones:
+                    if last:
+                        yield last
+                    last = _Spoken(word, tuple(phones), pause[:1])
+                elif last and pause:
+                    last = replace(last, pause=last.pause or pause[:1])
+            if last:
+                full_stop = "." if ends and last.text[-1:] == "." else ""  # `Plan B.`
+                yield replace(last, pause=last.pause or full_stop)
+
+    def _phones(self, words: Sequence[str]) -> Sequence[Sequence[str]]:
+        pronounce = self._pronounce or pronouncer()
+        return [self._own(word.lower()) or phones for word, phones in zip(words, pronounce(words))]
+
+    def _own(self, word: str) -> tuple[str, ...] | None:
+        """The user's phones of a word or of a possessive's stem."""
+        if word in self.lexicon:
+            return self.lexicon[word]
+        stem = self.lexicon.get(word[:-2]) if word[-2:] == "'s" else None
+        return with_s(stem) if stem else None
+
+
+def _sentence(spoken: Sequence[_Spoken], pause: float) -> Sentence:
+    phones: list[str] = []
+    words = []
+    for s in spoken:
+        if phones:
+            phones.append(WORD_BREAK)
+        words.append(Word(s.text, len(phones), len(phones) + len(s.phones)))
+        phones += s.phones
+        if s.pause:
+            phones.append(s.pause)
+    return Sentence(" ".join(s.text + s.pause for s in spoken), tuple(phones), tuple(words), pause)
+
+
+def format_phones(sentence: Sentence) -> str:
+    """One line that shows the phones and that `parse_phones` reads back: `h ɛ l ˈoʊ , | w ˈɚ l d .`"""
+    return " ".join(WORD_MARK if phone == WORD_BREAK else phone for phone in sentence.phones)
+
+
+def parse_phones(text: str) -> Sentence:
+    """Reads phones given directly: separated by spaces, with `|` (or a new line) between words and pauses among them.
+
+    Raises:
+        TextError: there is no phone, or one that no voice knows.
+    """
+    words: list[_Spoken] = []
+    table = SymbolTable()
+    for group in text.replace("\n", WORD_MARK).split(WORD_MARK):
+        phones = group.split()
+        for phone in phones:
+            try:
+                table.id_of(phone)
+            except TextError:
+                raise TextError(f"{phone!r} is not a phone; put a space between phones and | between words") from None
+        spoken = tuple(phone for phone in phones if phone not in PAUSES)
+        pauses = [phone for phone in phones if phone in PAUSES]
+        if spoken:
+            words.append(_Spoken("".join(spoken), spoken, "".join(pauses[:1])))
+        elif words and pauses:
+            words[-1] = replace(words[-1], pause=words[-1].pause or pauses[0])
+    if not words:
+        raise TextError("there are no phones; give some as `speechnar phonemize` prints them, such as h ɛ l ˈoʊ")
+    return _sentence(words, SENTENCE_PAUSE)

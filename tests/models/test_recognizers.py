@@ -1,0 +1,144 @@
+"""The three recognizers: gradients, padding, and a beam search that finds what is best."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from speechnar.audio import AudioConfig
+from speechnar.layers.conformer import ConformerConfig
+from speechnar.layers.ctc_encoder import CTCEncoderConfig, EncoderOutput
+from speechnar.layers.token_decoder import DecoderConfig
+from speechnar.models.asr.ctc import CTC, CTCConfig
+from speechnar.models.asr.mask_ctc import MaskCTC, MaskCTCConfig
+from speechnar.models.autoregressive.aed import AED, AEDConfig, BeamOptions
+
+AUDIO = AudioConfig(sample_rate=8000, n_fft=240, hop_length=80, win_length=240, n_mels=6, f_min=0.0, f_max=4000.0)
+ENCODER = CTCEncoderConfig(ConformerConfig(8, 2, 2, 8, 3, 2, 4, dropout=0.0), (1,), True)
+DECODER = DecoderConfig(8, 2, 2, 8, dropout=0.0)
+BLANK, BOS, EOS, MASK = 0, 1, 2, 3
+
+
+def mask_ctc() -> MaskCTC:
+    torch.manual_seed(0)
+    return MaskCTC(MaskCTCConfig(7, ENCODER, DECODER, longest_run=3), AUDIO).eval()
+
+
+def aed(symbols: int = 7) -> AED:
+    torch.manual_seed(0)
+    return AED(AEDConfig(symbols, ENCODER, DECODER), AUDIO).eval()
+
+
+def test_gradient_reaches_every_parameter() -> None:
+    mel, lengths = torch.randn(2, 20, 6), torch.tensor([20, 13])
+    tokens, token_lengths = torch.tensor([[4, 3, 5], [6, 3, 0]]), torch.tensor([3, 2])
+    ctc = CTC(CTCConfig(7, ENCODER), AUDIO)
+    models: list[nn.Module] = [ctc, mask_ctc(), aed()]
+    for model in models:
+        heard = model(mel, lengths)
+        outputs = [heard.log_probs]
+        if isinstance(model, MaskCTC):
+            made = model.decode(model.listen(heard, BLANK), tokens, token_lengths)
+            outputs += [made.logits, made.count_logits]
+        elif isinstance(model, AED):
+            outputs.append(model.decode(model.listen(heard, BLANK), tokens))
+        torch.stack([(x * torch.randn_like(x)).sum() for x in outputs]).sum().backward()
+        still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+        assert still == [], type(model).__name__
+
+
+def test_padding_has_no_effect_on_the_masked_decoder() -> None:
+    model = mask_ctc()
+    mel, lengths = torch.randn(2, 20, 6), torch.tensor([20, 13])
+    tokens = torch.tensor([[4, 3, 5, 6], [6, 3, 5, 5]])
+    batch = model.decode(model.listen(model(mel, lengths), BLANK), tokens, torch.tensor([4, 2]))
+    alone = model.decode(model.listen(model(mel[1:, :13], None), BLANK), tokens[1:, :2], torch.tensor([2]))
+    torch.testing.assert_close(batch.logits[1:, :2], alone.logits, atol=1e-5, rtol=0)
+    torch.testing.assert_close(batch.count_logits[1:, :2], alone.count_logits, atol=1e-5, rtol=0)
+    assert batch.count_logits.shape == (2, 4, 4)
+
+
+def test_the_masked_decoder_sees_both_sides_and_the_causal_one_what_was_before() -> None:
+    mel = torch.randn(1, 20, 6)
+    tokens = torch.tensor([[1, 4, 5, 6, 4]])
+    other = tokens.clone()
+    other[0, 2] = 6
+    masked, causal = mask_ctc(), aed()
+    moved = [
+        (a - b).abs().sum(2)[0] > 1e-6
+        for a, b in (
+            [
+                masked.decode(masked.listen(masked(mel, None), BLANK), t, torch.tensor([5])).logits
+                for t in (tokens, other)
+            ],
+            [causal.decode(causal.listen(causal(mel, None), BLANK), t) for t in (tokens, other)],
+        )
+    ]
+    assert moved[0].all() and moved[1].tolist() == [False, False, True, True, True]
+
+
+def best_of_all(model: AED, heard: EncoderOutput, longest: int) -> list[int]:
+    """The most probable of all sequences of up to `longest` symbols, scored by the whole decoder at once."""
+    found = []
+    for length in range(longest + 1):
+        for ids in itertools.product([n for n in range(4) if n != EOS], repeat=length):
+            log_probs = model.decode(model.listen(heard, BLANK), torch.tensor([[BOS, *ids]])).log_softmax(2)[0]
+            score = sum(float(log_probs[n, symbol]) for n, symbol in enumerate((*ids, EOS)))
+            found.append((score, list(ids)))
+    return max(found)[1]
+
+
+def test_a_wide_beam_finds_the_best_of_all_sequences() -> None:
+    model = aed(4)
+    with torch.no_grad():
+        model.out.weight.mul_(8)
+        model.out.bias[EOS] = 1.0
+        for seed in range(4):
+            torch.manual_seed(seed)
+            heard = model(torch.randn(1, 6, 6), None)  # 3 frames, so 3 symbols at most
+            found = model.search(heard, BOS, EOS, BLANK, BeamOptions(beam=200, ctc_weight=0.0))
+            assert found == best_of_all(model, heard, 3)
+
+
+def test_greedy_takes_the_best_symbol_at_each_step() -> None:
+    model = aed()
+    with torch.no_grad():
+        model.out.weight.mul_(8)
+        heard = model(torch.randn(1, 40, 6), None)
+        ids: list[int] = []
+        while len(ids) < 20:
+            symbol = int(model.decode(model.listen(heard, BLANK), torch.tensor([[BOS, *ids]]))[0, -1].argmax())
+            if symbol == EOS:
+                break
+            ids.append(symbol)
+        assert model.search(heard, BOS, EOS, BLANK, BeamOptions(beam=1, ctc_weight=0.0)) == ids
+
+
+def test_ctc_decides_between_whole_hypotheses() -> None:
+    model = aed()
+    finished = [(-1.0, [4, 5]), (-1.5, [5]), (-9.0, [])]
+    log_probs = torch.randn(1, 4, 7, generator=torch.Generator().manual_seed(0)).log_softmax(2)
+    log_probs[:, :, 5] += 3.0
+    log_probs = log_probs.log_softmax(2)
+    heard = EncoderOutput(torch.zeros(1, 4, 8), None, log_probs, ())
+    for weight in (0.0, 0.5, 1.0):
+        totals = []
+        for score, ids in finished:
+            lengths = torch.tensor([4]), torch.tensor([len(ids)])
+            cost = F.ctc_loss(log_probs[0], torch.tensor(ids, dtype=torch.long), *lengths, BLANK, reduction="sum")
+            totals.append((1 - weight) * score - weight * float(cost))
+        expected = finished[totals.index(max(totals))][1]
+        assert model._rescored(heard, finished, BLANK, weight) == expected
+    assert model._rescored(heard, finished, BLANK, 0.0) != model._rescored(heard, finished, BLANK, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("beam", "weight", "sentence"), [(0, 0.3, "beam is 0"), (1, 1.5, "ctc_weight is 1.5 but should be from 0 to 1")]
+)
+def test_options_that_cannot_be_are_refused(beam: int, weight: float, sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        BeamOptions(beam, weight)

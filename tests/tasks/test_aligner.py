@@ -1,0 +1,112 @@
+"""The aligner through the real loop, on phones that are tones and hisses whose times are known."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tones import RATE, spoken
+
+from speechnar import config
+from speechnar.audio import AudioConfig
+from speechnar.cli import main
+from speechnar.data.durations import boundaries_of
+from speechnar.data.manifest import DataError, load_cuts, save_cuts
+from speechnar.data.textgrid import read_textgrid
+from speechnar.infer.align import align_corpus
+from speechnar.models.folder import ModelError, load_model
+from speechnar.models.tts.aligner import AlignerConfig
+from speechnar.tasks.aligner import AlignerTask, AlignerTraining, train_aligner
+from speechnar.train.loop import LoopConfig
+
+VOICE = AudioConfig(RATE, 256, 100, 256, 12, 0.0, 4000.0)  # frames of 12.5 ms
+CONFIG = AlignerTraining(
+    AudioConfig(RATE, 200, 40, 200, 16, 0.0, 4000.0),
+    AlignerConfig(n_cepstra=8, d_model=8),
+    LoopConfig(
+        max_steps=60, learning_rate=0.03, warmup_steps=0, grad_clip=5.0, precision="no", ema_decay=0.8,
+        validate_every=60, log_every=20,
+    ),
+    phone_states=2, pause_states=2, batch_seconds=6.0, prior_steps=20, context_step=40, search_step=50,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, np.ndarray]]:
+    folder = tmp_path_factory.mktemp("tones")
+    made = [spoken(folder, n) for n in range(14)]
+    save_cuts([cut for cut, _ in made[:12]], folder / "train.jsonl.gz")
+    save_cuts([cut for cut, _ in made[12:]], folder / "dev.jsonl.gz")
+    config.save(VOICE, folder / "audio.yaml")
+    return folder, {cut.id: times for cut, times in made}
+
+
+@pytest.fixture(scope="module")
+def trained(corpus: tuple[Path, dict[str, np.ndarray]]) -> Path:
+    folder = corpus[0]
+    config.save(CONFIG, folder / "aligner.yaml")
+    splits = ["--train", str(folder / "train.jsonl.gz"), "--dev", str(folder / "dev.jsonl.gz")]
+    assert main(["train", "aligner", str(folder / "aligner.yaml"), *splits, "--out", str(folder / "model")]) == 0
+    return folder / "model"
+
+
+@pytest.mark.parametrize("lag", [0.0, 30.0])
+def test_boundaries_of_utterances_that_it_never_heard(
+    trained: Path, corpus: tuple[Path, dict[str, np.ndarray]], tmp_path: Path, lag: float
+) -> None:
+    folder, times = corpus
+    out = tmp_path / "out.jsonl.gz"
+    verb = ["align", str(trained), str(folder / "dev.jsonl.gz"), str(out), "--audio", str(folder / "audio.yaml")]
+    assert main([*verb, "--lag", str(lag), "--textgrids", str(tmp_path / "grids")]) == 0
+    for cut in load_cuts(out):
+        fields = cut.supervisions[0].custom
+        assert fields["lead"] + sum(fields["durations"]) + fields["trail"] == cut.num_samples // VOICE.hop_length
+        errors = boundaries_of(cut, VOICE) - times[cut.id] - lag / 1000
+        assert np.abs(errors).mean() < 0.0125 and np.abs(errors).max() < 0.026  # rounding alone: 0.0031, 0.0063
+        tiers = read_textgrid(tmp_path / "grids" / f"{cut.id}.TextGrid")
+        assert [row.text for row in tiers["phones"] if row.text] == [p for p in fields["phones"] if p != " "]
+        words = "".join(fields["phones"]).split(" ")
+        assert [row.text for row in tiers["words"] if row.text] == words
+        starts = [0.0, *boundaries_of(cut, VOICE)]
+        assert [row.start for row in tiers["phones"]] == pytest.approx(starts)
+
+
+def test_the_model_folder_comes_back(trained: Path) -> None:
+    model, its = load_model(trained)
+    assert its.audio == CONFIG.audio and its.aligner == model.config
+    assert model.config.states == (2, 1, 1, 2, 2, 2, 2, 2)  # the padding has as many as a phone
+
+
+def test_another_aligner_is_a_start_by_the_names_of_symbols(trained: Path, tmp_path: Path) -> None:
+    cut, _ = spoken(tmp_path, 99)
+    cut.supervisions[0].custom["phones"] = ["ˈa", "u", " ", "s"]
+    save_cuts([cut], tmp_path / "cuts.jsonl.gz")
+    task = AlignerTask(CONFIG, tmp_path / "cuts.jsonl.gz", tmp_path / "cuts.jsonl.gz", trained)
+    before, _ = load_model(trained)
+    theirs = {s: n for n, s in enumerate(["<pad>", "<s>", "</s>", " ", "a", "i", "s", "u"])}
+    for name, source in (("u", "u"), ("ˈa", "a"), (" ", " ")):
+        row = task.model.means[task.symbols.ids[name]]
+        assert (row == before.means[theirs[source]]).all()
+    assert set(task.loss(next(task.batches(0, 0)), 0)) == {"forward_sum"}
+    wider = dataclasses.replace(CONFIG, model=AlignerConfig(n_cepstra=9, d_model=8))
+    with pytest.raises(ModelError, match="an aligner of another shape"):
+        AlignerTask(wider, tmp_path / "cuts.jsonl.gz", tmp_path / "cuts.jsonl.gz", trained)
+
+
+def test_an_utterance_too_short_for_its_phones_is_named_and_nothing_written(trained: Path, tmp_path: Path) -> None:
+    cut, _ = spoken(tmp_path, 0)
+    cut.supervisions[0].custom["phones"] = ["a"] * 600
+    save_cuts([cut], tmp_path / "cuts.jsonl.gz")
+    with pytest.raises(DataError, match="1 of 1 utterances cannot be aligned; the first is u0: "):
+        align_corpus(trained, tmp_path / "cuts.jsonl.gz", tmp_path / "out.jsonl.gz", VOICE)
+    assert not (tmp_path / "out.jsonl.gz").exists()
+
+
+def test_without_phones_the_cure_is_named(tmp_path: Path) -> None:
+    cut, _ = spoken(tmp_path, 0)
+    cut.supervisions[0].custom = None
+    save_cuts([cut], tmp_path / "cuts.jsonl.gz")
+    with pytest.raises(DataError, match="lacks the custom field 'phones': run `speechnar corpus phonemize`"):
+        train_aligner(CONFIG, tmp_path / "cuts.jsonl.gz", tmp_path / "cuts.jsonl.gz", tmp_path / "out")

@@ -1,0 +1,183 @@
+"""Training recognizers through the real loop on spoken letters, and what they then read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from lhotse import CutSet
+from spoken import AUDIO, make_corpus
+
+from speechnar.cli import main
+from speechnar.infer.decode import DecodeOptions, decode_batch, decode_corpus
+from speechnar.layers.augment import SpecAugmentConfig
+from speechnar.layers.conformer import ConformerConfig
+from speechnar.layers.cross_attention import Memory
+from speechnar.layers.ctc_encoder import CTCEncoderConfig, EncoderOutput
+from speechnar.layers.token_decoder import DecoderConfig
+from speechnar.models.asr.ctc import CTCConfig
+from speechnar.models.asr.mask_ctc import DecoderOutput, MaskCTC, MaskCTCConfig
+from speechnar.models.autoregressive.aed import AEDConfig
+from speechnar.models.folder import ModelError, load_model
+from speechnar.tasks.recognizer import Augmentation, RecognitionConfig, RecognitionTask, train_recognizer
+from speechnar.text.symbols import SymbolTable
+from speechnar.text.tokenizer import load_units, make_units
+from speechnar.train.loop import LoopConfig
+
+TEXTS = ["ab", "ba c", "cab", "b a", "ac", "bcb"]
+ENCODER = CTCEncoderConfig(ConformerConfig(16, 2, 2, 32, 3, 2, 4, dropout=0.0), (1,), True)
+DECODER = DecoderConfig(16, 2, 1, 16, dropout=0.0)
+MODELS = {
+    "ctc": CTCConfig(0, ENCODER),
+    "mask_ctc": MaskCTCConfig(0, ENCODER, DECODER),
+    "aed": AEDConfig(0, ENCODER, DECODER),
+}
+LOOP = LoopConfig(max_steps=1, log_every=1, validate_every=1, warmup_steps=0, precision="no", ema_decay=0.0, threads=1)
+TERMS = {"ctc": set(), "mask_ctc": {"decoder", "counts"}, "aed": {"decoder"}}
+
+
+def config_of(name: str, **changes) -> RecognitionConfig:
+    spec = SpecAugmentConfig(1, 4, 1.0, 5, 0.2)
+    config = RecognitionConfig(
+        AUDIO, loop=LOOP, batch_seconds=3.0, two_views=True, **{name: MODELS[name]},
+        augmentation=Augmentation((0.9, 1.0), 0.5, (10.0, 20.0), spec), weights={"intermediate": 0.5, "smoothing": 0.1},
+    )  # fmt: skip
+    return dataclasses.replace(config, **changes)
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
+    """Units, training and dev manifests."""
+    folder = tmp_path_factory.mktemp("spoken")
+    make_units(TEXTS, folder / "units")
+    return folder / "units", make_corpus(folder, TEXTS, "train"), make_corpus(folder, TEXTS[:2], "dev")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_step_logs_every_term_and_weighs_it(name: str, corpus: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    train_recognizer(config_of(name), *corpus, tmp_path)
+    step, validation = map(json.loads, (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines())
+    terms = {"ctc", "intermediate", "smoothing", "consistency", *TERMS[name]}
+    values = {term: step[f"recognizer/{term}"] for term in terms}
+    assert all(map(math.isfinite, values.values()))
+    weighted = sum(value * {"intermediate": 0.5, "smoothing": 0.1}.get(term, 1.0) for term, value in values.items())
+    assert step["recognizer/loss"] == pytest.approx(weighted, rel=1e-5)
+    assert {f"validation/{term}" for term in terms - {"consistency"} | {"wer"}} <= validation.keys()
+    model, config = load_model(tmp_path)
+    assert getattr(config, name).n_symbols == len(SymbolTable.load(tmp_path / "tokens.txt")) == 9
+    assert model.encoder.mel_std.min() > 0 and model.encoder.mel_mean.abs().min() > 0
+
+
+def test_it_learns_to_read(corpus: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    loop = dataclasses.replace(LOOP, max_steps=120, validate_every=120, learning_rate=0.01, warmup_steps=5)
+    plain = Augmentation((1.0,), 0.0, spec=None)
+    config = config_of("ctc", loop=loop, augmentation=plain, two_views=False, weights={})
+    train_recognizer(config, *corpus, tmp_path / "ctc")
+    took = decode_corpus(tmp_path / "ctc", corpus[1], tmp_path / "read.txt", DecodeOptions())
+    ticks = iter(range(1000))
+    counted = decode_corpus(tmp_path / "ctc", corpus[1], tmp_path / "read.txt", DecodeOptions(), lambda: next(ticks))
+    assert (counted.seconds, counted.encoder_seconds) == (2 * len(TEXTS), len(TEXTS))
+    read = (tmp_path / "read.txt").read_text(encoding="utf-8").splitlines()
+    assert read == [f"train-{n} {text}" for n, text in enumerate(TEXTS)]
+    assert 0 < took.encoder_seconds < took.seconds
+    assert took.audio_seconds == pytest.approx(sum(cut.duration for cut in CutSet.from_file(corpus[1])))
+
+
+def test_init_takes_the_encoder_of_another_model(corpus: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    train_recognizer(config_of("ctc"), *corpus, tmp_path / "ctc")
+    source = load_model(tmp_path / "ctc")[0].encoder.state_dict()
+    task = RecognitionTask(config_of("mask_ctc"), *corpus, init=tmp_path / "ctc")
+    assert all(torch.equal(value, source[name]) for name, value in task.model.encoder.state_dict().items())
+    other = MaskCTCConfig(0, dataclasses.replace(ENCODER, self_conditioned=False), DECODER)
+    with pytest.raises(ModelError, match="has another encoder than this config's"):
+        RecognitionTask(config_of("mask_ctc", mask_ctc=other), *corpus, init=tmp_path / "ctc")
+    make_units(["abcd"], tmp_path / "units")
+    with pytest.raises(ModelError, match="was trained with other units"):
+        RecognitionTask(config_of("mask_ctc"), tmp_path / "units", *corpus[1:], init=tmp_path / "ctc")
+
+
+@pytest.mark.parametrize("name", ["mask_ctc", "aed"])
+def test_a_frozen_encoder_stays_and_the_decoder_learns(
+    name: str, corpus: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    train_recognizer(config_of("ctc"), *corpus, tmp_path / "ctc")
+    config = config_of(name, freeze_encoder=True, two_views=False, weights={})
+    begun = RecognitionTask(config, *corpus, init=tmp_path / "ctc").model.state_dict()
+    train_recognizer(config, *corpus, tmp_path / "out", tmp_path / "ctc")
+    step, validation = map(json.loads, (tmp_path / "out" / "log.jsonl").read_text(encoding="utf-8").splitlines())
+    assert {name for name in step if name.startswith("recognizer/")} == {
+        f"recognizer/{term}" for term in (*TERMS[name], "loss", "grad_norm")
+    }
+    assert {"validation/ctc", "validation/decoder", "validation/wer"} <= validation.keys()
+    trained = load_model(tmp_path / "out")[0].state_dict()
+    encoder = [key for key in trained if key.startswith("encoder.")]
+    assert all(torch.equal(trained[key], begun[key]) for key in encoder)
+    assert not torch.equal(trained["blocks.0.cross_query.weight"], begun["blocks.0.cross_query.weight"])
+
+
+def test_freezing_needs_a_start_and_a_decoder(corpus: tuple[Path, Path, Path], tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="leaves nothing to learn with: give --init, and a model with a decoder"):
+        RecognitionTask(config_of("mask_ctc", freeze_encoder=True), *corpus)
+    train_recognizer(config_of("ctc"), *corpus, tmp_path)
+    with pytest.raises(ModelError, match="leaves nothing to learn with"):
+        RecognitionTask(config_of("ctc", freeze_encoder=True), *corpus, init=tmp_path)
+
+
+@pytest.mark.parametrize("given", [{}, {"ctc": MODELS["ctc"], "aed": MODELS["aed"]}])
+def test_a_config_has_one_model(given: dict) -> None:
+    with pytest.raises(ModelError, match="should have one of ctc, mask_ctc and aed"):
+        RecognitionConfig(AUDIO, **given).model(9)
+
+
+class Corrector(MaskCTC):
+    """A decoder that knows the text: says that every mask hides two tokens, and that these are `b c`."""
+
+    def decode(self, memory: Memory, tokens: torch.Tensor, token_lengths: torch.Tensor) -> DecoderOutput:
+        counts = torch.nn.functional.one_hot(torch.full_like(tokens, 2), 21).float()
+        places = torch.arange(tokens.shape[1]) % 2
+        logits = torch.nn.functional.one_hot(torch.tensor([3, 4])[places].expand_as(tokens), 9).float()
+        return DecoderOutput(logits, counts)
+
+
+def test_mask_ctc_replaces_what_ctc_is_unsure_of(corpus: tuple[Path, Path, Path]) -> None:
+    symbols, encode = load_units(corpus[0])
+    model = Corrector(dataclasses.replace(MODELS["mask_ctc"], n_symbols=9), AUDIO)
+    ids = encode("a")  # ▁ and a, at 1 and 2; b and c are 3 and 4
+    probabilities = torch.full((2, 6, 9), 1e-4)
+    for row in range(2):
+        for frame, (symbol, p) in enumerate([(ids[0], 0.99), (ids[1], 0.95), (0, 0.9), (3, 0.4), (4, 0.5), (0, 0.9)]):
+            probabilities[row, frame, symbol] = p
+    heard = EncoderOutput(torch.zeros(2, 6, 16), torch.tensor([6, 2]), probabilities.log(), ())
+    assert decode_batch(model, heard, symbols, DecodeOptions()) == ["abc", "a"]
+    # b and c are masked, merged and found to be two: at places 2 and 3, where the decoder says b and c
+    assert decode_batch(model, heard, symbols, DecodeOptions("mask-ctc", threshold=0.9)) == ["abc", "a"]
+    # a too is masked: the mask stands at 1 and hides two, which at places 1 and 2 are c and b
+    assert decode_batch(model, heard, symbols, DecodeOptions("mask-ctc", threshold=0.97)) == ["cb", "cb"]
+
+
+def test_the_verbs_from_manifest_to_transcripts(
+    corpus: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from speechnar import config as config_files
+
+    units, train, dev = map(str, corpus)
+    assert main(["units", train, str(tmp_path / "units")]) == 0
+    assert capsys.readouterr().out == "9 symbols\n"
+    assert (tmp_path / "units" / "tokens.txt").read_bytes() == (corpus[0] / "tokens.txt").read_bytes()
+    config_files.save(config_of("aed"), tmp_path / "aed.yaml")
+    out = str(tmp_path / "aed")
+    data = ["--units", units, "--train", train, "--dev", dev, "--out", out]
+    assert main(["train", "recognizer", str(tmp_path / "aed.yaml"), *data]) == 0
+    read = tmp_path / "read.txt"
+    assert main(["decode", out, dev, str(read), "--method", "ar", "--beam", "2"]) == 0
+    assert ": RTF 0." in capsys.readouterr().out
+    assert [line.split(" ")[0] for line in read.read_text(encoding="utf-8").splitlines()] == ["dev-0", "dev-1"]
+    assert main(["decode", out, dev, str(read), "--method", "beam", "--beam", "2"]) == 0
+    assert main(["decode", out, dev, str(read), "--method", "mask-ctc"]) == 1
+    assert "holds AED, which cannot decode by mask-ctc" in capsys.readouterr().err
+    assert main(["decode", out, dev, str(read), "--method", "magic"]) == 1
+    assert "'magic' but should be one of greedy, beam, mask-ctc, drafts, ar" in capsys.readouterr().err

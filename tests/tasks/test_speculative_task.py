@@ -1,0 +1,122 @@
+"""Mask-CTC's decoder chooses among the drafts of CTC's search, against all texts that there can be."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from speechnar.audio import AudioConfig
+from speechnar.infer.decode import DecodeOptions, decode_batch
+from speechnar.layers.conformer import ConformerConfig
+from speechnar.layers.cross_attention import places_in, token_places
+from speechnar.layers.ctc_encoder import CTCEncoderConfig, EncoderOutput
+from speechnar.layers.token_decoder import DecoderConfig
+from speechnar.models.asr.mask_ctc import MaskCTC, MaskCTCConfig
+from speechnar.models.autoregressive.aed import BeamOptions
+from speechnar.nar.ctc import BestPath, best_path
+from speechnar.text.symbols import BLANK, BOS, EOS, MASK, PAD, SymbolTable
+
+AUDIO = AudioConfig(sample_rate=8000, n_fft=240, hop_length=80, win_length=240, n_mels=6, f_min=0.0, f_max=4000.0)
+SYMBOLS = SymbolTable((BLANK, "a", "b", "c", MASK, PAD, BOS, EOS))
+SPOKEN = 4  # the blank and three letters
+
+
+def recognizer() -> MaskCTC:
+    torch.manual_seed(0)
+    encoder = CTCEncoderConfig(ConformerConfig(8, 2, 2, 8, 3, 2, 4, dropout=0.0))
+    model = MaskCTC(MaskCTCConfig(len(SYMBOLS), encoder, DecoderConfig(8, 2, 2, 8, dropout=0.0)), AUDIO).eval()
+    with torch.no_grad():
+        model.out.weight.mul_(8)  # opinions that matter
+    return model
+
+
+def heard_at_random(model: MaskCTC, seed: int) -> EncoderOutput:
+    torch.manual_seed(seed)
+    heard = model(torch.randn(1, 6, 6), None)
+    log_probs = torch.full((1, 3, len(SYMBOLS)), -30.0)
+    log_probs[:, :, :SPOKEN] = 2 * torch.randn(1, 3, SPOKEN)
+    return EncoderOutput(heard.hidden, None, log_probs.log_softmax(2), ())
+
+
+def rows(path: BestPath) -> list[list[int]]:
+    return [row[:length] for row, length in zip(path.tokens.tolist(), path.token_lengths.tolist())]
+
+
+def best_of_all(model: MaskCTC, heard: EncoderOutput, weight: float, readings: int) -> str:
+    found = []
+    places = token_places(heard.log_probs, SYMBOLS.blank_id)[0]
+    (path,) = rows(best_path(heard.log_probs, torch.tensor([3]), SYMBOLS.blank_id))
+    for length in range(4):
+        for ids in itertools.product(range(1, SPOKEN), repeat=length):
+            lengths = torch.tensor([3]), torch.tensor([length])
+            ctc = -F.ctc_loss(heard.log_probs[0], torch.tensor(ids, dtype=torch.long), *lengths, reduction="sum")
+            decoder = 0.0
+            for reading in range(min(readings, length)):
+                read = [SYMBOLS.mask_id if n % readings == reading else token for n, token in enumerate(ids)]
+                memory = model.listen(heard, SYMBOLS.blank_id, places_in(places, path, [list(ids)]))
+                logits = model.decode(memory, torch.tensor([read]), torch.tensor([length])).logits[0]
+                decoder += sum(float(logits[n, ids[n]] - max(logits[n])) for n in range(reading, length, readings))
+            found.append((weight * float(ctc) + (1 - weight) * decoder, "".join(SYMBOLS.symbols[n] for n in ids)))
+    return max(found)[1]
+
+
+@pytest.mark.parametrize("readings", [1, 2])
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
+def test_with_drafts_enough_the_best_of_all_texts_is_chosen(weight: float, readings: int) -> None:
+    model = recognizer()
+    options = DecodeOptions("drafts", beam=BeamOptions(100, weight), readings=readings, margin=100.0)
+    with torch.no_grad():
+        for seed in range(6):
+            heard = heard_at_random(model, seed)
+            assert decode_batch(model, heard, SYMBOLS, options) == [best_of_all(model, heard, weight, readings)]
+
+
+def test_weights_and_the_margin_matter() -> None:
+    model = recognizer()
+    texts = []
+    with torch.no_grad():
+        for weight, margin in ((0.0, 100.0), (1.0, 100.0), (0.0, 0.0)):
+            options = DecodeOptions("drafts", beam=BeamOptions(100, weight), margin=margin)
+            texts.append([decode_batch(model, heard_at_random(model, n), SYMBOLS, options)[0] for n in range(6)])
+        alone = DecodeOptions("beam", beam=BeamOptions(100), margin=100.0)
+        ctc = [decode_batch(model, heard_at_random(model, n), SYMBOLS, alone)[0] for n in range(6)]
+    assert texts[0] != texts[1] and texts[1] == ctc
+    assert texts[2] == ctc  # no draft is near enough to the first one
+
+
+def test_a_batch_is_what_its_utterances_are() -> None:
+    model = recognizer()
+    options = DecodeOptions("drafts", beam=BeamOptions(20, 0.3))
+    with torch.no_grad():
+        heards = [heard_at_random(model, seed) for seed in range(3)]
+        hidden, log_probs = (torch.cat([getattr(h, name) for h in heards]) for name in ("hidden", "log_probs"))
+        lengths = torch.tensor([3, 3, 2])
+        batch = decode_batch(model, EncoderOutput(hidden, lengths, log_probs, ()), SYMBOLS, options)
+        heards[2] = EncoderOutput(hidden[2:, :2], None, log_probs[2:, :2], ())
+        assert batch == [text for heard in heards for text in decode_batch(model, heard, SYMBOLS, options)]
+
+
+def test_sharpness_is_that_of_another_ctc() -> None:
+    model = recognizer()
+    changed = 0
+    with torch.no_grad():
+        for seed in range(12):
+            heard = heard_at_random(model, seed)
+            flat = dataclasses.replace(heard, log_probs=(0.3 * heard.log_probs).log_softmax(2))
+            texts = [
+                decode_batch(model, given, SYMBOLS, DecodeOptions("drafts", beam=BeamOptions(100, 0.5), sharpness=s))
+                for given, s in ((heard, 0.3), (flat, 1.0), (heard, 1.0))
+            ]
+            assert texts[0] == texts[1]
+            changed += texts[0] != texts[2]
+    assert changed
+
+
+@pytest.mark.parametrize(("name", "value", "rule"), [("readings", 0, "1 or more"), ("sharpness", 0.0, "above 0")])
+def test_options_that_cannot_be_are_refused(name: str, value: float, rule: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} is {value} but should be {rule}"):
+        DecodeOptions("drafts", **{name: value})  # type: ignore[arg-type]
