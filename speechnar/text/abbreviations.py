@@ -8,14 +8,17 @@ from speechnar.text.dates import MONTHS
 from speechnar.text.match_context import after, before, ends_sentence
 from speechnar.text.numbers import cardinal, ordinal
 
-_TITLES = {
+TITLES = {
     "Dr": "Doctor", "Mr": "Mister", "Mrs": "Missus", "Ms": "Ms", "Messrs": "Messrs", "Prof": "Professor",
     "Rev": "Reverend", "Hon": "Honorable", "Gen": "General", "Col": "Colonel", "Capt": "Captain", "Lt": "Lieutenant",
     "Sgt": "Sergeant", "Cpl": "Corporal", "Maj": "Major", "Adm": "Admiral", "Cmdr": "Commander", "Sen": "Senator",
     "Rep": "Representative", "Gov": "Governor", "Pres": "President", "Supt": "Superintendent", "Mt": "Mount",
-    "Ft": "Fort", "Drs": "Doctors",
+    "Ft": "Fort", "Drs": "Doctors", "Pvt": "Private", "Pfc": "Private First Class", "Insp": "Inspector",
+    "Det": "Detective", "Fr": "Father", "Amb": "Ambassador", "Atty": "Attorney", "Msgr": "Monsignor",
+    "Mme": "Madame", "Mlle": "Mademoiselle", "Brig": "Brigadier", "Cdr": "Commander", "Ens": "Ensign",
+    "Cllr": "Councilor", "Sec": "Secretary",
 }  # fmt: skip
-"""Stand before a name, so their full stop never ends a sentence."""
+"""Titles that stand before a name, so that their full stop never ends a sentence."""
 
 _WORDS = {
     "jr": "junior", "sr": "senior", "esq": "esquire", "co": "company", "corp": "corporation", "ltd": "limited",
@@ -48,7 +51,7 @@ _PHRASES = {
 }
 
 _PHRASE = re.compile(r"(?<![\w.])([Ee]\.\s?g\.|[Ii]\.\s?e\.|et al\.|w/o\b|w/(?=\s?[a-z])|a\.k\.a\.)(,?)")
-_TITLE = re.compile(rf"\b({'|'.join(_TITLES)})\.(?=\s*[A-Z&]| and )")
+_TITLE = re.compile(rf"\b({'|'.join(t for t in TITLES if t != 'Sec')})\.(?=\s*[A-Z&]| and )|\b(Sec)\.(?= of [A-Z]| [A-Z][a-z])")
 _NUMBERED = re.compile(rf"(?<![\w.'])({'|'.join(_BEFORE_NUMBER)})\.\s?(?=#?\d|\s(?-i:[IVXL]+)\b)", re.I)
 _WORD = re.compile(rf"(?<![\w.'])({'|'.join(sorted(_WORDS, key=len, reverse=True))})(?<!\d min)(?<!th min)\.", re.I)
 _DOTTED = re.compile(r"(?<![\w.])((?:[A-Z]\.){2,}|(?:[A-Z][a-z]?\.)+[A-Z]\.)('?s\b)?(?!\w)|\bPh\.\s?D\.")
@@ -80,7 +83,7 @@ def abbreviations(text: str) -> str:
     if "." in text or "/" in text:
         text = _PHRASE.sub(_phrase, text)
         text = _STREET.sub(lambda m: f"{m[1]} Drive" + _stop(m), text)
-        text = _TITLE.sub(lambda m: _TITLES[m[1]], text)
+        text = _TITLE.sub(lambda m: TITLES[m[1] or m[2]], text)
         text = _SAINT.sub(_saint, text)
         text = re.sub(r"\bv\.(?=\s+[A-Z])", "versus", text)
         text = re.sub(r"(?<=\d)((?:st|nd|rd|th)) ed\.", r"\1 edition", text)

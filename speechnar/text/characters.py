@@ -7,7 +7,7 @@ import unicodedata
 
 from speechnar.text.match_context import after, before
 
-_KEPT = "€£¥₹¢°²³×÷±–—≈≤≥µΩ"
+_KEPT = "€£¥₹¢°²³×÷±–—≈≤≥µΩ≠≡∝≪≫√∞⋅‰₩₽₺₪"
 _SPELT = {
     **dict.fromkeys("“”„‟«»‹›", " "),
     **dict.fromkeys("‘’‚‛′´`ʼ", "'"),
@@ -15,7 +15,7 @@ _SPELT = {
     "″": '"', "‒": "–", "―": "—", "…": "...", "、": ", ", "。": ". ", "·": " ", "•": ", ", "→": ", ", "©": "", "®": "",
     "™": "", "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "Ae", "ø": "o", "Ø": "O", "œ": "oe", "Œ": "Oe", "ł": "l", "Ł": "L",
     "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ı": "i", "№": "No. ", "℃": "°C", "℉": "°F",
-    "ª": "a", "º": "°",
+    "ª": "a", "º": "°", "⩽": "≤", "⩾": "≥", "∙": "⋅", "∶": ":", "⁄": "/", "∕": "/", "⇒": ", ", "↔": ", ", "←": ", ",
 }  # fmt: skip
 _CYRILLIC = dict(
     zip(
@@ -35,6 +35,7 @@ _GREEK = dict(
 _GREEK_SOUNDS = {"θ": "th", "φ": "ph", "χ": "ch", "ψ": "ps", "η": "i", "ω": "o", "υ": "y"}
 _KEEPS_APOSTROPHE = "em|tis|twas|til"  # words of gruut's lexicon that begin with one
 
+_SUPERSCRIPTS = "¹⁰⁴⁵⁶⁷⁸⁹⁺⁻"
 _LONGEST_TOKEN = 200  # characters; what is longer is no word
 
 PLACEHOLDERS = "\U000f0000-\U000ffffd"
@@ -77,19 +78,26 @@ def clean(text: str) -> str:
     if not text.isascii():
         text = re.sub("(\\d?)([¼-¾⅐-⅞])", _vulgar, text)
         text = re.sub("[\u0370-\u03ff]+", _greek, text)
+        text = re.sub(f"[²³{_SUPERSCRIPTS}]+", _superscript, text)
     text = re.sub(rf"(\S{{{_LONGEST_TOKEN}}})(?=\S)", r"\1 ", text.translate(_TABLE))
-    text = re.sub(r"</?[A-Za-z][^<>]{0,80}>", " ", text)
-    text = re.sub(r"(?<=\d)\s*\*\s*(?=\d)", " × ", text)
-    text = re.sub(r"(?<![\w:;])[:;=]['-]?[)(DPp](?=\s|$|[.,!?])", " ", text)  # emoticons
-    text = re.sub(r"\[\d+\]", "", re.sub(r"(?<=[a-z])\(s\)", "s", text))
+    text = re.sub(r"(?<![\w:;])[:;=]['-]?[)(DPp](?=\s|$|[.,!?])|(?<=[\w.!?])\s*<3+\s*(?=[.!?]?\s*$)", " ", text)  # emoticons
+    text = re.sub(r"(?<=[a-z])\(s\)", "s", text)
     text = re.sub(r"(?<![\w\"])\"(?=\S)([^\"]*)\"", r" \1 ", text)  # what is left may be inches
-    text = re.sub(r"(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)|\*+(?=\w)|(?<=[\w.,:;!?])\*+|^\s*#+\s+", "", text)
     return text
 
 
 def _vulgar(match: re.Match[str]) -> str:
     top, bottom = unicodedata.normalize("NFKD", match[2]).split("\u2044")
     return f"{match[1]} {top}/{bottom}" if match[1] else f"{top}/{bottom}"
+
+
+def _superscript(match: re.Match[str]) -> str:
+    """Read a power (`10⁻⁵` is `10^-5`), and drop the number of a footnote."""
+    written = "".join(unicodedata.normalize("NFKD", c) for c in match[0]).replace("\u2212", "-")
+    if match[0] in ("²", "³"):
+        return match[0]
+    power = re.search(r"(?:\d|(?:^|[^A-Za-z])[A-Za-zα-ω]|[)])$", before(match)) and written not in "-+"
+    return f"^{written}" if power else " "
 
 
 def _greek(match: re.Match[str]) -> str:

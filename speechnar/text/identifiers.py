@@ -26,7 +26,7 @@ _SIGNS = (
     (r"\b([A-Z])\+\+", r"\1 plus plus"),
     (r"\b([CF])#", r"\1 sharp"),
     (r"(?<!\w)@\s?(?=\w)", "at "),
-    (r"\s*&\s*", " and "),
+    (r"\s*&+\s*", " and "),
     (r"\band/or\b", "and or"),
     (r"\b(he|his|him|she|hers?)/(he|his|him|she|hers?)\b", r"\1 or \2"),
     (r"(?<=\w)²", " squared"),
@@ -46,12 +46,12 @@ _SIGNS = (
 )
 
 
-def codes(text: str) -> str:
+def identifiers(text: str) -> str:
     """Says telephone numbers, signs, names with digits (`B-52`, `MP3`) and what other digits there are."""
     if _DIGIT.search(text):
         for pattern, say in _GROUPS:
             text = re.sub(pattern, say, text)
-    if re.search(r"[^\w\s.,;:?!'-]", text):
+    if re.search(r"[^\w\s.,;:?!'-]|[²³]", text):
         for pattern, words in _SIGNS:
             text = re.sub(pattern, words, text)
     if _DIGIT.search(text):

@@ -14,9 +14,12 @@ from speechnar.text.abbreviations import abbreviations
 from speechnar.text.capitals import capitals, unshout
 from speechnar.text.characters import PLACEHOLDERS, clean, tidy
 from speechnar.text.dates import dates
-from speechnar.text.identifiers import codes
+from speechnar.text.equations import equations
+from speechnar.text.identifiers import identifiers
+from speechnar.text.markup import strip_emphasis, strip_inline
 from speechnar.text.quantities import quantities
-from speechnar.text.urls import addresses
+from speechnar.text.short_forms import short_forms
+from speechnar.text.urls import urls
 
 
 def normalize(text: str, keep: Collection[str] = ()) -> str:
@@ -29,11 +32,12 @@ def normalize(text: str, keep: Collection[str] = ()) -> str:
     kept: dict[str, str] = {}
     if keep:
         text = _protect(re.sub(f"[{PLACEHOLDERS}]", "", text), keep, kept)
-    text = unshout(addresses(clean(text)))
-    text = abbreviations(text)
+    text = strip_emphasis(clean(strip_inline(text)))
+    text = unshout(equations(urls(text)))
+    text = abbreviations(short_forms(text))
     if any(c.isdecimal() for c in text):
         text = quantities(dates(text))
-    text = tidy(capitals(codes(text)))
+    text = tidy(capitals(identifiers(text)))
     words = {placeholder: word for word, placeholder in kept.items()}
     return re.sub(f"[{PLACEHOLDERS}]", lambda m: words.get(m[0], ""), text)
 

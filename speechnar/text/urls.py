@@ -31,7 +31,7 @@ _ADDRESS = re.compile(
 )
 
 
-def addresses(text: str) -> str:
+def urls(text: str) -> str:
     """Reads out every address: `docs.example.com/a-b` is `docs dot example dot com slash A dash B`."""
     if not re.search(r"[./\\@]\w", text):
         return text
