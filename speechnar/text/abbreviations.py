@@ -51,7 +51,9 @@ _PHRASES = {
 }
 
 _PHRASE = re.compile(r"(?<![\w.])([Ee]\.\s?g\.|[Ii]\.\s?e\.|et al\.|w/o\b|w/(?=\s?[a-z])|a\.k\.a\.)(,?)")
-_TITLE = re.compile(rf"\b({'|'.join(t for t in TITLES if t != 'Sec')})\.(?=\s*[A-Z&]| and )|\b(Sec)\.(?= of [A-Z]| [A-Z][a-z])")
+_TITLE = re.compile(
+    rf"\b({'|'.join(t for t in TITLES if t != 'Sec')})\.(?=\s*[A-Z&]| and )|\b(Sec)\.(?= of [A-Z]| [A-Z][a-z])"
+)
 _NUMBERED = re.compile(rf"(?<![\w.'])({'|'.join(_BEFORE_NUMBER)})\.\s?(?=#?\d|\s(?-i:[IVXL]+)\b)", re.I)
 _WORD = re.compile(rf"(?<![\w.'])({'|'.join(sorted(_WORDS, key=len, reverse=True))})(?<!\d min)(?<!th min)\.", re.I)
 _DOTTED = re.compile(r"(?<![\w.])((?:[A-Z]\.){2,}|(?:[A-Z][a-z]?\.)+[A-Z]\.)('?s\b)?(?!\w)|\bPh\.\s?D\.")

@@ -80,7 +80,9 @@ def clean(text: str) -> str:
         text = re.sub("[\u0370-\u03ff]+", _greek, text)
         text = re.sub(f"[²³{_SUPERSCRIPTS}]+", _superscript, text)
     text = re.sub(rf"(\S{{{_LONGEST_TOKEN}}})(?=\S)", r"\1 ", text.translate(_TABLE))
-    text = re.sub(r"(?<![\w:;])[:;=]['-]?[)(DPp](?=\s|$|[.,!?])|(?<=[\w.!?])\s*<3+\s*(?=[.!?]?\s*$)", " ", text)  # emoticons
+    text = re.sub(
+        r"(?<![\w:;])[:;=]['-]?[)(DPp](?=\s|$|[.,!?])|(?<=[\w.!?])\s*<3+\s*(?=[.!?]?\s*$)", " ", text
+    )  # emoticons
     text = re.sub(r"(?<=[a-z])\(s\)", "s", text)
     text = re.sub(r"(?<![\w\"])\"(?=\S)([^\"]*)\"", r" \1 ", text)  # what is left may be inches
     return text

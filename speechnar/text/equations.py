@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 
 from speechnar.text.match_context import after, before
-from speechnar.text.numbers import number
 
 _RELATIONS = {
     "=": "equals", "==": "equals", "===": "equals", ":=": "equals", "≠": "not equal to", "!=": "not equal to",
@@ -35,7 +34,9 @@ _OPERANDS = frozenset({"number", "letter", "word"})
 _CLAUSE_END = re.compile(r"\s*(?:$|[.,;:?!](?!\w)|\b(?:and|or|if|for|when|where|so|but)\b)")
 _CLAUSE_START = re.compile(r"(?:^|[.,;:?!(]\s*|\b(?:and|or|if|that|where|when|so|but)\s+)$")
 
-_SCIENTIFIC = re.compile(r"(?<![\w.])(-?\d+(?:\.\d+)?)(?:e|E(?=[-+])|(?<=\.\d)E|(?<=\.\d\d)E)([-+]?)(\d{1,3})(?![\w.]*\w)")
+_SCIENTIFIC = re.compile(
+    r"(?<![\w.])(-?\d+(?:\.\d+)?)(?:e|E(?=[-+])|(?<=\.\d)E|(?<=\.\d\d)E)([-+]?)(\d{1,3})(?![\w.]*\w)"
+)
 _SQUARE = re.compile(r"(?<=\w)\s?\^\s?([23])(?![\d.]*\w)")
 _COEFFICIENT = re.compile(r"^(\d+)([a-z])(?=[²³]?$)")
 _ROOT = re.compile(r"√\s?(?=[\w(])")
@@ -61,7 +62,7 @@ def equations(text: str) -> str:
 
 def _scientific(match: re.Match[str]) -> str:
     minus = "minus " if match[2] == "-" else ""
-    return f"{number(match[1])} times ten to the {minus}{number(match[3].lstrip('0') or '0')}"
+    return f"{match[1]} times ten to the {minus}{match[3].lstrip('0') or '0'}"
 
 
 def _read_chains(text: str) -> str:

@@ -38,6 +38,9 @@ _DAY = re.compile(
     r"\b(Tues?|Weds|Thur?s?|Fri)\b(?!\.\w)(?:\.(?=\s+[a-z\d]|,))?"
     r"|\b(Mon|Wed|Sat|Sun)(?=,? (?:\d|at \d|from \d|(?:morning|afternoon|evening|night)\b))"
 )
+_DAY_AFTER = re.compile(
+    r"\b((?:on|not|by|until|till|every|next|last|this) )(Mon|Wed|Sat|Sun)\b(?!\.\w| [A-Z])(?:\.(?=\s+[a-z\d]|,))?"
+)
 _OTHERS = {"Jr": "Junior", "vs": "versus", "approx": "approximately", "dept": "department", "govt": "government"}
 _OTHER = re.compile(r"(?<=[a-z] )Jr\b(?!\.)|(?<=[a-z], )Jr\b(?!\.)|\b(?:vs|approx|dept|govt)\b(?!\.)")
 
@@ -47,6 +50,7 @@ def short_forms(text: str) -> str:
     text = _RANGE.sub(lambda m: f"{_period(m[1])} to {_period(m[2])}", text)
     text = _LIST.sub(_list, text)
     text = _DAY.sub(lambda m: _DAYS[m[1] or m[2]], text)
+    text = _DAY_AFTER.sub(lambda m: m[1] + _DAYS[m[2]], text)
     text = _ROAD.sub(_road, text)
     text = _TITLE.sub(_title, text)
     text = _SAINT.sub(_saint, text)
@@ -65,7 +69,7 @@ def _list(match: re.Match[str]) -> str:
 def _road(match: re.Match[str]) -> str:
     """Write out a street's kind after a name: a word with a capital, or an ordinal such as `5th`."""
     name = re.search(r"(?:\b[A-Z][\w'-]*|\d(?:st|nd|rd|th))$", before(match))
-    if name is None or match[1] in ("Dr", "St") and re.match(r"\s*[A-Z][a-z]", after(match)):
+    if name is None or match[1] in ("Dr", "St") and re.match(r"\.|\s*[A-Z][a-z]", after(match)):
         return match[0]
     return f" {_ROADS[match[1]]}"
 
