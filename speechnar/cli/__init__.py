@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import speechnar
-from speechnar.cli import bench, corpus, evaluate, export, lm, synth, train, transcribe, vocode, voices
+from speechnar.cli import bench, bulk, corpus, evaluate, export, lm, synth, train, transcribe, vocode, voices
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,6 +55,6 @@ def _parser() -> argparse.ArgumentParser:
         sub.set_defaults(verb=verb)
         return sub
 
-    for noun in (synth, transcribe, vocode, voices, corpus, train, lm, evaluate, bench, export):
+    for noun in (synth, transcribe, vocode, voices, corpus, train, lm, evaluate, bench, export, bulk):
         noun.add_verbs(add)
     return parser

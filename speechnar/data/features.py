@@ -86,9 +86,7 @@ def compute_features(
         TextError: another set has a phone for which training has neither the phone nor one near it.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    _keep_audio_config(folder / "audio.json", audio)
-    symbols = _keep_symbols(folder / "tokens.txt", cuts)
+    symbols = prepare_folder(folder, cuts, audio)
     training = list(cuts)
     others = [cut for other in other_cuts for cut in other]
     if not training:
@@ -104,6 +102,20 @@ def compute_features(
     stats = _stats(sums, audio)
     config_files.save(stats, folder / "stats.json")
     return stats
+
+
+def prepare_folder(folder: Path, cuts: CutSet, audio: AudioConfig) -> SymbolTable:
+    """Write `audio.json` and `tokens.txt` of a features folder, or check those that are there.
+
+    Returns:
+        The table of the symbols of `cuts`, the training set.
+
+    Raises:
+        DataError: the folder was made with another audio config, or lacks symbols.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    _keep_audio_config(folder / "audio.json", audio)
+    return _keep_symbols(folder / "tokens.txt", cuts)
 
 
 def utterance_of(cut: Cut, audio: AudioConfig, symbols: SymbolTable) -> Utterance:
@@ -174,8 +186,12 @@ def _tokens_and_durations(cut: Cut, symbols: SymbolTable) -> tuple[np.ndarray, n
     return np.array(symbols.encode(phones), dtype=np.int64), np.array(durations, dtype=np.int64)
 
 
-def _of_cut(cut: Cut, folder: Path, audio: AudioConfig, symbols: SymbolTable) -> _Sums:
-    """Its part of the statistics; computes and writes the utterance unless it is there, with the same alignment."""
+def save_features(cut: Cut, folder: Path, audio: AudioConfig, symbols: SymbolTable) -> Utterance:
+    """Compute and write the features of one cut, unless they are there with the same alignment, and return them.
+
+    Raises:
+        As `utterance_of`.
+    """
     path = _path(folder, cut.id)
     utterance = load_utterance(folder, cut.id) if path.exists() else None
     tokens, durations = _tokens_and_durations(cut, symbols)
@@ -187,6 +203,12 @@ def _of_cut(cut: Cut, folder: Path, audio: AudioConfig, symbols: SymbolTable) ->
             utterance = utterance_of(cut, audio, symbols)
         with atomic_write(path) as part, open(part, "wb") as file:
             np.savez(file, **{name: getattr(utterance, name) for name in ARRAYS})
+    return utterance
+
+
+def _of_cut(cut: Cut, folder: Path, audio: AudioConfig, symbols: SymbolTable) -> _Sums:
+    """Save the features of one cut and return its part of the statistics."""
+    utterance = save_features(cut, folder, audio, symbols)
     mel, energy = utterance.mel.astype(np.float64), utterance.energy.astype(np.float64)
     log_f0 = np.log(utterance.f0[utterance.f0 > 0].astype(np.float64))
     return _Sums(

@@ -28,7 +28,7 @@ def writer_of(path: str | Path) -> Callable[[Said], str]:
     Raises:
         SpeechError: the ending is none of `.json`, `.srt`, `.vtt`, `.TextGrid`.
     """
-    writers = {".json": to_json, ".srt": to_srt, ".vtt": to_vtt, ".textgrid": to_textgrid}
+    writers = {f".{name.lower()}": WRITERS[name] for name in ("json", "srt", "vtt", "TextGrid")}
     try:
         return writers[Path(path).suffix.lower()]
     except KeyError:
@@ -150,3 +150,14 @@ def intervals(kind: Sequence[Timed], end: float) -> Iterator[Timed]:
             at = timing.end
     if end > at:
         yield Timing("", at, end)
+
+
+WRITERS: dict[str, Callable[[Any], str]] = {
+    "txt": to_txt,
+    "json": to_json,
+    "srt": to_srt,
+    "vtt": to_vtt,
+    "ctm": to_ctm,
+    "TextGrid": to_textgrid,
+}
+"""What turns a transcript into the contents of a file, by format; all but `ctm` take the timings of speech too."""

@@ -1,0 +1,358 @@
+"""Work on large corpora in parallel, on this machine or on a Ray cluster.
+
+A corpus is cut into parts. Each part becomes one or more files, written by a worker that loads its model once. A part
+whose files exist is not done again, so a run that was stopped goes on where it was, and a worker that is killed costs
+only the part it was working on: Ray Data starts another worker and gives it that part.
+
+    rows of a manifest, a folder or a bucket -> parts -> workers, one model each -> files in the output folder
+                                                                                 -> _failures.tsv
+
+Sources and outputs are paths or any URL that fsspec knows (s3://, gs://, hdfs://, memory://), by their packages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import logging
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from speechnar.files import FileError, atomic_write
+
+FAILURES = "_failures.tsv"
+"""The leading underscore keeps it out of what pyarrow and Spark read of a folder of tables."""
+ATTEMPTS = ".attempts"
+MAX_ATTEMPTS = 3
+"""Workers that may die on one part, by a crash of a library or for lack of memory, before its rows count as failed."""
+
+
+class BulkError(ValueError):
+    """Bulk work that cannot begin or did not end well; the message says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """One utterance or document of a corpus.
+
+    Attributes:
+        id: unique in the corpus; a relative path with forward slashes and without an ending.
+        value: what there is to work on: the path or URL of a recording, a text, or a cut as a dict of JSON values.
+    """
+
+    id: str
+    value: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """Rows that are done together, and the name of their files without the ending."""
+
+    name: str
+    rows: tuple[Row, ...]
+
+    def dumps(self) -> str:
+        """Return the part as JSON."""
+        return json.dumps([self.name, [[row.id, row.value] for row in self.rows]])
+
+    @classmethod
+    def loads(cls, text: str) -> Part:
+        """Read what `dumps` wrote."""
+        name, rows = json.loads(text)
+        return cls(name, tuple(Row(*row) for row in rows))
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """The end of a part.
+
+    Attributes:
+        files: contents by ending, such as {".wav": b"RIFF..."}; empty if nothing came of the part.
+        failures: id to reason, of the rows that could not be done.
+    """
+
+    files: Mapping[str, bytes]
+    failures: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+class Job(Protocol):
+    """The work: a dataclass of options that can be pickled and sent to a worker.
+
+    Attributes:
+        endings: of the files that each part becomes, the last to be written last.
+    """
+
+    @property
+    def endings(self) -> Sequence[str]: ...
+
+    def load(self) -> Any:
+        """Return what the worker keeps for all its parts, such as a model."""
+
+    def run(self, loaded: Any, part: Part) -> Outcome:
+        """Do one part."""
+
+
+def check_ids(rows: Sequence[Row]) -> None:
+    """Refuse ids that stand twice or that would lead out of the output folder.
+
+    Raises:
+        BulkError: there are no rows, or an id is unfit.
+    """
+    if not rows:
+        raise BulkError("there is nothing to do: the source holds no recordings, texts or cuts")
+    seen: set[str] = set()
+    for row in rows:
+        path = PurePosixPath(row.id)
+        if not row.id or path.is_absolute() or ".." in path.parts or "\\" in row.id or "\0" in row.id:
+            raise BulkError(f"the id {row.id!r} is no name for a file in the output folder: give it another")
+        if row.id in seen:
+            raise BulkError(f"the id {row.id!r} stands twice in the source: every id stands once")
+        seen.add(row.id)
+
+
+def parts_of(rows: Sequence[Row], size: int | None) -> list[Part]:
+    """Cut rows into parts of `size`, named by number; with None each row is a part of its own, named by its id."""
+    if size is None:
+        return [Part(row.id, (row,)) for row in rows]
+    if size < 1:
+        raise BulkError(f"a part has {size} rows but should have 1 or more")
+    return [Part(f"{n:06d}", tuple(rows[start : start + size])) for n, start in enumerate(range(0, len(rows), size))]
+
+
+class _Worker:
+    """One process with one model; Ray Data calls it with a row {"part": JSON of a `Part`}."""
+
+    def __init__(self, job: Job, out: str) -> None:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+        self._job, self._out = job, out
+        self._loaded = job.load()
+
+    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
+        part = Part.loads(row["part"])
+        mark = join(self._out, f"{ATTEMPTS}/{part.name}")
+        attempts = _attempts(mark)
+        if attempts < MAX_ATTEMPTS:
+            write(mark, str(attempts + 1).encode())
+            outcome = self._job.run(self._loaded, part)
+        else:
+            outcome = Outcome({}, {row.id: f"{attempts} workers died on it" for row in part.rows})
+        if outcome.files:
+            for ending in self._job.endings:
+                write(join(self._out, part.name + ending), outcome.files[ending])
+        return {"name": part.name, "rows": len(part.rows), "failures": list(outcome.failures.items())}
+
+
+def run(job: Job, rows: Sequence[Row], out: str, size: int | None, workers: int, address: str | None = None) -> int:
+    """Do all parts that are not done yet, and list the rows that failed in `_failures.tsv` of the output folder.
+
+    Args:
+        out: the output folder, a path or a URL.
+        size: rows of a part; None for files of their own, one a row.
+        workers: processes at once, each with a model and one thread.
+        address: of a Ray cluster, such as "auto" or "ray://host:10001"; None for this machine alone.
+
+    Returns:
+        The number of rows that failed, in this run and in those before it.
+
+    Raises:
+        BulkError: ids are unfit, or the model cannot be loaded.
+        FileError: the output folder cannot be written.
+    """
+    check_ids(rows)
+    if workers < 1:
+        raise BulkError(f"there are {workers} workers but there should be 1 or more")
+    parts = parts_of(rows, size)
+    waiting: list[Part] = []
+    done: list[Part] = []
+    present = names_in(out)
+    for part in parts:
+        finished = all(part.name + ending in present for ending in job.endings)
+        (done if finished else waiting).append(part)
+    failures = _failures_before(out, {part.name for part in done})
+    remove(join(out, ATTEMPTS))
+    if waiting:
+        job.load()  # here first, where an error is one sentence
+        failures += _run(job, waiting, len(rows) - sum(len(part.rows) for part in waiting), out, workers, address)
+        remove(join(out, ATTEMPTS))
+    if failures or FAILURES in present:
+        write(join(out, FAILURES), "".join("\t".join(line) + "\n" for line in sorted(failures)).encode())
+    return len(failures)
+
+
+def _run(
+    job: Job, parts: Sequence[Part], done: int, out: str, workers: int, address: str | None
+) -> list[tuple[str, str, str]]:
+    """Return (part, id, reason) of each failure."""
+    import ray
+    from tqdm import tqdm
+
+    failures: list[tuple[str, str, str]] = []
+    total = done + sum(len(part.rows) for part in parts)
+    notes = contextlib.redirect_stdout(sys.stderr)  # Ray writes its own to stdout, which belongs to results
+    with (
+        notes,
+        _cluster(address, workers),
+        tqdm(total=total, initial=done, unit="row", disable=None, file=sys.stderr) as bar,
+    ):
+        # As many blocks as parts: then a worker that is killed costs one part.
+        given = ray.data.from_items([{"part": part.dumps()} for part in parts], override_num_blocks=len(parts))
+        worker: Any = _Worker
+        found = given.map(
+            worker,
+            fn_constructor_args=(job, out),
+            compute=ray.data.ActorPoolStrategy(
+                min_size=min(workers, len(parts)), max_size=min(workers, len(parts)), max_tasks_in_flight_per_actor=2
+            ),
+            num_cpus=1,
+        )
+        logging.getLogger("ray.data").setLevel(logging.ERROR)  # only now: creating a data set sets it
+        try:
+            for row in found.iter_rows():
+                failures += [(row["name"], name, _one_line(reason)) for name, reason in row["failures"]]
+                for name, reason in row["failures"]:
+                    bar.write(f"speechnar: {name}: {_one_line(reason)}", file=sys.stderr)
+                bar.update(row["rows"])
+        except (ray.exceptions.RayError, RuntimeError) as error:
+            raise BulkError(f"the workers stopped ({_cause(error)}); what is done is kept: run it again") from None
+    return failures
+
+
+@contextlib.contextmanager
+def _cluster(address: str | None, workers: int) -> Iterator[None]:
+    """Join a Ray cluster, or start one on this machine for the time of the block; keep one that was joined before."""
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    try:
+        if address:
+            ray.init(address=address, **quiet)
+        else:
+            # One CPU more than workers: reading parts takes a CPU of Ray's count, though hardly one of the machine's.
+            ray.init(num_cpus=workers + 1, include_dashboard=False, **quiet)
+    except (ConnectionError, ray.exceptions.RayError, RuntimeError, ValueError) as error:
+        raise BulkError(f"no Ray cluster answers at {address or 'this machine'} ({_cause(error)})") from None
+    try:
+        ray.data.DataContext.get_current().enable_progress_bars = False
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _cause(error: BaseException) -> str:
+    """Return the last line of an error's cause, which names what happened."""
+    inner = getattr(error, "cause", None) or error.__cause__ or error
+    lines = [line.strip() for line in str(inner).splitlines() if line.strip()]
+    return _one_line(lines[-1] if lines else type(inner).__name__)
+
+
+def _attempts(mark: str) -> int:
+    """Return how often a part was begun and not ended, in this run."""
+    try:
+        return int(read(mark))
+    except (OSError, ValueError):
+        return 0
+
+
+def _one_line(text: str) -> str:
+    return " ".join(str(text).split())
+
+
+def _failures_before(out: str, done: set[str]) -> list[tuple[str, str, str]]:
+    """Return the failures that an earlier run listed of the parts that are done."""
+    path = join(out, FAILURES)
+    with contextlib.suppress(FileNotFoundError):
+        lines = [line.split("\t", 2) for line in read(path).decode().splitlines() if line.count("\t") == 2]
+        return [(part, name, reason) for part, name, reason in lines if part in done]
+    return []
+
+
+def is_url(path: str) -> bool:
+    """Tell whether a path is a URL for fsspec rather than a local path."""
+    return "://" in path
+
+
+def join(folder: str, name: str) -> str:
+    """Return the path or URL of a file in a folder."""
+    return f"{folder.rstrip('/')}/{name}"
+
+
+def read(path: str) -> bytes:
+    """Read a whole file.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    if not is_url(path):
+        return Path(path).read_bytes()
+    import fsspec
+
+    with fsspec.open(path, "rb") as file:
+        data: bytes = file.read()
+        return data
+
+
+def write(path: str, data: bytes) -> None:
+    """Write a whole file, or none: beside the target and renamed, or as one object of a bucket.
+
+    Raises:
+        FileError: it cannot be written.
+    """
+    if not is_url(path):
+        with atomic_write(path) as part:
+            part.write_bytes(data)
+        return
+    import fsspec
+
+    try:
+        system, name = fsspec.core.url_to_fs(path)
+        system.makedirs(name.rsplit("/", 1)[0], exist_ok=True)
+        system.pipe_file(name, data)
+    except (OSError, ImportError) as error:
+        raise FileError(f"cannot write {path}: {error}") from None
+
+
+def remove(folder: str) -> None:
+    """Delete a folder and all files below it, if it is there."""
+    if not is_url(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        return
+    import fsspec
+
+    system, name = fsspec.core.url_to_fs(folder)
+    if system.exists(name):
+        system.rm(name, recursive=True)
+
+
+def names_in(folder: str) -> set[str]:
+    """Return the paths of all files below a folder, relative to it, with forward slashes; empty if there is none."""
+    if not is_url(folder):
+        top = Path(folder)
+        return {path.relative_to(top).as_posix() for path in top.rglob("*") if path.is_file()}
+    import fsspec
+
+    system, name = fsspec.core.url_to_fs(folder)
+    prefix = name.rstrip("/") + "/"
+    found = system.find(name) if system.exists(name) else []
+    return {path.removeprefix(prefix) for path in found}
+
+
+@contextlib.contextmanager
+def local_copy(path: str) -> Iterator[Path]:
+    """Give a file as one on this machine: itself, or for the time of the block a copy of what a URL holds."""
+    if not is_url(path):
+        yield Path(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="speechnar-") as folder:
+        copy = Path(folder, PurePosixPath(path).name)
+        copy.write_bytes(read(path))
+        yield copy
