@@ -1,7 +1,11 @@
-"""Frozen dataclasses to and from plain dictionaries, YAML and JSON.
+"""Convert frozen dataclasses to and from plain dictionaries, YAML and JSON.
 
-Strict on purpose: an unknown key, a missing key or a value of another type is an error that names the key,
-the file and, for a misspelled key, the nearest one that exists.
+Reading is strict: an unknown key, a missing key or a value of the wrong type is an error that names the key,
+the file and, for a misspelled key, the nearest key that exists.
+
+A file may hold `base: other.yaml`, a path relative to that file. The file is then read as a set of differences:
+mappings are merged key by key, everything else (numbers, text, lists, null) replaces the value of the base. A base may
+itself have a base.
 """
 
 from __future__ import annotations
@@ -9,20 +13,36 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import sys
 import types
 import typing
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
+
+from speechnar.files import atomic_write
 
 T = TypeVar("T")
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be used; the message says where and what to change."""
+    """Report a configuration that cannot be used; the message says where and what to change."""
+
+
+def renamed(*old: str, convert: Callable[[Any], Any] | None = None) -> dict[str, Any]:
+    """Return the `metadata` of a dataclass field that also accepts its former keys, with a notice on stderr.
+
+        freeze: tuple[str, ...] = field(default=(), metadata=renamed("freeze_parts"))
+
+    Args:
+        old: former keys of the field.
+        convert: turns the plain value of a former key into the plain value of the new key, where the two differ.
+    """
+    return {"renamed": {name: convert for name in old}}
 
 
 def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
-    """Builds the dataclass `cls` from a dictionary, converting nested dictionaries and lists.
+    """Build the dataclass `cls` from a dictionary, converting nested dictionaries and lists.
 
     Raises:
         ConfigError: unknown or missing key, or a value of the wrong type.
@@ -30,6 +50,7 @@ def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
     if not isinstance(values, dict):
         raise ConfigError(f"{where} should be a mapping for {cls.__name__} but is {values!r}")
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
+    values = _with_new_keys(fields, values, where)
     for key in values:
         if key not in fields:
             near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.5)
@@ -42,6 +63,27 @@ def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
         if required and name not in taken:
             raise ConfigError(f"{where} lacks the key {name!r}")
     return cls(**taken)
+
+
+def _with_new_keys(
+    fields: Mapping[str, dataclasses.Field[Any]], values: Mapping[str, Any], where: str
+) -> dict[str, Any]:
+    """Return `values` with former keys (`renamed`) replaced by the present ones; print a notice for each."""
+    former = {
+        old: (name, convert)
+        for name, field in fields.items()
+        for old, convert in field.metadata.get("renamed", {}).items()
+    }
+    found = {}
+    for key, value in values.items():
+        if key in former and key not in fields:
+            name, convert = former[key]
+            if name in values:
+                raise ConfigError(f"{where} has both {name!r} and {key!r}, its former name: delete {key!r}")
+            print(f"speechnar: {where}: the key {key!r} is now called {name!r}", file=sys.stderr)
+            key, value = name, convert(value) if convert else value
+        found[key] = value
+    return found
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:
@@ -78,7 +120,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 
 
 def to_dict(config: Any) -> Any:
-    """The plain dictionary (lists, numbers, text) that `from_dict` reads back as an equal dataclass."""
+    """Return the plain dictionary (lists, numbers, text) that `from_dict` reads back as an equal dataclass."""
     if dataclasses.is_dataclass(config):
         return {f.name: to_dict(getattr(config, f.name)) for f in dataclasses.fields(config)}
     if isinstance(config, (list, tuple)):
@@ -89,33 +131,64 @@ def to_dict(config: Any) -> Any:
 
 
 def load(cls: type[T], path: str | Path) -> T:
-    """Reads a `.yaml`, `.yml` or `.json` file into the dataclass `cls`.
+    """Read a `.yaml`, `.yml` or `.json` file, and the files it is based on, into the dataclass `cls`.
 
     Raises:
-        ConfigError: the file is missing, is not YAML or JSON, or does not fit `cls`.
+        ConfigError: a file is missing, is not YAML or JSON, or is based on itself; or the values do not fit `cls`.
     """
-    path = Path(path)
+    return from_dict(cls, _read(Path(path), ()), str(path))
+
+
+def _read(path: Path, readers: tuple[Path, ...]) -> Any:
+    """Return the plain values of a file merged into those of its `base`; `readers` are the files that lead here."""
+    if path.resolve() in readers:
+        chain = " -> ".join(p.name for p in (*readers, path))
+        raise ConfigError(f"{path} is based on itself ({chain}): remove one `base`")
+    values = _parse(path)
+    if not isinstance(values, dict) or "base" not in values:
+        return values
+    base = values.pop("base")
+    if not isinstance(base, str):
+        raise ConfigError(f"{path}: base should be the path of a file but is {base!r}")
+    based = _read(path.parent / base, (*readers, path.resolve()))
+    if not isinstance(based, dict):
+        raise ConfigError(f"{path}: base {base!r} should hold a mapping")
+    return _merged(based, values)
+
+
+def _merged(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+    """Return `base` with `changes` put over it, mappings merged key by key."""
+    merged = dict(base)
+    for key, value in changes.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _parse(path: Path) -> Any:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     if path.suffix == ".json":
         try:
-            values = json.loads(text)
+            return json.loads(text)
         except json.JSONDecodeError as error:
             raise ConfigError(f"{path} is not valid JSON (line {error.lineno}): {error.msg}") from None
-    else:
-        import yaml
+    import yaml
 
-        try:
-            values = yaml.safe_load(text) or {}
-        except yaml.YAMLError as error:
-            raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    return from_dict(cls, values, str(path))
+    try:
+        return yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
 
 
 def save(config: Any, path: str | Path) -> None:
-    """Writes a dataclass as YAML or JSON, by the file's ending; beside the target first, then renamed."""
+    """Write a dataclass as YAML or JSON, by the file's suffix; the file is replaced whole or not at all.
+
+    Raises:
+        FileError: the file cannot be written.
+    """
     path = Path(path)
     if path.suffix == ".json":
         text = json.dumps(to_dict(config), indent=1, ensure_ascii=False) + "\n"
@@ -123,12 +196,5 @@ def save(config: Any, path: str | Path) -> None:
         import yaml
 
         text = yaml.safe_dump(to_dict(config), sort_keys=False, allow_unicode=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    try:
+    with atomic_write(path) as part:
         part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:  # a full disk does not tell the file's name
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    finally:
-        part.unlink(missing_ok=True)

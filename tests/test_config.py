@@ -88,3 +88,54 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "wrong.yaml").write_text("nam: x\n")
     with pytest.raises(ConfigError, match="wrong.yaml has the unknown key 'nam'; did you mean 'name'"):
         config.load(Outer, tmp_path / "wrong.yaml")
+
+
+def test_a_file_adds_its_differences_to_its_base(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "a.yaml").write_text("name: a\ninner: {width: 2, rates: [0.1, 0.2]}\nfolder: x\nmeasured: {WER: 1}\n")
+    (tmp_path / "conf" / "b.yaml").write_text("base: ../a.yaml\ninner: {rates: [0.3]}\nfolder: null\n")
+    (tmp_path / "conf" / "c.yaml").write_text("base: b.yaml\nname: c\nmeasured: {CER: 2}\n")
+    want = Outer("c", Inner(2, (0.3,)), folder=None, measured={"WER": 1.0, "CER": 2.0})
+    assert config.load(Outer, tmp_path / "conf" / "c.yaml") == want
+
+
+@pytest.mark.parametrize(
+    ("texts", "message"),
+    [
+        ({"a": "base: a.yaml"}, r"a.yaml is based on itself \(a.yaml -> a.yaml\): remove one `base`"),
+        ({"a": "base: b.yaml", "b": "base: a.yaml"}, r"a.yaml is based on itself \(a.yaml -> b.yaml -> a.yaml\)"),
+        ({"a": "base: none.yaml"}, "cannot read .*none.yaml: No such file"),
+        ({"a": "base: [1, 2]"}, r"a.yaml: base should be the path of a file but is \[1, 2\]"),
+        ({"a": "base: b.yaml", "b": "- 1"}, "a.yaml: base 'b.yaml' should hold a mapping"),
+        ({"a": "base: b.yaml\nnam: x", "b": "name: b"}, "a.yaml has the unknown key 'nam'; did you mean 'name'"),
+    ],
+)
+def test_a_base_that_cannot_be_used_is_named(tmp_path: Path, texts: dict[str, str], message: str) -> None:
+    for name, text in texts.items():
+        (tmp_path / f"{name}.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        config.load(Outer, tmp_path / "a.yaml")
+
+
+@dataclass(frozen=True)
+class Later:
+    license: str = ""
+    freeze: tuple[str, ...] = field(
+        default=(), metadata=config.renamed("freeze_encoder", convert=lambda on: ["encoder"] if on else [])
+    )
+    inner: Inner = field(default=Inner(), metadata=config.renamed("shape", "size"))
+
+
+def test_former_keys_are_taken_with_a_notice(capsys: pytest.CaptureFixture[str]) -> None:
+    made = config.from_dict(Later, {"freeze_encoder": True, "size": {"width": 7}}, "x.yaml")
+    assert made == Later(freeze=("encoder",), inner=Inner(7))
+    assert capsys.readouterr().err == (
+        "speechnar: x.yaml: the key 'freeze_encoder' is now called 'freeze'\n"
+        "speechnar: x.yaml: the key 'size' is now called 'inner'\n"
+    )
+    assert config.to_dict(made)["freeze"] == ["encoder"]
+
+
+def test_a_key_and_its_former_name_cannot_both_be_given() -> None:
+    with pytest.raises(ConfigError, match="has both 'inner' and 'size', its former name: delete 'size'"):
+        config.from_dict(Later, {"size": {}, "inner": {}})
