@@ -1,122 +1,121 @@
-# Read by the run.sh of recipes that make a voice of recordings: the stages from a folder of recordings to a voice.
+# The stages from a folder of recordings to a voice, for the run.sh of recipes that make one. Read after stages.sh.
 #
-# Such a recipe sets `corpus` (the folder) and `layout` (of `speechnar corpus import`), reads its options by
-# `voice_option`, and calls `run_voice` with the names of its own first stages. A file that its conf/ lacks is that of
-# recipes/ljspeech/conf. Models that begin at the voice `heart` are made in exp/tuned; those from nothing in exp/scratch,
-# or exp/full where the configs are for a day of speech; with --joint in exp/tuned_joint or exp/scratch_joint.
+# Such a recipe sets `corpus` (the folder) and `layout` (of `speechnar corpus import`), calls `parse_options`, and then
+# `run_voice` with its own first stages. A config that its conf/ lacks is that of recipes/ljspeech/conf. Models that
+# start from the voice `heart` are made in exp/tuned; those trained from random weights in exp/scratch, or in exp/full
+# with the configs for a day of speech; with --joint in exp/tuned_joint or exp/scratch_joint.
 
-stage="" stop_stage=99 jobs=$(getconf _NPROCESSORS_ONLN) variant=tuned dev=15 test=30 threads=() limit=()
-joint="" # or _joint: the aligner and the acoustic model are trained at once
+option_files+=("$recipes/voice.sh")
 
-fail() { echo "run.sh: $1" >&2 && exit 1; }
-from_caller() { if [[ $1 == /* ]]; then echo "$1"; else echo "$OLDPWD/$1"; fi; } # a path, from where run.sh was called
+from_scratch=false #: train from random weights, not from the voice `heart`
+full=false         #: the same, with the configs for a day of speech and a GPU
+dev=15             #: REGEX, names of the utterances to validate on, or how many
+test=30            #: REGEX, names of the utterances to test on, or how many
+joint=false        # ljspeech and own_voice have the option
 
-# Takes the option that "$@" begins with and sets `taken` to the words it has.
-voice_option() {
-  taken=2
-  case $1 in
-    --from-scratch) variant=scratch taken=1 ;;
-    --full) variant=full taken=1 ;;
-    --stage) stage=${2:?--stage needs a number} ;;
-    --stop-stage) stop_stage=${2:?--stop-stage needs a number} ;;
-    --jobs) jobs=${2:?--jobs needs a number} ;;
-    --dev) dev=${2:?--dev needs a number or a regular expression} ;;
-    --test) test=${2:?--test needs a number or a regular expression} ;;
-    --threads) threads=(--threads "${2:?--threads needs a number}") ;;
-    --max-steps) limit=(--max-steps "${2:?--max-steps needs a number}") ;;
-    *) fail "unknown option $1; the first lines of this file name the options" ;;
-  esac
+run_voice() { # "STAGE: NEED..."...: the recipe's own first stages
+  variant=tuned
+  if [[ $from_scratch == true ]]; then variant=scratch; fi
+  if [[ $full == true ]]; then variant=full; fi
+  models=exp/$variant
+  local both="max_steps $models/aligned/train.jsonl.gz $models/aligned/dev.jsonl.gz" audio learn
+  audio=$(conf audio)
+  if [[ $joint == true ]]; then
+    [[ $variant != full ]] || fail "--joint aligns in every step, on the CPU: with --full leave it out"
+    models=exp/${variant}_joint
+    learn=("learn_jointly: max_steps data/train.jsonl.gz data/dev.jsonl.gz $audio $(joint_conf)")
+    both="max_steps data/train.jsonl.gz data/dev.jsonl.gz"
+  else
+    learn=(
+      "align: max_steps $(manifests) $audio $(conf aligner)"
+      "features: $audio $models/aligned/train.jsonl.gz $models/aligned/dev.jsonl.gz $models/aligned/test.jsonl.gz"
+      "acoustic: $both $(conf "$(variant_of acoustic)")"
+    )
+  fi
+  aligned="--features $models/features --train $models/aligned/train.jsonl.gz --dev $models/aligned/dev.jsonl.gz"
+  run_stages "$models" "$@" \
+    "prepare: ${corpora_options:-corpus layout} dev test $audio" \
+    "${learn[@]}" \
+    "vocoder: $both $(conf "$(variant_of vocoder)")" \
+    "gta_mels: $both" \
+    "tune: $both $(conf vocoder_gta)" \
+    "export_voice: $(conf voice)" \
+    "evaluate:"
 }
 
-run_voice() { # STAGE...: the recipe's own first stages
-  models=exp/$variant$joint
-  [[ $variant$joint != full_joint ]] || fail "--joint aligns in every step, on the CPU: with --full leave it out"
-  local learn=(align features acoustic)
-  if [[ $joint ]]; then learn=(learn_jointly); fi
-  mkdir -p data "$models"
-  run_stages "$stage" "$stop_stage" "$models" \
-    "$@" prepare "${learn[@]}" vocoder predict tune export_voice evaluate
-}
-
-conf() { # NAME: the recipe's own, else that of recipes/ljspeech
+conf() { # NAME: the recipe's own config, else that of recipes/ljspeech
   if [[ -e conf/$1.yaml ]]; then echo "conf/$1.yaml"; else echo "../ljspeech/conf/$1.yaml"; fi
 }
+variant_of() { if [[ $variant == tuned ]]; then echo "$1"; else echo "$1_$variant"; fi; } # CONFIG
+joint_conf() { conf "$(variant_of joint)"; }
+manifests() { echo data/train.jsonl.gz data/dev.jsonl.gz data/test.jsonl.gz; } # that are aligned
 
 prepare() {
   local rate
-  rate=$(sed -n 's/^sample_rate: *\([0-9]*\).*/\1/p' "$(conf audio)")
-  speechnar corpus import "$layout" "$corpus" data/all.jsonl.gz --fix --report data/import.tsv --jobs "$jobs"
+  rate=$(python -c 'import sys, speechnar.config, speechnar.audio
+print(speechnar.config.load(speechnar.audio.AudioConfig, sys.argv[1]).sample_rate)' "$(conf audio)")
+  speechnar corpus import "$layout" "$corpus" data/all.jsonl.gz --fix --report data/import.tsv --jobs "$nj"
   speechnar corpus check data/all.jsonl.gz --sample-rate "$rate" --report data/check.tsv --fix data/sound.jsonl.gz \
-    --jobs "$jobs"
-  speechnar corpus phonemize data/sound.jsonl.gz data/phones.jsonl.gz --jobs "$jobs"
+    --jobs "$nj"
+  speechnar corpus phonemize data/sound.jsonl.gz data/phones.jsonl.gz --jobs "$nj"
   speechnar corpus split data/phones.jsonl.gz data --dev "$dev" --test "$test"
   speechnar corpus export kaldi data/test.jsonl.gz data/test # its `text` has the sentences to speak
 }
 align() { align_of data exp/aligner "$models/aligned"; }
 align_of() { # DATA ALIGNER OUT: finds when each phone is spoken, from these recordings alone
-  speechnar train aligner "$(conf aligner)" --train "$1/train.jsonl.gz" --dev "$1/dev.jsonl.gz" \
-    --out "$2" "${threads[@]}" "${limit[@]}"
+  train_model aligner "$(conf aligner)" --train "$1/train.jsonl.gz" --dev "$1/dev.jsonl.gz" --out "$2"
   write_durations "$@"
 }
 write_durations() { # DATA ALIGNER OUT
-  local data=$1 aligner=$2 out=$3 lag=0 part
-  if [[ $variant == tuned ]]; then lag=55; fi # `heart` speaks its phones so many ms before their durations say
+  local data=$1 aligner=$2 out=$3 offset=0 part
+  if [[ $variant == tuned ]]; then offset=55; fi # `heart` speaks its phones so many ms before their durations say
   for part in train dev test; do
     speechnar align "$aligner" "$data/$part.jsonl.gz" "$out/$part.jsonl.gz" --audio "$(conf audio)" \
-      --lag "$lag" --textgrids "$models/textgrids"
+      --boundary-offset "$offset" --textgrids "$models/textgrids"
   done
 }
 features() { features_of "$models/aligned"; }
 features_of() { # FOLDER of manifests
-  speechnar features "$1"/{train,dev,test}.jsonl.gz "$models/features" --audio "$(conf audio)" --jobs "$jobs"
+  speechnar features "$1"/{train,dev,test}.jsonl.gz "$models/features" --audio "$(conf audio)" --jobs "$nj"
 }
 learn_jointly() { # the aligner and the acoustic model at once, in place of align, features and acoustic
-  local config=joint_$variant init=()
-  if [[ $variant == tuned ]]; then
-    restore_heart
-    config=joint init=(--init exp/heart/acoustic)
-  fi
   features_of data
-  speechnar train joint "$(conf "$config")" --features "$models/features" --train data/train.jsonl.gz \
-    --dev data/dev.jsonl.gz --out "$models/acoustic" "${init[@]}" "${threads[@]}" "${limit[@]}"
+  train_from joint acoustic --features "$models/features" --train data/train.jsonl.gz --dev data/dev.jsonl.gz \
+    --out "$models/acoustic"
   write_durations data "$models/acoustic/aligner" "$models/aligned"
   features # the durations alone are new
 }
-train() { # acoustic|vocoder CONFIG OUT [OPTION...]
-  speechnar train "$1" "$(conf "$2")" --features "$models/features" --train "$models/aligned/train.jsonl.gz" \
-    --dev "$models/aligned/dev.jsonl.gz" --out "$models/$3" "${@:4}" "${threads[@]}" "${limit[@]}"
-}
-restore_heart() { [[ -d exp/heart ]] || speechnar restore heart exp/heart; }
-begin() { # acoustic|vocoder: from `heart`, or from nothing
+train_from() { # MODEL PART OPTION...: from that part of `heart`, or from random weights
   if [[ $variant == tuned ]]; then
-    restore_heart
-    train "$1" "$1" "$1" --init "exp/heart/$1"
+    if [[ ! -d exp/heart ]]; then speechnar restore heart exp/heart; fi
+    train_model "$1" "$(conf "$(variant_of "$1")")" "${@:3}" --init "exp/heart/$2"
   else
-    train "$1" "$1_$variant" "$1"
+    train_model "$1" "$(conf "$(variant_of "$1")")" "${@:3}"
   fi
 }
-acoustic() { begin acoustic; }
-vocoder() { begin vocoder; }
-predict() { # what the vocoder will be given, which is less sharp than the recordings' mels
-  speechnar predict "$models/acoustic" "$models"/aligned/{train,dev}.jsonl.gz "$models/mels" \
+acoustic() { train_from acoustic acoustic $aligned --out "$models/acoustic"; }
+vocoder() { train_from vocoder vocoder $aligned --out "$models/vocoder"; }
+gta_mels() { # the mels that the vocoder will be given, which are less sharp than those of recordings
+  speechnar gta-mels "$models/acoustic" "$models"/aligned/{train,dev}.jsonl.gz "$models/mels" \
     --features "$models/features"
 }
-tune() { # the vocoder, to speak from them
-  train vocoder vocoder_predicted vocoder_predicted --init "$models/vocoder" --predicted "$models/mels"
+tune() { # the vocoder goes on from where it is, on these
+  train_model vocoder "$(conf vocoder_gta)" $aligned --out "$models/vocoder_gta" \
+    --init "$models/vocoder" --gta-mels "$models/mels"
 }
 export_voice() {
   mkdir -p "$models"/model/{acoustic,vocoder}
   cp "$models"/acoustic/{config.yaml,tokens.txt,model.safetensors} "$models/model/acoustic"
-  cp "$models"/vocoder_predicted/{config.yaml,model.safetensors} "$models/model/vocoder"
-  cp "$(conf voice)" "$models/model"
+  cp "$models"/vocoder_gta/{config.yaml,model.safetensors} "$models/model/vocoder"
+  cp "$(conf voice)" "$models/model/voice.yaml"
   speechnar export "$models/model" "$models/voice"
 }
 evaluate() { measure data "$models/aligned" "$models/evaluation"; }
 measure() { # DATA ALIGNED OUT [--speaker NAME]
   local data=$1 aligned=$2 out=$3
-  python ../copies.py "$models/voice" "$aligned/test.jsonl.gz" "$models/features" "$out/copies"
+  python "$recipes/copies.py" "$models/voice" "$aligned/test.jsonl.gz" "$models/features" "$out/copies"
   speechnar evaluate tts --voice "$models/voice" --text "$data/test/text" --out "$out" "${@:4}"
   speechnar evaluate mos "$data/test.jsonl.gz" "$out/copies" --json "$out/mos.json"
   speechnar evaluate intrinsic "$out/copies" "$out/voice" --ref "$data/test.jsonl.gz" --json "$out/intrinsic.json"
-  python ../voice_table.py "$aligned/test.jsonl.gz" "$out"
+  python "$recipes/voice_table.py" "$aligned/test.jsonl.gz" "$out"
 }

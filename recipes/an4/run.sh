@@ -1,35 +1,24 @@
 #!/usr/bin/env bash
 # NAR recognizers and their autoregressive twin on AN4, from the corpus to one table. README.md has the stages.
 #
-#     ./run.sh [--stage N] [--stop-stage N] [--corpus DIR]
+#     ./run.sh [OPTION...]
 #
-# A stage that is done is skipped (exp/.N-NAME.done), until one before it is done again; --stage N starts with stage N,
-# done or not. Training that was stopped goes on from its last checkpoint. Models are trained two at a time, with one
-# thread each; what they print goes to exp/NAME.log.
+# A stage that is done is skipped, until one before it is done again or what it depends on changes. Training that was
+# stopped goes on from its last checkpoint. Models are trained two at a time, with one thread each; what they print goes
+# to exp/log/NAME.log.
 set -euo pipefail
-cd "$(dirname "$0")"
-source ../stages.sh
+source "$(dirname "$0")/../stages.sh"
 
-stage="" stop_stage=99 corpus=data/corpus/an4
-while (($#)); do
-  case $1 in
-    --stage) stage=${2:?--stage needs a number} ;;
-    --stop-stage) stop_stage=${2:?--stop-stage needs a number} ;;
-    --corpus) corpus=${2:?--corpus needs a folder} ;;
-    *) echo "run.sh: unknown option $1; known are --stage, --stop-stage and --corpus" >&2 && exit 2 ;;
-  esac
-  shift 2
-done
+corpus=data/corpus/an4 #: DIR, the folder an4 of CMU's an4_sphere.tar.gz, unpacked
+threads=1
+parse_options "$@"
 
 shared=../../../shared/data # the corpus, packed, if it is there
 export OMP_NUM_THREADS=1
-trap 'jobs -p | xargs -r kill' EXIT # no training outlives the recipe
 
-train() { # NAME UNITS [--init DIR]: conf/NAME.yaml to exp/NAME
-  local name=$1 units=$2
-  shift 2
-  speechnar train recognizer "conf/$name.yaml" --units "exp/$units" --threads 1 \
-    --train data/train.jsonl.gz --dev data/dev.jsonl.gz --out "exp/$name" "$@" &>"exp/$name.log"
+train() { # NAME UNITS [OPTION...]: conf/NAME.yaml to exp/NAME
+  train_model recognizer "conf/$1.yaml" --units "exp/$2" --train data/train.jsonl.gz --dev data/dev.jsonl.gz \
+    --out "exp/$1" "${@:3}" &>"exp/log/$1.log"
 }
 
 both() { # waits for the two trainings begun last; fails if one of them did
@@ -37,16 +26,14 @@ both() { # waits for the two trainings begun last; fails if one of them did
   for pid in $(jobs -p); do
     wait "$pid" || failed=1
   done
-  ((!failed)) || { echo "run.sh: training failed: read the end of exp/*.log" >&2 && exit 1; }
+  ((!failed)) || fail "training failed: read the end of the logs that are named as the models, in exp/log"
 }
 
 unpack() {
   if [[ ! -d $corpus/etc && -d $shared/an4 ]]; then
     python "$shared/unpack.py" an4 data/corpus
-  elif [[ ! -d $corpus/etc ]]; then
-    echo "run.sh: $corpus holds no AN4: unpack an4_sphere.tar.gz of CMU there, or give --corpus" >&2
-    exit 1
   fi
+  [[ -d $corpus/etc ]] || fail "$corpus holds no AN4: unpack an4_sphere.tar.gz of CMU there, or give --corpus"
 }
 prepare() { python local/prepare.py "$corpus" data; }
 units() {
@@ -75,5 +62,13 @@ plain() {
 }
 evaluate() { python local/evaluate.py data exp; }
 
-mkdir -p data exp
-run_stages "$stage" "$stop_stage" exp unpack prepare units encoders decoders decoders_subwords plain evaluate
+learning="max_steps data/train.jsonl.gz data/dev.jsonl.gz"
+run_stages exp \
+  "unpack:" \
+  "prepare: corpus" \
+  "units: data/train.jsonl.gz" \
+  "encoders: $learning conf/ctc_self.yaml conf/ctc_self_subwords.yaml" \
+  "decoders: $learning conf/mask.yaml conf/ar.yaml" \
+  "decoders_subwords: $learning conf/mask_subwords.yaml conf/ar_subwords.yaml" \
+  "plain: $learning conf/ctc.yaml conf/ctc_inter.yaml" \
+  "evaluate: data/test.jsonl.gz data/dev.jsonl.gz"

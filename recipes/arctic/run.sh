@@ -1,26 +1,18 @@
 #!/usr/bin/env bash
 # One voice of three speakers: slt and bdl of CMU Arctic, and Kathleen. README.md says what each stage does.
 #
-#     ./run.sh [--arctic DIR] [--kathleen DIR] [--from-scratch] [--stage N] [--stop-stage N]
-#              [--dev REGEX] [--test REGEX] [--jobs N] [--threads N] [--max-steps N]
+#     ./run.sh [--arctic DIR] [--kathleen DIR] [OPTION...]
 #
-# A stage that is done is skipped (exp/tuned/.N-NAME.done, exp/scratch/ with --from-scratch), until one before it is
-# done again; --stage N starts with stage N, done or not. Everything that was stopped goes on where it was.
+# A stage that is done is skipped, until one before it is done again or what it depends on changes. Everything that was
+# stopped goes on where it was.
 set -euo pipefail
-cd "$(dirname "$0")"
-source ../stages.sh
+source "$(dirname "$0")/../stages.sh"
 source ../voice.sh
 
-arctic=data/corpus kathleen=data/corpus/kathleen
+arctic=data/corpus            #: DIR, cmu_us_slt_arctic and cmu_us_bdl_arctic, as CMU's archives unpack
+kathleen=data/corpus/kathleen #: DIR, metadata.csv and wav
 dev='b04[4-8]\d$' test='b049\d$|b05\d\d$' # by the prompt: the three read the same ones
-while (($#)); do
-  case $1 in
-    --arctic) arctic=$(from_caller "${2:?--arctic needs a folder}") taken=2 ;;
-    --kathleen) kathleen=$(from_caller "${2:?--kathleen needs a folder}") taken=2 ;;
-    *) voice_option "$@" ;;
-  esac
-  shift "$taken"
-done
+parse_options "$@"
 
 speakers=(slt bdl kathleen)
 shared=../../../shared/data # the corpora, packed, if they are there
@@ -40,11 +32,12 @@ corpora() {
   [[ -e $kathleen/metadata.csv ]] ||
     fail "$kathleen holds no metadata.csv: unpack Kathleen's recordings there, or give --kathleen"
 }
+manifests() { echo data/{slt,bdl,kathleen}/{train,dev,test}.jsonl.gz; }
 import() { # SPEAKER: its recordings to data/SPEAKER/all.jsonl.gz
   local speaker=$1 layout=arctic folder=$arctic/cmu_us_${1}_arctic
   if [[ $speaker == kathleen ]]; then layout=ljspeech folder=$kathleen; fi
   speechnar corpus import "$layout" "$folder" "data/$speaker/all.jsonl.gz" --speaker "$speaker" --prefix "${speaker}_" \
-    --fix --report "data/$speaker/import.tsv" --jobs "$jobs"
+    --fix --report "data/$speaker/import.tsv" --jobs "$nj"
 }
 prepare() {
   local speaker of
@@ -52,8 +45,8 @@ prepare() {
     of=data/$speaker
     mkdir -p "$of"
     import "$speaker"
-    speechnar corpus check "$of/all.jsonl.gz" --report "$of/check.tsv" --fix "$of/sound.jsonl.gz" --jobs "$jobs"
-    speechnar corpus phonemize "$of/sound.jsonl.gz" "$of/phones.jsonl.gz" --jobs "$jobs"
+    speechnar corpus check "$of/all.jsonl.gz" --report "$of/check.tsv" --fix "$of/sound.jsonl.gz" --jobs "$nj"
+    speechnar corpus phonemize "$of/sound.jsonl.gz" "$of/phones.jsonl.gz" --jobs "$nj"
     speechnar corpus split "$of/phones.jsonl.gz" "$of" --dev "$dev" --test "$test"
     speechnar corpus export kaldi "$of/test.jsonl.gz" "$of/test" # its `text` has the sentences to speak
   done
@@ -75,4 +68,5 @@ evaluate() {
   done
 }
 
-run_voice corpora
+corpora_options="arctic kathleen"
+run_voice "corpora:"

@@ -1,26 +1,19 @@
 #!/usr/bin/env bash
 # A voice from the recordings of LJSpeech, or of a part of it. README.md says what each stage does.
 #
-#     ./run.sh [--corpus DIR/LJSpeech-1.1] [--from-scratch | --full] [--joint]
-#              [--stage N] [--stop-stage N]
-#              [--dev N|REGEX] [--test N|REGEX] [--jobs N] [--threads N] [--max-steps N]
+#     ./run.sh [--corpus DIR/LJSpeech-1.1] [OPTION...]
 #
-# A stage that is done is skipped (exp/tuned/.N-NAME.done; scratch or full with that option), until one before it is
-# done again; --stage N starts with stage N, done or not. Everything that was stopped goes on where it was.
+# A stage that is done is skipped, until one before it is done again or what it depends on changes. Everything that was
+# stopped goes on where it was.
 set -euo pipefail
-cd "$(dirname "$0")"
-source ../stages.sh
+source "$(dirname "$0")/../stages.sh"
 source ../voice.sh
 
-given="" layout=ljspeech
-while (($#)); do
-  case $1 in
-    --corpus) given=$(from_caller "${2:?--corpus needs a folder}") taken=2 ;;
-    --joint) joint=_joint taken=1 ;;
-    *) voice_option "$@" ;;
-  esac
-  shift "$taken"
-done
+corpus= #: DIR, LJSpeech-1.1, unpacked: without it, it is downloaded to data/LJSpeech-1.1
+joint=false #: train the aligner and the acoustic model at once
+layout=ljspeech
+parse_options "$@"
+given=$corpus
 corpus=${given:-data/LJSpeech-1.1}
 
 shared=../../../shared/data # a part of the corpus, packed, if it is there
@@ -28,7 +21,12 @@ url=https://data.keithito.com/data/speech/LJSpeech-1.1.tar.bz2
 sha256=be1a30453f28eb8dd26af4101ae40cbf2c50413b1bb21936cbcdc6fae3de8aa5
 
 is_published() { # FILE
-  [[ -e $1 ]] && sha256sum --check --status <<<"$sha256  $1"
+  [[ -e $1 && $(python -c 'import hashlib, sys
+found = hashlib.sha256()
+with open(sys.argv[1], "rb") as file:
+    while block := file.read(1 << 20):
+        found.update(block)
+print(found.hexdigest())' "$1") == "$sha256" ]]
 }
 fetch() {
   local archive=data/LJSpeech-1.1.tar.bz2.part
@@ -55,4 +53,4 @@ download() {
   fi
 }
 
-run_voice download
+run_voice "download:"
