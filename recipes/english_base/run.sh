@@ -2,24 +2,16 @@
 # The recognizer `english_base`, from corpora and Whisper base to a recognizer folder in exp/english_base. README.md
 # says what each stage does.
 #
-#     ./run.sh --corpora DIR [--stage N] [--stop-stage N]
+#     ./run.sh --corpora DIR [OPTION...]
 #
-# A stage that is done is skipped (exp/.N-NAME.done), until one before it is done again; --stage N starts with stage N,
-# done or not. Training that was stopped goes on from its last checkpoint.
+# A stage that is done is skipped, until one before it is done again or what it depends on changes. Training that was
+# stopped goes on from its last checkpoint.
 set -euo pipefail
-cd "$(dirname "$0")"
-source ../stages.sh
+source "$(dirname "$0")/../stages.sh"
 
-stage="" stop_stage=8 corpora=""
-while (($#)); do
-  case $1 in
-    --corpora) corpora=${2:?--corpora needs the folder of the corpora} ;;
-    --stage) stage=${2:?--stage needs a number} ;;
-    --stop-stage) stop_stage=${2:?--stop-stage needs a number} ;;
-    *) echo "run.sh: unknown option $1; known are --corpora, --stage and --stop-stage" >&2 && exit 2 ;;
-  esac
-  shift 2
-done
+corpora= #: DIR, the corpora as published: LibriSpeech, CMU Arctic, Kathleen, LJSpeech and AN4
+parse_options "$@"
+
 shared=../../../shared/data # the corpora, packed, if they are there
 
 prepare() {
@@ -52,6 +44,4 @@ evaluate() {
   done
 }
 
-mkdir -p data exp
-run_stages "$stage" "$stop_stage" exp \
-  prepare speak start encode draft decoder round_weights export_recognizer evaluate
+run_stages exp "prepare: corpora" speak: start: encode: draft: decoder: round_weights: export_recognizer: evaluate:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+from speechnar.cli.former import Former
 from speechnar.extras import needing
 
 Config = TypeVar("Config")
@@ -41,7 +43,8 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         model.add_argument("--out", type=Path, required=True, metavar="DIR", help="model folder, checkpoints and logs")
         model.add_argument("--threads", type=int, metavar="N", help="CPU threads, in place of the config's")
         model.add_argument("--max-steps", type=int, metavar="N", help="batches, in place of the config's")
-    vocoder.add_argument("--predicted", type=Path, metavar="DIR", help="learn from the mels of `speechnar predict`")
+    vocoder.add_argument("--gta-mels", type=Path, metavar="DIR", help="train on the mels of `speechnar gta-mels` too")
+    vocoder.add_argument("--predicted", action=Former, now="--gta-mels", type=Path)
     for model in (acoustic, aligner):
         model.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose weights are the start")
     joint.add_argument("--init", type=Path, metavar="DIR", help="an acoustic model whose weights are the start")
@@ -61,7 +64,8 @@ def _add_voice_data(add: Callable[..., argparse.ArgumentParser]) -> None:
     align.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest with phones")
     align.add_argument("out", type=Path, metavar="OUT", help="the manifest with durations")
     align.add_argument("--audio", type=Path, required=True, metavar="FILE", help="YAML: whose frames durations count")
-    align.add_argument("--lag", type=float, default=0.0, metavar="MS", help="put every boundary later by so much (0)")
+    align.add_argument("--boundary-offset", type=float, default=0.0, metavar="MS", help="added to every boundary (0)")
+    align.add_argument("--lag", action=Former, now="--boundary-offset", type=float)
     align.add_argument("--textgrids", type=Path, metavar="DIR", help="write UTT.TextGrid too, for Praat")
 
     features = add(_features, "features", f"compute what training reads of a corpus {NEEDS}")
@@ -70,11 +74,13 @@ def _add_voice_data(add: Callable[..., argparse.ArgumentParser]) -> None:
     features.add_argument("--audio", type=Path, required=True, metavar="FILE", help="YAML: sample rate, hop, mel bands")
     features.add_argument("--jobs", type=int, metavar="N", help="processes at once (all cores)")
 
-    predict = add(_predict, "predict", f"write the mels that an acoustic model makes of a corpus {NEEDS}")
-    predict.add_argument("acoustic", type=Path, metavar="ACOUSTIC_DIR", help="a model folder")
-    predict.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests")
-    predict.add_argument("out", type=Path, metavar="OUT", help="the folder of the mels, UTT.npy")
-    predict.add_argument("--features", type=Path, required=True, metavar="DIR", help="of `speechnar features`")
+    for verb, name in ((_gta_mels, "gta-mels"), (_predict, "predict")):
+        former = "; the former name of gta-mels" if name == "predict" else ""
+        gta = add(verb, name, f"write ground-truth-aligned mels, on which a vocoder is tuned{former} {NEEDS}")
+        gta.add_argument("acoustic", type=Path, metavar="ACOUSTIC_DIR", help="a model folder")
+        gta.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests")
+        gta.add_argument("out", type=Path, metavar="OUT", help="the folder of the mels, UTT.npy")
+        gta.add_argument("--features", type=Path, required=True, metavar="DIR", help="of `speechnar features`")
 
 
 def _add_recognition_data(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -126,7 +132,7 @@ def _train_vocoder(args: argparse.Namespace) -> None:
         from speechnar.tasks.vocoder import VocoderConfig, train_vocoder
 
     config = _config(VocoderConfig, args)
-    train_vocoder(config, args.features, args.train, args.dev, args.out, args.predicted, args.init)
+    train_vocoder(config, args.features, args.train, args.dev, args.out, args.gta_mels, args.init)
 
 
 def _train_aligner(args: argparse.Namespace) -> None:
@@ -150,7 +156,7 @@ def _align(args: argparse.Namespace) -> None:
         from speechnar.infer.align import align_corpus
 
     audio = config.load(AudioConfig, args.audio)
-    cuts = align_corpus(args.aligner, args.cuts, args.out, audio, args.lag / 1000, args.textgrids)
+    cuts = align_corpus(args.aligner, args.cuts, args.out, audio, args.boundary_offset / 1000, args.textgrids)
     print(f"{args.out}: {len(cuts)} utterances, {sum(cut.duration for cut in cuts) / 3600:.2f} h")
 
 
@@ -193,11 +199,16 @@ def _decode(args: argparse.Namespace) -> None:
     print(f"{took.audio_seconds:.1f} s of audio in {took.seconds:.2f} s: RTF {took.real_time_factor:.4f}")
 
 
-def _predict(args: argparse.Namespace) -> None:
-    with needing("predict", "train"):
-        from speechnar.infer.gta_mels import predict_mels
+def _gta_mels(args: argparse.Namespace) -> None:
+    with needing("gta-mels", "train"):
+        from speechnar.infer.gta_mels import write_gta_mels
 
-    predict_mels(args.acoustic, args.features, args.cuts, args.out)
+    write_gta_mels(args.acoustic, args.features, args.cuts, args.out)
+
+
+def _predict(args: argparse.Namespace) -> None:
+    print("speechnar: the verb predict is now called gta-mels", file=sys.stderr)
+    _gta_mels(args)
 
 
 def _config(cls: type[Config], args: argparse.Namespace) -> Config:

@@ -1,4 +1,9 @@
-"""Writes the mels that an acoustic model makes with the recordings' durations and prosody, for its vocoder to learn."""
+"""Write ground-truth-aligned (GTA) mels: those of an acoustic model that is given durations and prosody of recordings.
+
+A vocoder that is tuned on them knows the mels that it will be given in synthesis, which are less sharp than recorded ones.
+
+Source: Shen et al. 2018, section 3.1, where WaveNet is trained on the ground-truth-aligned predictions of Tacotron 2.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +21,8 @@ from speechnar.models.folder import load_model
 
 
 @torch.inference_mode()
-def predict_mels(acoustic: Path, features: Path, cuts: Sequence[Path], out: Path) -> None:
-    """Writes `out/UTT.npy`, (T_mel, n_mels) float32, for each utterance of the manifests.
+def write_gta_mels(acoustic: Path, features: Path, cuts: Sequence[Path], out: Path) -> None:
+    """Write `out/UTT.npy`, (T_mel, n_mels) float32, for each utterance of the manifests.
 
     Raises:
         ModelError: `acoustic` is no model folder.
@@ -30,7 +35,7 @@ def predict_mels(acoustic: Path, features: Path, cuts: Sequence[Path], out: Path
         if data.speakers != model.config.speakers:
             theirs, ours = (", ".join(names) or "one" for names in (data.speakers, model.config.speakers))
             raise DataError(f"{features} has the speakers {theirs}, {acoustic} has {ours}: train it on these features")
-        with tqdm(total=len(data), desc="predict", unit="utt") as bar:
+        with tqdm(total=len(data), desc="GTA mels", unit="utt") as bar:
             for batch in data.epoch(0):
                 mels = model(
                     batch.tokens, batch.token_lengths, batch.durations, batch.mel_lengths, batch.f0, batch.energy,

@@ -13,7 +13,7 @@ from torch.utils.tensorboard import SummaryWriter
 
 from speechnar.data.batch import collate
 from speechnar.data.dataset import SpeechData
-from speechnar.infer.gta_mels import predict_mels
+from speechnar.infer.gta_mels import write_gta_mels
 from speechnar.models.folder import ModelError, load_model
 from speechnar.models.tts.fastspeech2 import FastSpeech2Config
 from speechnar.tasks.acoustic import AcousticConfig, AcousticTask, train_acoustic
@@ -83,11 +83,11 @@ def test_validation_measures_cents_and_frames(tmp_path: Path, hummed_features: F
     assert figures["duration_frames"] == pytest.approx(sum(errors) / 14, rel=1e-4)
 
 
-def test_predicted_mels_are_the_model_s_for_each_utterance(
+def test_gta_mels_are_the_model_s_for_each_utterance(
     trained: Path, hummed_features: Features, tmp_path: Path
 ) -> None:
     features, train, dev = hummed_features
-    predict_mels(trained, features, [train, dev], tmp_path)
+    write_gta_mels(trained, features, [train, dev], tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"utt-{n}.npy" for n in range(6)]
     model, data = load_model(trained)[0], SpeechData(train, features)
     for utt_id in data.utt_ids:
@@ -100,4 +100,4 @@ def test_predicted_mels_are_the_model_s_for_each_utterance(
 def test_predicting_without_a_model_is_refused(hummed_features: Features, tmp_path: Path, trained: Path) -> None:
     (tmp_path / "config.yaml").write_bytes((trained / "config.yaml").read_bytes())
     with pytest.raises(ModelError, match="train the model first"):
-        predict_mels(tmp_path, hummed_features[0], [hummed_features[1]], tmp_path / "out")
+        write_gta_mels(tmp_path, hummed_features[0], [hummed_features[1]], tmp_path / "out")

@@ -15,7 +15,7 @@ from tiny_acoustic import CONFIG
 from speechnar.data.batch import collate
 from speechnar.data.dataset import SpeechData
 from speechnar.data.features import DataError, compute_features
-from speechnar.infer.gta_mels import predict_mels
+from speechnar.infer.gta_mels import write_gta_mels
 from speechnar.models.folder import load_model
 from speechnar.tasks.acoustic import AcousticTask, train_acoustic
 
@@ -72,7 +72,7 @@ def test_a_model_of_two_is_trained_and_may_be_the_start_of_another(
     assert model.log_f0_mean.tolist() == pytest.approx([math.log(220), math.log(110)], abs=1e-4)
     assert float(model.common_log_f0_mean) == pytest.approx(SpeechData(corpus[1], corpus[0]).stats.log_f0_mean)
 
-    predict_mels(tmp_path / "out", corpus[0], [corpus[2]], tmp_path / "mels")
+    write_gta_mels(tmp_path / "out", corpus[0], [corpus[2]], tmp_path / "mels")
     bob = SpeechData(corpus[2], corpus[0])["bob-2"]
     one = collate([bob], 0)
     given = (one.tokens, one.token_lengths, one.durations, one.mel_lengths, one.f0, one.energy)
@@ -80,7 +80,7 @@ def test_a_model_of_two_is_trained_and_may_be_the_start_of_another(
         mel = model(*given, torch.tensor([1])).mel[0]
     np.testing.assert_allclose(np.load(tmp_path / "mels" / "bob-2.npy"), mel, atol=1e-4)
     with pytest.raises(DataError, match="has the speakers one, .* has ann, bob: train it on these features"):
-        predict_mels(tmp_path / "out", hummed_features[0], [hummed_features[1]], tmp_path / "mels")
+        write_gta_mels(tmp_path / "out", hummed_features[0], [hummed_features[1]], tmp_path / "mels")
 
     folder = tmp_path / "other"
     folder.mkdir()

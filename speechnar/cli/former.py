@@ -1,0 +1,28 @@
+"""Options that had another name: they work for one version more, and say what they are called now."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+
+class Former(argparse.Action):
+    """Take the value of an option under its former name, with a notice on stderr; `--help` does not list it.
+
+        parser.add_argument("--lag", action=Former, now="--boundary-offset", type=float)
+
+    Args:
+        now: the option's name, which is declared by itself.
+    """
+
+    def __init__(self, option_strings: list[str], dest: str, now: str, **options: Any) -> None:
+        self.now = now
+        dest = now.lstrip("-").replace("-", "_")
+        super().__init__(option_strings, dest, **options | {"help": argparse.SUPPRESS, "default": argparse.SUPPRESS})
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        print(f"speechnar: {option} is now called {self.now}", file=sys.stderr)
+        setattr(namespace, self.dest, values)
