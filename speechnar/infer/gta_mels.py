@@ -1,6 +1,7 @@
 """Write ground-truth-aligned (GTA) mels: those of an acoustic model that is given durations and prosody of recordings.
 
-A vocoder that is tuned on them knows the mels that it will be given in synthesis, which are less sharp than recorded ones.
+A vocoder that is tuned on them learns from the mels that it will be given in synthesis, which are less sharp than those
+of recordings.
 
 Source: Shen et al. 2018, section 3.1, where WaveNet is trained on the ground-truth-aligned predictions of Tacotron 2.
 """

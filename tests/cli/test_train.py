@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from speechnar.cli import _parser as build_parser
 from speechnar.cli import main
 
 TRAIN = ["--features", "f", "--train", "t.jsonl.gz", "--dev", "d.jsonl.gz", "--out", "o"]
@@ -24,7 +25,7 @@ TRAIN = ["--features", "f", "--train", "t.jsonl.gz", "--dev", "d.jsonl.gz", "--o
         (["train", "aligner", "config.yaml", *TRAIN[2:]], "speechnar.tasks.aligner"),
         (["train", "joint", "config.yaml", *TRAIN], "speechnar.tasks.joint"),
         (["align", "aligner", "train.jsonl.gz", "out.jsonl.gz", "--audio", "audio.yaml"], "speechnar.infer.align"),
-        (["predict", "acoustic", "train.jsonl.gz", "out", "--features", "f"], "speechnar.infer.gta_mels"),
+        (["gta-mels", "acoustic", "train.jsonl.gz", "out", "--features", "f"], "speechnar.infer.gta_mels"),
     ],
 )
 def test_without_torch_the_cure_is_named(
@@ -33,6 +34,20 @@ def test_without_torch_the_cure_is_named(
     monkeypatch.setitem(sys.modules, missing, None)
     assert main(verb) == 1
     assert capsys.readouterr().err == f"speechnar: {verb[0]} needs {missing}: pip install 'speechnar[train]'\n"
+
+
+def test_former_names_work_and_are_announced(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "speechnar.infer.gta_mels", None)
+    assert main(["predict", "acoustic", "train.jsonl.gz", "out", "--features", "f"]) == 1
+    assert capsys.readouterr().err.startswith("speechnar: the verb predict is now called gta-mels\n")
+    args = build_parser().parse_args(["align", "a", "c", "o", "--audio", "a.yaml", "--lag", "55"])
+    assert args.boundary_offset == 55.0
+    assert capsys.readouterr().err == "speechnar: --lag is now called --boundary-offset\n"
+    args = build_parser().parse_args(["train", "vocoder", "c.yaml", *TRAIN, "--predicted", "mels"])
+    assert args.gta_mels == Path("mels")
+    assert capsys.readouterr().err == "speechnar: --predicted is now called --gta-mels\n"
 
 
 def test_numbers_below_one_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

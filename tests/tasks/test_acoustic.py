@@ -83,9 +83,7 @@ def test_validation_measures_cents_and_frames(tmp_path: Path, hummed_features: F
     assert figures["duration_frames"] == pytest.approx(sum(errors) / 14, rel=1e-4)
 
 
-def test_gta_mels_are_the_model_s_for_each_utterance(
-    trained: Path, hummed_features: Features, tmp_path: Path
-) -> None:
+def test_gta_mels_are_the_model_s_for_each_utterance(trained: Path, hummed_features: Features, tmp_path: Path) -> None:
     features, train, dev = hummed_features
     write_gta_mels(trained, features, [train, dev], tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == [f"utt-{n}.npy" for n in range(6)]
