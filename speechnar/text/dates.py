@@ -21,7 +21,7 @@ _YEAR_CUE = re.compile(
     r"|spring|summer|autumn|fall|winter|copyright|between \w+ and)\s*,?\s*$",
     re.I,
 )
-_COUNTED = re.compile(r"\s+(?:(?!(?:was|has|does|towards|perhaps|always)\b)[a-z]{2,}[^\Wsui_\d]s\b"
+COUNTED = re.compile(r"\s+(?:(?!(?:was|has|does|towards|perhaps|always)\b)[a-z]{2,}[^\Wsui_\d]s\b"
                       r"|(?:people|men|women|children|feet|percent|more|other|different|extra)\b)")  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def is_year(match: re.Match[str]) -> bool:
     cued = _YEAR_CUE.search(before(match)) is not None
     if cued:
         return 1000 <= value < 2100
-    return 1100 <= value < 2100 and not _COUNTED.match(after(match))
+    return 1100 <= value < 2100 and not COUNTED.match(after(match))
 
 
 def _half_of_day(match: re.Match[str], group: int) -> str:

@@ -57,6 +57,7 @@ def equations(text: str) -> str:
         text = _read_chains(text)
     if "√" in text:
         text = _ROOT.sub("the square root of ", text)
+    text = re.sub(r"[~≈]\s?(?=[\d.$€£¥₹])", "about ", text)
     return text.replace("∞", " infinity ").replace("‰", " per thousand ")
 
 

@@ -17,6 +17,8 @@ from speechnar.text.dates import dates
 from speechnar.text.equations import equations
 from speechnar.text.identifiers import identifiers
 from speechnar.text.markup import strip_emphasis, strip_inline
+from speechnar.text.money import money
+from speechnar.text.number_formats import number_formats
 from speechnar.text.quantities import quantities
 from speechnar.text.short_forms import short_forms
 from speechnar.text.urls import urls
@@ -33,10 +35,10 @@ def normalize(text: str, keep: Collection[str] = ()) -> str:
     if keep:
         text = _protect(re.sub(f"[{PLACEHOLDERS}]", "", text), keep, kept)
     text = strip_emphasis(clean(strip_inline(text)))
-    text = unshout(equations(urls(text)))
+    text = unshout(equations(number_formats(urls(text))))
     text = abbreviations(short_forms(text))
     if any(c.isdecimal() for c in text):
-        text = quantities(dates(text))
+        text = quantities(money(dates(text)))
     text = tidy(capitals(identifiers(text)))
     words = {placeholder: word for word, placeholder in kept.items()}
     return re.sub(f"[{PLACEHOLDERS}]", lambda m: words.get(m[0], ""), text)

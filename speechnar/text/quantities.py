@@ -1,4 +1,4 @@
-"""Amounts in context: money, measures, percentages, degrees and fractions."""
+"""Read measures, percentages, degrees, fractions and sizes, in the singular or plural that their context asks for."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from speechnar.text.numbers import cardinal, number, ordinal, pairs, plural
 
 NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?|\.\d+)"
 _FRACTION = r"(?:\d{1,3}\s+)?\d{1,3}/\d{1,3}"
-_SIGN = r"(?:(?<![\w)./%°-])-)?"
 _AMOUNT = rf"(?<![\w./,:$€£¥₹#])(?:-(?=[.\d]))?(?:{_FRACTION}|{NUMBER}(?:\s?(?:[-–x×]|to)\s?-?{NUMBER}){{0,2}})"
 
 _PREFIXES = {
@@ -25,7 +24,7 @@ _PREFIXED = {  # symbol: name, prefixes that are met
     "bit/s": ("bits per second", "kMG"),
 }  # fmt: skip
 _SQUARED = (("m", "meter"), ("km", "kilometer"), ("ft", "foot"), ("in", "inch"), ("mi", "mile"))
-_UNITS = {
+UNITS = {
     **{s: name for s, (name, _) in _PREFIXED.items() if s not in ("A", "B", "cal", "bps", "B/s", "bit/s")},
     **{p + s: _PREFIXES[p] + name for s, (name, prefixes) in _PREFIXED.items() for p in prefixes},
     "mi": "mile", "ft": "foot", "yd": "yard", "yds": "yard", "in": "inch", "lb": "pound", "lbs": "pound",
@@ -41,59 +40,60 @@ _UNITS = {
     "wks": "week",
     **{f"{s}{power}": f"{word} {name}" for s, name in
        (*_SQUARED, ("cm", "centimeter"), ("mm", "millimeter")) for power, word in (("²", "square"), ("³", "cubic"))},
+    "kgs": "kilogram", "gms": "gram", "kms": "kilometer", "cms": "centimeter", "mls": "milliliter", "mgs": "milligram",
+    "KBs": "kilobyte", "MBs": "megabyte", "GBs": "gigabyte", "TBs": "terabyte", "hp": "horsepower",
+    "eV": "electron volt", "keV": "kiloelectron volt", "MeV": "megaelectron volt", "GeV": "gigaelectron volt",
+    "mbar": "millibar", "mmHg": "millimeters of mercury", "IU": "international unit", "mEq": "milliequivalent",
+    "d": "day",
     **{f"sq{dot} {s}": f"square {name}" for s, name in _SQUARED for dot in ("", ".")},
+}  # fmt: skip
+_PER = {
+    "L": "liter", "l": "liter", "dL": "deciliter", "dl": "deciliter", "mL": "milliliter", "ml": "milliliter",
+    "kg": "kilogram", "g": "gram", "m": "meter", "km": "kilometer", "s": "second", "sec": "second", "min": "minute",
+    "h": "hour", "hr": "hour", "d": "day", "day": "day", "wk": "week", "week": "week", "mo": "month", "yr": "year",
+    "year": "year", "m²": "square meter", "m³": "cubic meter", "cm²": "square centimeter", "cm³": "cubic centimeter",
+    "ha": "hectare", "lb": "pound", "oz": "ounce", "gal": "gallon", "mi": "mile", "mol": "mole", "serving": "serving", "dose": "dose",
 }  # fmt: skip
 _DOTTED = frozenset(
     "mi ft yd yds in lb lbs oz gal qt pt tsp tbsp min mins hr hrs sec secs yr yrs mo mos wk wks".split()
 )
-_UNIT = "|".join(re.escape(unit) for unit in sorted(_UNITS, key=len, reverse=True))
+_UNIT = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True))
+_PERS = "|".join(re.escape(unit) for unit in sorted(_PER, key=len, reverse=True))
 _WHOLE_UNITS = (
     "cup mile inch foot yard acre hour minute second day week month year pound ounce pint quart gallon liter teaspoon "
     "tablespoon kilometer meter centimeter millimeter gram kilogram dozen"
 )
 _MEASURE = re.compile(
-    rf"({_AMOUNT})(\s?|-)({_UNIT}|(?<=[\s-])(?:{_WHOLE_UNITS.replace(' ', '|')})s?)(?![\w/²³])(\.)?(?!\.?\w)"
+    rf"({_AMOUNT})(\s?|-)({_UNIT}|(?<=[\s-])(?:{_WHOLE_UNITS.replace(' ', '|')})s?)"
+    rf"((?:/(?:{_PERS})){{0,2}})(?![\w/²³])(\.)?(?!\.?\w)"
+)
+_SAME_UNIT = re.compile(r"(?<=\d)(\s?)([A-Za-zµ/]{1,5}|%|°[CF]?)\s?[-–]\s?(?=\d[\d.,]*\s?\2(?!\w))")
+_DURATION = re.compile(
+    r"(?<![\w.])(?:(\d{1,4})d\s?)?(\d{1,4})\s?h\s?(\d{1,4})(?:\s?m(?:in)?)?(?:\s?(\d{1,4})\s?s)?(?!\w)"
+    r"|(?<![\w.])(\d{1,4})m\s?(\d{1,4})s(?!\w)"
+)
+_FEET = re.compile(
+    r"(?<![\w.'])(\d+(?:\.\d+)?)'(?=\s+(?:(tall|long|wide|deep|high|thick|across|above|below|away|down|apart|by|of|from)"
+    r"|ladder|fence|wall|board|boat|pole|cable|ceiling|drop|gap|table|rope|tree|section|length)\b|\s*(?:$|[.,;)]))"
 )
 _NOT_A_NOUN = frozenset(
     "of and or to from in at on per for by with is was are were has had away ago later a an the each wide long".split()
 )
-_MONEY_NAMES = {
-    "$": ("dollar", "cent"), "€": ("euro", "cent"), "£": ("pound", "pence"), "¥": ("yen", "sen"),
-    "₹": ("rupee", "paise"),
-}  # fmt: skip
-_COUNTRIES = {
-    "US": "US ", "C": "Canadian ", "CA": "Canadian ", "A": "Australian ", "AU": "Australian ", "NZ": "New Zealand ",
-    "HK": "Hong Kong ", "S": "Singapore ",
-}  # fmt: skip
-_CODES = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥", "INR": "₹"}
-_MAGNITUDES = {
-    "k": "thousand", "m": "million", "mn": "million", "b": "billion", "bn": "billion", "t": "trillion",
-    "tn": "trillion",
-}  # fmt: skip
-_MAGNITUDE = r"(?:\s?(thousand|million|billion|trillion|[kKmMbBtT]n?(?![\w.]*\w)))?"
-_MONEY = re.compile(
-    rf"{_SIGN}(?:\b(US|CA?|AU?|NZ|HK|S))?([$€£¥₹])\s?(-?{NUMBER})(?:\s?[-–]\s?[$€£¥₹]?({NUMBER}))?{_MAGNITUDE}"
-    r"(?:/([a-z]+))?"
-)
-_MONEY_AFTER = re.compile(rf"{_SIGN}({NUMBER}){_MAGNITUDE}\s?(?:([$€£])|(USD|EUR|GBP|JPY|INR)\b)")
 _DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 _DEGREES = {"C": " Celsius", "F": " Fahrenheit"}
 
 
 def quantities(text: str) -> str:
-    """Says the amounts of money, measures, percentages, degrees, fractions and sizes."""
-    text = re.sub(r"[~≈]\s?(?=[\d.$€£¥₹])", "about ", text)
-    text = re.sub(r"(?<![\d.,])\d{1,3}(?: \d{3})+ 000\b", lambda m: m[0].replace(" ", ""), text)
-    text = re.sub(r"(?<=[x×%€£])/([a-z]{2,})\b", lambda m: f" per {_UNITS.get(m[1], m[1])}", text)
-    text = re.sub(r"(?<=\d[kKmMbB])\s?[-–]\s?(?=[$€£¥₹])", " to ", text)
-    text = re.sub(r"\bRs\.?\s?(?=\d)", "₹", text)
-    text = re.sub(r"\b(USD|EUR|GBP|JPY|INR)\s?(?=\d)", lambda m: _CODES[m[1]], text)
-    text = _MONEY.sub(_money, text)
-    text = _MONEY_AFTER.sub(lambda m: _price(m, m[3] or _CODES[m[4]], m[1], None, m[2], ""), text)
+    """Read the measures, percentages, degrees, fractions and sizes of a text."""
+    text = _SAME_UNIT.sub(r"\1\2 to ", text)
+    text = re.sub(r"(?<=[x×%])/([a-z]{2,})\b", lambda m: f" per {UNITS.get(m[1], m[1])}", text)
     text = re.sub(rf"({NUMBER})\s?¢", lambda m: f"{_say(m[1])} cent{'' if m[1] == '1' else 's'}", text)
     text = re.sub(r"(\d+)\s?°\s?(\d+)'\s?(?:(\d+)\"\s?)?([NSEW])\b", _position, text)
-    text = re.sub(r"\b(\d+)\s?h\s(\d+)\s?m\b", r"\1 h \2 min", text)
+    text = _DURATION.sub(_duration, text)
+    text = re.sub(rf"({_FRACTION})\"(\s[a-z])?", lambda m: f"{m[1]}-inch{m[2]}" if m[2] else f"{m[1]} inch", text)
     text = re.sub(r"\b(\d)'\s?(\d{1,2})(?:\"|'')?(?![\w'])", lambda m: f"{_say(m[1])} foot {_say(m[2])}", text)
+    text = re.sub(r"(?<![\w.])(\d+)'(?=\s?[x×]\s?\d+')", r"\1", text)
+    text = _FEET.sub(_feet, text)
     text = re.sub(r"\b(\d+)\s?(?:ft|feet)\.?\s(\d+)\s?in\b(\.(?!\s*(?:$|[A-Z])))?", _feet_and_inches, text)
     text = re.sub(rf"({_AMOUNT})\s?°(?:\s?([CF])\b|\s?([NSEW])\b)?", _degrees, text)
     text = re.sub(
@@ -134,39 +134,40 @@ def _fraction(whole: str, top: str, bottom: str) -> str:
 def _bare_fraction(match: re.Match[str]) -> str:
     whole, top, bottom, hyphen = match.groups()
     if hyphen and not whole:
-        said = _fraction("", top, bottom)
-        return (said[4:] if top == "1" else "-".join(said.split())[:-1]) + "-"
+        return _hyphenated(f"{top}/{bottom}") + "-"
     if bottom in ("10", "100") and not whole and not re.match(r"\s+of\b", after(match)):
         return f"{cardinal(int(top))} out of {cardinal(int(bottom))}"
     return _fraction(whole or "", top, bottom)
 
 
-def _qualifies(match: re.Match[str]) -> bool:
+def qualifies(match: re.Match[str]) -> bool:
     """Whether the amount stands before a noun, as in `a 10 km run`, and so takes the singular."""
     noun = re.match(r"\s+([a-z]+)|-[a-z]", after(match))
     article = re.search(r"\b(?:an?|this|that|another|every|each)\s+$", before(match), re.I)
     return bool(noun and (noun[0][0] == "-" or article and noun[1] not in _NOT_A_NOUN))
 
 
+_INVARIANT = tuple("hertz bits revolutions frames dots pixels beats words parts bytes pounds mercury power".split())
+
+
 def _inflected(match: re.Match[str], name: str, amount: str, singular: re.Pattern[str] | None = None) -> str:
-    if amount in ("1", "-1") or _qualifies(match) or (singular and singular.match(after(match))):
+    if amount in ("1", "-1") or qualifies(match) or (singular and singular.match(after(match))):
         return name
     first, *rest = name.split(" per ")
-    if first.endswith(
-        ("hertz", "bits", "revolutions", "frames", "dots", "pixels", "beats", "words", "parts", "bytes", "pounds")
-    ):
+    if first.endswith(_INVARIANT):
         return name
     many = first[:-4] + "feet" if first.endswith("foot") else plural(first)
     return " per ".join([many, *rest])
 
 
 def _measure(match: re.Match[str]) -> str:
-    amount, gap, unit, stop = match.groups()
+    amount, gap, unit, per, stop = match.groups()
     if unit == "in" and gap and not (stop and not ends_sentence(after(match))) and "x" not in amount:
         return match[0]  # 5 in the morning
     if unit == "s" and not gap and "x" in amount:
         return match[0]  # 4x4s
-    name = _UNITS.get(unit) or unit.removesuffix("s").removesuffix("inche") or "inch"
+    name = UNITS.get(unit) or unit.removesuffix("s").removesuffix("inche") or "inch"
+    name += "".join(f" per {_PER[unit]}" for unit in per.split("/")[1:])
     full = "." if stop and (unit not in _DOTTED or re.match(r"\W*(?:$|[A-Z])", after(match))) else ""
     if gap == "-":
         return f"{_hyphenated(amount)}-{name}{full}"
@@ -182,7 +183,22 @@ def _hyphenated(amount: str) -> str:
     said = _say(amount)
     if "/" not in amount or " " in amount:
         return said
-    return said.removeprefix("one ") if said.startswith("one ") else "-".join(said.split())[:-1]
+    if said.startswith("one "):
+        return said.removeprefix("one ")
+    return "-".join(said.split()).replace("-quarters", "-quarter")  # three-quarter-ton, two-thirds-cup
+
+
+def _duration(match: re.Match[str]) -> str:
+    """Write `2h30m` as `2 h 30 min`, from the left: days, hours, minutes, seconds."""
+    days, hours, minutes, seconds, only_minutes, only_seconds = match.groups()
+    if only_minutes:
+        return f"{only_minutes} min {only_seconds} s"
+    return (f"{days} days " if days else "") + f"{hours} h {int(minutes)} min" + (f" {seconds} s" if seconds else "")
+
+
+def _feet(match: re.Match[str]) -> str:
+    noun = after(match)[:1] == " " and not match[2]
+    return f"{number(match[1])} {'foot' if noun or match[1] == '1' else 'feet'}"
 
 
 def _feet_and_inches(match: re.Match[str]) -> str:
@@ -205,33 +221,3 @@ def _position(match: re.Match[str]) -> str:
             _DIRECTIONS[direction],
         ]
     )
-
-
-def _money(match: re.Match[str]) -> str:
-    country, sign, low, high, magnitude, per = match.groups()
-    said = _price(match, sign, low, high, magnitude, _COUNTRIES.get(country, ""))
-    minus = "minus " if match[0].startswith("-") else ""
-    return f"{minus}{said}" + (f" per {_UNITS.get(per, per)}" if per else "")
-
-
-def _price(match: re.Match[str], sign: str, low: str, high: str | None, magnitude: str | None, country: str) -> str:
-    if low[0] == "-":
-        return f"minus {_price(match, sign, low[1:], high, magnitude, country)}"
-    name, small = _MONEY_NAMES[sign]
-    scale = f" {_MAGNITUDES.get(magnitude.lower(), magnitude)}" if magnitude else ""
-    whole, point, cents = low.replace(",", "").partition(".")
-    if len(cents) == 2 and not magnitude and not high:
-        units = f"{number(whole or '0')} {country}{_coins(name, whole)}"
-        parts = f"{cardinal(int(cents))} {_coins(small, cents.lstrip('0'))}"
-        if not int(cents):
-            return units
-        return parts if whole in ("", "0") else f"{units} and {parts}"
-    said = number(low) + (f" to {number(high)}" if high else "") + scale
-    alone = low == "1" and not high and not magnitude
-    return f"{said} {country}{name if alone or _qualifies(match) else _coins(name, '')}"
-
-
-def _coins(name: str, amount: str) -> str:
-    if amount == "1" and name == "pence":
-        return "penny"
-    return name if amount == "1" or name in ("yen", "pence", "paise", "sen") else f"{name}s"

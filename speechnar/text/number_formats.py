@@ -1,0 +1,113 @@
+"""Bring numbers to one written form before they are read, and read digit by digit what is a code and no amount.
+
+Thousands are grouped by points, apostrophes or underscores elsewhere; ISO 8601 joins a date to a time; `k`, `M` and `B`
+shorten an amount; and the digits of a postal code or an account are read one by one. What comes out is again text with
+digits (`2.5 thousand`, `March 15, 2024 at 14:30`), which the later steps read as they read all other text.
+"""
+
+from __future__ import annotations
+
+import re
+
+from speechnar.text.dates import COUNTED, MONTHS
+from speechnar.text.match_context import after
+from speechnar.text.numbers import digits, number
+
+_DIGIT = re.compile(r"\d")
+_GROUPED = (
+    re.compile(r"(?<![\w'.,])\d{1,3}(?:'\d{3})+(?![\d'])"),  # 1'234'444.24
+    re.compile(r"(?<![\w.,])\d{1,3}(?:_\d{3})+(?!\w)"),  # 1_000_000
+    re.compile(r"(?<![\w.,])\d{1,2}(?:,\d\d)+,\d{3}(?![\d,])"),  # 12,34,567, as written in India
+)
+_POINTS = re.compile(
+    r"(?<![\w.,])(?!(?:(?!0\d)\d{1,3}\.){3}(?!0\d)\d{1,3}(?!\.?\d))"  # no address such as 192.168.100.200
+    r"(\d{1,3}(?:\.\d{3}){2,})(?:,(\d+))?(?![.,]?\w)|(?<![\w.,])(\d{1,3}(?:\.\d{3})+),(\d{1,2})(?![.,]?\w)"
+)
+_DATE_TIME = re.compile(
+    r"(?<![\w-])(\d{4})-(\d\d)-(\d\d)(?:T| )(\d\d):(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?"
+    r"(?:\s?(Z|UTC|GMT)|\s?([+-])(\d\d):?(\d\d))?(?![\w:])"
+)
+_COMPACT_DATE_TIME = re.compile(r"(?<![\w-])(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)?(?=Z?(?!\w))")
+_SCALES = {"k": "thousand", "K": "thousand", "M": "million", "B": "billion"}
+_DECIMAL_SCALE = re.compile(
+    r"(?<![\w.,$€£¥₹])(\d+\.\d+)([kKMB])(?![\w/-])(?!\s(?:display|monitor|screen|video|run|race))"
+)
+_WHOLE_SCALE = re.compile(r"(?<![\w.,$€£¥₹])(\d+)([kKMB])(?!\w)")
+_NOT_COUNTED = re.compile(r"\s(?:runs|races|videos|screens|displays|monitors|movies|cameras|models|is|was|has)\b")
+
+_CODE_WORDS = (
+    r"zip(?:\s?codes?)?|postal codes?|post\s?codes?|(?:bank |checking |savings )?accounts?|acct\.?|passcode"
+    r"|pin(?: code)?|otp|ssn|card(?=(?: number)? ending)|(?:\w+ )?code|routing|imei"
+)
+_NUMBERED_WORDS = (
+    "serial|order|invoice|case|ticket|booking|claim|employee|customer|confirmation|tracking|reference|policy|member"
+    "|membership|part|batch|license|licence|passport|routing|account|security|social security|id|phone"
+)
+_CODE = re.compile(
+    rf"\b((?:{_CODE_WORDS})(?:\s(?:number|no\.?|num))?|(?:{_NUMBERED_WORDS})\s(?:number|no\.?|num|id))"
+    r"((?:\s(?:is|was|ending in))?:?\s?#?\s?)(\d{3,}(?:[ -]\d{3,})*)"
+    r"(?![\w%]|[.,:/]\d|\s(?:times|lines|days|years|people)\b)",
+    re.I,
+)
+_DIAL = re.compile(
+    r"\b(tel|phone|fax|mobile|mob|cell|telephone|hotline|whatsapp)\b((?: number| no\.?)?(?: is| at)?)[.:]?\s*"
+    r"((?:\+|\(?)\d{2,5}\)?(?:[ .-]\d{2,5}){1,5})(?![\w-]|[.,]\d)",
+    re.I,
+)
+_DIALED = {"tel": "telephone", "mob": "mobile"}
+
+
+def number_formats(text: str) -> str:
+    """Rewrite grouped numbers, ISO dates with times and scaled amounts; read codes and telephone numbers as digits."""
+    if not _DIGIT.search(text):
+        return text
+    for grouped in _GROUPED:
+        text = grouped.sub(lambda m: re.sub("['_,]", "", m[0]), text)
+    text = re.sub(r"(?<![\d.,])\d{1,3}(?: \d{3})+ 000\b", lambda m: m[0].replace(" ", ""), text)
+    text = _POINTS.sub(_points, text)
+    text = _DATE_TIME.sub(_date_time, _COMPACT_DATE_TIME.sub(r"\1-\2-\3T\4:\5", text))
+    text = _DIAL.sub(_dial, text)
+    text = _CODE.sub(lambda m: m[1] + (m[2].replace("#", "") or " ") + _in_groups(m[3]), text)
+    text = _DECIMAL_SCALE.sub(lambda m: f"{m[1]} {_SCALES[m[2]]}", text)
+    text = _WHOLE_SCALE.sub(_whole_scale, text)
+    return re.sub(r"(?<![\w.,])(\d\d)ers\b", lambda m: _members(number(m[1])), text)  # 49ers
+
+
+def _points(match: re.Match[str]) -> str:
+    whole, decimals = match[1] or match[3], match[2] or match[4]
+    return whole.replace(".", "") + (f".{decimals}" if decimals else "")
+
+
+def _date_time(match: re.Match[str]) -> str:
+    year, month, day, hour, minute, second, zone, sign, hours, minutes = match.groups()
+    if not (1 <= int(month) <= 12 and 1 <= int(day) <= 31 and int(hour) < 25 and int(minute) < 60):
+        return match[0]
+    seconds = f" and {int(second)} second{'' if int(second) == 1 else 's'}" if second and int(second) else ""
+    offset = f" UTC {'plus' if sign == '+' else 'minus'} {int(hours)}" if sign else ""
+    if sign and int(minutes):
+        offset += f" {minutes}"
+    name = " UTC" if zone in ("Z", "UTC") or offset == " UTC plus 0" else f" {zone}" if zone else offset
+    return f"{MONTHS[int(month) - 1]} {int(day)}, {year} at {int(hour)}:{minute}{seconds}{name}"
+
+
+def _dial(match: re.Match[str]) -> str:
+    groups = ", ".join(digits(group) for group in re.findall(r"\d+", match[3]))
+    plus = "plus " if match[3][0] == "+" else ""
+    return f"{_DIALED.get(match[1].lower(), match[1])}{match[2]} {plus}{groups}"
+
+
+def _in_groups(code: str) -> str:
+    return ", ".join(digits(group) for group in re.split("[ -]", code))
+
+
+def _whole_scale(match: re.Match[str]) -> str:
+    """Read `10k steps` as an amount; `4K` and `10k` alone, and `3M`, are names."""
+    rest = after(match)
+    counted = COUNTED.match(rest) is not None and not _NOT_COUNTED.match(rest)
+    if counted and not (match[2] == "K" and match[1] in ("2", "4", "8")):
+        return f"{match[1]} {_SCALES[match[2]]}"
+    return "3 M" if match[0] == "3M" else match[0]
+
+
+def _members(words: str) -> str:
+    return words + ("rs" if words.endswith("e") else "ers")
