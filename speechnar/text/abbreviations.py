@@ -1,4 +1,4 @@
-"""Abbreviations with full stops, saints and streets, and roman numerals after names."""
+"""Write out abbreviations with full stops: titles, saints and streets, Latin phrases, numbered things."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 
 from speechnar.text.dates import MONTHS
 from speechnar.text.match_context import after, before, ends_sentence
-from speechnar.text.numbers import cardinal, ordinal
 
 TITLES = {
     "Dr": "Doctor", "Mr": "Mister", "Mrs": "Missus", "Ms": "Ms", "Messrs": "Messrs", "Prof": "Professor",
@@ -63,22 +62,6 @@ _NO_STREET = frozenset(
     "in at of to from near the a and or by with for on visit saw see like is was via through".split()
 )
 
-_ROMAN = re.compile(
-    r"\b([A-Z][\w'-]*|chapter|part|volume|act|scene|section|book|phase|type|stage|class|grade)\s+((?=[IVXL])L?X{0,4}(?:IX|IV|V?I{0,3}))(?![\w-]|'(?!s\b)|\.\w)"
-)
-_REGNAL = frozenset(
-    """albert alexander alfonso anne baldwin benedict boniface carl carlos catherine charles christian clement
-    constantine darius david edward elizabeth felipe ferdinand francis franz frederick george gregory gustav
-    haakon harald henry innocent ivan james john joseph juan julius justinian karl leo leopold louis malcolm
-    margaret mary maximilian mehmed michael murad napoleon nicholas olav otto paul pedro peter philip pius
-    ptolemy ramses richard robert rudolf selim sixtus stephen suleiman thutmose umberto urban victor vladimir
-    wilhelm william xerxes""".split()
-)
-_VALUES = {"I": 1, "V": 5, "X": 10, "L": 50}
-_AFTER_FIRST = re.compile(
-    r"\s*(?:$|[,.;:)?!](?!\w)|(?:of|was|had|became|died|ruled|reigned|and (?:his|her|the))\b)|'s\b"
-)
-
 
 def abbreviations(text: str) -> str:
     """Writes out what is abbreviated; a full stop that also ends the sentence stays."""
@@ -94,7 +77,7 @@ def abbreviations(text: str) -> str:
         text = re.sub(r"(?<![\w.])([ap])\.\s?m\.", lambda m: f"{m[1].upper()}M" + _stop(m), text)
         text = _DOTTED.sub(_dotted, text)
         text = _WORD.sub(_word, text)
-    return _ROMAN.sub(_roman, text)
+    return text
 
 
 def _stop(match: re.Match[str]) -> str:
@@ -140,35 +123,3 @@ def _saint(match: re.Match[str]) -> str:
     name = re.search(r"\b([A-Z\d]\w*)\s+$", before(match))  # of the street
     street = not match[1] or name and name[1].lower() not in _NO_STREET
     return f"Street{_stop(match)}" if street else "Saint"
-
-
-def _value(numeral: str) -> int:
-    values = [_VALUES[c] for c in numeral]
-    return sum(-v if v < after else v for v, after in zip(values, [*values[1:], 0]))
-
-
-def _roman(match: re.Match[str]) -> str:
-    name, numeral = match[1], match[2]
-    rest = after(match)
-    first = re.search(r"\b([A-Z][a-z]+)\s+$", before(match))
-    regnal = name.lower() in _REGNAL
-    if (
-        numeral == "L"
-        or len(numeral) == 1
-        and not (regnal and (numeral != "I" or _AFTER_FIRST.match(rest)) and name != "Malcolm")
-    ):
-        if name != "War" and not (numeral != "I" and name in _NUMBERED_BY_LETTER):
-            return match[0]
-    if len(numeral) == 1 and rest[:1] == "." and not ends_sentence(rest[1:]):
-        return match[0]  # Robert I. Bouck
-    if not _value(numeral) or name.isupper() and len(name) > 1:
-        return match[0]
-    named = first is not None and name not in ("War", "Bowl") and first[1] not in _NOT_FIRST_NAMES
-    if regnal or named and numeral in ("II", "III", "IV"):
-        return f"{name} the {ordinal(_value(numeral)).title()}"
-    words = cardinal(_value(numeral))
-    return f"{name} {words.capitalize() if name == 'War' else words}"
-
-
-_NUMBERED_BY_LETTER = frozenset("Chapter Part Act Volume Book Section Article Title Type".split())
-_NOT_FIRST_NAMES = frozenset("The In See World Super Star Final Grand Title Part Chapter Phase Act Type".split())

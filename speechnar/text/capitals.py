@@ -11,11 +11,11 @@ _SAID = {
     MENSA MIDI NAFTA NASA NASCAR NASDAQ NATO NIMBY NORAD OPEC OSHA PETA POTUS RADAR SARS SCOTUS SCUBA SIDS
     SONAR SWAT TASER UEFA UNESCO UNICEF YAML YOLO ZIP""".split()
 }
-_SAID |= {word: word.lower() for word in "RAM ROM PIN SIM LAN WAN DOS LOL GUI".split()}
+_SAID |= {word: word.lower() for word in "RAM ROM PIN SIM LAN WAN DOS LOL".split()}
 _SAID |= {
     "OK": "Okay", "JPEG": "J peg", "JPG": "J peg", "JSON": "Jason", "ASCII": "askey", "WYSIWYG": "wizzywig",
     "IEEE": "I triple E", "NAACP": "N double A C P", "WWII": "World War Two", "WWI": "World War One", "SCSI": "scuzzy",
-    "AAA": "triple A",
+    "AAA": "triple A", "GUI": "gooey", "CRUD": "crud", "GNU": "gnoo", "NGINX": "engine X",
 }  # fmt: skip
 ORDINARY = frozenset(
     """a about after again all alone also always am an and any are as ask away back bad be because been before best
@@ -44,6 +44,27 @@ _SEGMENT = re.compile(r"[^.?!]+")
 _CAPITALS = re.compile(r"(?<![\w'])([A-Z]{2,})('?s|'S)?(?!\w|'[a-z]{2})")
 _CONSONANTS = re.compile(r"(?<![\w'.])[b-df-hj-np-tv-xz]{2,5}(?![\w'])")
 _CAMEL = re.compile(r"(?<![\w'])(?!(?:Mc|Mac|De|Le|La|Di|Du|Van|Von|Fitz|O')[A-Z][a-z]+\b)[A-Za-z]*[a-z][A-Z]\w*")
+_ELEMENTS = frozenset(
+    """H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb
+    Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Nd Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb
+    Bi Po At Rn Fr Ra Ac Th Pa U Np Pu""".split()
+)
+_FORMULA = re.compile(r"(?<![\w'-])(?:[A-Z][a-z]?){2,8}(?![\w'])")
+_NO_FORMULA = re.compile("[A-Z]+s?$|HeLa|NaN|CoV|PoC|BSc|CoOp|NoOp")
+_JARGON_SAID = {
+    "stdin": "standard in", "stdout": "standard out", "stderr": "standard error", "nginx": "engine X",
+    "argv": "arg V", "argc": "arg C",
+}  # fmt: skip
+_JARGON = re.compile(rf"(?<![\w'.-])(?:{'|'.join(_JARGON_SAID)})(?![\w'-])")
+_LETTER_A = re.compile(
+    r"(?<![\w'])a(?=[.,;:?!)]|$| (?:is|was|in|and|or|as|on|has|equals|to z)\b|(?:, |,? and |,? or )b\b)"
+    r"(?! (?:in|on) the)"
+)
+_STUTTER = re.compile(r"(?i)(?<![\w'-])(?:([a-hj-z]|[csptw]h|qu)-)(?:\1-)*(?=(\1[a-z']+))")
+_NO_STUTTER = frozenset(
+    "test tests boy boys girl girls class clamp day section sections shaped top table shirt".split()
+)
+_STUTTERED = {"c": "k", "q": "kw", "qu": "kw", "x": "z", "a": "", "e": "", "o": "", "u": ""}
 
 
 def unshout(text: str) -> str:
@@ -75,11 +96,38 @@ def _lowered(segment: str) -> str:
 def capitals(text: str) -> str:
     """Says acronyms and shouted words, keeps what is spelled in capitals, and takes apart `camelCase`."""
     text = re.sub(r"\bWi-?Fi\b", "wifi", text)
+    text = _FORMULA.sub(_formula, text)
+    text = _JARGON.sub(lambda m: _JARGON_SAID[m[0]], text)
+    text = _LETTER_A.sub("A", text)
+    if "-" in text:
+        text = _STUTTER.sub(_stutter, text)
     text = re.sub(r"\b(Ph|B|M|D|LL|Ed)([DAS]c?|Phil|Ed|Eng|B)(s?)\b", _degree, text)
     text = _CAPITALS.sub(_acronym, text)
     text = _CAMEL.sub(_camel, text)
     text = _LOWER.sub(lambda m: m[1].upper() + m[2], text)
     return _CONSONANTS.sub(lambda m: m[0] if m[0] in _NOT_SPELLED else m[0].upper(), text)
+
+
+def _formula(match: re.Match[str]) -> str:
+    """Spell a chemical formula: `NaCl` is `N A C L`."""
+    symbols = re.findall("[A-Z][a-z]?", match[0])
+    if _NO_FORMULA.match(match[0]) or not all(symbol in _ELEMENTS for symbol in symbols):
+        return match[0]
+    return " ".join(match[0].upper())
+
+
+def _stutter(match: re.Match[str]) -> str:
+    """Read `B-but` as `buh-but`: the sound of the letter, as often as it is written."""
+    if match[2].lower() in _NO_STUTTER:
+        return match[0]
+    sound = match[1].lower()
+    said = _STUTTERED.get(sound, sound) + "uh"
+    times = match[0].count("-")
+    return "-".join([_cased(said, match[1])] + [said] * (times - 1)) + "-"
+
+
+def _cased(word: str, like: str) -> str:
+    return word.capitalize() if like[0].isupper() else word
 
 
 def _degree(match: re.Match[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from speechnar.text.capitals import ORDINARY
 from speechnar.text.dates import is_year
@@ -25,7 +25,10 @@ _SIGNS = (
     (r"#(?=\d)", "number "),
     (r"#(?=[A-Za-z])", "hashtag "),
     (r"\b([A-Z])\+\+", r"\1 plus plus"),
-    (r"\b([CF])#", r"\1 sharp"),
+    (r"\b([A-G])#", r"\1 sharp"),
+    (r"(?<![\w+])([A-F])\+(?![\w+])", r"\1 plus"),
+    (r"(?i)\b(an?|got|of|or|his|her|my|grade:?) (?-i:([A-DF]))-(?=\s|$|[.,;!?)])", r"\1 \2 minus"),
+    (r"\b([A-Z])&([A-Z])s\b", r"\1 and \2's"),
     (r"(?<!\w)@\s?(?=\w)", "at "),
     (r"\s*&+\s*", " and "),
     (r"\band/or\b", "and or"),
@@ -78,16 +81,24 @@ def _dotted(match: re.Match[str]) -> str:
 
 
 def _mixed(match: re.Match[str]) -> str:
-    """`B-52`, `R2-D2`, `UA123`: letters as letters, words as words, digits as in names."""
+    """Read `B-52`, `R2-D2`, `UA123`: letters as letters, words as words, digits as in names.
+
+    A part in small letters is a word (`top-10`, `pre-1990`): so are the words that an earlier step wrote (`one-3`).
+    """
     runs = re.findall(r"[A-Za-z]+|\d+", match[0])
+    words = {part for part in match[0].split("-") if len(part) > 1 and part.isalpha() and part.islower()}
     if len(runs) > 6:  # a checksum
         return " ".join(c.upper() if c.isalpha() else digits(c) for c in "".join(runs))
-    said = [pairs(run) if run.isdecimal() else _letters(run) for run in runs]
+    said = [_digits_of_name(run, words) if run.isdecimal() else run if run in words else _letters(run) for run in runs]
     if len(runs) > 1 and runs[-1] == "s" and runs[-2].isdecimal():
         said[-2:] = [plural(said[-2])]  # MP3s
     if said[0] == "A" and starts_sentence(match):
         said[0] = "A."  # the letter, not the article
     return " ".join(said)
+
+
+def _digits_of_name(run: str, words: Collection[str]) -> str:
+    return year(int(run)) if words and len(run) == 4 and "1100" <= run < "2100" else pairs(run)  # pre-1990
 
 
 def _letters(run: str) -> str:

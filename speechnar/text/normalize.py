@@ -20,8 +20,10 @@ from speechnar.text.markup import strip_emphasis, strip_inline
 from speechnar.text.money import money
 from speechnar.text.number_formats import number_formats
 from speechnar.text.quantities import quantities
+from speechnar.text.roman_numerals import numbered_parts, roman_numerals
 from speechnar.text.short_forms import short_forms
 from speechnar.text.urls import urls
+from speechnar.text.verses import verses
 
 
 def normalize(text: str, keep: Collection[str] = ()) -> str:
@@ -35,8 +37,9 @@ def normalize(text: str, keep: Collection[str] = ()) -> str:
     if keep:
         text = _protect(re.sub(f"[{PLACEHOLDERS}]", "", text), keep, kept)
     text = strip_emphasis(clean(strip_inline(text)))
-    text = unshout(equations(number_formats(urls(text))))
-    text = abbreviations(short_forms(text))
+    text = equations(number_formats(urls(text)))
+    text = unshout(verses(numbered_parts(text)))
+    text = roman_numerals(abbreviations(short_forms(text)))
     if any(c.isdecimal() for c in text):
         text = quantities(money(dates(text)))
     text = tidy(capitals(identifiers(text)))

@@ -70,7 +70,7 @@ def number_formats(text: str) -> str:
     text = _CODE.sub(lambda m: m[1] + (m[2].replace("#", "") or " ") + _in_groups(m[3]), text)
     text = _DECIMAL_SCALE.sub(lambda m: f"{m[1]} {_SCALES[m[2]]}", text)
     text = _WHOLE_SCALE.sub(_whole_scale, text)
-    return re.sub(r"(?<![\w.,])(\d\d)ers\b", lambda m: _members(number(m[1])), text)  # 49ers
+    return re.sub(r"(?<![\w.,])(\d\d)er(s?)\b", lambda m: _member(number(m[1])) + m[2], text)  # 49ers
 
 
 def _points(match: re.Match[str]) -> str:
@@ -109,5 +109,5 @@ def _whole_scale(match: re.Match[str]) -> str:
     return "3 M" if match[0] == "3M" else match[0]
 
 
-def _members(words: str) -> str:
-    return words + ("rs" if words.endswith("e") else "ers")
+def _member(words: str) -> str:
+    return words + ("r" if words.endswith("e") else "er")

@@ -52,7 +52,8 @@ _PER = {
     "kg": "kilogram", "g": "gram", "m": "meter", "km": "kilometer", "s": "second", "sec": "second", "min": "minute",
     "h": "hour", "hr": "hour", "d": "day", "day": "day", "wk": "week", "week": "week", "mo": "month", "yr": "year",
     "year": "year", "m²": "square meter", "m³": "cubic meter", "cm²": "square centimeter", "cm³": "cubic centimeter",
-    "ha": "hectare", "lb": "pound", "oz": "ounce", "gal": "gallon", "mi": "mile", "mol": "mole", "serving": "serving", "dose": "dose",
+    "ha": "hectare", "lb": "pound", "oz": "ounce", "gal": "gallon", "mi": "mile", "mol": "mole",
+    "serving": "serving", "dose": "dose",
 }  # fmt: skip
 _DOTTED = frozenset(
     "mi ft yd yds in lb lbs oz gal qt pt tsp tbsp min mins hr hrs sec secs yr yrs mo mos wk wks".split()

@@ -31,8 +31,12 @@ _ADDRESS = re.compile(
 )
 
 
+_DOTTED_NAME = re.compile(r"(?:(?<=[\s(,/])|^)\.(NET|[a-z]{2,}[a-z\d]*)(?![\w.])")
+
+
 def urls(text: str) -> str:
     """Reads out every address: `docs.example.com/a-b` is `docs dot example dot com slash A dash B`."""
+    text = _DOTTED_NAME.sub(lambda m: "dot net" if m[1] == "NET" else f"dot {m[1]}", text)
     if not re.search(r"[./\\@]\w", text):
         return text
     return _ADDRESS.sub(_read, text)
