@@ -14,15 +14,16 @@ class Former(argparse.Action):
 
     Args:
         now: the option's name, which is declared by itself.
+        note: what the notice adds, such as how to convert a value.
     """
 
-    def __init__(self, option_strings: list[str], dest: str, now: str, **options: Any) -> None:
-        self.now = now
+    def __init__(self, option_strings: list[str], dest: str, now: str, note: str = "", **options: Any) -> None:
+        self.now, self.note = now, note
         dest = now.lstrip("-").replace("-", "_")
         super().__init__(option_strings, dest, **options | {"help": argparse.SUPPRESS, "default": argparse.SUPPRESS})
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
     ) -> None:
-        print(f"speechnar: {option} is now called {self.now}", file=sys.stderr)
+        print(f"speechnar: {option} is now called {self.now}{self.note}", file=sys.stderr)
         setattr(namespace, self.dest, values)

@@ -15,6 +15,8 @@ from speechnar.extras import needing
 Config = TypeVar("Config")
 
 NEEDS = "(needs speechnar[train])"
+METHODS = "greedy, beam, mask_ctc, rescoring or autoregressive (greedy)"
+FORMER_METHODS = {"mask-ctc": "mask_ctc", "drafts": "rescoring", "ar": "autoregressive"}
 
 
 def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
@@ -93,13 +95,19 @@ def _add_recognition_data(add: Callable[..., argparse.ArgumentParser]) -> None:
     decode.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="of `speechnar train recognizer`")
     decode.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest")
     decode.add_argument("out", type=Path, metavar="FILE", help="transcripts, `UTT text` a line")
-    decode.add_argument("--method", default="greedy", help="greedy, beam, mask-ctc, drafts or ar (greedy)")
-    decode.add_argument("--iterations", type=int, default=10, metavar="N", help="of Mask-CTC, at most (10)")
-    decode.add_argument("--threshold", type=float, default=0.9, metavar="P", help="Mask-CTC masks below it (0.9)")
-    decode.add_argument("--beam", type=int, default=10, metavar="N", help="hypotheses or drafts kept (10)")
+    decode.add_argument("--method", default="greedy", help=METHODS)
+    decode.add_argument("--iterations", type=int, default=10, metavar="N", help="of mask_ctc, at most (10)")
+    decode.add_argument(
+        "--threshold", type=float, default=0.9, metavar="P", help="mask_ctc masks tokens of less confidence (0.9)"
+    )
+    decode.add_argument("--beam", type=int, default=10, metavar="N", help="hypotheses that the search keeps (10)")
     decode.add_argument("--ctc-weight", type=float, default=0.3, metavar="X", help="of CTC beside the decoder (0.3)")
-    decode.add_argument("--readings", type=int, default=1, metavar="N", help="of each draft, with other masks (1)")
-    decode.add_argument("--sharpness", type=float, default=1.0, metavar="X", help="of CTC in searches (1)")
+    decode.add_argument("--masking-passes", type=int, default=1, metavar="N", help="of rescoring, each other masks (1)")
+    decode.add_argument("--temperature", type=float, default=1.0, metavar="X", help="of CTC in searches (1)")
+    decode.add_argument("--readings", type=int, action=Former, now="--masking-passes")
+    decode.add_argument(
+        "--sharpness", type=_inverse, action=Former, now="--temperature", note=", which is its inverse: 1 / sharpness"
+    )
     decode.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
 
 
@@ -194,9 +202,25 @@ def _decode(args: argparse.Namespace) -> None:
         raise ValueError(f"--threads is {args.threads} but should be 1 or more")
     torch.set_num_threads(args.threads)
     beam = BeamOptions(args.beam, args.ctc_weight)
-    options = DecodeOptions(args.method, args.iterations, args.threshold, beam, args.readings, sharpness=args.sharpness)
+    options = DecodeOptions(
+        _method(args.method), args.iterations, args.threshold, beam, args.masking_passes, temperature=args.temperature
+    )
     took = decode_corpus(args.model_dir, args.cuts, args.out, options)
     print(f"{took.audio_seconds:.1f} s of audio in {took.seconds:.2f} s: RTF {took.real_time_factor:.4f}")
+
+
+def _inverse(number: str) -> float:
+    """Return 1 / number."""
+    if not float(number) > 0:
+        raise argparse.ArgumentTypeError(f"{number} should be above 0")
+    return 1 / float(number)
+
+
+def _method(name: str) -> str:
+    """Return the present name of a method of decoding."""
+    if name in FORMER_METHODS:
+        print(f"speechnar: the method {name} is now called {FORMER_METHODS[name]}", file=sys.stderr)
+    return FORMER_METHODS.get(name, name)
 
 
 def _gta_mels(args: argparse.Namespace) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from speechnar.cli.former import Former
+
 if TYPE_CHECKING:
     from speechnar.runtime import Transcript
 
@@ -41,7 +43,10 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         help="a name of `speechnar recognizers`, or a folder",
     )
     transcribe.add_argument("--beam", type=int, metavar="N", help="texts that the search keeps at once; 1 is greedy")
-    transcribe.add_argument("--passes", type=int, metavar="N", help="of the decoder; 0 is fast and mishears more")
+    transcribe.add_argument(
+        "--iterations", type=int, metavar="N", help="of the decoder; 0 leaves CTC's text as it is: fast, more errors"
+    )
+    transcribe.add_argument("--passes", type=int, action=Former, now="--iterations")
     transcribe.add_argument("--hotwords", metavar="FILE|LIST", help="words and phrases to expect, a line each or a,b,c")
     transcribe.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, or cuda with onnxruntime-gpu")
     transcribe.add_argument("--threads", type=int, metavar="N", help="CPU threads (all cores, at most 4)")
@@ -57,7 +62,7 @@ def _transcribe(args: argparse.Namespace) -> None:
     kind = args.format or _format_of(args.output)
     targets = _targets(files, args.output, kind)
     recognizer = load_recognizer(args.recognizer, args.threads, args.device)
-    options = {"beam": args.beam, "passes": args.passes, "hotwords": _hotwords(args.hotwords)}
+    options = {"beam": args.beam, "iterations": args.iterations, "hotwords": _hotwords(args.hotwords)}
     failed = 0
     with _progress(files) as bar:
         for file, target in zip(files, targets):

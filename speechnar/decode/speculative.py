@@ -71,16 +71,18 @@ class VerifyOptions:
     """How a draft is mended.
 
     Attributes:
-        passes: of the decoder, at most; from there on what is left stays a draft.
-        margin: nats by which the decoder may prefer another piece to the draft's before that gives way.
+        iterations: passes of the decoder, at most; what is left after them stays a draft.
+        acceptance_threshold: nats by which the decoder may prefer another piece to the draft's before that gives way.
     """
 
-    passes: int = 40
-    margin: float = 0.0
+    iterations: int = 40
+    acceptance_threshold: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.passes < 0 or self.margin < 0:
-            raise DecodeError(f"passes {self.passes} and margin {self.margin} should be 0 or more")
+        if self.iterations < 0 or self.acceptance_threshold < 0:
+            raise DecodeError(
+                f"iterations {self.iterations} and acceptance_threshold {self.acceptance_threshold} should be 0 or more"
+            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,14 +102,14 @@ def verify(
     pieces: Pieces,
     longest: int,
     options: VerifyOptions = VerifyOptions(),
-    trusted: Sequence[float] | None = None,
+    acceptance_bonus: Sequence[float] | None = None,
 ) -> Verified:
     """Mends a draft.
 
     Args:
         draft: ids of pieces.
         longest: pieces that the decoder can read.
-        trusted: for each piece of the draft, nats that come to the margin.
+        acceptance_bonus: for each piece of the draft, nats that come to the margin.
 
     Returns:
         The text; what the decoder did not come to is a draft.
@@ -119,11 +121,11 @@ def verify(
     text: list[int] = []
     log_probs: list[float] = []
     draft = list(draft)
-    margins = [options.margin + extra for extra in (trusted or [0.0] * len(draft))]
+    margins = [options.acceptance_threshold + extra for extra in (acceptance_bonus or [0.0] * len(draft))]
     expected = n_words(draft)
     limit = min(longest, int(LONGER * len(draft)) + A_FEW)
     starts, done, beyond = [0], 0, 0  # of the rows, in the draft; passes; pieces after its end
-    while done < options.passes and len(text) < limit:
+    while done < options.iterations and len(text) < limit:
         width = min(max(SHORTEST_ROW, WIDTH // len(starts)) if done else FIRST_WIDTH, limit - len(text))
         rows = np.full((len(starts), min(width, len(draft) - min(starts))), pieces.end_id)
         for row, start in zip(rows, starts):

@@ -30,12 +30,12 @@ from speechnar.nar.rescoring import agreement
 from speechnar.text.symbols import BLANK, SymbolTable
 from speechnar.text.tokenizer import SPECIAL, spelled
 
-METHODS = {
+DECODERS = {
     "greedy": (CTC, MaskCTC, AED),
     "beam": (CTC, MaskCTC, AED),
-    "mask-ctc": (MaskCTC,),
-    "drafts": (MaskCTC,),
-    "ar": (AED,),
+    "mask_ctc": (MaskCTC,),
+    "rescoring": (MaskCTC,),
+    "autoregressive": (AED,),
 }
 """How to decode, and the models that can."""
 
@@ -45,37 +45,37 @@ class DecodeOptions:
     """How to decode.
 
     Attributes:
-        method: "greedy", CTC's best path; "beam", CTC's best text by prefix beam search; "mask-ctc", the best path with
-            its unsure tokens written anew; "drafts", the texts of the prefix beam search, among which Mask-CTC's
-            decoder and CTC choose together; "ar", one token after another, by beam search.
-        iterations: of "mask-ctc", at most.
+        method: "greedy", CTC's best path; "beam", CTC's best text by prefix beam search; "mask_ctc", the best path with
+            its unsure tokens written anew; "rescoring", the texts of the prefix beam search, among which Mask-CTC's
+            decoder and CTC choose together; "autoregressive", one token after another, by beam search.
+        iterations: of "mask_ctc", at most.
         threshold: tokens of which CTC is less sure are masked, in [0, 1].
         beam: of the searches; and what CTC counts for beside the decoder.
-        readings: in which the decoder reads each draft; with 1 all tokens are masked, with more each in one of them.
-        margin: nats of CTC by which a draft may be behind the first one.
-        sharpness: what CTC's log-probabilities are multiplied with before a search, below 1 where it is surer of itself
-            than it should be; its losses on a dev set say so.
+        masking_passes: over each text of the n-best list: 1 masks all tokens, more mask each token in one of them.
+        nbest_threshold: nats of CTC by which a draft may be behind the first one.
+        temperature: divides the log-probabilities of CTC before a search, above 0; above 1 where CTC is overconfident,
+            which its loss on a dev set shows.
     """
 
     method: str = "greedy"
     iterations: int = 10
     threshold: float = 0.9
     beam: BeamOptions = BeamOptions()
-    readings: int = 1
-    margin: float = 8.0
-    sharpness: float = 1.0
+    masking_passes: int = 1
+    nbest_threshold: float = 8.0
+    temperature: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise ValueError(f"the method is {self.method!r} but should be one of {', '.join(METHODS)}")
+        if self.method not in DECODERS:
+            raise ValueError(f"the method is {self.method!r} but should be one of {', '.join(DECODERS)}")
         if self.iterations < 1:
             raise ValueError(f"iterations is {self.iterations} but should be 1 or more")
         if not 0 <= self.threshold <= 1:
             raise ValueError(f"threshold is {self.threshold} but should be from 0 to 1")
-        if self.readings < 1:
-            raise ValueError(f"readings is {self.readings} but should be 1 or more")
-        if self.sharpness <= 0:
-            raise ValueError(f"sharpness is {self.sharpness} but should be above 0")
+        if self.masking_passes < 1:
+            raise ValueError(f"masking_passes is {self.masking_passes} but should be 1 or more")
+        if self.temperature <= 0:
+            raise ValueError(f"temperature is {self.temperature} but should be above 0")
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def decode_corpus(
         DataError: there is no manifest, or audio cannot be read.
     """
     model, config = load_model(model_dir)
-    if type(model) not in METHODS[options.method]:
+    if type(model) not in DECODERS[options.method]:
         raise ModelError(f"{model_dir} holds {type(model).__name__}, which cannot decode by {options.method}")
     symbols = SymbolTable.load(model_dir / "tokens.txt")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -144,14 +144,14 @@ def decode_corpus(
 
 def decode_batch(model: nn.Module, heard: EncoderOutput, symbols: SymbolTable, options: DecodeOptions) -> list[str]:
     """The texts of a batch."""
-    if options.method in ("ar", "beam", "drafts"):
+    if options.method in ("autoregressive", "beam", "rescoring"):
         return [spelled(symbols, _searched(model, one, symbols, options)) for one in _each(heard)]
     lengths = heard.lengths
     if lengths is None:
         lengths = torch.full((len(heard.log_probs),), heard.log_probs.shape[1], device=heard.log_probs.device)
     best = best_path(heard.log_probs, lengths, symbols.blank_id)
     tokens, token_lengths = best.tokens, best.token_lengths
-    if options.method == "mask-ctc":
+    if options.method == "mask_ctc":
         assert isinstance(model, MaskCTC)
         tokens = mask_unsure(tokens, token_lengths, best.confidences, options.threshold, symbols.mask_id)
         tokens, token_lengths = refine(model, heard, tokens, token_lengths, symbols, options.iterations)
@@ -179,17 +179,17 @@ def refine(
 
 def _searched(model: nn.Module, heard: EncoderOutput, symbols: SymbolTable, options: DecodeOptions) -> list[int]:
     """What a search finds for a batch of one."""
-    if options.sharpness != 1:
-        heard = replace(heard, log_probs=(options.sharpness * heard.log_probs).log_softmax(2))
-    if options.method == "ar":
+    if options.temperature != 1:
+        heard = replace(heard, log_probs=(heard.log_probs / options.temperature).log_softmax(2))
+    if options.method == "autoregressive":
         assert isinstance(model, AED)
         return model.search(heard, symbols.bos_id, symbols.eos_id, symbols.blank_id, options.beam)
-    sharp, usual = options.sharpness, prefixes.BeamOptions(options.beam.beam)
+    sharp, usual = 1 / options.temperature, prefixes.BeamOptions(options.beam.beam)
     search = replace(  # as if CTC had not been calmed: then there is no more to try
         usual, unit_margin=sharp * usual.unit_margin, prefix_margin=sharp * usual.prefix_margin
     )
     found = prefixes.candidates(heard.log_probs[0].cpu().numpy(), _units(tuple(symbols.symbols)), None, search)
-    near = [draft for draft in found if draft.score >= found[0].score - options.margin]
+    near = [draft for draft in found if draft.score >= found[0].score - options.nbest_threshold]
     if options.method == "beam" or len(near) == 1 or options.beam.ctc_weight == 1:
         return list(found[0].tokens)
     assert isinstance(model, MaskCTC)
@@ -216,13 +216,13 @@ def choose(
         path[path != symbols.blank_id].tolist(),
         [list(draft.tokens) for draft in drafts],
     )
-    memory = model.listen(heard, symbols.blank_id, places).each(options.readings)
+    memory = model.listen(heard, symbols.blank_id, places).each(options.masking_passes)
 
     def decode(tokens: Tensor, token_lengths: Tensor) -> Tensor:
         return model.decode(memory, tokens, token_lengths).logits  # of which differences matter alone
 
     lengths = torch.tensor([len(row) for row in rows], device=device)
-    scores = agreement(tokens, lengths, decode, options.readings, symbols.mask_id)
+    scores = agreement(tokens, lengths, decode, options.masking_passes, symbols.mask_id)
     ctc = torch.tensor([draft.score for draft in drafts], device=device)
     return int(((1 - weight) * scores + weight * ctc).argmax())
 

@@ -24,7 +24,7 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 @dataclass(frozen=True)
-class Kind:
+class BundleFormat:
     """A kind of folder.
 
     Attributes:

@@ -18,6 +18,7 @@ import numpy as np
 
 from speechnar import audio
 from speechnar.audio import AudioError
+from speechnar.config import renamed
 from speechnar.decode.beam import BeamOptions, beam_search
 from speechnar.decode.greedy import greedy
 from speechnar.decode.result import DecodeError, Hypothesis, Word
@@ -25,12 +26,12 @@ from speechnar.decode.scorer import Scorer, ScorerOptions
 from speechnar.decode.speculative import VerifyOptions
 from speechnar.decode.units import Units
 from speechnar.lm.ngram import NgramModel
-from speechnar.runtime.folder import ASSETS, Kind
+from speechnar.runtime.folder import ASSETS, BundleFormat
 from speechnar.runtime.speculative import DecoderInfo, Mender
 from speechnar.runtime.transcript import Transcript
 from speechnar.runtime.windows import Heard, WindowSizes, pieces
 
-RECOGNIZER = Kind("recognizer", "recognizer.json", format=3)
+RECOGNIZER = BundleFormat("recognizer", "recognizer.json", format=4)
 RECOGNIZERS = ASSETS / "recognizers"
 DEFAULT = "english_base"
 LM = "lm.npz"  # a word n-gram model, which a recognizer may have
@@ -50,14 +51,14 @@ class Decoding:
     Attributes:
         beam: prefixes that are kept; 1 is greedy decoding, without the language model.
         lm_weight, word_bonus: see `speechnar.decode.scorer`.
-        passes, margin: see `speechnar.decode.speculative`; they are a decoder's.
+        iterations, acceptance_threshold: of speculative decoding; see `SpeculativeConfig`.
     """
 
     beam: int = 1
     lm_weight: float = ScorerOptions.lm_weight
     word_bonus: float = ScorerOptions.word_bonus
-    passes: int = VerifyOptions.passes
-    margin: float = VerifyOptions.margin
+    iterations: int = field(default=VerifyOptions.iterations, metadata=renamed("passes"))
+    acceptance_threshold: float = field(default=VerifyOptions.acceptance_threshold, metadata=renamed("margin"))
 
 
 @dataclass(frozen=True)
@@ -65,8 +66,8 @@ class RecognizerInfo:
     """`recognizer.json`.
 
     Attributes:
-        format: version of the folder's layout; this package reads 1, which has no decoder, 2, and 3, whose graphs are
-            compressed.
+        format: version of the folder's layout; this package reads 1, which has no decoder, 2, 3, whose graphs are
+            compressed, and 4, whose `decoding` has `iterations` for `passes`, `acceptance_threshold` for `margin`.
         sample_rate: Hz.
         symbols: of the graph's outputs, in their order; see `speechnar.decode.units`.
         frame_seconds: from one frame of the output to the next.
@@ -135,7 +136,7 @@ class Recognizer:
         sample_rate: int | None = None,
         *,
         beam: int | None = None,
-        passes: int | None = None,
+        iterations: int | None = None,
         hotwords: Sequence[str] = (),
         name: str | None = None,
         progress: Callable[[float], object] | None = None,
@@ -147,18 +148,18 @@ class Recognizer:
                 (C, T_wav): floats in [-1, 1], or integers of the whole range of their type.
             sample_rate: Hz of samples; by default the recognizer's own.
             beam: prefixes that the search keeps; 1 is greedy, and the default that of `recognizer.json`.
-            passes: of the decoder over a draft, at most; 0 leaves drafts as they are. By default as `recognizer.json`
-                says; without a decoder there are none.
+            iterations: of speculative decoding, at most; 0 leaves CTC's text as it is. By default as `recognizer.json`
+                says; a recognizer without a decoder has none.
             hotwords: words and phrases to expect.
             name: of the transcript; by default the file's, without its ending.
             progress: is called with the seconds of audio that were done since its last call.
 
         Raises:
             AudioError: the recording cannot be read, is empty, or holds what is no number.
-            DecodeError: the beam is less than 1, `passes` less than 0, or a hot word has letters that the recognizer
-                does not know.
+            DecodeError: the beam is less than 1, `iterations` less than 0, or a hot word has letters that the
+                recognizer does not know.
         """
-        decode = self._decoder(beam, passes, hotwords)
+        decode = self._decoder(beam, iterations, hotwords)
         if isinstance(recording, (str, Path)):
             blocks: Iterable[np.ndarray] = (wav for wav, _ in audio.blocks(recording, self.sample_rate))
             name = name or Path(recording).stem
@@ -194,7 +195,7 @@ class Recognizer:
         return NgramModel.load(self._lm_path) if self._lm_path.exists() else None
 
     def _decoder(
-        self, beam: int | None, passes: int | None, hotwords: Sequence[str]
+        self, beam: int | None, iterations: int | None, hotwords: Sequence[str]
     ) -> Callable[[Heard], Iterable[Word]]:
         """What makes words of what was heard."""
         usual, seconds = self.info.decoding, self.info.frame_seconds
@@ -205,7 +206,7 @@ class Recognizer:
         if beam is None:
             beam = max(usual.beam, BeamOptions.beam) if hotwords else usual.beam
         search = self._search(beam, expected)
-        options = VerifyOptions(usual.passes if passes is None else passes, usual.margin)
+        options = VerifyOptions(usual.iterations if iterations is None else iterations, usual.acceptance_threshold)
         mender = self._mender
         if mender is None:
             return lambda heard: search(heard.log_probs).words

@@ -15,7 +15,7 @@ from speechnar.decode.result import DecodeError, Hypothesis, Word
 from speechnar.decode.scorer import ScorerOptions
 from speechnar.decode.speculative import Checked, VerifyOptions, verify
 from speechnar.decode.units import Units
-from speechnar.runtime.folder import Kind
+from speechnar.runtime.folder import BundleFormat
 from speechnar.runtime.windows import Heard
 from speechnar.text.whisper_bpe import PIECES, Pieces
 
@@ -85,7 +85,13 @@ class Mender:
     """
 
     def __init__(
-        self, kind: Kind, folder: Path, info: DecoderInfo, symbols: Sequence[str], threads: int | None, device: str
+        self,
+        kind: BundleFormat,
+        folder: Path,
+        info: DecoderInfo,
+        symbols: Sequence[str],
+        threads: int | None,
+        device: str,
     ) -> None:
         self._info = info
         self._pieces = Pieces.load(folder / PIECES)
@@ -103,7 +109,7 @@ class Mender:
             draft: of `heard`; if it has no word, it is not asked.
             expected: words and phrases that the decoder is to leave where the draft has them.
         """
-        if not draft.words or heard.memory is None or not options.passes:
+        if not draft.words or heard.memory is None or not options.iterations:
             return draft
         reader = GraphReader(self._session, self._info, heard.memory)
         tokens, trusted = self._trusted(draft, expected)

@@ -23,7 +23,7 @@ import numpy as np
 
 from speechnar import config
 from speechnar.audio import LOG_FLOOR, AudioConfig
-from speechnar.runtime.folder import ASSETS, Kind
+from speechnar.runtime.folder import ASSETS, BundleFormat
 from speechnar.runtime.speech import Controls, Speech, SpeechError, Timing, Timings
 from speechnar.text.symbols import SymbolTable
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from speechnar.text.phonemize import Sentence
 
-VOICE = Kind("voice", "voice.json", format=1)
+VOICE = BundleFormat("voice", "voice.json", format=1)
 VOICES = ASSETS / "voices"
 SOURCE = {"f0", "noise", "phase"}  # what a vocoder with a source takes besides the mel
 FIRST_CHUNK = 20  # frames; a quarter of a second is soon made and lasts until the next chunk is

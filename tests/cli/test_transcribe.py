@@ -238,3 +238,19 @@ def test_recognizers_are_listed(stub_recognizer: Path, monkeypatch, capsys) -> N
     assert re.fullmatch(r"stub  en-us     CC0-1.0  0.0 MB  WER 99.5", row)
     assert cli.main(["transcribe", "a.wav", "--recognizer", "nobody"]) == 1
     assert "there is no recognizer 'nobody'; take stub or the folder of a recognizer" in capsys.readouterr().err
+
+
+def test_former_names_of_options_still_work(capsys: pytest.CaptureFixture[str]) -> None:
+    from speechnar.cli import _parser
+
+    args = _parser().parse_args(["transcribe", "a.wav", "--passes", "3"])
+    assert args.iterations == 3
+    assert _parser().parse_args(["transcribe", "a.wav"]).iterations is None
+    args = _parser().parse_args(["decode", "m", "c", "o", "--sharpness", "0.5", "--readings", "2"])
+    assert (args.temperature, args.masking_passes) == (2.0, 2)
+    notices = capsys.readouterr().err.splitlines()
+    assert notices == [
+        "speechnar: --passes is now called --iterations",
+        "speechnar: --sharpness is now called --temperature, which is its inverse: 1 / sharpness",
+        "speechnar: --readings is now called --masking-passes",
+    ]

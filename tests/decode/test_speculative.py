@@ -134,9 +134,9 @@ def test_within_the_margin_the_draft_stands() -> None:
         return logits
 
     assert verify([4, 4], Decoder(says), PIECES, 100).pieces == [3, 3]
-    assert verify([4, 4], Decoder(says), PIECES, 100, VerifyOptions(margin=1.1)).pieces == [4, 4]
-    assert verify([4, 4], Decoder(says), PIECES, 100, VerifyOptions(margin=0.9)).pieces == [3, 3]
-    assert verify([4, 4], Decoder(says), PIECES, 100, trusted=[2.0, 0.0]).pieces == [4, 3]
+    assert verify([4, 4], Decoder(says), PIECES, 100, VerifyOptions(acceptance_threshold=1.1)).pieces == [4, 4]
+    assert verify([4, 4], Decoder(says), PIECES, 100, VerifyOptions(acceptance_threshold=0.9)).pieces == [3, 3]
+    assert verify([4, 4], Decoder(says), PIECES, 100, acceptance_bonus=[2.0, 0.0]).pieces == [4, 3]
 
 
 def by_place(words: list[int]) -> Says:
@@ -196,8 +196,8 @@ def test_what_is_read_beside_what_was_said_leaves_the_draft(monkeypatch: pytest.
 def test_what_passes_do_not_reach_stays_a_draft() -> None:
     words = [0, 1, 2, 3, 4, 5]
     draft = [1, 1, 3, 3, 5, 4]
-    assert verify(draft, Decoder(by_place(words)), PIECES, 100, VerifyOptions(passes=0)).pieces == draft
-    made = verify(draft, Decoder(by_place(words)), PIECES, 100, VerifyOptions(passes=1))
+    assert verify(draft, Decoder(by_place(words)), PIECES, 100, VerifyOptions(iterations=0)).pieces == draft
+    made = verify(draft, Decoder(by_place(words)), PIECES, 100, VerifyOptions(iterations=1))
     assert made.passes == 1
     assert made.pieces == [*words[:5], 4]  # of the last word it is not known whether it ends there
     assert [probability > 0 for probability in made.probabilities] == [True] + [False] * 5
@@ -205,13 +205,13 @@ def test_what_passes_do_not_reach_stays_a_draft() -> None:
 
 def test_a_decoder_that_goes_round_in_circles_is_stopped() -> None:
     says = chance(3, ends=10**9)
-    made = verify([0, 1, 2], Decoder(says), PIECES, 1000, VerifyOptions(passes=1000))
+    made = verify([0, 1, 2], Decoder(says), PIECES, 1000, VerifyOptions(iterations=1000))
     assert len(made.pieces) < 30
-    assert len(verify([0] * 50, Decoder(says), PIECES, 20, VerifyOptions(passes=1000)).probabilities) >= 20
+    assert len(verify([0] * 50, Decoder(says), PIECES, 20, VerifyOptions(iterations=1000)).probabilities) >= 20
 
 
 def test_options_are_checked() -> None:
     with pytest.raises(DecodeError, match="should be 0 or more"):
-        VerifyOptions(passes=-1)
+        VerifyOptions(iterations=-1)
     with pytest.raises(DecodeError, match="should be 0 or more"):
-        VerifyOptions(margin=-0.1)
+        VerifyOptions(acceptance_threshold=-0.1)

@@ -25,7 +25,7 @@ from speechnar.text.symbols import BLANK, BOS, EOS, PAD, SymbolTable
 from speechnar.text.whisper_bpe import Pieces
 
 AUDIO = AudioConfig(16000, 400, 160, 400, 8)
-CARD = RecognizerCard("tiny", "en", "CC0", "none", Decoding(margin=0.5), measured={"WER": 99.0})
+CARD = RecognizerCard("tiny", "en", "CC0", "none", Decoding(acceptance_threshold=0.5), measured={"WER": 99.0})
 UNITS = ("▁", *"aiostw")
 PIECES = (*UNITS, "▁s", "▁so", "it", EOS)
 
@@ -71,7 +71,7 @@ def test_the_folder_says_what_it_holds(folders: tuple[Path, Path, Whisper]) -> N
     info = Recognizer(out, threads=1).info
     assert (info.name, info.sample_rate, info.frame_seconds) == ("tiny", 16000, 0.04)
     assert info.window_seconds == pytest.approx(4 / 1.5)  # the rest may be half as long again: 200 frames of 20 ms
-    assert info.measured == {"WER": 99.0} and info.decoding.margin == 0.5
+    assert info.measured == {"WER": 99.0} and info.decoding.acceptance_threshold == 0.5
     assert info.decoder.prompt == (11, 12, 13, 14) and info.decoder.past == (4, 2, 32)
 
 
@@ -150,7 +150,7 @@ def test_what_is_heard_is_mended_and_placed(folders: tuple[Path, Path, Whisper])
     _, out, _ = folders
     recognizer = Recognizer(out, threads=1)
     wav = noise(3.9)
-    draft, mended = recognizer.transcribe(wav, passes=0), recognizer.transcribe(wav)
+    draft, mended = recognizer.transcribe(wav, iterations=0), recognizer.transcribe(wav)
     assert draft.words and mended.text != draft.text  # weights are random, and so is what they say
     pieces = Pieces(PIECES)
     assert pieces.decode(pieces.encode(mended.text)) == mended.text

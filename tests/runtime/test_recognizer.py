@@ -336,14 +336,14 @@ def test_a_folder_that_is_no_recognizer_is_refused(broken: Path, stub_voice: Pat
     change(broken, symbols=["a", "b"])
     with pytest.raises(DecodeError, match="the units lack '<blank>'"):
         load_recognizer(broken)
-    change(broken, format=4, color="blue")
-    with pytest.raises(SpeechError, match="the recognizer in .* has format 4 and this speechnar reads 3; upgrade it"):
+    change(broken, format=5, color="blue")
+    with pytest.raises(SpeechError, match="the recognizer in .* has format 5 and this speechnar reads 4; upgrade it"):
         load_recognizer(broken)
 
 
 def test_a_model_of_something_else_is_refused(broken: Path, stub_voice: Path) -> None:
     shutil.copy(stub_voice / "acoustic.onnx", broken / "model.onnx")
-    with pytest.raises(SpeechError, match="model.onnx is no model of a recognizer of format 3; export"):
+    with pytest.raises(SpeechError, match="model.onnx is no model of a recognizer of format 4; export"):
         load_recognizer(broken)
 
 

@@ -154,9 +154,9 @@ def test_mask_ctc_replaces_what_ctc_is_unsure_of(corpus: tuple[Path, Path, Path]
     heard = EncoderOutput(torch.zeros(2, 6, 16), torch.tensor([6, 2]), probabilities.log(), ())
     assert decode_batch(model, heard, symbols, DecodeOptions()) == ["abc", "a"]
     # b and c are masked, merged and found to be two: at places 2 and 3, where the decoder says b and c
-    assert decode_batch(model, heard, symbols, DecodeOptions("mask-ctc", threshold=0.9)) == ["abc", "a"]
+    assert decode_batch(model, heard, symbols, DecodeOptions("mask_ctc", threshold=0.9)) == ["abc", "a"]
     # a too is masked: the mask stands at 1 and hides two, which at places 1 and 2 are c and b
-    assert decode_batch(model, heard, symbols, DecodeOptions("mask-ctc", threshold=0.97)) == ["cb", "cb"]
+    assert decode_batch(model, heard, symbols, DecodeOptions("mask_ctc", threshold=0.97)) == ["cb", "cb"]
 
 
 def test_the_verbs_from_manifest_to_transcripts(
@@ -177,7 +177,7 @@ def test_the_verbs_from_manifest_to_transcripts(
     assert ": RTF 0." in capsys.readouterr().out
     assert [line.split(" ")[0] for line in read.read_text(encoding="utf-8").splitlines()] == ["dev-0", "dev-1"]
     assert main(["decode", out, dev, str(read), "--method", "beam", "--beam", "2"]) == 0
-    assert main(["decode", out, dev, str(read), "--method", "mask-ctc"]) == 1
-    assert "holds AED, which cannot decode by mask-ctc" in capsys.readouterr().err
+    assert main(["decode", out, dev, str(read), "--method", "mask_ctc"]) == 1
+    assert "holds AED, which cannot decode by mask_ctc" in capsys.readouterr().err
     assert main(["decode", out, dev, str(read), "--method", "magic"]) == 1
-    assert "'magic' but should be one of greedy, beam, mask-ctc, drafts, ar" in capsys.readouterr().err
+    assert "'magic' but should be one of greedy, beam, mask_ctc, rescoring, autoregressive" in capsys.readouterr().err

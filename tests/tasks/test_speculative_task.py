@@ -68,7 +68,7 @@ def best_of_all(model: MaskCTC, heard: EncoderOutput, weight: float, readings: i
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
 def test_with_drafts_enough_the_best_of_all_texts_is_chosen(weight: float, readings: int) -> None:
     model = recognizer()
-    options = DecodeOptions("drafts", beam=BeamOptions(100, weight), readings=readings, margin=100.0)
+    options = DecodeOptions("rescoring", beam=BeamOptions(100, weight), masking_passes=readings, nbest_threshold=100.0)
     with torch.no_grad():
         for seed in range(6):
             heard = heard_at_random(model, seed)
@@ -80,9 +80,9 @@ def test_weights_and_the_margin_matter() -> None:
     texts = []
     with torch.no_grad():
         for weight, margin in ((0.0, 100.0), (1.0, 100.0), (0.0, 0.0)):
-            options = DecodeOptions("drafts", beam=BeamOptions(100, weight), margin=margin)
+            options = DecodeOptions("rescoring", beam=BeamOptions(100, weight), nbest_threshold=margin)
             texts.append([decode_batch(model, heard_at_random(model, n), SYMBOLS, options)[0] for n in range(6)])
-        alone = DecodeOptions("beam", beam=BeamOptions(100), margin=100.0)
+        alone = DecodeOptions("beam", beam=BeamOptions(100), nbest_threshold=100.0)
         ctc = [decode_batch(model, heard_at_random(model, n), SYMBOLS, alone)[0] for n in range(6)]
     assert texts[0] != texts[1] and texts[1] == ctc
     assert texts[2] == ctc  # no draft is near enough to the first one
@@ -90,7 +90,7 @@ def test_weights_and_the_margin_matter() -> None:
 
 def test_a_batch_is_what_its_utterances_are() -> None:
     model = recognizer()
-    options = DecodeOptions("drafts", beam=BeamOptions(20, 0.3))
+    options = DecodeOptions("rescoring", beam=BeamOptions(20, 0.3))
     with torch.no_grad():
         heards = [heard_at_random(model, seed) for seed in range(3)]
         hidden, log_probs = (torch.cat([getattr(h, name) for h in heards]) for name in ("hidden", "log_probs"))
@@ -100,7 +100,7 @@ def test_a_batch_is_what_its_utterances_are() -> None:
         assert batch == [text for heard in heards for text in decode_batch(model, heard, SYMBOLS, options)]
 
 
-def test_sharpness_is_that_of_another_ctc() -> None:
+def test_temperature_is_that_of_another_ctc() -> None:
     model = recognizer()
     changed = 0
     with torch.no_grad():
@@ -108,7 +108,9 @@ def test_sharpness_is_that_of_another_ctc() -> None:
             heard = heard_at_random(model, seed)
             flat = dataclasses.replace(heard, log_probs=(0.3 * heard.log_probs).log_softmax(2))
             texts = [
-                decode_batch(model, given, SYMBOLS, DecodeOptions("drafts", beam=BeamOptions(100, 0.5), sharpness=s))
+                decode_batch(
+                    model, given, SYMBOLS, DecodeOptions("rescoring", beam=BeamOptions(100, 0.5), temperature=1 / s)
+                )
                 for given, s in ((heard, 0.3), (flat, 1.0), (heard, 1.0))
             ]
             assert texts[0] == texts[1]
@@ -116,7 +118,9 @@ def test_sharpness_is_that_of_another_ctc() -> None:
     assert changed
 
 
-@pytest.mark.parametrize(("name", "value", "rule"), [("readings", 0, "1 or more"), ("sharpness", 0.0, "above 0")])
+@pytest.mark.parametrize(
+    ("name", "value", "rule"), [("masking_passes", 0, "1 or more"), ("temperature", 0.0, "above 0")]
+)
 def test_options_that_cannot_be_are_refused(name: str, value: float, rule: str) -> None:
     with pytest.raises(ValueError, match=f"{name} is {value} but should be {rule}"):
-        DecodeOptions("drafts", **{name: value})  # type: ignore[arg-type]
+        DecodeOptions("rescoring", **{name: value})  # type: ignore[arg-type]

@@ -3,10 +3,9 @@
 
     python local/evaluate.py DATA_DIR EXP_DIR
 
-What decoding leaves open, Mask-CTC's threshold and passes and the weight of CTC beside a decoder, is what makes the
-fewest errors on the dev set, and of equals the quickest. CTC's sharpness in all searches is what makes its loss on the
-dev set the least. Times are CPU time, which other work on the machine
-disturbs little.
+Options of decoding (threshold and iterations of Mask-CTC, the weight of CTC beside a decoder) are those with the fewest
+errors on the dev set, and of equals the quickest. The temperature of CTC in all searches is the one with the least loss
+of CTC on the dev set. Times are CPU time, which other work on the machine disturbs little.
 """
 
 import argparse
@@ -25,15 +24,16 @@ from speechnar.losses.ctc import ctc_loss
 from speechnar.models.autoregressive.aed import BeamOptions
 from speechnar.models.folder import load_model
 
-SHARPNESS = [n / 10 for n in range(10, 2, -1)]
+TEMPERATURES = [10 / n for n in range(10, 2, -1)]
 MASK_CTC = [
-    DecodeOptions("mask-ctc", 1, 0.0),  # masks nothing
-    *(DecodeOptions("mask-ctc", passes, below) for below in (0.3, 0.4, 0.5, 0.6, 0.7, 0.9) for passes in (1, 3)),
+    DecodeOptions("mask_ctc", 1, 0.0),  # masks nothing
+    *(DecodeOptions("mask_ctc", n, below) for below in (0.3, 0.4, 0.5, 0.6, 0.7, 0.9) for n in (1, 3)),
 ]
-DRAFTS = [
-    DecodeOptions("drafts", beam=BeamOptions(10, weight), margin=3.0) for weight in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.3)
+RESCORING = [
+    DecodeOptions("rescoring", beam=BeamOptions(10, weight), nbest_threshold=3.0)
+    for weight in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.3)
 ]
-BEAM = [DecodeOptions("ar", beam=BeamOptions(10, weight)) for weight in (0.0, 0.1, 0.3, 0.5, 0.7)]
+BEAM = [DecodeOptions("autoregressive", beam=BeamOptions(10, weight)) for weight in (0.0, 0.1, 0.3, 0.5, 0.7)]
 
 
 @dataclass(frozen=True)
@@ -63,8 +63,12 @@ def rows() -> list[Row]:
             Row(f"ctc_self{end}", f"self-conditioned CTC, {units}", greedy),
             Row(f"ctc_self{end}", f"self-conditioned CTC, prefix beam 10, {units}", prefixes),
             Row(f"mask{end}", f"Mask-CTC, easy first, {units}", tuple(MASK_CTC)),
-            Row(f"mask{end}", f"Mask-CTC, 10 drafts, {units}", tuple(DRAFTS)),
-            Row(f"ar{end}", f"autoregressive twin, greedy, {units}", (DecodeOptions("ar", beam=BeamOptions(1, 0.0)),)),
+            Row(f"mask{end}", f"Mask-CTC, rescoring 10-best, {units}", tuple(RESCORING)),
+            Row(
+                f"ar{end}",
+                f"autoregressive twin, greedy, {units}",
+                (DecodeOptions("autoregressive", beam=BeamOptions(1, 0.0)),),
+            ),
             Row(f"ar{end}", f"autoregressive twin, beam 10, {units}", tuple(BEAM)),
         ]
     return made
@@ -81,27 +85,27 @@ def word_error_rates(reference: Path, hyps: list[Path], report: Path) -> list[di
 
 
 @torch.inference_mode()
-def sharpness(model_dir: Path, units: Path, dev: Path) -> float:
-    """What CTC's log-probabilities should be multiplied with, for the least loss."""
+def best_temperature(model_dir: Path, units: Path, dev: Path) -> float:
+    """Return the temperature of CTC with the least loss."""
     model, config = load_model(model_dir)
     data = TranscribedData(dev, units, config.audio.sample_rate, max_duration=30, num_buckets=1, shuffle=False)
-    losses = torch.zeros(len(SHARPNESS))
+    losses = torch.zeros(len(TEMPERATURES))
     for batch in data.epoch(0):
         heard = model(*model.encoder.features(batch.wav, batch.wav_lengths))
-        for n, sharp in enumerate(SHARPNESS):
-            log_probs = (sharp * heard.log_probs).log_softmax(2)
+        for n, temperature in enumerate(TEMPERATURES):
+            log_probs = (heard.log_probs / temperature).log_softmax(2)
             loss = ctc_loss(log_probs, heard.lengths, batch.tokens, batch.token_lengths, data.symbols.blank_id)
             losses[n] += loss * batch.token_lengths.sum()
-    return SHARPNESS[int(losses.argmin())]
+    return TEMPERATURES[int(losses.argmin())]
 
 
 def chosen(row: Row, data: Path, exp: Path) -> DecodeOptions:
     """The way with the fewest errors on the dev set."""
     ways = row.ways
-    if any(way.method in ("beam", "drafts", "ar") for way in ways):
+    if any(way.method in ("beam", "rescoring", "autoregressive") for way in ways):
         units = exp / ("subwords" if row.model.endswith("_subwords") else "characters")
-        sharp = sharpness(exp / row.model, units, data / "dev.jsonl.gz")
-        ways = tuple(replace(way, sharpness=sharp) for way in ways)
+        temperature = best_temperature(exp / row.model, units, data / "dev.jsonl.gz")
+        ways = tuple(replace(way, temperature=temperature) for way in ways)
     if len(ways) == 1:
         return ways[0]
     folder = exp / "decoded" / "dev"
@@ -114,12 +118,12 @@ def chosen(row: Row, data: Path, exp: Path) -> DecodeOptions:
 
 def spoken(way: DecodeOptions) -> str:
     """What was chosen, for the table."""
-    if way.method == "mask-ctc":
-        return f", threshold {way.threshold:g}, at most {way.iterations} passes"
+    if way.method == "mask_ctc":
+        return f", threshold {way.threshold:g}, at most {way.iterations} iterations"
     if way.method == "beam":
-        return f", sharpness {way.sharpness:g}"
-    if way.method == "drafts" or (way.method == "ar" and way.beam.beam > 1):
-        return f", CTC weight {way.beam.ctc_weight:g}, sharpness {way.sharpness:g}"
+        return f", temperature {way.temperature:.2g}"
+    if way.method == "rescoring" or (way.method == "autoregressive" and way.beam.beam > 1):
+        return f", CTC weight {way.beam.ctc_weight:g}, temperature {way.temperature:.2g}"
     return ""
 
 
