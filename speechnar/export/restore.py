@@ -30,7 +30,7 @@ from speechnar.export.voice import (
 )
 from speechnar.models.folder import ModelConfig, ModelError, build, save_model
 from speechnar.models.tts.fastspeech2 import FastSpeech2
-from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos
+from speechnar.models.vocoder.harmonic_vocos import ADDED, HarmonicVocos
 from speechnar.models.vocoder.hifigan import HiFiGAN
 from speechnar.runtime.voice import VoiceInfo
 from speechnar.text.symbols import SymbolTable
@@ -60,7 +60,7 @@ def restore_voice(voice_dir: Path, model_dir: Path) -> None:
     assert isinstance(acoustic, FastSpeech2)
     acoustic.set_statistics(energy_mean=origin.energy_mean, energy_std=origin.energy_std)
     _check(AcousticGraph(acoustic), acoustic_inputs(acoustic), voice_dir / "acoustic.onnx")
-    vocoder = _filled(vocoder_config, voice_dir / "vocoder.onnx", set())
+    vocoder = _filled(vocoder_config, voice_dir / "vocoder.onnx", set(ADDED))
     assert isinstance(vocoder, (HarmonicVocos, HiFiGAN))
     graph = HiFiGANGraph(vocoder) if isinstance(vocoder, HiFiGAN) else VocoderGraph(vocoder)
     _check(graph, vocoder_inputs(vocoder), voice_dir / "vocoder.onnx")
@@ -76,10 +76,10 @@ def restore_voice(voice_dir: Path, model_dir: Path) -> None:
 
 
 def _filled(config: ModelConfig, path: Path, absent: set[str]) -> nn.Module:
-    """The model of a config with the weights of a graph, in evaluation mode; `absent` weights are not in graphs."""
+    """The model of a config with the weights of a graph, in evaluation mode; `absent` ones may be missing there."""
     model = build(config)
     found = _weights(path)
-    wanted = {name: tensor.shape for name, tensor in model.state_dict().items() if name not in absent}
+    wanted = {name: tensor.shape for name, tensor in model.state_dict().items() if name in found or name not in absent}
     wrong = [name for name, shape in wanted.items() if name not in found or found[name].shape != shape]
     if wrong:
         raise ModelError(f"{path} lacks {wrong[0]} in the shape that {ORIGIN} asks for: the two do not belong together")

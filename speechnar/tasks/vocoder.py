@@ -24,6 +24,7 @@ from speechnar.models.folder import ModelConfig, save_model
 from speechnar.models.vocoder.discriminators import (
     DiscriminatorConfig,
     Discriminators,
+    Panel,
     WaveDiscriminatorConfig,
     WaveDiscriminators,
 )
@@ -41,8 +42,8 @@ class VocoderConfig:
     Attributes:
         model: the Harmonic Vocos to train, if there is no `hifigan`.
         hifigan: the HiFi-GAN to train.
-        discriminators, wave_discriminators: on STFT frames, or HiFi-GAN's on samples; at most one of the two. None
-            trains on the spectral losses alone.
+        discriminators, wave_discriminators: on STFT frames, and HiFi-GAN's on samples; both may judge. None trains on
+            the spectral losses alone.
         batch_size, segment_frames: segments in a batch and their length.
         recorded_share: the share of segments whose mel is the recording's where predicted mels are given.
         weights: of the loss terms of the generator.
@@ -65,8 +66,6 @@ class VocoderConfig:
     def __post_init__(self) -> None:
         if self.hifigan and self.model != HarmonicVocosConfig():
             raise ValueError("the config has a model (Harmonic Vocos) and a hifigan: keep the one to train")
-        if self.discriminators and self.wave_discriminators:
-            raise ValueError("the config has discriminators and wave_discriminators: keep one of the two")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -117,10 +116,13 @@ class VocoderTask:
             self.generator.normalize_weights()
         freeze(self.generator, config.freeze)
         self.modules: dict[str, nn.Module] = {"generator": self.generator}
+        judges: list[nn.Module] = []
         if config.discriminators:
-            self.modules["discriminators"] = Discriminators(config.discriminators)
-        elif config.wave_discriminators:
-            self.modules["discriminators"] = WaveDiscriminators(config.wave_discriminators)
+            judges.append(Discriminators(config.discriminators))
+        if config.wave_discriminators:
+            judges.append(WaveDiscriminators(config.wave_discriminators))
+        if judges:
+            self.modules["discriminators"] = judges[0] if len(judges) == 1 else Panel(judges)
         self._mels: dict[str, np.ndarray] = {}
         self._made: Tensor | None = None
 

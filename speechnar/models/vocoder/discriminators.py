@@ -10,6 +10,7 @@ Differs: of STFT frames, the bins are channels of one-dimensional convolutions, 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -114,6 +115,22 @@ class Discriminators(nn.Module):
             scores.append(score)
             features.extend(kept)
         return Judgement(tuple(scores), tuple(features))
+
+
+class Panel(nn.Module):
+    """Several sets of discriminators, each score and each layer of which counts the same."""
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, wav: Tensor) -> Judgement:
+        """Judge (B, T_wav) by all members."""
+        each = [member(wav) for member in self.members]
+        return Judgement(
+            tuple(score for one in each for score in one.scores),
+            tuple(layer for one in each for layer in one.features),
+        )
 
 
 class PeriodDiscriminator(nn.Module):
