@@ -195,8 +195,15 @@ def test_hifigan_starts_from_a_published_generator(hummed_features: Features, tm
         VocoderTask(GAN, *hummed_features, init=tmp_path)
 
 
-def test_a_config_has_one_model_and_one_kind_of_discriminators() -> None:
+def test_both_kinds_of_discriminators_may_judge(hummed_features: tuple[Path, Path, Path]) -> None:
+    both = dataclasses.replace(PAIR, wave_discriminators=GAN.wave_discriminators)
+    wav = torch.randn(2, 2048)
+    frames, waves, together = (
+        len(VocoderTask(config, *hummed_features).modules["discriminators"](wav).scores) for config in (PAIR, GAN, both)
+    )
+    assert together == frames + waves > max(frames, waves)
+
+
+def test_a_config_has_one_model() -> None:
     with pytest.raises(ValueError, match="a model .Harmonic Vocos. and a hifigan: keep the one to train"):
         dataclasses.replace(ALONE, hifigan=GAN.hifigan)
-    with pytest.raises(ValueError, match="discriminators and wave_discriminators: keep one"):
-        dataclasses.replace(PAIR, wave_discriminators=GAN.wave_discriminators)

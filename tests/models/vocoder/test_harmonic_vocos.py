@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from speechnar.audio import AudioConfig
-from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
+from speechnar.models.vocoder.harmonic_vocos import ADDED, HarmonicVocos, HarmonicVocosConfig
 
 AUDIO = AudioConfig(sample_rate=8000, n_fft=256, hop_length=80, win_length=256, n_mels=6, f_min=0.0, f_max=4000.0)
 CONFIG = HarmonicVocosConfig(d_model=8, d_ff=16, kernel_size=5, n_layers=2)
@@ -17,6 +17,14 @@ CONFIG = HarmonicVocosConfig(d_model=8, d_ff=16, kernel_size=5, n_layers=2)
 def model() -> HarmonicVocos:
     torch.manual_seed(0)
     return HarmonicVocos(CONFIG, AUDIO).eval()
+
+
+def with_all_parts(model: HarmonicVocos) -> HarmonicVocos:
+    """Give the parts that begin at zero weights of their own."""
+    torch.manual_seed(2)
+    for name in ADDED:
+        torch.nn.init.normal_(model.get_parameter(name), std=0.3)
+    return model
 
 
 def inputs(model: HarmonicVocos, frames: int) -> tuple[torch.Tensor, ...]:
@@ -34,10 +42,10 @@ def test_shapes(model: HarmonicVocos) -> None:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("overlap", [3, 5])
-def test_a_chunk_with_context_equals_the_whole(overlap: int) -> None:
+@pytest.mark.parametrize("kernel_size, overlap", [(5, 3), (5, 5), (1, 3), (3, 5)])
+def test_a_chunk_with_context_equals_the_whole(kernel_size: int, overlap: int) -> None:
     torch.manual_seed(0)
-    model = HarmonicVocos(HarmonicVocosConfig(8, 16, 5, 2, overlap), AUDIO).eval()
+    model = with_all_parts(HarmonicVocos(HarmonicVocosConfig(8, 16, kernel_size, 2, overlap), AUDIO).eval())
     mel, f0, noise, phase = inputs(model, 60)
     whole = model(mel, f0, noise, phase)
     for first, last in ((0, 20), (20, 40), (40, 60)):
@@ -47,6 +55,34 @@ def test_a_chunk_with_context_equals_the_whole(overlap: int) -> None:
         wanted = whole.wav[:, first * 80 : last * 80]
         decibels = 10 * torch.log10((made - wanted).square().sum() / wanted.square().sum())
         assert decibels < -60
+
+
+@torch.no_grad()
+def test_the_network_sees_the_phase_of_its_source(model: HarmonicVocos) -> None:
+    mel, f0, noise, phase = inputs(model, 20)
+    hidden: list[torch.Tensor] = []
+    model.backbone.register_forward_hook(lambda module, given, output: hidden.append(output))
+    for _ in range(2):
+        for start in (phase, phase + 0.5):
+            model(mel, f0, noise, start)
+        with_all_parts(model)
+    blind, other_blind, seeing, other_seeing = hidden
+    assert torch.equal(blind, other_blind)
+    voiced = (f0 > 0)[0]
+    assert ((seeing - other_seeing).abs().amax(2)[0] > 1e-3)[voiced].all()
+
+
+@torch.no_grad()
+def test_a_state_without_the_added_parts_is_read_with_zeros(model: HarmonicVocos) -> None:
+    given = inputs(model, 20)
+    wanted = model(*given).wav
+    old = {name: tensor for name, tensor in model.state_dict().items() if name not in ADDED}
+    other = with_all_parts(HarmonicVocos(CONFIG, AUDIO).eval())
+    other.load_state_dict(old)
+    torch.testing.assert_close(other(*given).wav, wanted)
+    del old["head.weight"]
+    with pytest.raises(RuntimeError, match="head.weight"):
+        other.load_state_dict(old)
 
 
 @torch.no_grad()
