@@ -7,9 +7,11 @@ command that cannot be understood; 130 after Ctrl-C.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import speechnar
@@ -20,7 +22,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command line and returns its exit code."""
     args = _parser().parse_args(argv)
     try:
-        args.verb(args)
+        with _warnings_in_a_line():
+            args.verb(args)
         sys.stdout.flush()
         return 0
     except KeyboardInterrupt:
@@ -32,6 +35,22 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _failed(f"{error.filename or 'stdout'}: {error.strerror}" if error.strerror else str(error))
     except ValueError as error:
         return _failed(str(error))
+
+
+@contextlib.contextmanager
+def _warnings_in_a_line() -> Iterator[None]:
+    """Print this package's own warnings as it prints its errors: one sentence on stderr."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def print_own(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
+            if category.__module__.startswith("speechnar."):
+                print(f"speechnar: {message}", file=sys.stderr)
+            else:
+                show(message, category, *rest, **named)
+
+        warnings.showwarning = print_own
+        yield
 
 
 def _failed(sentence: str) -> int:

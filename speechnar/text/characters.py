@@ -10,7 +10,7 @@ from speechnar.text.match_context import after, before
 _KEPT = "€£¥₹¢°²³×÷±–—≈≤≥µΩ≠≡∝≪≫√∞⋅‰₩₽₺₪"
 _SPELT = {
     **dict.fromkeys("“”„‟«»‹›", " "),
-    **dict.fromkeys("‘’‚‛′´`ʼ", "'"),
+    **dict.fromkeys("‘’‚‛′´`ʼʻʾʿ", "'"),
     **dict.fromkeys("‐‑⁃−﹣", "-"),
     "″": '"', "‒": "–", "―": "—", "…": "...", "、": ", ", "。": ". ", "·": " ", "•": ", ", "→": ", ", "©": "", "®": "",
     "™": "", "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "Ae", "ø": "o", "Ø": "O", "œ": "oe", "Œ": "Oe", "ł": "l", "Ł": "L",
@@ -37,10 +37,15 @@ _GREEK_SOUNDS = {"θ": "th", "φ": "ph", "χ": "ch", "ψ": "ps", "η": "i", "ω"
 _KEEPS_APOSTROPHE = "em|tis|twas|til"  # words of gruut's lexicon that begin with one
 
 _SUPERSCRIPTS = "¹⁰⁴⁵⁶⁷⁸⁹⁺⁻"
-_LONGEST_TOKEN = 200  # characters; what is longer is no word
+LONGEST_TOKEN = 200
+"""Characters of the longest word; what is longer is read in pieces of this length."""
 
 PLACEHOLDERS = "\U000f0000-\U000ffffd"
 """Private characters, as a regex class: they stand for words that are not to be changed and pass through every step."""
+
+
+class TextWarning(UserWarning):
+    """Some of the text cannot be read as it is written; the message says what and where."""
 
 
 class _Characters(dict[int, str]):
@@ -74,13 +79,28 @@ def _is_plain(char: str) -> bool:
 _TABLE = _Characters()
 
 
+def left_out(text: str) -> list[tuple[str, int]]:
+    """Return the words in scripts that have no English reading here, each with the number of its line, from 1."""
+    if text.isascii():
+        return []
+    lost = [c for c in set(text) if c > "\u024f" and unicodedata.category(c) in ("Lo", "Ll", "Lu", "Lt") and not clean(c).strip()]
+    if not lost:
+        return []
+    found, line, start = [], 1, 0
+    for match in re.finditer(f"[{re.escape(''.join(lost))}]+", text):
+        line += text.count("\n", start, match.start())
+        start = match.start()
+        found.append((match[0], line))
+    return found
+
+
 def clean(text: str) -> str:
     """Return ASCII and a few signs (`€`, `°`): accents removed, other alphabets spelled or dropped, emoji dropped."""
     if not text.isascii():
         text = re.sub("(\\d?)([¼-¾⅐-⅞])", _vulgar, text)
-        text = re.sub("[\u0370-\u03ff]+", _greek, text)
+        text = re.sub("[\u0370-\u03ff\u1f00-\u1fff]+", _greek, text)
         text = re.sub(f"[²³{_SUPERSCRIPTS}]+", _superscript, text)
-    text = re.sub(rf"(\S{{{_LONGEST_TOKEN}}})(?=\S)", r"\1 ", text.translate(_TABLE))
+    text = re.sub(rf"(\S{{{LONGEST_TOKEN}}})(?=\S)", r"\1 ", text.translate(_TABLE))
     text = re.sub(
         r"(?<![\w:;])[:;=]['-]?[)(DPp](?=\s|$|[.,!?])|(?<=[\w.!?])\s*<3+\s*(?=[.!?]?\s*$)", " ", text
     )  # emoticons

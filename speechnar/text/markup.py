@@ -24,7 +24,9 @@ _TAG = re.compile(
 )
 _LINE_END = re.compile(r"<(?:br|hr)\s*/?>|</(?:li|tr|dt|dd|option|title|caption|s(?=>))\s*>", re.I)
 _PARAGRAPH_END = re.compile(r"</(?:p|div|h[1-6]|ul|ol|dl|table|blockquote|section|article|pre)\s*>", re.I)
-_FENCE = re.compile(r"^[^\S\n]*(?:```+|~~~+)[^\n`]*$", re.M)
+_CODE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)^[ \t]*\1[ \t]*$", re.M | re.S)
+_FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[^\n`]*$", re.M)
+_QUOTED = re.compile(r"^[ \t]*(?:>[ \t]*)+(?=[^\s\d>=])", re.M)
 _RULE = re.compile(r"^(?=[-=*_~#+|: \t]*[-=*_~#+]{2})[-=*_~#+|: \t]+$", re.M)
 _REFERENCE = re.compile(r"^[^\S\n]*\[[^\[\]\n]{1,80}\]:\s*\S+[^\n]*$", re.M)
 
@@ -43,11 +45,18 @@ def strip_blocks(text: str) -> str:
     if "<" in text:
         text = _drop_hidden(text)
         text = _PARAGRAPH_END.sub("\n\n", _LINE_END.sub("\n", text))
+        text = _TAG.sub(lambda m: m[0] if m[0][:6].lower() == "<break" else " ", text)
     if "`" in text or "~~" in text:
-        text = _FENCE.sub("", text)
+        text = _FENCE.sub("", _CODE.sub(_code_lines, text))
     if "]:" in text:
         text = _REFERENCE.sub("", text)
+    if ">" in text:
+        text = _QUOTED.sub("", text)
     return _RULE.sub("", text)
+
+
+def _code_lines(match: re.Match[str]) -> str:
+    return "".join(f"• {line.strip()}\n" for line in match[2].splitlines() if line.strip())
 
 
 def strip_inline(text: str) -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
+from speechnar.text.characters import LONGEST_TOKEN, TextWarning, left_out
 from speechnar.text.g2p import pronouncer, with_s
 from speechnar.text.normalize import normalize
-from speechnar.text.sentences import split_blocks, split_sentences
+from speechnar.text.sentences import SENTENCE_PAUSE, split_blocks, split_sentences
 from speechnar.text.symbols import PAUSES, WORD_BREAK, SymbolTable, TextError
 
-SENTENCE_PAUSE, PARAGRAPH_PAUSE = 0.1, 0.5  # seconds, beside the silence that every utterance has at its ends
 WORD_MARK = "|"
 
 _TOKEN = re.compile(r"((?:[A-Za-z]\.)+|.*?)([,.;:?!—…]*)$")
@@ -83,15 +84,21 @@ class Phonemizer:
     def __call__(self, text: str) -> Iterator[Sentence]:
         """Yields the sentences of a text of any length, each as soon as it is read.
 
+        Warns:
+            TextWarning: words in a script that has no English reading are left out, or a word has more than
+                `LONGEST_TOKEN` characters: one warning a text, which says what and where.
+
         Raises:
             TextError: the text is empty, or there is nothing in it that can be spoken.
         """
+        _warn(text)
         spoke = False
         for block in split_blocks(text):
             sentences = split_sentences(normalize(block.text, keep=self.lexicon))
             for n, sentence in enumerate(sentences, 1):
-                ends_paragraph = block.ends_paragraph and n == len(sentences)
-                for piece in self._pieces(sentence, PARAGRAPH_PAUSE if ends_paragraph else SENTENCE_PAUSE):
+                last = n == len(sentences)
+                pause, end = (block.pause, block.end) if last else (SENTENCE_PAUSE, "")
+                for piece in self._pieces(sentence, pause, end):
                     spoke = True
                     yield piece
         if not spoke:
@@ -100,11 +107,11 @@ class Phonemizer:
                 f"the text {shown!r} has no word to speak" if shown else "the text is empty; give some words"
             )
 
-    def _pieces(self, sentence: str, pause: float) -> Iterator[Sentence]:
+    def _pieces(self, sentence: str, pause: float, end: str) -> Iterator[Sentence]:
         """Cuts a sentence that is too long after the last clause that fits, else after the last word that fits."""
         held: list[_Spoken] = []
         size = 0
-        for spoken in self._spoken(sentence):
+        for spoken in self._spoken(sentence, end):
             while held and size + spoken.size > self.max_phones:
                 sizes = accumulate(h.size for h in held)
                 clauses = [n for n, up_to in enumerate(sizes, 1) if held[n - 1].pause and 4 * up_to > self.max_phones]
@@ -117,7 +124,7 @@ class Phonemizer:
         if held:
             yield _sentence(held, pause)
 
-    def _spoken(self, sentence: str) -> Iterator[_Spoken]:
+    def _spoken(self, sentence: str, end: str) -> Iterator[_Spoken]:
         tokens = [_TOKEN.match(token) for token in sentence.split()]
         for start in range(0, len(tokens), _BATCH):
             words, pauses = zip(*(m.groups() for m in tokens[start : start + _BATCH] if m))
@@ -131,8 +138,8 @@ class Phonemizer:
                 elif last and pause:
                     last = replace(last, pause=last.pause or pause[:1])
             if last:
-                full_stop = "." if ends and last.text[-1:] == "." else ""  # `Plan B.`
-                yield replace(last, pause=last.pause or full_stop)
+                end_of_initial = "." if last.text[-1:] == "." else ""  # `Plan B.`
+                yield replace(last, pause=last.pause or (end_of_initial or end if ends else ""))
 
     def _phones(self, words: Sequence[str]) -> Sequence[Sequence[str]]:
         pronounce = self._pronounce or pronouncer()
@@ -144,6 +151,25 @@ class Phonemizer:
             return self.lexicon[word]
         stem = self.lexicon.get(word[:-2]) if word[-2:] == "'s" else None
         return with_s(stem) if stem else None
+
+
+def _warn(text: str) -> None:
+    """Warn once of all that is left out, and of words that are too long to be words."""
+    notes = []
+    words = left_out(text)
+    if words:
+        shown = ", ".join(f"{word[:20]!r} (line {line})" for word, line in words[:3])
+        more = f" and {len(words) - 3} more" if len(words) > 3 else ""
+        notes.append(f"left out what has no English reading: {shown}{more}")
+    long = re.search(rf"\S{{{LONGEST_TOKEN + 1},}}", text)
+    if long:
+        length = long.end() - long.start()
+        notes.append(
+            f"{long[0][:20]!r}... has {length} characters without a space; it is read in pieces of {LONGEST_TOKEN}, "
+            "which may take long"
+        )
+    if notes:
+        warnings.warn("; ".join(notes), TextWarning, stacklevel=3)
 
 
 def _sentence(spoken: Sequence[_Spoken], pause: float) -> Sentence:

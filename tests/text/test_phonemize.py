@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import contextlib
 import random
+import warnings
 
 import pytest
 
-from speechnar.text.phonemize import PARAGRAPH_PAUSE, SENTENCE_PAUSE, Phonemizer, format_phones, parse_phones
+from speechnar.text.characters import TextWarning
+from speechnar.text.phonemize import Phonemizer, format_phones, parse_phones
+from speechnar.text.sentences import LINE_PAUSE, PARAGRAPH_PAUSE, SENTENCE_PAUSE
 from speechnar.text.symbols import EN_US, TextError
 
 
@@ -19,7 +23,7 @@ def spoken(text, **settings):
 
 def test_words_point_at_their_phones():
     (sentence,) = Phonemizer(pronounce=letters)("no, go on")
-    assert sentence.phones == ("n", "o", ",", " ", "g", "o", " ", "o", "n")
+    assert sentence.phones == ("n", "o", ",", " ", "g", "o", " ", "o", "n", ".")
     assert [(w.text, sentence.phones[w.start : w.end]) for w in sentence.words] == [
         ("no", ("n", "o")),
         ("go", ("g", "o")),
@@ -94,6 +98,81 @@ def test_word_longer_than_the_cap_stays_whole():
 def test_sentence_and_paragraph_pauses():
     sentences = list(Phonemizer(pronounce=letters)("One two. Three four.\n\nFive six."))
     assert [s.pause for s in sentences] == [SENTENCE_PAUSE, PARAGRAPH_PAUSE, PARAGRAPH_PAUSE]
+
+
+def test_a_line_without_a_full_stop_is_read_with_one():
+    sentences = list(Phonemizer(pronounce=letters)("A heading\nText is here, and\nmore\n\nplan B\n\nWhat?"))
+    assert [("".join(s.phones), s.pause) for s in sentences] == [
+        ("A heading.", LINE_PAUSE),
+        ("Text is here, and more.", PARAGRAPH_PAUSE),
+        ("plan B.", PARAGRAPH_PAUSE),
+        ("What?", PARAGRAPH_PAUSE),
+    ]
+
+
+def test_break_is_a_pause_of_its_length():
+    sentences = list(Phonemizer(pronounce=letters)('One <break time="700ms"/> two. <break time="2s"/> Three four.'))
+    assert [("".join(s.phones), s.pause) for s in sentences] == [
+        ("One,", 0.7),
+        ("two.", 2.0),
+        ("Three four.", PARAGRAPH_PAUSE),
+    ]
+
+
+def warned(text):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with contextlib.suppress(TextError):
+            list(Phonemizer(pronounce=letters)(text))
+    assert all(w.category is TextWarning for w in caught)
+    return [str(w.message) for w in caught]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("Tokyo (東京) is large.", ["'東京' (line 1)"]),
+        ("One.\nTwo السلام three.", ["'السلام' (line 2)"]),
+        ("한국 and\n\nไทย, or हिन्दी", ["'한국' (line 1)", "'ไทย' (line 3)", "line 3"]),
+        ("さくら\nעברית", ["'さくら' (line 1)", "'עברית' (line 2)"]),
+        ("東 a 京 b 大 c 阪 d 名", ["'東' (line 1), '京' (line 1), '大' (line 1) and 2 more"]),
+    ],
+)
+def test_one_warning_says_what_is_left_out_and_where(text, words):
+    (message,) = warned(text)
+    assert message.startswith("left out what has no English reading: ")
+    assert all(word in message for word in words)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Café in Łódź, naïve Æsir",
+        "Москва и Київ",
+        "Ἀθῆναι και α",
+        "👩‍🚀 and ①②",
+        "ﬁne ＡＢＣ",
+        "½ ≠ √2",
+        "ªº ß",
+        "ā ő ʼn ʻo",
+    ],
+)
+def test_no_warning_where_all_is_read(text):
+    assert warned(text) == []
+
+
+@pytest.mark.filterwarnings("ignore::speechnar.text.characters.TextWarning")
+def test_a_word_that_is_too_long_is_read_in_pieces_with_a_warning():
+    (message,) = warned("Here is " + "ba" * 5000 + " word")
+    assert "10000 characters" in message
+    assert "pieces of 200" in message
+    assert sum(len(word) for word in spoken("ba" * 5000)) == 10_000
+    assert max(len(word) for word in spoken("ba" * 5000)) == 200
+
+
+@pytest.mark.filterwarnings("ignore::speechnar.text.characters.TextWarning")
+def test_a_number_of_ten_thousand_digits_is_read_digit_by_digit():
+    assert spoken("7" * 10_000) == ["seven"] * 10_000
 
 
 def test_is_lazy():
