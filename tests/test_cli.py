@@ -132,7 +132,12 @@ def test_a_lexicon_overrides(synth, tmp_path: Path, capsys) -> None:
     assert cli.main(["phonemize", TEXT, "--lexicon", str(lexicon)]) == 0
     assert capsys.readouterr().out.splitlines()[0] == "h ɛ l ˈoʊ , | b ˈi ."
     assert synth("world", "--lexicon", lexicon, "-o", tmp_path / "a.wav") == 0
-    assert soundfile.info(tmp_path / "a.wav").frames == (2 + 2) * 5 * 200  # <s>, two phones, </s>
+    assert soundfile.info(tmp_path / "a.wav").frames == (2 + 3) * 5 * 200  # <s>, two phones, a full stop, </s>
+
+
+def test_what_is_left_out_is_a_notice(capsys) -> None:
+    assert cli.main(["phonemize", "One.\nTokyo (東京) is large."]) == 0
+    assert capsys.readouterr().err == "speechnar: left out what has no English reading: '東京' (line 2)\n"
 
 
 def test_each_line_becomes_a_file_of_its_number(synth, tmp_path: Path) -> None:

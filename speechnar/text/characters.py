@@ -83,7 +83,8 @@ def left_out(text: str) -> list[tuple[str, int]]:
     """Return the words in scripts that have no English reading here, each with the number of its line, from 1."""
     if text.isascii():
         return []
-    lost = [c for c in set(text) if c > "\u024f" and unicodedata.category(c) in ("Lo", "Ll", "Lu", "Lt") and not clean(c).strip()]
+    letters = [c for c in set(text) if c > "\u024f" and unicodedata.category(c) in ("Lo", "Ll", "Lu", "Lt")]
+    lost = [c for c in letters if not clean(c).strip()]
     if not lost:
         return []
     found, line, start = [], 1, 0
