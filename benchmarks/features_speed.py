@@ -29,7 +29,7 @@ from lhotse.cut import Cut
 from speechnar.audio import F0_MAX, F0_MIN, AudioConfig, log_mel_of, spectrogram, track_f0
 from speechnar.data.features import compute_features
 from speechnar.data.manifest import load_cuts, read_wav
-from speechnar.evaluate.speed import system_info as machine
+from speechnar.evaluate.speed import system_info
 from speechnar.evaluate.stats.table import format_table
 from speechnar.files import atomic_write
 
@@ -95,7 +95,7 @@ def main() -> None:
     args = parser.parse_args()
     manifest = load_cuts(args.cuts)
     cuts, few = chosen(manifest, args.seconds), chosen(manifest, args.peer_seconds)
-    print("\n".join(f"{name}: {value}" for name, value in dataclasses.asdict(machine.header(args.jobs)).items()))
+    print("\n".join(f"{name}: {value}" for name, value in dataclasses.asdict(system_info.header(args.jobs)).items()))
 
     with tempfile.TemporaryDirectory() as folder:
         begin = time.perf_counter()

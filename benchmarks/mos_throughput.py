@@ -21,8 +21,8 @@ from tqdm import tqdm
 from speechnar.evaluate.quality.distillmos import DistillMos, network_class
 from speechnar.evaluate.quality.dnsmos import Dnsmos
 from speechnar.evaluate.quality.mos import SAMPLE_RATE
-from speechnar.evaluate.quality.recordings import clips
-from speechnar.evaluate.speed import system_info as machine
+from speechnar.evaluate.quality.recordings import recordings_of
+from speechnar.evaluate.speed import system_info
 from speechnar.evaluate.stats.table import format_table
 
 Scorer = Callable[[np.ndarray], Sequence[float]]
@@ -55,11 +55,11 @@ def main() -> None:
     parser.add_argument("source", help="as for `speechnar evaluate mos`")
     parser.add_argument("--limit", type=int, default=30, help="recordings, evenly from the source")
     args = parser.parse_args()
-    found = clips(args.source)
+    found = recordings_of(args.source)
     chosen = found[:: max(1, len(found) // args.limit)][: args.limit]
     wavs = [np.clip(clip.read(SAMPLE_RATE), -1, 1) for clip in chosen]  # speechmos refuses what resampling overshoots
     seconds = sum(map(len, wavs)) / SAMPLE_RATE
-    print("\n".join(f"{name}: {value}" for name, value in dataclasses.asdict(machine.header(1)).items()))
+    print("\n".join(f"{name}: {value}" for name, value in dataclasses.asdict(system_info.header(1)).items()))
     print(f"{len(wavs)} recordings, {seconds:.0f} s, {min(map(len, wavs)) / SAMPLE_RATE:.1f} s to", end=" ")
     print(f"{max(map(len, wavs)) / SAMPLE_RATE:.1f} s\n")
     rows = [["predictor", "ours, x real time", "package", "largest difference"]]

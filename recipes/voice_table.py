@@ -37,7 +37,7 @@ def main() -> None:
     for name, systems in REPORTS.items():
         report = json.loads((args.evaluation / f"{name}.json").read_text(encoding="utf-8"))
         for system, found in zip(systems, report["systems"]):
-            for figure, interval in found["figures"].items():
+            for figure, interval in found["metrics"].items():
                 figures.setdefault(figure, {})[system] = interval["value"]
     rows = [["figure", *SYSTEMS], ["alignment: phones of one frame, %", f"{squeezed(args.cuts):.1f}", "-", "-"]]
     for figure, of in figures.items():

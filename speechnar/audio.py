@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import os
 import shutil
 import struct
 import subprocess
@@ -111,7 +112,7 @@ def _decoded(path: Path) -> Iterator[tuple[np.ndarray, int]]:
     if not path.stat().st_size:
         return
     try:
-        file = soundfile.SoundFile(path)
+        file = soundfile.SoundFile(_name(path))
     except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a file that ends in .raw
         if shutil.which("ffmpeg"):
             yield from _decoded_by_ffmpeg(path)
@@ -125,6 +126,11 @@ def _decoded(path: Path) -> Iterator[tuple[np.ndarray, int]]:
                 yield wav.mean(axis=1), file.samplerate
     except (soundfile.LibsndfileError, OSError) as error:
         raise AudioError(f"{path} cannot be read as audio ({error}); is it whole?") from None
+
+
+def _name(path: Path) -> bytes | Path:
+    """Return a path as soundfile takes it: on POSIX as bytes, which need not be UTF-8."""
+    return os.fsencode(path) if os.name == "posix" else path
 
 
 def _decoded_by_ffmpeg(path: Path) -> Iterator[tuple[np.ndarray, int]]:
@@ -177,8 +183,9 @@ def writer(
         container = container or container_of(path)
     with atomic_write(path) if path else contextlib.nullcontext(target) as file:
         try:
+            opened = _name(file) if isinstance(file, Path) else file
             with soundfile.SoundFile(
-                file, "w", sample_rate, 1, SUBTYPES.get(container or ""), format=container
+                opened, "w", sample_rate, 1, SUBTYPES.get(container or ""), format=container
             ) as sound:
 
                 def append(wav: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""The command line: one function a verb, and what a verb needs is imported when it runs.
+"""The command line: one file a noun, one function a verb; a verb imports what it needs when it runs.
 
 Results go to stdout, progress and errors to stderr. Exit codes: 0; 1 after an error, which is one sentence; 2 for a
 command that cannot be understood; 130 after Ctrl-C.
@@ -16,12 +16,17 @@ from typing import Any
 
 import speechnar
 from speechnar.cli import bench, bulk, corpus, evaluate, export, lm, synth, train, transcribe, vocode, voices
+from speechnar.cli.parser import VerbParser
+
+NOUNS = (synth, transcribe, vocode, voices, corpus, train, lm, evaluate, bench, export, bulk)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command line and returns its exit code."""
-    args = _parser().parse_args(argv)
+    """Run a command line and return its exit code."""
+    if hasattr(sys.stdout, "reconfigure"):  # file names that are not UTF-8 are printed as they are
+        sys.stdout.reconfigure(errors="surrogateescape")
     try:
+        args = build_parser().parse_args(argv)
         with _warnings_in_a_line():
             args.verb(args)
         sys.stdout.flush()
@@ -29,10 +34,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("speechnar: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # whoever read our output has had enough
+    except BrokenPipeError:  # the reader of our output has closed it
         return _failed("")
     except OSError as error:
         return _failed(f"{error.filename or 'stdout'}: {error.strerror}" if error.strerror else str(error))
+    except UnicodeEncodeError as error:
+        character = ascii(error.object[error.start])
+        return _failed(
+            f"the encoding {error.encoding} has no {character}: set PYTHONIOENCODING=utf-8 or rename the file"
+        )
     except ValueError as error:
         return _failed(str(error))
 
@@ -63,17 +73,19 @@ def _failed(sentence: str) -> int:
     return 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    description = "Speech synthesis and recognition, offline."
-    parser = argparse.ArgumentParser(prog="speechnar", description=description, allow_abbrev=False)
+def build_parser() -> VerbParser:
+    """Return the parser of all verbs."""
+    parser = VerbParser(prog="speechnar", description="Speech synthesis and recognition, offline.")
     parser.add_argument("--version", action="version", version=f"speechnar {speechnar.__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="VERB", required=True)
 
-    def add(verb: Callable[[argparse.Namespace], None] | None, name: str, summary: str, details: str = "") -> Any:
-        sub = verbs.add_parser(name, help=summary, description=summary, epilog=details, allow_abbrev=False)
+    def add(
+        verb: Callable[[argparse.Namespace], None] | None, name: str, summary: str, details: str = ""
+    ) -> VerbParser:
+        sub = verbs.add_parser(name, help=summary, description=summary, epilog=details)
         sub.set_defaults(verb=verb)
         return sub
 
-    for noun in (synth, transcribe, vocode, voices, corpus, train, lm, evaluate, bench, export, bulk):
+    for noun in NOUNS:
         noun.add_verbs(add)
     return parser

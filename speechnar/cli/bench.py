@@ -1,4 +1,4 @@
-"""The verb `bench`: how fast a voice or a recognizer is on this machine."""
+"""The verb `bench`: measure the speed of a voice or a recognizer on this computer."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from speechnar.cli.parser import VerbParser
 from speechnar.extras import needing
 
 
-def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Adds the verb through the command line's `add(verb, name, summary, details)`."""
-    bench = add(None, "bench", "measure speed and memory of a voice or a recognizer on this machine")
+def add_verbs(add: Callable[..., VerbParser]) -> None:
+    """Add the verb through the command line's `add(verb, name, summary, details)`."""
+    bench = add(None, "bench", "measure speed and memory of a voice or a recognizer on this computer")
     kinds = bench.add_subparsers(title="kinds", metavar="KIND", required=True)
-    tts = kinds.add_parser("tts", help="a voice: RTF, latency, cold start, memory", allow_abbrev=False)
+    tts = kinds.add_parser("tts", help="a voice: RTF, latency, cold start, memory")
     tts.add_argument("model", nargs="?", default="heart", metavar="NAME|DIR", help="a voice (heart)")
-    asr = kinds.add_parser("asr", help="a recognizer: RTF, latency, cold start, memory", allow_abbrev=False)
+    asr = kinds.add_parser("asr", help="a recognizer: RTF, latency, cold start, memory")
     asr.add_argument("model", nargs="?", default="english_base", metavar="NAME|DIR", help="a recognizer (english_base)")
     for kind, sub, unit, lengths in (("tts", tts, "characters", [20, 100, 500]), ("asr", asr, "seconds", [2, 10, 60])):
         sub.set_defaults(verb=_bench, kind=kind)
@@ -23,11 +24,15 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         sub.add_argument("--lengths", type=float, nargs="+", default=lengths, metavar="N", help=f"{unit} ({usual})")
         sub.add_argument("--batch", type=int, nargs="+", default=[1], metavar="N", help="requests at once (1)")
         sub.add_argument("--threads", type=int, nargs="+", default=[1], metavar="N", help="CPU threads (1)")
-        sub.add_argument("--repeats", type=int, default=10, metavar="N", help="of each case (10)")
-        sub.add_argument("--starts", type=int, default=3, metavar="N", help="cold starts a number of threads (3)")
-        sub.add_argument("--json", metavar="FILE", help="write the result")
+        sub.add_argument("--repeats", type=int, default=10, metavar="N", help="repetitions of each case (10)")
+        sub.add_argument(
+            "--starts", type=int, default=3, metavar="N", help="cold starts for each number of threads (3)"
+        )
+        sub.add_argument("--json", metavar="FILE", help="write the result as JSON")
         sub.add_argument("--plot", metavar="FILE", help="draw it: .png, .svg or .pdf")
         sub.add_argument("--compare", metavar="FILE", help="a result of --json to compare with")
+        sub.reads("model", "compare")
+        sub.writes("json", "plot")
 
 
 def _bench(args: argparse.Namespace) -> None:
@@ -46,7 +51,7 @@ def _bench(args: argparse.Namespace) -> None:
         plot.check(args.plot)
     old = config.load(bench.Result, args.compare) if args.compare else None
     if old and old.kind != args.kind:
-        raise ValueError(f"{args.compare} is of bench {old.kind}; compare it with that")
+        raise ValueError(f"{args.compare} is a result of bench {old.kind}: compare it with another of those")
     result = bench.describe(args.kind, _folder(args.kind, args.model), max(args.threads))
     cases = [bench.Case(length, batch) for length in sorted(args.lengths) for batch in sorted(args.batch)]
     given = bench.input_of(args.kind, cases[0].length, 0)
@@ -77,7 +82,6 @@ def _check(args: argparse.Namespace) -> None:
     for name, values, least in (
         ("lengths", args.lengths, 1),
         ("batch", args.batch, 1),
-        ("threads", args.threads, 1),
         ("repeats", [args.repeats], 1),
         ("starts", [args.starts], 0),
     ):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from speechnar.cli.parser import VerbParser
 from speechnar.extras import needing
 
 TEXT_FORMATS = ("txt", "json", "srt", "vtt", "ctm", "TextGrid", "parquet")
@@ -16,18 +17,18 @@ PART_ROWS = 200
 """Rows of a part where a part is a table, a manifest or a Shar part: a few minutes of work, lost if a worker dies."""
 
 
-def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
+def add_verbs(add: Callable[..., VerbParser]) -> None:
     """Add the verb through the command line's `add(verb, name, summary, details)`."""
     bulk = add(
         None,
         "bulk",
         "synthesize, transcribe, align or compute features of a large corpus (needs speechnar[ray])",
-        "What is done is not done again: run the same command to go on after a stop. Rows that fail are listed in "
-        "OUT/_failures.tsv, and the exit code is 1.",
+        "Finished rows are not computed again: run the same command to continue after a stop. Rows that fail are "
+        "listed in OUT/_failures.tsv, and the exit code is 1.",
     )
     kinds = bulk.add_subparsers(title="kinds of work", metavar="WORK", required=True)
 
-    transcribe = kinds.add_parser("transcribe", help="recordings to transcripts", allow_abbrev=False)
+    transcribe = kinds.add_parser("transcribe", help="recordings to transcripts")
     transcribe.set_defaults(verb=_transcribe)
     transcribe.add_argument(
         "--format", default="txt", choices=TEXT_FORMATS, help="a file a row, or parquet tables (txt)"
@@ -35,7 +36,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     transcribe.add_argument("--recognizer", default="english_base", metavar="NAME|DIR", help="(english_base)")
     transcribe.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu or cuda (cpu)")
 
-    synth = kinds.add_parser("synth", help="texts to speech", allow_abbrev=False)
+    synth = kinds.add_parser("synth", help="texts to speech")
     synth.set_defaults(verb=_synth)
     synth.add_argument(
         "--format", default="flac", choices=SOUND_FORMATS, help="a file a row, tables, or Lhotse Shar (flac)"
@@ -44,12 +45,13 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     synth.add_argument("--speaker", metavar="NAME", help="of a voice with several")
     synth.add_argument("--speed", type=float, default=1.0, metavar="X", help="1 is normal, 2 is twice as fast (1)")
 
-    align = kinds.add_parser("align", help="when each phone of a manifest is spoken", allow_abbrev=False)
+    align = kinds.add_parser("align", help="times of the phones of a manifest")
     align.set_defaults(verb=_align)
     align.add_argument("--aligner", required=True, metavar="DIR", help="of `speechnar train aligner`")
     align.add_argument("--boundary-offset", type=float, default=0.0, metavar="MS", help="add to every boundary (0)")
+    align.reads("aligner")
 
-    features = kinds.add_parser("features", help="the features that training reads of a manifest", allow_abbrev=False)
+    features = kinds.add_parser("features", help="the features of a manifest, for training")
     features.set_defaults(verb=_features)
 
     for kind in (align, features):
@@ -58,6 +60,8 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         kind.add_argument("--in", dest="source", required=True, metavar="SOURCE", help=_source_help(kind))
         kind.add_argument("--out", required=True, metavar="OUT", help="a folder, or a URL that fsspec knows")
         kind.add_argument("--workers", type=int, metavar="N", help="processes, one thread each (all cores)")
+        kind.reads("source", *(["audio"] if kind in (align, features) else []))
+        kind.writes("out")
         kind.add_argument("--ray", metavar="ADDRESS", help="of a Ray cluster, such as auto; this machine without it")
     for kind in (transcribe, synth, align):
         kind.add_argument(
@@ -65,7 +69,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
         )
 
 
-def _source_help(kind: argparse.ArgumentParser) -> str:
+def _source_help(kind: VerbParser) -> str:
     name = kind.prog.split()[-1]
     if name in ("align", "features"):
         return "a manifest of Lhotse, .jsonl.gz"

@@ -1,4 +1,4 @@
-"""`speechnar evaluate boundaries`: how far alignments are from a reference."""
+"""`speechnar evaluate boundaries`: measure the distance of alignments from a reference."""
 
 from __future__ import annotations
 
@@ -10,19 +10,34 @@ from speechnar.extras import needing
 
 
 def add_kind(kinds: Any) -> None:
-    """Adds the kind to the subparsers of `speechnar evaluate`."""
+    """Add the kind to the subparsers of `speechnar evaluate`."""
     boundaries = kinds.add_parser(
         "boundaries",
         help="distance of aligned phones from those of a reference",
-        description="Compares the durations in a manifest with those in another of the same utterances.",
-        allow_abbrev=False,
+        description="Compare the durations in a manifest with those in another of the same utterances.",
     )
     boundaries.set_defaults(verb=_boundaries)
     boundaries.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest with durations")
-    boundaries.add_argument("--ref", type=Path, required=True, metavar="CUTS", help="the same with better ones")
-    boundaries.add_argument("--audio", type=Path, required=True, metavar="FILE", help="YAML: whose frames they count")
-    boundaries.add_argument("--ref-audio", type=Path, metavar="FILE", help="the reference's, where it is another")
-    boundaries.add_argument("--json", type=Path, metavar="FILE", help="write the figures")
+    boundaries.add_argument(
+        "--ref",
+        type=Path,
+        required=True,
+        metavar="CUTS",
+        help="a manifest of the same utterances with reference durations",
+    )
+    boundaries.add_argument(
+        "--audio",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="YAML of an AudioConfig: the frames that durations count",
+    )
+    boundaries.add_argument(
+        "--ref-audio", type=Path, metavar="FILE", help="the same for the reference, where it differs"
+    )
+    boundaries.add_argument("--json", type=Path, metavar="FILE", help="write the metrics as JSON")
+    boundaries.reads("cuts", "ref", "audio", "ref_audio")
+    boundaries.writes("json")
 
 
 def _boundaries(args: argparse.Namespace) -> None:
@@ -37,10 +52,10 @@ def _boundaries(args: argparse.Namespace) -> None:
     audio = config.load(AudioConfig, args.audio)
     reference_audio = config.load(AudioConfig, args.ref_audio) if args.ref_audio else audio
     errors = boundaries.compare(load_cuts(args.cuts), load_cuts(args.ref), audio, reference_audio)
-    figures = errors.figures()
-    print(f"median error, later is positive: {errors.lag:+.1f} ms")
-    rows = [["", *next(iter(figures.values()))]]
-    rows += [[name, *(format_number(v, ".1f") for v in row.values())] for name, row in figures.items()]
+    metrics = errors.metrics()
+    print(f"median error, later is positive: {errors.offset:+.1f} ms")
+    rows = [["", *next(iter(metrics.values()))]]
+    rows += [[name, *(format_number(v, ".1f") for v in row.values())] for name, row in metrics.items()]
     print(format_table(rows))
     if args.json:
-        write_json(args.json, {"median error, ms": errors.lag, **figures})
+        write_json(args.json, {"median error, ms": errors.offset, **metrics})

@@ -1,4 +1,4 @@
-"""`speechnar evaluate intrinsic`: how far speech is from recordings of the same words."""
+"""`speechnar evaluate intrinsic`: measure the distance of speech from recordings of the same words."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from speechnar.extras import needing
 
 
 def add_kind(kinds: Any) -> None:
-    """Adds the kind to the subparsers of `speechnar evaluate`."""
+    """Add the kind to the subparsers of `speechnar evaluate`."""
     intrinsic = kinds.add_parser(
         "intrinsic",
         help="distance from recordings: MCD, F0, voicing, duration; STOI and PESQ of copies",
-        description="Compares recordings with references of the same names. Sources are as for `evaluate mos`.",
-        allow_abbrev=False,
+        description="Compare recordings with references of the same names. Sources are as for `evaluate mos`.",
     )
     intrinsic.set_defaults(verb=_intrinsic)
     intrinsic.add_argument("source", nargs="+", metavar="SOURCE", help="one for each system")
@@ -23,8 +22,10 @@ def add_kind(kinds: Any) -> None:
     intrinsic.add_argument(
         "--copy", action="store_true", help="the sources are copies (copy-synthesis): no warping, and STOI and PESQ too"
     )
-    intrinsic.add_argument("--json", metavar="FILE", help="write every figure, the means and the comparisons")
+    intrinsic.add_argument("--json", metavar="FILE", help="write every value, the means and the comparisons as JSON")
     intrinsic.add_argument("--plot", metavar="FILE", help="draw means and differences: .png, .svg or .pdf")
+    intrinsic.reads("source", "ref")
+    intrinsic.writes("json", "plot")
 
 
 def _intrinsic(args: argparse.Namespace) -> None:
@@ -35,16 +36,16 @@ def _intrinsic(args: argparse.Namespace) -> None:
         from tqdm import tqdm
 
         from speechnar.evaluate.quality import intrinsic
-        from speechnar.evaluate.quality.recordings import clips, in_one_only, systems_of
-        from speechnar.evaluate.stats import metrics as figures
+        from speechnar.evaluate.quality.recordings import in_one_only, recordings_of, systems_of
+        from speechnar.evaluate.stats import metrics
         from speechnar.runtime import plot
 
         if args.plot:
             plot.check(args.plot)
-        references = {clip.name: clip for clip in clips(args.ref)}
-        sources = {name: clips(source) for name, source in systems_of(args.source).items()}
+        references = {recording.name: recording for recording in recordings_of(args.ref)}
+        sources = {name: recordings_of(source) for name, source in systems_of(args.source).items()}
     for name, found in sources.items():
-        odd = in_one_only((clip.name for clip in found), references)
+        odd = in_one_only((recording.name for recording in found), references)
         if odd:
             raise ValueError(f"only one of {name} and {args.ref} has {odd}; compare the same recordings")
     if args.copy and not intrinsic.has_pesq():
@@ -53,4 +54,4 @@ def _intrinsic(args: argparse.Namespace) -> None:
         intrinsic.measure(name, references, tqdm(found, name, unit=" recordings", disable=None), args.copy)
         for name, found in sources.items()
     ]
-    figures.report(measured, args.json, args.plot, reference=args.ref)
+    metrics.report(measured, args.json, args.plot, reference=args.ref)

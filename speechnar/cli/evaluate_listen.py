@@ -1,11 +1,11 @@
-"""The kind `listen` of `speechnar evaluate`: make, serve and report a listening test."""
+"""`speechnar evaluate listen`: make, serve and report a listening test."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from speechnar.extras import needing
 
@@ -15,45 +15,51 @@ if TYPE_CHECKING:
 FLAGS = ("method", "reference", "title", "rounds", "training", "catch", "sample_rate", "seed")
 
 
-def add_kind(kinds: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Adds the kind to those of `speechnar evaluate`."""
+def add_kind(kinds: Any) -> None:
+    """Add the kind to those of `speechnar evaluate`."""
     summary = "listening tests: MOS, CMOS, ABX and MUSHRA"
-    verbs = kinds.add_parser("listen", help=summary, description=summary, allow_abbrev=False).add_subparsers(
+    verbs = kinds.add_parser("listen", help=summary, description=summary).add_subparsers(
         title="verbs", metavar="VERB", required=True
     )
 
-    summary = "make a test of folders of wavs (needs speechnar[eval])"
-    make = verbs.add_parser("make", help=summary, description=summary, allow_abbrev=False)
+    summary = "make a test from folders of wavs (needs speechnar[eval])"
+    make = verbs.add_parser("make", help=summary, description=summary)
     make.set_defaults(verb=_make)
     make.add_argument("out", type=Path, metavar="TEST_DIR", help="the folder to make")
-    make.add_argument("--config", type=Path, metavar="FILE", help="YAML: all settings; flags go before it")
+    make.add_argument("--config", type=Path, metavar="FILE", help="YAML with all settings; options take precedence")
     make.add_argument("--method", metavar="NAME", help="mos, cmos, abx or mushra")
     make.add_argument("--system", action="append", metavar="NAME=DIR", help="a system's wavs; once a system")
     make.add_argument("--reference", type=Path, metavar="DIR", help="the reference's wavs, for mushra")
     make.add_argument("--title", metavar="TEXT", help="what raters read at the top")
-    make.add_argument("--rounds", type=int, metavar="N", help="in how many systems a rater hears each item (1)")
+    make.add_argument("--rounds", type=int, metavar="N", help="systems in which a rater hears each item (1)")
     make.add_argument("--training", type=int, metavar="N", help="practice trials (2)")
     make.add_argument("--catch", type=int, metavar="N", help="trials whose answer is known (2)")
     make.add_argument("--sample-rate", type=int, metavar="HZ", help="bring all wavs to this rate")
-    make.add_argument("--seed", type=int, metavar="N", help="of the order (0)")
+    make.add_argument("--seed", type=int, metavar="N", help="seed of the order of trials (0)")
+    make.reads("config", "reference")
+    make.writes("out")
 
     summary = "serve a test to raters until Ctrl-C (needs speechnar[serve])"
-    serve = verbs.add_parser("serve", help=summary, description=summary, allow_abbrev=False)
+    serve = verbs.add_parser("serve", help=summary, description=summary)
     serve.set_defaults(verb=_serve)
     serve.add_argument("test_dir", type=Path, metavar="TEST_DIR")
-    serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="0.0.0.0 for other machines, too")
+    serve.add_argument(
+        "--host", default="127.0.0.1", metavar="ADDRESS", help="0.0.0.0 for other computers, too (127.0.0.1)"
+    )
     serve.add_argument("--port", type=int, default=8000, metavar="N", help="(8000)")
-    serve.add_argument("--raters", type=int, default=1000, metavar="N", help="take no more than these (1000)")
+    serve.add_argument("--raters", type=int, default=1000, metavar="N", help="most raters to accept (1000)")
 
-    summary = "tell what a test found (needs speechnar[eval])"
-    report = verbs.add_parser("report", help=summary, description=summary, allow_abbrev=False)
+    summary = "report the results of a test (needs speechnar[eval])"
+    report = verbs.add_parser("report", help=summary, description=summary)
     report.set_defaults(verb=_report)
     report.add_argument("test_dir", type=Path, metavar="TEST_DIR")
-    report.add_argument("--out", type=Path, metavar="DIR", help="for CSV, JSON and plots (TEST_DIR/report)")
+    report.add_argument("--out", type=Path, metavar="DIR", help="folder for CSV, JSON and plots (TEST_DIR/report)")
+    report.reads("test_dir")
+    report.writes("out")
 
 
 def _make(args: argparse.Namespace) -> None:
-    with needing("listen make", "eval"):
+    with needing("evaluate listen make", "eval"):
         from speechnar.evaluate.listen.make import make_test
         from speechnar.evaluate.listen.plan import plan
 
@@ -64,7 +70,7 @@ def _make(args: argparse.Namespace) -> None:
 
 
 def _settings(args: argparse.Namespace) -> ListenConfig:
-    """The settings of the file, if any, with those of the flags in their place."""
+    """Return the settings of the file, if any, replaced by those of the options."""
     from speechnar import config
     from speechnar.evaluate.listen.make import ListenConfig
 
@@ -85,7 +91,7 @@ def _settings(args: argparse.Namespace) -> ListenConfig:
 
 
 def _serve(args: argparse.Namespace) -> None:
-    with needing("listen serve", "serve"):
+    with needing("evaluate listen serve", "serve"):
         from speechnar.evaluate.listen.serve import listener, serve
 
     with listener(args.host, args.port) as connections:
@@ -95,7 +101,7 @@ def _serve(args: argparse.Namespace) -> None:
 
 
 def _report(args: argparse.Namespace) -> None:
-    with needing("listen report", "eval"):
+    with needing("evaluate listen report", "eval"):
         from speechnar.evaluate.listen.report import make_report, table
 
     out = args.out or args.test_dir / "report"

@@ -1,4 +1,4 @@
-"""`speechnar evaluate tts`: how voices are understood, what they sound like to a network, and what they cost."""
+"""`speechnar evaluate tts`: measure the intelligibility, predicted quality, speed and size of voices."""
 
 from __future__ import annotations
 
@@ -9,31 +9,33 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from speechnar.cli.evaluate_wer import add_normalizer
 from speechnar.extras import needing
 
 
 def add_kind(kinds: Any) -> None:
-    """Adds the kind to the subparsers of `speechnar evaluate`."""
+    """Add the kind to the subparsers of `speechnar evaluate`."""
     tts = kinds.add_parser(
         "tts",
         help="voices: word error rate by a recognizer, predicted MOS, speed and size",
-        description="Speaks sentences, transcribes them, and prints word error rate, predicted MOS, real-time factor "
+        description="Speak sentences, transcribe them, and print word error rate, predicted MOS, real-time factor "
         "and size in one table; voices are compared pairwise.",
-        allow_abbrev=False,
     )
     tts.set_defaults(verb=_tts)
     tts.add_argument("--voice", required=True, action="append", metavar="NAME|DIR", help="repeatable")
-    tts.add_argument("--speaker", metavar="NAME", help="of voices with several; the first one by default")
+    tts.add_argument("--speaker", metavar="NAME", help="speaker of voices with several; the first one by default")
     tts.add_argument("--text", required=True, metavar="FILE", help="sentences, UTTERANCE<TAB>TEXT a line (.tsv)")
     tts.add_argument(
         "--recognizer",
         metavar="NAME|DIR|COMMAND",
-        help="by default the one in the package; a command gets a wav file, last or as {}, and prints text",
+        help="by default the one in the package; a command receives a wav file, last or as {}, and prints text",
     )
-    tts.add_argument("--normalizer", default="whisper", metavar="NAME|FILE", help="as for `evaluate wer` (whisper)")
+    add_normalizer(tts, "whisper", "as for `evaluate wer`")
     tts.add_argument("--predictor", action="append", metavar="NAME", help="distillmos or dnsmos; repeatable (both)")
     tts.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
-    tts.add_argument("--out", type=Path, metavar="DIR", help="keep wavs, what was heard and report.json, .png, .svg")
+    tts.add_argument("--out", type=Path, metavar="DIR", help="keep wavs, transcripts and report.json, .png, .svg")
+    tts.reads("voice", "text")
+    tts.writes("out")
 
 
 def _tts(args: argparse.Namespace) -> None:
@@ -42,8 +44,8 @@ def _tts(args: argparse.Namespace) -> None:
 
         from speechnar.evaluate.quality import mos, tts
         from speechnar.evaluate.quality.recordings import of_file, systems_of
-        from speechnar.evaluate.speed import system_info as machine
-        from speechnar.evaluate.stats import metrics as figures
+        from speechnar.evaluate.speed import system_info
+        from speechnar.evaluate.stats import metrics
         from speechnar.evaluate.stats.record import write_json
         from speechnar.evaluate.wer import transcripts
         from speechnar.evaluate.wer.normalizers import normalizer
@@ -71,25 +73,25 @@ def _tts(args: argparse.Namespace) -> None:
             scores = mos.measure(name, progress("score", wavs), predictors)
             write_json(folder / "heard.json", heard)
             spoken.append(tts.spoken(name, texts, heard, factors, scores, VOICE.find(given, VOICES), normalize))
-    systems, comparisons = tts.figures_of(spoken)
-    where = machine.header(args.threads)
+    systems, comparisons = tts.metrics_of(spoken)
+    where = system_info.header(args.threads)
     heard_by = args.recognizer or "the package's recognizer"
     print(f"{len(texts)} utterances, heard by {heard_by}; {where.machine}, {args.threads} thread(s)")
-    print(f"{mos.NO_TEST}\n\n{figures.format_means(systems)}")
+    print(f"{mos.NO_TEST}\n\n{metrics.format_means(systems)}")
     if comparisons:
-        print(f"\n{figures.format_comparisons(comparisons)}")
+        print(f"\n{metrics.format_comparisons(comparisons)}")
     if args.out:
         settings = {"text": args.text, "speaker": args.speaker, "recognizer": heard_by, "normalizer": args.normalizer}
         settings["note"] = mos.NO_TEST
         found = {"systems": systems, "comparisons": comparisons, "measured": [one.measured for one in spoken]}
         write_json(args.out / "report.json", {"header": where, **settings, **found})
         for ending in ("png", "svg"):
-            figures.plot(args.out / f"report.{ending}", systems, comparisons)
+            metrics.plot(args.out / f"report.{ending}", systems, comparisons)
 
 
 @contextlib.contextmanager
 def _kept(out: Path | None) -> Iterator[Path]:
-    """The folder that is given, or one that is there for as long as it is needed."""
+    """Yield the folder that is given, or a temporary one."""
     if out:
         yield out
     else:

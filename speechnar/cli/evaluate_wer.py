@@ -1,4 +1,4 @@
-"""`speechnar evaluate wer`: error rates of transcripts with intervals, and which system is better."""
+"""`speechnar evaluate wer`: error rates of transcripts with intervals, and paired tests of systems."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from speechnar.cli.former import Former
 from speechnar.extras import needing
 
 if TYPE_CHECKING:
@@ -14,29 +15,33 @@ if TYPE_CHECKING:
 
 
 def add_kind(kinds: Any) -> None:
-    """Adds the kind to the subparsers of `speechnar evaluate`."""
+    """Add the kind to the subparsers of `speechnar evaluate`."""
     wer = kinds.add_parser(
         "wer",
         help="word error rates with intervals, and paired tests of systems",
-        description="Compares transcripts with a reference. Reads Kaldi text, *.trn, *.tsv, *.ctm, *.json and *.jsonl.",
-        allow_abbrev=False,
+        description="Compare transcripts with a reference. Reads Kaldi text, *.trn, *.tsv, *.ctm, *.json and *.jsonl.",
     )
     wer.set_defaults(verb=_wer)
-    wer.add_argument("--ref", required=True, metavar="FILE", help="what was said")
-    wer.add_argument("--hyp", required=True, action="append", metavar="FILE", help="what a system heard; repeatable")
-    wer.add_argument("--cer", action="store_true", help="characters too")
+    wer.add_argument("--ref", required=True, metavar="FILE", help="reference transcripts")
     wer.add_argument(
-        "--normalizer",
-        default="none",
-        metavar="NAME|FILE",
-        help="what both go through first: none, basic, whisper (English), or a file of rules (none)",
+        "--hyp", required=True, action="append", metavar="FILE", help="transcripts of a system; repeatable"
     )
+    wer.add_argument("--cer", action="store_true", help="character error rates too")
+    add_normalizer(wer, "none", "applied to both first: none, basic, whisper (English), or a file of rules")
     wer.add_argument("--utt2spk", metavar="FILE", help="utterance and speaker a line: intervals by speaker")
-    wer.add_argument("--missing-as-empty", action="store_true", help="what a --hyp lacks was heard as nothing")
+    wer.add_argument("--missing-as-empty", action="store_true", help="take utterances that a --hyp lacks as empty")
     wer.add_argument("--tables", action="store_true", help="also by speaker and by length, and the top confusions")
-    wer.add_argument("--alignments", metavar="FILE", help="write what was heard beside what was said: .txt or .html")
-    wer.add_argument("--json", metavar="FILE", help="write all figures")
+    wer.add_argument("--alignments", metavar="FILE", help="write transcripts aligned with the reference: .txt or .html")
+    wer.add_argument("--json", metavar="FILE", help="write all metrics as JSON")
     wer.add_argument("--plot", metavar="FILE", help="draw rates and differences with intervals: .png, .svg or .pdf")
+    wer.reads("ref", "hyp", "utt2spk")
+    wer.writes("alignments", "json", "plot")
+
+
+def add_normalizer(parser: argparse.ArgumentParser, default: str, summary: str) -> None:
+    """Add the option `--normalizer`, which was `--normaliser` in earlier versions."""
+    parser.add_argument("--normalizer", default=default, metavar="NAME|FILE", help=f"{summary} ({default})")
+    parser.add_argument("--normaliser", action=Former, now="--normalizer")
 
 
 def _wer(args: argparse.Namespace) -> None:
@@ -76,7 +81,7 @@ def _wer(args: argparse.Namespace) -> None:
 
 
 def _names(paths: Sequence[str]) -> list[str]:
-    """What to call each system: its file's name, or the whole path where names are the same."""
+    """Return the name of each system: that of its file, or the whole path where two names are the same."""
     stems = [Path(path).stem for path in paths]
     names = stems if len(set(stems)) == len(stems) else list(paths)
     if len(set(names)) < len(names):

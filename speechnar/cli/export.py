@@ -1,4 +1,4 @@
-"""The verbs between trained models and what a user's machine runs: `export` and `restore`."""
+"""The verbs between trained models and the models of the runtime: `export` and `restore`."""
 
 from __future__ import annotations
 
@@ -6,21 +6,26 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from speechnar.cli.parser import VerbParser
 from speechnar.extras import needing
 
 
-def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
+def add_verbs(add: Callable[..., VerbParser]) -> None:
     """Add the verbs through the command line's `add(verb, name, summary, details)`."""
-    export = add(_export, "export", "make a voice or a recognizer of a trained model (needs speechnar[train])")
+    export = add(_export, "export", "export a trained model to a voice or a recognizer (needs speechnar[train])")
     export.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="with a voice.yaml or a recognizer.yaml")
     export.add_argument("out", type=Path, metavar="OUT", help="the folder of the voice or the recognizer")
-    export.add_argument(
-        "--vocoder", metavar="VOCODER", help="of the voice, in place of MODEL_DIR/vocoder: hf:owner/name or a folder"
-    )
+    export.add_argument("--vocoder", metavar="VOCODER", help="in place of MODEL_DIR/vocoder: hf:owner/name or a folder")
+    export.reads("model_dir", "vocoder")
+    export.writes("out")
 
-    restore = add(_restore, "restore", "make trained models of a voice, to train on (needs speechnar[train])")
+    restore = add(
+        _restore, "restore", "restore the trained models of a voice, to train them further (needs speechnar[train])"
+    )
     restore.add_argument("voice", metavar="VOICE", help="one of `speechnar voices`, or a folder")
     restore.add_argument("out", type=Path, metavar="OUT", help="a new folder, for the acoustic model and the vocoder")
+    restore.reads("voice")
+    restore.writes("out")
 
 
 def _export(args: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""The verb `lm`: language models for recognition."""
+"""The verb `lm`: train, measure and tune n-gram language models for recognition."""
 
 from __future__ import annotations
 
@@ -6,41 +6,60 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from speechnar.cli.parser import VerbParser
+from speechnar.extras import needing
 
-def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Adds the verb through the command line's `add(verb, name, summary, details)`."""
-    lm = add(None, "lm", "make, measure and tune a recognizer's language model")
+
+def add_verbs(add: Callable[..., VerbParser]) -> None:
+    """Add the verb through the command line's `add(verb, name, summary, details)`."""
+    lm = add(None, "lm", "train, measure and tune the language model of a recognizer")
     kinds = lm.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
-    train = kinds.add_parser("train", help="estimate one from text (modified Kneser-Ney)", allow_abbrev=False)
+    train = kinds.add_parser("train", help="estimate a model from text (modified Kneser-Ney)")
     train.set_defaults(verb=_train)
-    train.add_argument("texts", type=Path, nargs="+", metavar="TEXT", help="UTF-8, a sentence a line, as it is heard")
+    train.add_argument("texts", type=Path, nargs="+", metavar="TEXT", help="UTF-8, a sentence a line, as it is spoken")
     train.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the model")
     train.add_argument("--order", type=int, default=3, metavar="N", help="words in the longest n-gram (3)")
     train.add_argument("--vocabulary", type=int, default=30_000, metavar="N", help="most frequent words (30000)")
     train.add_argument(
-        "--min-counts", type=int, nargs="+", default=[1], metavar="N", help="of n-grams of 1, 2, ... words to keep (1)"
+        "--min-counts",
+        type=int,
+        nargs="+",
+        default=[1],
+        metavar="N",
+        help="smallest counts of n-grams of 1, 2, ... words (1)",
     )
-    train.add_argument("--prune", type=float, default=0.0, metavar="NATS", help="entropy an n-gram must save, as 1e-8")
+    train.add_argument(
+        "--prune", type=float, default=0.0, metavar="NATS", help="entropy that an n-gram must save, such as 1e-8"
+    )
+    train.reads("texts")
+    train.writes("output")
 
-    perplexity = kinds.add_parser("perplexity", help="how well models foresee texts", allow_abbrev=False)
+    perplexity = kinds.add_parser("perplexity", help="perplexity of models on texts")
     perplexity.set_defaults(verb=_perplexity)
     perplexity.add_argument("texts", type=Path, nargs="+", metavar="TEXT", help="as for train")
     perplexity.add_argument("--lm", type=Path, nargs="+", required=True, metavar="FILE", help="of lm train, or .arpa")
+    perplexity.reads("texts", "lm")
 
-    tune = kinds.add_parser(
-        "tune", help="find the weights with the fewest word errors (needs speechnar[eval])", allow_abbrev=False
-    )
+    tune = kinds.add_parser("tune", help="find the weights with the fewest word errors (needs speechnar[eval])")
     tune.set_defaults(verb=_tune)
     tune.add_argument("log_probs", type=Path, metavar="DIR", help="UTT.npy: (frames, units) natural log-probabilities")
-    tune.add_argument("--texts", type=Path, required=True, metavar="TSV", help="name first, what is said last")
+    tune.add_argument("--texts", type=Path, required=True, metavar="TSV", help="utterance first, transcript last")
     tune.add_argument("--units", type=Path, required=True, metavar="FILE", help="tokens.txt of the recognizer")
     tune.add_argument("--lm", type=Path, required=True, metavar="FILE", help="of lm train, or .arpa")
     tune.add_argument("--lm-weight", type=float, nargs="+", default=[0.2, 0.4, 0.6, 0.8], metavar="X")
     tune.add_argument("--word-bonus", type=float, nargs="+", default=[0.0, 1.0, 2.0], metavar="NATS")
-    tune.add_argument("--unknown-score", type=float, nargs="+", default=[-2.5], metavar="NATS", help="for each letter")
+    tune.add_argument(
+        "--unknown-score",
+        type=float,
+        nargs="+",
+        default=[-2.5],
+        metavar="NATS",
+        help="for each letter of a word that the model lacks",
+    )
     tune.add_argument("--beam", type=int, default=16, metavar="N", help="hypotheses kept at once (16)")
-    tune.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at once")
+    tune.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at once (1)")
+    tune.reads("log_probs", "texts", "units", "lm")
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -68,10 +87,8 @@ def _tune(args: argparse.Namespace) -> None:
     from speechnar.text.symbols import SymbolTable
 
     dev = load_dev_set(args.log_probs, args.texts, SymbolTable.load(args.units), args.lm)
-    try:
+    with needing("lm tune", "eval"):
         trials = tune(dev, args.lm_weight, args.word_bonus, args.unknown_score, BeamOptions(args.beam), args.jobs)
-    except ModuleNotFoundError as error:
-        raise ValueError(f"lm tune needs {error.name}: pip install 'speechnar[eval]'") from None
     print("lm_weight  word_bonus  unknown_score   WER %")
     for trial in trials:
         weights = f"{trial.lm_weight:9g}  {trial.word_bonus:10g}  {trial.unknown_score:13g}"

@@ -1,4 +1,4 @@
-"""The verbs that make speech of a text: `synth` and `phonemize`."""
+"""The verbs that speak a text or show its phones: `synth` and `phonemize`."""
 
 from __future__ import annotations
 
@@ -6,11 +6,18 @@ import argparse
 import contextlib
 import functools
 import os
+import shutil
+import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from speechnar.cli.parser import VerbParser, refuse_overwriting
+from speechnar.cli.paths import STDIO
+from speechnar.cli.progress import progress_over
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,20 +25,27 @@ if TYPE_CHECKING:
     from speechnar.runtime import Controls, Voice
     from speechnar.text.phonemize import Sentence
 
-LONG_TEXT = 2000  # characters after which a progress bar is welcome
+LONG_TEXT = 2000
+"""Characters above which a progress bar is shown."""
+
+PLAYERS = (("aplay", "-q"), ("paplay",), ("afplay",), ("ffplay", "-v", "error", "-nodisp", "-autoexit"))
+"""Programs that play a WAV file: ALSA, PulseAudio, macOS, ffmpeg. The first that is installed is used."""
 
 
-def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Adds the verbs through the command line's `add(verb, name, summary, details)`."""
+def add_verbs(add: Callable[..., VerbParser]) -> None:
+    """Add the verbs through the command line's `add(verb, name, summary, details)`."""
     synth = add(
         _synth,
         "synth",
-        "speak a text into an audio file",
-        "With `-o -` stdout gets a WAV file when all is spoken; with --stream it gets WAV of unknown length, as "
-        "players and ffmpeg read it from a pipe, while it is being spoken.",
+        "speak a text into an audio file, or aloud",
+        "With `-o -` stdout receives a WAV file when the text is finished; with --stream it receives WAV of unknown "
+        "length while the text is being spoken, as players and ffmpeg read it from a pipe. The voice in the package "
+        "speaks English only.",
     )
     _add_text(synth)
-    synth.add_argument("-o", "--output", metavar="FILE", required=True, help=".wav, .flac, .ogg or .mp3; - for stdout")
+    synth.add_argument(
+        "-o", "--output", metavar="FILE", help=".wav, .flac, .ogg or .mp3; - for stdout; played aloud if not given"
+    )
     synth.add_argument("--voice", metavar="NAME|DIR", default="heart", help="a name of `speechnar voices`, or a folder")
     synth.add_argument("--speaker", metavar="NAME", help="of a voice with several; the first one by default")
     synth.add_argument("--speed", type=float, default=1.0, metavar="X", help="0.25 to 4; 2 is twice as fast")
@@ -44,23 +58,25 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     )
     synth.add_argument("--timings", metavar="FILE", help="write timings: .json, .srt, .vtt or .TextGrid")
     synth.add_argument("--plot", metavar="FILE", help="draw waveform, mel, F0 and phones: .png, .svg or .pdf")
-    synth.add_argument("--stream", action="store_true", help="pass audio on in small pieces, the first one soon")
+    synth.add_argument("--stream", action="store_true", help="write audio in small chunks, the first one soon")
     synth.add_argument(
         "--lines",
         action="store_true",
-        help="each line to a file of its own: -o FOLDER, or a pattern such as out/{}.flac",
+        help="write each line to a file of its own: -o FOLDER, or a pattern such as out/{}.flac",
     )
     synth.add_argument("--threads", type=int, metavar="N", help="CPU threads (all cores, at most 4)")
+    synth.writes("output", "timings", "plot")
 
     phonemize = add(_phonemize, "phonemize", "print the phones of a text, a line for each sentence")
     _add_text(phonemize)
 
 
-def _add_text(parser: argparse.ArgumentParser) -> None:
+def _add_text(parser: VerbParser) -> None:
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("text", nargs="?", metavar="TEXT", help="what to say; - reads it from stdin")
-    source.add_argument("-f", "--file", metavar="FILE", help="a UTF-8 text file to read it from")
+    source.add_argument("text", nargs="*", default=[], metavar="TEXT", help="what to say; - reads it from stdin")
+    source.add_argument("-f", "--file", metavar="FILE", help="a UTF-8 text file to read it from; - is stdin")
     parser.add_argument("--lexicon", metavar="FILE", help="your own pronunciations, word<TAB>phones a line")
+    parser.reads("file", "lexicon")
 
 
 def _synth(args: argparse.Namespace) -> None:
@@ -72,38 +88,47 @@ def _synth(args: argparse.Namespace) -> None:
     if args.plot:
         plot.check(args.plot)
     if args.lines:
-        _check_names(args)
-    elif args.output == "-" and sys.stdout.isatty():
+        _check_patterns(args)
+    elif args.output == STDIO and sys.stdout.isatty():
         raise ValueError("stdout is a terminal; give -o the name of a file, or pipe it to a player")
+    elif args.output is None:
+        _player()
     text, read = _text(args), _reader(args)
     files = _Files(args.output, args.timings, args.plot)
     speak = functools.partial(_speak, load_voice(args.voice, args.threads), controls, args.stream)
     if args.lines:
-        _speak_lines(speak, files, text, read)
+        _speak_lines(speak, files, text, read, [path for path in (args.file, args.lexicon) if path])
     else:
-        speak(files, _progress(read(text), " sentences") if len(text) > LONG_TEXT else read(text))
+        speak(files, progress_over(read(text), " sentences") if len(text) > LONG_TEXT else read(text))
 
 
 @dataclass(frozen=True)
 class _Files:
-    """What to write, and where."""
+    """The files to write; without `audio`, the audio is played."""
 
-    audio: str
+    audio: str | None
     timings: str | None
     plot: str | None
 
     def of_line(self, number: str) -> _Files:
+        """Return the files of one line: `{}` in a name is its number."""
+
         def named(path: str | None) -> str | None:
             return path and path.replace("{}", number)
 
-        return _Files(self.audio.replace("{}", number), named(self.timings), named(self.plot))
+        return _Files(named(self.audio), named(self.timings), named(self.plot))
+
+    def paths(self) -> list[tuple[str, str]]:
+        """Return the files as `refuse_overwriting` takes them."""
+        named = (("-o/--output", self.audio), ("--timings", self.timings), ("--plot", self.plot))
+        return [(label, path) for label, path in named if path]
 
 
-def _check_names(args: argparse.Namespace) -> None:
-    if "{}" not in args.output and (args.output == "-" or Path(args.output).suffix):
-        raise ValueError(
-            f"with --lines, -o should be a folder, or a pattern such as out/{{}}.flac, but is {args.output}"
-        )
+def _check_patterns(args: argparse.Namespace) -> None:
+    output = args.output or ""
+    if "{}" not in output and (output in ("", STDIO) or Path(output).suffix):
+        given = f"is {output}" if output else "is missing"
+        raise ValueError(f"with --lines, -o should be a folder, or a pattern such as out/{{}}.flac, but {given}")
     for name in ("timings", "plot"):
         path = getattr(args, name)
         if path and "{}" not in path:
@@ -117,20 +142,23 @@ def _speak_lines(
     files: _Files,
     text: str,
     read: Callable[[str], Iterable[Sentence]],
+    inputs: list[str],
 ) -> None:
-    """Speaks every line that is not blank into the files of its number; goes on after a line that cannot be spoken."""
+    """Speak every line that is not blank into the files of its number; go on after a line that cannot be spoken."""
     from speechnar.text.symbols import TextError
 
     lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
     if not lines:
         raise ValueError("there is no line to speak; give some text")
     width = len(str(lines[-1][0]))
-    if "{}" not in files.audio:
+    if "{}" not in (files.audio or ""):
         files = replace(files, audio=f"{files.audio}/{{}}.wav")
+    numbered = [(number, line, files.of_line(f"{number:0{width}}")) for number, line in lines]
+    refuse_overwriting([("the input", path) for path in inputs], [path for *_, own in numbered for path in own.paths()])
     failed = []
-    for number, line in _progress(lines, " lines"):
+    for number, line, own in progress_over(numbered, " lines"):
         try:
-            speak(files.of_line(f"{number:0{width}}"), read(line))
+            speak(own, read(line))
         except TextError as error:
             failed.append(f"line {number}: {error}")
     if failed:
@@ -138,7 +166,7 @@ def _speak_lines(
 
 
 def _speak(voice: Voice, controls: Controls, stream: bool, files: _Files, sentences: Iterable[Sentence]) -> None:
-    """Writes audio sentence by sentence, so that a book takes no more memory than a page, and what goes with it."""
+    """Write audio sentence by sentence, so that a book takes no more memory than a page, then timings and plot."""
     from speechnar.runtime import Timings, plot, timings
     from speechnar.runtime.voice import FIRST_CHUNK, LARGEST_CHUNK
 
@@ -161,25 +189,46 @@ def _speak(voice: Voice, controls: Controls, stream: bool, files: _Files, senten
 
 
 @contextlib.contextmanager
-def _opened(output: str, sample_rate: int, stream: bool) -> Iterator[Callable[[np.ndarray], None]]:
-    """Where the audio goes: a file; or stdout, at once as WAV of unknown length, or at the end as a whole WAV file."""
-    import shutil
-    import tempfile
-
+def _opened(output: str | None, sample_rate: int, stream: bool) -> Iterator[Callable[[np.ndarray], None]]:
+    """Open the destination of the audio: a file; stdout, as a stream or as a whole WAV file; or a player."""
     from speechnar import audio
 
-    if output != "-":
+    if output not in (None, STDIO):
         with audio.writer(output, sample_rate) as append:
             yield append
-    elif stream:
+    elif output and stream:
         yield audio.pipe_writer(sys.stdout.buffer, sample_rate)
     else:
         with tempfile.TemporaryDirectory(prefix="speechnar-") as folder:
-            path = Path(folder, "stdout.wav")
+            path = Path(folder, "speech.wav")
             with audio.writer(path, sample_rate) as append:
                 yield append
+            if output is None:
+                _play(path)
+                return
             with open(path, "rb") as file:
                 shutil.copyfileobj(file, sys.stdout.buffer)
+
+
+def _player() -> list[str]:
+    """Return the command of a program that plays a WAV file.
+
+    Raises:
+        ValueError: none is installed.
+    """
+    for name, *options in PLAYERS:
+        if program := shutil.which(name):
+            return [program, *options]
+    names = ", ".join(name for name, *_ in PLAYERS)
+    raise ValueError(f"there is no program to play audio ({names}): give -o FILE")
+
+
+def _play(path: Path) -> None:
+    command = _player()
+    done = subprocess.run([*command, str(path)], stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+    if done.returncode:
+        cause = done.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {done.returncode}"]
+        raise ValueError(f"{Path(command[0]).name} cannot play audio ({cause[-1]}): give -o FILE")
 
 
 def _phonemize(args: argparse.Namespace) -> None:
@@ -190,33 +239,36 @@ def _phonemize(args: argparse.Namespace) -> None:
 
 
 def _text(args: argparse.Namespace) -> str:
-    """The text of an argument, a file or stdin."""
-    source = args.file or args.text
-    if source == "-":
+    """Return the text of the arguments, of a file or of stdin."""
+    words = " ".join(args.text)
+    source = args.file or words
+    if source == STDIO:
         data = sys.stdin.buffer.read()
     elif args.file:
         data = Path(args.file).read_bytes()
+    elif len(args.text) == 1 and Path(words).suffix and not words[-1:].isspace() and _is_file(words):
+        raise ValueError(f"{words} is a file: -f {words} speaks the text in it")
     else:
-        data = os.fsencode(args.text)
+        data = os.fsencode(words)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        name = {"-": "stdin"}.get(source, args.file or "the text")
+        name = {STDIO: "stdin"}.get(source, args.file or "the text")
         raise ValueError(f"{name} is not UTF-8 (byte {error.start} is 0x{data[error.start]:02x}); convert it") from None
 
 
+def _is_file(text: str) -> bool:
+    try:
+        return os.path.isfile(text)
+    except ValueError:  # a NUL, in versions of Python before 3.12
+        return False
+
+
 def _reader(args: argparse.Namespace) -> Callable[[str], Iterable[Sentence]]:
-    """What makes sentences of a text: the front end, or the reader of phones, which takes a line for a sentence."""
+    """Return what splits a text into sentences: the front end, or the reader of phones, a sentence a line."""
     from speechnar.text.lexicon import load_lexicon
     from speechnar.text.phonemize import Phonemizer, parse_phones
 
     if getattr(args, "phonemes", False):
         return lambda text: (parse_phones(line) for line in text.splitlines() if line.strip())
     return Phonemizer(load_lexicon(args.lexicon) if args.lexicon else None)
-
-
-def _progress(items: Iterable[Any], unit: str) -> Iterable[Any]:
-    """A progress bar on stderr, where that is a terminal."""
-    from tqdm import tqdm
-
-    return tqdm(items, unit=unit, disable=None)

@@ -1,4 +1,4 @@
-"""The verbs that train, and those that make ready for it or use the result; torch comes when one runs."""
+"""The verbs that train, prepare data for training and use the result; torch is imported when one runs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from speechnar.cli.former import Former
+from speechnar.cli.parser import VerbParser
 from speechnar.extras import needing
 
 Config = TypeVar("Config")
@@ -19,62 +20,73 @@ METHODS = "greedy, beam, mask_ctc, rescoring or autoregressive (greedy)"
 FORMER_METHODS = {"mask-ctc": "mask_ctc", "drafts": "rescoring", "ar": "autoregressive"}
 
 
-def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
-    """Adds the verbs through the command line's `add(verb, name, summary, details)`."""
+def add_verbs(add: Callable[..., VerbParser]) -> None:
+    """Add the verbs through the command line's `add(verb, name, summary, details)`."""
     _add_voice_data(add)
-    trains = add(None, "train", f"train a model; run it again to go on {NEEDS}")
+    trains = add(None, "train", f"train a model; run the same command again to continue {NEEDS}")
     models = trains.add_subparsers(title="models", metavar="MODEL", required=True)
-    acoustic = models.add_parser("acoustic", help="phones to mel: FastSpeech 2", allow_abbrev=False)
+    acoustic = models.add_parser("acoustic", help="phones to mel: FastSpeech 2")
     acoustic.set_defaults(verb=_train_acoustic)
-    vocoder = models.add_parser("vocoder", help="mel to audio: Harmonic Vocos or HiFi-GAN", allow_abbrev=False)
+    vocoder = models.add_parser("vocoder", help="mel to audio: Harmonic Vocos or HiFi-GAN")
     vocoder.set_defaults(verb=_train_vocoder)
-    recognizer = models.add_parser("recognizer", help="audio to text: CTC, Mask-CTC or AED", allow_abbrev=False)
+    recognizer = models.add_parser("recognizer", help="audio to text: CTC, Mask-CTC or AED")
     recognizer.set_defaults(verb=_train_recognizer)
-    aligner = models.add_parser("aligner", help="phones and audio to durations", allow_abbrev=False)
+    aligner = models.add_parser("aligner", help="phones and audio to durations")
     aligner.set_defaults(verb=_train_aligner)
-    joint = models.add_parser("joint", help="aligner and acoustic model at once", allow_abbrev=False)
+    joint = models.add_parser("joint", help="aligner and acoustic model at once")
     joint.set_defaults(verb=_train_joint)
     for model in (acoustic, vocoder, recognizer, aligner, joint):
         model.add_argument("config", type=Path, metavar="CONFIG", help="YAML: the model, the loop and the losses")
+        model.reads("config", "train", "dev", "init")
+        model.writes("out")
         if model is recognizer:
             model.add_argument("--units", type=Path, required=True, metavar="DIR", help="of `speechnar units`")
+            model.reads("units")
         elif model is not aligner:
             model.add_argument("--features", type=Path, required=True, metavar="DIR", help="of `speechnar features`")
-        model.add_argument("--train", type=Path, required=True, metavar="CUTS", help="manifest to learn from")
+            model.reads("features")
+        model.add_argument("--train", type=Path, required=True, metavar="CUTS", help="manifest to train on")
         model.add_argument("--dev", type=Path, required=True, metavar="CUTS", help="manifest to validate on")
         model.add_argument("--out", type=Path, required=True, metavar="DIR", help="model folder, checkpoints and logs")
         model.add_argument("--threads", type=int, metavar="N", help="CPU threads, in place of the config's")
         model.add_argument("--max-steps", type=int, metavar="N", help="batches, in place of the config's")
     vocoder.add_argument("--gta-mels", type=Path, metavar="DIR", help="train on the mels of `speechnar gta-mels` too")
+    vocoder.reads("gta_mels")
     vocoder.add_argument("--predicted", action=Former, now="--gta-mels", type=Path)
     for model in (acoustic, aligner):
-        model.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose weights are the start")
-    joint.add_argument("--init", type=Path, metavar="DIR", help="an acoustic model whose weights are the start")
+        model.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose weights training starts from")
+    joint.add_argument("--init", type=Path, metavar="DIR", help="an acoustic model whose weights training starts from")
     vocoder.add_argument(
         "--init",
         type=Path,
         metavar="DIR",
-        help="where to start: a model folder, or a HiFi-GAN, hf:owner/name or a folder",
+        help="start from a model folder, or from a HiFi-GAN: hf:owner/name or a folder",
     )
-    recognizer.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose encoder is the start")
+    recognizer.add_argument(
+        "--init", type=Path, metavar="DIR", help="a model folder whose encoder training starts from"
+    )
     _add_recognition_data(add)
 
 
-def _add_voice_data(add: Callable[..., argparse.ArgumentParser]) -> None:
-    align = add(_align, "align", f"find when each phone of a corpus is spoken {NEEDS}")
+def _add_voice_data(add: Callable[..., VerbParser]) -> None:
+    align = add(_align, "align", f"find the start and end of each phone of a corpus {NEEDS}")
     align.add_argument("aligner", type=Path, metavar="ALIGNER_DIR", help="of `speechnar train aligner`")
     align.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest with phones")
     align.add_argument("out", type=Path, metavar="OUT", help="the manifest with durations")
-    align.add_argument("--audio", type=Path, required=True, metavar="FILE", help="YAML: whose frames durations count")
+    align.add_argument("--audio", type=Path, required=True, metavar="FILE", help="YAML: the audio config of the frames")
     align.add_argument("--boundary-offset", type=float, default=0.0, metavar="MS", help="added to every boundary (0)")
+    align.reads("aligner", "cuts", "audio")
+    align.writes("out", "textgrids")
     align.add_argument("--lag", action=Former, now="--boundary-offset", type=float)
     align.add_argument("--textgrids", type=Path, metavar="DIR", help="write UTT.TextGrid too, for Praat")
 
-    features = add(_features, "features", f"compute what training reads of a corpus {NEEDS}")
+    features = add(_features, "features", f"compute the features of a corpus for training {NEEDS}")
     features.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests; the first is for training")
-    features.add_argument("out", type=Path, metavar="OUT", help="the folder of the features; what is there is kept")
+    features.add_argument("out", type=Path, metavar="OUT", help="the folder of the features; existing files are kept")
     features.add_argument("--audio", type=Path, required=True, metavar="FILE", help="YAML: sample rate, hop, mel bands")
     features.add_argument("--jobs", type=int, metavar="N", help="processes at once (all cores)")
+    features.reads("cuts", "audio")
+    features.writes("out")
 
     for verb, name in ((_gta_mels, "gta-mels"), (_predict, "predict")):
         former = "; the former name of gta-mels" if name == "predict" else ""
@@ -83,18 +95,26 @@ def _add_voice_data(add: Callable[..., argparse.ArgumentParser]) -> None:
         gta.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests")
         gta.add_argument("out", type=Path, metavar="OUT", help="the folder of the mels, UTT.npy")
         gta.add_argument("--features", type=Path, required=True, metavar="DIR", help="of `speechnar features`")
+        gta.reads("acoustic", "cuts", "features")
+        gta.writes("out")
 
 
-def _add_recognition_data(add: Callable[..., argparse.ArgumentParser]) -> None:
-    units = add(_units, "units", f"make the units that a recognizer writes with {NEEDS}")
+def _add_recognition_data(add: Callable[..., VerbParser]) -> None:
+    units = add(_units, "units", f"make the tokens that a recognizer writes with {NEEDS}")
     units.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests with transcripts, for training")
-    units.add_argument("out", type=Path, metavar="OUT", help="the folder of the units")
-    units.add_argument("--subwords", type=int, metavar="N", help="as many pieces of words, in place of characters")
+    units.add_argument("out", type=Path, metavar="OUT", help="the folder of the tokens")
+    units.reads("cuts")
+    units.writes("out")
+    units.add_argument(
+        "--subwords", type=int, metavar="N", help="train N subwords (SentencePiece), in place of characters"
+    )
 
-    decode = add(_decode, "decode", f"write what a trained recognizer reads from a corpus {NEEDS}")
+    decode = add(_decode, "decode", f"transcribe a corpus with a trained recognizer {NEEDS}")
     decode.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="of `speechnar train recognizer`")
     decode.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest")
     decode.add_argument("out", type=Path, metavar="FILE", help="transcripts, `UTT text` a line")
+    decode.reads("model_dir", "cuts")
+    decode.writes("out")
     decode.add_argument("--method", default="greedy", help=METHODS)
     decode.add_argument("--iterations", type=int, default=10, metavar="N", help="of mask_ctc, at most (10)")
     decode.add_argument(
@@ -198,8 +218,6 @@ def _decode(args: argparse.Namespace) -> None:
         from speechnar.infer.decode import DecodeOptions, decode_corpus
         from speechnar.models.autoregressive.aed import BeamOptions
 
-    if args.threads < 1:
-        raise ValueError(f"--threads is {args.threads} but should be 1 or more")
     torch.set_num_threads(args.threads)
     beam = BeamOptions(args.beam, args.ctc_weight)
     options = DecodeOptions(
@@ -236,7 +254,7 @@ def _predict(args: argparse.Namespace) -> None:
 
 
 def _config(cls: type[Config], args: argparse.Namespace) -> Config:
-    """The training config of a file, with what the command line puts in its place."""
+    """Return the training config of a file, with the values of the command line in place of its own."""
     from speechnar import config
 
     for name in ("threads", "max_steps"):

@@ -17,6 +17,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from speechnar import config as config_files
+from speechnar.config import renamed
 from speechnar.export.graph import FOURIER, export_graph, fourier_nodes, prepend, round_weights
 from speechnar.export.quantize import compressed
 from speechnar.export.whisper import OPSETS, WHISPER_SECONDS, DecoderGraph, WhisperGraph, with_rows_alike
@@ -41,7 +42,7 @@ class RecognizerCard:
 
     name: str
     language: str
-    licence: str
+    license: str = dataclasses.field(metadata=renamed("licence"))
     training_data: str
     decoding: Decoding = Decoding()
     measured: dict[str, float] = dataclasses.field(default_factory=dict)

@@ -20,6 +20,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from speechnar import config as config_files
+from speechnar.config import renamed
 from speechnar.export.graph import FOURIER, export_graph, fourier_nodes, prepend, round_weights
 from speechnar.hub.published import load_vocoder
 from speechnar.models.folder import ModelError, load_model
@@ -40,7 +41,7 @@ class VoiceCard:
 
     name: str
     language: str
-    licence: str
+    license: str = dataclasses.field(metadata=renamed("licence"))
     training_data: str
     measured: dict[str, float] = dataclasses.field(default_factory=dict)
 

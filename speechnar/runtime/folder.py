@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Info = TypeVar("Info")
 
 ASSETS = Path(__file__).parents[1] / "assets"
+MOST_THREADS = 9999  # what ONNX Runtime is asked for is capped at the cores; above it, a number is a slip
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
@@ -84,7 +85,7 @@ class BundleFormat:
         Args:
             path: of an ONNX file, or that with .gz behind it, compressed.
             inputs: the names of the graph's inputs.
-            threads: CPU threads to use; by default as many as there are cores, at most 4.
+            threads: CPU threads to use, at most as many as there are cores; 4 by default.
             device: "cpu" or "cuda".
             optional: names that it may have besides.
 
@@ -93,8 +94,8 @@ class BundleFormat:
         """
         import onnxruntime
 
-        if threads is not None and threads < 1:
-            raise SpeechError(f"threads should be 1 or more but is {threads}")
+        if threads is not None and not 1 <= threads <= MOST_THREADS:
+            raise SpeechError(f"threads should be from 1 to {MOST_THREADS} but is {threads}")
         if device not in PROVIDERS:
             raise SpeechError(f"device should be one of {', '.join(PROVIDERS)} but is {device!r}")
         if PROVIDERS[device] not in onnxruntime.get_available_providers():
@@ -103,7 +104,7 @@ class BundleFormat:
         if not (path.is_file() or packed.is_file()):
             raise SpeechError(f"the {self.noun} in {path.parent} lacks {path.name}; install or export it again")
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads or min(4, os.cpu_count() or 1)
+        options.intra_op_num_threads = min(threads or 4, os.cpu_count() or 1)
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # on a busy machine it halves speed
         options.add_session_config_entry("session.disable_quant_qdq", "1")  # else every call unpacks 4-bit weights

@@ -79,7 +79,7 @@ class RecognizerInfo:
     format: int
     name: str
     language: str
-    licence: str
+    license: str = field(metadata=renamed("licence"))
     training_data: str
     sample_rate: int
     symbols: tuple[str, ...]
@@ -188,7 +188,8 @@ class Recognizer:
         if duration < SHORTEST_WORD:
             words = []
         ended = (dataclasses.replace(word, end=min(word.end, duration)) for word in words)
-        return Transcript(name or "audio", duration, tuple(ended))
+        file = str(recording) if isinstance(recording, (str, Path)) else ""
+        return Transcript(name or "audio", duration, tuple(ended), self.info.language, file)
 
     @functools.cached_property
     def _lm(self) -> NgramModel | None:
@@ -277,12 +278,23 @@ def load_recognizer(name: str | Path = DEFAULT, threads: int | None = None, devi
 
 
 @functools.lru_cache(maxsize=1)
-def _loaded(name: str | Path) -> Recognizer:
-    return load_recognizer(name)
+def _loaded(name: str | Path, threads: int | None, device: str) -> Recognizer:
+    return load_recognizer(name, threads, device)
 
 
 def transcribe(
-    recording: Recording, sample_rate: int | None = None, recognizer: str | Path = DEFAULT, **options: Any
+    recording: Recording,
+    sample_rate: int | None = None,
+    recognizer: str | Path = DEFAULT,
+    *,
+    threads: int | None = None,
+    device: str = "cpu",
+    **options: Any,
 ) -> Transcript:
-    """Writes down what is said with a recognizer that is kept loaded; see `Recognizer.transcribe` for the options."""
-    return _loaded(recognizer).transcribe(recording, sample_rate, **options)
+    """Transcribe a recording with a recognizer that is kept loaded for the next call.
+
+    Args:
+        recording, sample_rate, options: see `Recognizer.transcribe`.
+        recognizer, threads, device: see `load_recognizer`.
+    """
+    return _loaded(recognizer, threads, device).transcribe(recording, sample_rate, **options)

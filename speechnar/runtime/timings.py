@@ -19,7 +19,7 @@ from speechnar.text.symbols import PAUSES, WORD_BREAK
 LONGEST_CUE = 84  # characters: two lines of 42, as broadcasters keep them
 
 Said: TypeAlias = Timings | Transcript
-Timed: TypeAlias = Timing | Word
+Timed: TypeAlias = Timing | Word  # a Segment is a Timing
 
 
 def writer_of(path: str | Path) -> Callable[[Said], str]:
@@ -54,21 +54,37 @@ def to_txt(said: Said) -> str:
 
 def to_ctm(transcript: Transcript) -> str:
     """`NAME 1 START SECONDS WORD CONFIDENCE` a word, as NIST's sclite reads it; the name is written without spaces."""
-    name = "_".join(transcript.name.split())
+    name = "_".join(printable(transcript.name).split())
     return "".join(
         f"{name} 1 {word.start:.3f} {word.end - word.start:.3f} {word.text} {word.confidence:.3f}\n"
         for word in transcript.words
     )
 
 
-def to_json(said: Said) -> str:
-    """An object of the `text` and a list for each tier, of `{"text", "start", "end"}` and, if known, `"confidence"`."""
+def to_json(said: Said, indent: int | None = 1) -> str:
+    """Return an object of the `text` and a list for each tier, of `{"text", "start", "end"}`.
+
+    Where it is known, `"confidence"` follows. A transcript begins with `"file"`, `"duration"` in seconds, `"language"`.
+    """
 
     def row(timed: Timed) -> dict[str, Any]:
         return {k: round(v, 4) if isinstance(v, float) else v for k, v in config.to_dict(timed).items()}
 
     tiers = {name: [row(timed) for timed in tier] for name, tier in said.tiers.items()}
-    return json.dumps({"text": said.text, **tiers}, ensure_ascii=False, indent=1) + "\n"
+    head: dict[str, Any] = {}
+    if isinstance(said, Transcript):
+        head = {"file": printable(said.file), "duration": round(said.duration, 4), "language": said.language}
+    return json.dumps({**head, "text": said.text, **tiers}, ensure_ascii=False, indent=indent) + "\n"
+
+
+def to_json_line(said: Said) -> str:
+    """Return what `to_json` does in one line, for JSON Lines."""
+    return to_json(said, indent=None)
+
+
+def printable(name: str) -> str:
+    """Return a file name as UTF-8 can write it: bytes that are not UTF-8 become U+FFFD."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def cues(said: Said) -> Iterator[Timing]:

@@ -23,6 +23,7 @@ import numpy as np
 
 from speechnar import config
 from speechnar.audio import LOG_FLOOR, AudioConfig
+from speechnar.config import renamed
 from speechnar.runtime.folder import ASSETS, BundleFormat
 from speechnar.runtime.speech import Controls, Speech, SpeechError, Timing, Timings
 from speechnar.text.symbols import SymbolTable
@@ -54,7 +55,7 @@ class VoiceInfo:
     format: int
     name: str
     language: str
-    licence: str
+    license: str = field(metadata=renamed("licence"))
     training_data: str
     audio: AudioConfig
     symbols: tuple[str, ...]
@@ -298,10 +299,17 @@ def load_voice(name: str | Path = "heart", threads: int | None = None) -> Voice:
 
 
 @functools.lru_cache(maxsize=1)
-def _loaded(name: str | Path) -> Voice:
-    return load_voice(name)
+def _loaded(name: str | Path, threads: int | None) -> Voice:
+    return load_voice(name, threads)
 
 
-def synthesize(text: str | Iterable[Sentence], voice: str | Path = "heart", **controls: Any) -> Speech:
-    """Speaks a text with a voice that is kept loaded for the next call; `controls` are those of `Voice.synthesize`."""
-    return _loaded(voice).synthesize(text, **controls)
+def synthesize(
+    text: str | Iterable[Sentence], voice: str | Path = "heart", *, threads: int | None = None, **controls: Any
+) -> Speech:
+    """Speak a text with a voice that is kept loaded for the next call.
+
+    Args:
+        text, controls: see `Voice.synthesize`.
+        voice, threads: see `load_voice`.
+    """
+    return _loaded(voice, threads).synthesize(text, **controls)

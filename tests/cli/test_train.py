@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from speechnar.cli import _parser as build_parser
-from speechnar.cli import main
+from speechnar.cli import build_parser, main
 
 TRAIN = ["--features", "f", "--train", "t.jsonl.gz", "--dev", "d.jsonl.gz", "--out", "o"]
 

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,6 +15,7 @@ import pytest
 import soundfile
 from stub_recognizer import RATE, SECONDS, spell
 
+import speechnar
 from speechnar import audio, cli
 from speechnar.cli import transcribe as verb
 from speechnar.runtime import recognizer as recognizer_module
@@ -102,9 +105,10 @@ def test_formats(transcribe, talks: Path, capsys) -> None:
         out[kind] = capsys.readouterr().out
     assert out["txt"] == "abc ba\nc\n"
     read = json.loads(out["json"])
-    assert list(read) == ["text", "segments", "words"]
+    assert list(read) == ["file", "duration", "language", "text", "segments", "words"]
+    assert (read["file"], read["duration"], read["language"]) == ("one.wav", 2.52, "en-us")
     assert read["text"] == "abc ba c"
-    assert read["segments"][1] == {"text": "c", "start": 2.0, "end": 2.08}
+    assert read["segments"][1] == {"text": "c", "start": 2.0, "end": 2.08, "confidence": 1.0}
     assert read["words"][0] == {"text": "abc", "start": 0.4, "end": 0.72, "confidence": 1.0}
     assert out["srt"] == "1\n00:00:00,400 --> 00:00:00,960\nabc ba\n\n2\n00:00:02,000 --> 00:00:02,080\nc\n"
     assert out["vtt"].startswith("WEBVTT\n\n00:00:00.400 --> 00:00:00.960\nabc ba\n")
@@ -122,7 +126,8 @@ def test_formats_of_silence_are_whole_files(transcribe, talks: Path, capsys) -> 
     for kind in verb.FORMATS:
         assert transcribe("three.ogg", "--format", kind) == 0
         out[kind] = capsys.readouterr().out
-    assert json.loads(out.pop("json")) == {"text": "", "segments": [], "words": []}
+    head = {"file": "three.ogg", "duration": 1.0, "language": "en-us"}
+    assert json.loads(out.pop("json")) == {**head, "text": "", "segments": [], "words": []}
     grid = out.pop("TextGrid")
     assert out == {"txt": "", "srt": "", "vtt": "WEBVTT\n", "ctm": ""}
     assert grid.count("intervals: size = 1\n") == 2 and grid.count("xmax = 1.000000\n") == 5
@@ -155,13 +160,13 @@ def test_a_folder_gets_a_file_of_each_name(transcribe, talks: Path) -> None:
         (["one.wav", "-o", "a.doc"], "a.doc should end in one of txt, json, srt, vtt, ctm, TextGrid; or say which"),
         (["one.wav", "two.flac", "-o", "a.txt"], "with several files, -o should be a folder but is a.txt"),
         (["one.wav", "two.flac", "--format", "srt"], "several files in the format srt need a folder: give one with -o"),
-        (["one.wav", "in/one.mp3", "-o", "out"], "one.wav and in/one.mp3 would both become out/one.txt; transc"),
-        (["one.wav", "--threads", "0"], "threads should be 1 or more but is 0"),
+        (["one.wav", "one.mp3", "-o", "out"], "one.wav and one.mp3 would both become out/one.txt: give them one at a"),
+        (["one.wav", "--threads", "0"], "--threads is 0 but should be from 1 to the number of cores"),
         (["one.wav", "--beam", "0"], "beam is 0 but should be 1 or more"),
         (["one.wav", "--hotwords", "a,b2"], "the hot word 'b2' has '2', which the recognizer cannot write"),
         (["one.wav", "--device", "tpu"], "device should be one of cpu, cuda but is 'tpu'"),
         (["one.wav", "-o", "/proc/none/a.txt"], "cannot write /proc/none/a.txt: No such file or directory"),
-        ([""], "is a folder"),
+        ([""], "FILE is empty: give it a value"),
     ],
 )
 def test_bad_arguments_are_one_sentence_and_leave_nothing(transcribe, talks: Path, args, message: str, capsys) -> None:
@@ -234,19 +239,19 @@ def test_recognizers_are_listed(stub_recognizer: Path, monkeypatch, capsys) -> N
     monkeypatch.setattr(recognizer_module, "RECOGNIZERS", stub_recognizer.parent)
     assert cli.main(["recognizers"]) == 0
     head, row = capsys.readouterr().out.splitlines()
-    assert head.split() == ["name", "language", "licence", "size", "measured"]
+    assert head.split() == ["name", "language", "license", "size", "measured"]
     assert re.fullmatch(r"stub  en-us     CC0-1.0  0.0 MB  WER 99.5", row)
     assert cli.main(["transcribe", "a.wav", "--recognizer", "nobody"]) == 1
     assert "there is no recognizer 'nobody'; take stub or the folder of a recognizer" in capsys.readouterr().err
 
 
 def test_former_names_of_options_still_work(capsys: pytest.CaptureFixture[str]) -> None:
-    from speechnar.cli import _parser
+    from speechnar.cli import build_parser
 
-    args = _parser().parse_args(["transcribe", "a.wav", "--passes", "3"])
+    args = build_parser().parse_args(["transcribe", "a.wav", "--passes", "3"])
     assert args.iterations == 3
-    assert _parser().parse_args(["transcribe", "a.wav"]).iterations is None
-    args = _parser().parse_args(["decode", "m", "c", "o", "--sharpness", "0.5", "--readings", "2"])
+    assert build_parser().parse_args(["transcribe", "a.wav"]).iterations is None
+    args = build_parser().parse_args(["decode", "m", "c", "o", "--sharpness", "0.5", "--readings", "2"])
     assert (args.temperature, args.masking_passes) == (2.0, 2)
     notices = capsys.readouterr().err.splitlines()
     assert notices == [
@@ -254,3 +259,32 @@ def test_former_names_of_options_still_work(capsys: pytest.CaptureFixture[str]) 
         "speechnar: --sharpness is now called --temperature, which is its inverse: 1 / sharpness",
         "speechnar: --readings is now called --masking-passes",
     ]
+
+
+def test_several_files_as_json_are_lines(transcribe, talks: Path, capsys) -> None:
+    assert transcribe("one.wav", "two.flac", "--format", "json") == 0
+    first, second = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (first["file"], first["text"]) == ("one.wav", "abc ba c")
+    assert (second["file"], second["duration"]) == ("two.flac", round((5 + 9 + 5) * SECONDS, 4))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a named pipe")
+def test_a_named_pipe_is_waited_for_with_a_word(transcribe, talks: Path, capsys) -> None:
+    os.mkfifo("pipe.wav")
+    data = (talks / "one.wav").read_bytes()
+    writer = threading.Thread(target=lambda: Path("pipe.wav").write_bytes(data))
+    writer.start()
+    assert transcribe("pipe.wav") == 0
+    writer.join()
+    out, error = capsys.readouterr()
+    assert out == "abc ba\nc\n"
+    assert error == "speechnar: waiting for a program that writes to the named pipe pipe.wav\n"
+
+
+def test_the_functions_take_what_the_classes_take(stub_recognizer: Path, stub_voice: Path, talks: Path) -> None:
+    heard = speechnar.transcribe("one.wav", recognizer=stub_recognizer, threads=1, device="cpu", beam=2)
+    assert (heard.text, heard.file, heard.language) == ("abc ba c", "one.wav", "en-us")
+    assert [segment.confidence for segment in heard.segments] == [1.0, 1.0]
+    assert len(speechnar.synthesize("Hello.", stub_voice, threads=1, speed=2).wav)
+    with pytest.raises(ValueError, match="threads should be from 1 to 9999 but is 99999999999"):
+        speechnar.transcribe("one.wav", recognizer=stub_recognizer, threads=99999999999)

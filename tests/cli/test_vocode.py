@@ -91,8 +91,7 @@ def test_one_bad_file_of_several_is_named_and_the_others_go_through(vocoder: Pat
         (("none.wav", "-o", "o.wav"), "there is no audio file at none.wav"),
         (("a.wav", "-o", "o.aiff"), "o.aiff should end in one of .wav, .flac, .ogg, .mp3"),
         (("a.wav", "b.flac", "-o", "o.wav"), "with several files, -o should be a folder but is o.wav"),
-        (("a.wav", "d/a.flac", "-o", "o"), "a.wav and d/a.flac would both become o/a.wav; vocode one after the other"),
-        (("a.wav", "-o", "o.wav", "--threads", 0), "--threads is 0 but should be 1 or more"),
+        (("a.wav", "a.flac", "-o", "o"), "a.wav and a.flac would both become o/a.wav: give them one at a time"),
     ],
 )
 def test_errors_are_one_sentence(vocoder: Path, wavs: Path, capsys, args: tuple[object, ...], sentence: str) -> None:

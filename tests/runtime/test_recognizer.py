@@ -21,8 +21,9 @@ from speechnar import audio
 from speechnar.audio import AudioError
 from speechnar.decode.result import DecodeError
 from speechnar.lm.ngram import LMError, NgramModel, Table
-from speechnar.runtime import Recognizer, SpeechError, Timing, Transcript, load_recognizer
+from speechnar.runtime import Recognizer, SpeechError, Transcript, load_recognizer
 from speechnar.runtime import recognizer as recognizer_module
+from speechnar.runtime.transcript import Segment
 
 WAV = spell(10, "abc", "ba", 25, "c", 10)  # "abc" takes 9 frames, "ba" 6
 WORDS = [("abc", 10, 18), ("ba", 19, 24), ("c", 50, 52)]  # first frame, and the one after the last
@@ -76,8 +77,8 @@ def test_words_have_their_times(recognizer: Recognizer) -> None:
 
 def test_a_pause_divides_segments(recognizer: Recognizer) -> None:
     first, second = recognizer.transcribe(WAV).segments
-    assert first == Timing("abc ba", pytest.approx(10 * SECONDS), pytest.approx(24 * SECONDS))
-    assert second == Timing("c", pytest.approx(50 * SECONDS), pytest.approx(52 * SECONDS))
+    assert first == Segment("abc ba", pytest.approx(10 * SECONDS), pytest.approx(24 * SECONDS), pytest.approx(1.0))
+    assert second == Segment("c", pytest.approx(50 * SECONDS), pytest.approx(52 * SECONDS), pytest.approx(1.0))
 
 
 @pytest.mark.parametrize("rate", [8000, 16000, 22050, 44100, 48000])

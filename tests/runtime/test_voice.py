@@ -207,7 +207,7 @@ def test_a_bundled_voice_is_found_by_its_name(stub_voice: Path, monkeypatch: pyt
 
 
 def test_threads_should_be_some(stub_voice: Path) -> None:
-    with pytest.raises(SpeechError, match="threads should be 1 or more but is 0"):
+    with pytest.raises(SpeechError, match="threads should be from 1 to 9999 but is 0"):
         load_voice(stub_voice, threads=0)
 
 
@@ -229,7 +229,7 @@ def test_a_newer_format_is_refused_whatever_else_it_holds(broken: Path) -> None:
 
 def test_an_unknown_key_is_refused(broken: Path) -> None:
     change(broken, lisence="MIT")
-    with pytest.raises(ValueError, match="unknown key 'lisence'; did you mean 'licence'"):
+    with pytest.raises(ValueError, match="unknown key 'lisence'; did you mean 'license'"):
         load_voice(broken)
 
 

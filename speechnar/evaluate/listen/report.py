@@ -55,7 +55,7 @@ class RaterCheck:
 
 
 @dataclass(frozen=True)
-class Figure:
+class Metric:
     """What was found of a system, or in CMOS and ABX of a pair of systems.
 
     Attributes:
@@ -71,7 +71,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class RatingComparison:
     """A paired comparison.
 
     Attributes:
@@ -94,8 +94,8 @@ class Report:
     title: str
     method: str
     raters: tuple[RaterCheck, ...]
-    figures: tuple[Figure, ...]
-    comparisons: tuple[Comparison, ...]
+    metrics: tuple[Metric, ...]
+    comparisons: tuple[RatingComparison, ...]
 
 
 def make_report(folder: Path, out: Path) -> Report:
@@ -124,8 +124,8 @@ def make_report(folder: Path, out: Path) -> Report:
             f"{out / 'ratings.csv'} has all answers"
         )
     rated = [answer for rater in sorted(kept) for answer in answers[rater] if answer.trial.kind == RATED]
-    figures, comparisons = _found(test, rated)
-    report = Report(test.title, test.method, checks, figures, comparisons)
+    metrics, comparisons = _found(test, rated)
+    report = Report(test.title, test.method, checks, metrics, comparisons)
     write_json(out / "report.json", vars(report))
     for ending in ("png", "svg"):
         _plot(report, out / f"report.{ending}")
@@ -191,7 +191,7 @@ def _scores(test: ListeningTest, answer: Answer) -> list[_Score]:
     return [_Score(rater, _pair(a, b), float(plan.passed(answer.trial, scores, "abx")))]
 
 
-def _found(test: ListeningTest, rated: list[Answer]) -> tuple[tuple[Figure, ...], tuple[Comparison, ...]]:
+def _found(test: ListeningTest, rated: list[Answer]) -> tuple[tuple[Metric, ...], tuple[RatingComparison, ...]]:
     by_name: dict[str, list[_Score]] = {}
     for answer in rated:
         for score in _scores(test, answer):
@@ -200,11 +200,11 @@ def _found(test: ListeningTest, rated: list[Answer]) -> tuple[tuple[Figure, ...]
         names = [*test.systems, REFERENCE, plan.ANCHOR]
     else:
         names = [_pair(a, b) for a, b in plan.pairs(test)]
-    figures = tuple(_figure(name, by_name[name]) for name in names if name in by_name)
-    return figures, _comparisons(test, {name: _by_rater(scores) for name, scores in by_name.items()})
+    metrics = tuple(_metric(name, by_name[name]) for name in names if name in by_name)
+    return metrics, _comparisons(test, {name: _by_rater(scores) for name, scores in by_name.items()})
 
 
-def _comparisons(test: ListeningTest, means: dict[str, dict[int, float]]) -> tuple[Comparison, ...]:
+def _comparisons(test: ListeningTest, means: dict[str, dict[int, float]]) -> tuple[RatingComparison, ...]:
     """Each two systems, by the means of each rater who rated both."""
     found = []
     for a, b in plan.pairs(test):
@@ -217,7 +217,7 @@ def _comparisons(test: ListeningTest, means: dict[str, dict[int, float]]) -> tup
         if second:
             found.append((_pair(a, b), len(second), paired_difference(first, second)))
     corrected = holm([difference.p for _, _, difference in found])
-    return tuple(Comparison(*three, p_holm) for three, p_holm in zip(found, corrected))
+    return tuple(RatingComparison(*three, p_holm) for three, p_holm in zip(found, corrected))
 
 
 def _pair(a: str, b: str) -> str:
@@ -232,10 +232,10 @@ def _by_rater(scores: list[_Score]) -> dict[int, float]:
     return {rater: sum(its) / len(its) for rater, its in values.items()}
 
 
-def _figure(name: str, scores: list[_Score]) -> Figure:
+def _metric(name: str, scores: list[_Score]) -> Metric:
     raters = [str(score.rater) for score in scores]
     mean = bootstrap_interval([score.value for score in scores], groups=raters)
-    return Figure(name, len(scores), len(set(raters)), mean)
+    return Metric(name, len(scores), len(set(raters)), mean)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -258,15 +258,15 @@ def table(report: Report) -> str:
     if unfinished:
         lines.append(f"  {unfinished} of those who count did not finish")
     rows = [["", "mean", "95 % interval", "ratings", "raters"]]
-    for figure in report.figures:
-        mean = f"{figure.mean.value:.2f}"
-        rows.append([figure.name, mean, format_interval(figure.mean), str(figure.ratings), str(figure.raters)])
+    for metric in report.metrics:
+        mean = f"{metric.mean.value:.2f}"
+        rows.append([metric.name, mean, format_interval(metric.mean), str(metric.ratings), str(metric.raters)])
     lines += ["", format_table(rows)]
     rows = [["A / B", _DIFFERENCE[report.method], "95 % interval", "p", "p (Holm)", "raters"]]
     for comparison in report.comparisons:
         difference, p_holm = comparison.difference, format_p(comparison.p_holm)
-        figures = [f"{difference.value:+.2f}", format_interval(difference), format_p(difference.p), p_holm]
-        rows.append([comparison.name, *figures, str(comparison.raters)])
+        metrics = [f"{difference.value:+.2f}", format_interval(difference), format_p(difference.p), p_holm]
+        rows.append([comparison.name, *metrics, str(comparison.raters)])
     return "\n".join(lines + (["", format_table(rows)] if report.comparisons else []))
 
 
@@ -297,7 +297,7 @@ _MEANS = {
 
 def _plot(report: Report, path: Path) -> None:
     """Means, and below them differences, with intervals."""
-    panels = [Panel(_MEANS[report.method], {figure.name: figure.mean for figure in report.figures})]
+    panels = [Panel(_MEANS[report.method], {metric.name: metric.mean for metric in report.metrics})]
     if report.comparisons:
         label = f"A / B: {_DIFFERENCE[report.method]}"
         differences = {comparison.name: comparison.difference for comparison in report.comparisons}

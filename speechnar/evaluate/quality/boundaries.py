@@ -3,7 +3,7 @@
 A boundary is where one token ends and the next begins; that of `<s>` and the first phone counts, and so do those around
 spaces and punctuation. Aligners agree on where a sound begins only up to a constant: a teacher whose durations came
 from a recognizer's attention may put every boundary a few hundredths of a second late. So the errors are also given
-with the lag, their median, taken out.
+with the offset, their median, taken out.
 """
 
 from __future__ import annotations
@@ -32,23 +32,23 @@ class BoundaryErrors:
     beside_silence: np.ndarray
 
     @property
-    def lag(self) -> float:
+    def offset(self) -> float:
         """Their median, ms."""
         return float(np.median(self.errors))
 
-    def figures(self) -> dict[str, dict[str, float]]:
-        """Rows of figures: as they are, without the lag, and of the latter those beside silence and the others."""
-        straight = self.errors - self.lag
+    def metrics(self) -> dict[str, dict[str, float]]:
+        """Rows of metrics: as they are, without the offset, and of the latter those beside silence and the others."""
+        straight = self.errors - self.offset
         chosen = {
             "all": self.errors,
-            "all, lag taken out": straight,
+            "all, offset removed": straight,
             "between phones": straight[~self.beside_silence],
             "beside silence": straight[self.beside_silence],
         }
-        return {name: _figures(errors) for name, errors in chosen.items()}
+        return {name: _metrics(errors) for name, errors in chosen.items()}
 
 
-def _figures(errors: np.ndarray) -> dict[str, float]:
+def _metrics(errors: np.ndarray) -> dict[str, float]:
     size = np.abs(errors)
     shares = {f"within {ms} ms, %": 100 * float((size <= ms + 1e-6).mean()) if len(size) else np.nan for ms in (25, 50)}
     mean, median = (float(f(size)) if len(size) else np.nan for f in (np.mean, np.median))

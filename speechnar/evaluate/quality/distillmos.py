@@ -1,6 +1,6 @@
 """DistillMOS: the overall quality of speech, predicted without a reference.
 
-The network and its weights are those of the package distillmos, and so are the figures, but its work is cut. It hears
+The network and its weights are those of the package distillmos, and so are the metrics, but its work is cut. It hears
 7.68 s at a time and fills shorter recordings up with zeros; nearly all of the time goes into convolutions that see a
 few frames. What they make of zeros is known, so they run here over the sound alone.
 

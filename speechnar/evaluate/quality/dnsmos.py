@@ -1,6 +1,6 @@
 """DNSMOS: mean opinion scores of P.835 (signal, background, overall) and P.808, predicted without a reference.
 
-The networks are those of the package speechmos, and so are the figures, but its work is shared. It hears 9.01 s once a
+The networks are those of the package speechmos, and so are the metrics, but its work is shared. It hears 9.01 s once a
 second, and nearly all of the time goes into convolutions that see a few frames: these run here once over the recording.
 Only the frames at a segment's two ends, which see the padding of that segment, are computed for each.
 

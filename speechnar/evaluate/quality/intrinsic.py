@@ -1,6 +1,6 @@
-"""How far speech is from a recording of the same words: figures that need no listener, and none of which is quality.
+"""How far speech is from a recording of the same words: metrics that need no listener, and none of which is quality.
 
-| figure | over | what it is |
+| metric | over | what it is |
 | --- | --- | --- |
 | MCD, dB | frames | mel-cepstral distortion: root mean square difference of smoothed spectra, level apart |
 | log-mel distance | frames, bands | mean absolute difference of natural log mel magnitudes |
@@ -17,7 +17,7 @@ owners grant more: so no extra installs it.
 Source: Kubichek 1993, "Mel-cepstral distance measure for objective speech quality assessment"; Taal et al. 2011 (STOI);
     ITU-T P.862.2 (PESQ); F0 by `audio.track_f0`.
 Differs: Kubichek's cepstra are of all-pole spectra; here, of log mel power, c_d = mean over bands of it times
-    cos(pi d (m + 0.5) / n_mels), so that figures compare with each other and not with other papers'.
+    cos(pi d (m + 0.5) / n_mels), so that metrics compare with each other and not with other papers'.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from speechnar.audio import AudioConfig, AudioError, log_mel, resample, track_f0
-from speechnar.evaluate.quality.recordings import Clip
-from speechnar.evaluate.stats.metrics import FiguresError, Measured
+from speechnar.evaluate.quality.recordings import Recording
+from speechnar.evaluate.stats.metrics import Measured, MetricsError
 
 AUDIO = AudioConfig()
 N_CEPSTRA = 24
@@ -79,7 +79,7 @@ def warp(reference: Frames, other: Frames) -> tuple[Frames, Frames]:
 
 
 def distances(reference: Frames, other: Frames) -> dict[str, float]:
-    """The figures over frames that are paired one by one; those of pitch are nan where there is none in both."""
+    """The metrics over frames that are paired one by one; those of pitch are nan where there is none in both."""
     difference = cepstra(reference.mel) - cepstra(other.mel)
     voiced = (reference.f0 > 0) & (other.f0 > 0)
     cents = 1200 * np.log2(other.f0[voiced] / reference.f0[voiced])
@@ -118,13 +118,13 @@ def has_pesq() -> bool:
 
 
 def compare_wavs(reference: np.ndarray, other: np.ndarray, copy: bool = False) -> dict[str, float]:
-    """All figures of (T_wav,) float32 against a reference, both at the rate of `AUDIO`.
+    """All metrics of (T_wav,) float32 against a reference, both at the rate of `AUDIO`.
 
     Args:
         copy: frames and samples belong together one by one, and STOI and PESQ are to be computed.
 
     Raises:
-        FiguresError: a copy of another length.
+        MetricsError: a copy of another length.
         AudioError: one of them is shorter than a frame.
     """
     frames, other_frames = Frames.of(reference), Frames.of(other)
@@ -133,7 +133,7 @@ def compare_wavs(reference: np.ndarray, other: np.ndarray, copy: bool = False) -
     if not copy:
         return distances(*warp(frames, other_frames)) | duration
     if abs(len(other) - len(reference)) > COPY_TOLERANCE * AUDIO.sample_rate:
-        raise FiguresError(f"it lasts {lengths}: no copy; compare it without --copy")
+        raise MetricsError(f"it lasts {lengths}: no copy; compare it without --copy")
     shared = np.arange(min(len(frames.f0), len(other_frames.f0)))
     samples = min(len(reference), len(other))
     pair = [resample(wav[:samples], AUDIO.sample_rate, PERCEPTUAL_RATE) for wav in (reference, other)]
@@ -141,13 +141,15 @@ def compare_wavs(reference: np.ndarray, other: np.ndarray, copy: bool = False) -
     return distances(frames.at(shared), other_frames.at(shared)) | duration | perceptual
 
 
-def measure(system: str, references: Mapping[str, Clip], clips: Iterable[Clip], copy: bool = False) -> Measured:
+def measure(
+    system: str, references: Mapping[str, Recording], recordings: Iterable[Recording], copy: bool = False
+) -> Measured:
     """Compares recordings with the references of their names; of one that cannot be compared it is noted why."""
-    figures, failed = {}, {}
-    for clip in clips:
+    metrics, failed = {}, {}
+    for recording in recordings:
         try:
-            reference = references[clip.name].read(AUDIO.sample_rate)
-            figures[clip.name] = compare_wavs(reference, clip.read(AUDIO.sample_rate), copy)
-        except (AudioError, FiguresError) as error:
-            failed[clip.name] = f"{clip.name}: {error}"
-    return Measured(system, figures, failed)
+            reference = references[recording.name].read(AUDIO.sample_rate)
+            metrics[recording.name] = compare_wavs(reference, recording.read(AUDIO.sample_rate), copy)
+        except (AudioError, MetricsError) as error:
+            failed[recording.name] = f"{recording.name}: {error}"
+    return Measured(system, metrics, failed)

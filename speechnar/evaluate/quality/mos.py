@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from speechnar.evaluate.quality.recordings import Clip
+from speechnar.evaluate.quality.recordings import Recording
 from speechnar.evaluate.stats.metrics import Measured
 
 SAMPLE_RATE = 16000  # Hz, of every predictor
@@ -59,15 +59,15 @@ def predictors(names: Sequence[str], threads: int = 1) -> list[Predictor]:
     return [PREDICTORS[name](threads) for name in names]
 
 
-def measure(system: str, clips: Iterable[Clip], loaded: Sequence[Predictor]) -> Measured:
+def measure(system: str, recordings: Iterable[Recording], loaded: Sequence[Predictor]) -> Measured:
     """Scores recordings; of one that cannot be read it is noted why, and the others go on."""
     scores: dict[str, Mapping[str, float]] = {}
     failed = {}
-    for clip in clips:
+    for recording in recordings:
         try:
-            wav = clip.read(SAMPLE_RATE)
+            wav = recording.read(SAMPLE_RATE)
         except ValueError as error:
-            failed[clip.name] = str(error)
+            failed[recording.name] = str(error)
             continue
-        scores[clip.name] = {name: score for predict in loaded for name, score in predict(wav).items()}
+        scores[recording.name] = {name: score for predict in loaded for name, score in predict(wav).items()}
     return Measured(system, scores, failed)

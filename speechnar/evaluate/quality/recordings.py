@@ -27,12 +27,12 @@ SHOWN = 5  # recordings that a message names
 ENDINGS = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
 
 
-class ClipError(ValueError):
+class RecordingError(ValueError):
     """A source without recordings; the message says what it should be."""
 
 
 @dataclass(frozen=True)
-class Clip:
+class Recording:
     """One recording.
 
     Attributes:
@@ -43,11 +43,11 @@ class Clip:
     read: Callable[[int], np.ndarray]
 
 
-def clips(source: str | Path) -> list[Clip]:
+def recordings_of(source: str | Path) -> list[Recording]:
     """The recordings of a source, at least one.
 
     Raises:
-        ClipError: there is nothing at the path, no recording in it, or two of one name.
+        RecordingError: there is nothing at the path, no recording in it, or two of one name.
         TranscriptError: a list that is not UTF-8.
         ModuleNotFoundError: a Lhotse manifest without Lhotse.
     """
@@ -56,7 +56,7 @@ def clips(source: str | Path) -> list[Clip]:
         files = sorted(file for file in path.rglob("*") if file.suffix.lower() in ENDINGS and file.is_file())
         found = [of_file(file, file.relative_to(path).with_suffix("").as_posix()) for file in files]
     elif not path.is_file():
-        raise ClipError(f"there is no file or folder at {path}")
+        raise RecordingError(f"there is no file or folder at {path}")
     elif path.suffix.lower() in ENDINGS:
         found = [of_file(path, path.stem)]
     elif path.name.endswith((".jsonl", ".jsonl.gz")):
@@ -64,28 +64,28 @@ def clips(source: str | Path) -> list[Clip]:
     else:
         found = [_of_line(path, *entry) for entry in transcripts.read(path).items()]
     if not found:
-        raise ClipError(f"{path} holds no recordings ({', '.join(sorted(ENDINGS))})")
-    names = [clip.name for clip in found]
+        raise RecordingError(f"{path} holds no recordings ({', '.join(sorted(ENDINGS))})")
+    names = [recording.name for recording in found]
     if len(set(names)) < len(names):
-        raise ClipError(f"{path} has two recordings named {max(names, key=names.count)}; name them apart")
+        raise RecordingError(f"{path} has two recordings named {max(names, key=names.count)}; name them apart")
     return found
 
 
-def of_file(path: Path, name: str) -> Clip:
+def of_file(path: Path, name: str) -> Recording:
     """A recording of a file."""
-    return Clip(name, lambda sample_rate: audio.read(path, sample_rate)[0])
+    return Recording(name, lambda sample_rate: audio.read(path, sample_rate)[0])
 
 
-def _of_line(source: Path, name: str, path: str) -> Clip:
+def _of_line(source: Path, name: str, path: str) -> Recording:
     if path.endswith("|"):
-        raise ClipError(f"{source} has a command for {name} ({path}); only files are read, so run it first")
+        raise RecordingError(f"{source} has a command for {name} ({path}); only files are read, so run it first")
     return of_file(Path(path), name) if path else of_file(Path(name), Path(name).stem)
 
 
-def _of_manifest(path: Path) -> list[Clip]:
+def _of_manifest(path: Path) -> list[Recording]:
     from lhotse import load_manifest_lazy
 
-    return [Clip(item.id, functools.partial(_of_lhotse, item)) for item in load_manifest_lazy(path)]
+    return [Recording(item.id, functools.partial(_of_lhotse, item)) for item in load_manifest_lazy(path)]
 
 
 def _of_lhotse(item: Any, sample_rate: int) -> np.ndarray:
@@ -94,7 +94,7 @@ def _of_lhotse(item: Any, sample_rate: int) -> np.ndarray:
     try:
         wav = item.load_audio().mean(axis=0)
     except (AudioLoadingError, OSError) as error:
-        raise ClipError(f"{item.id} cannot be read ({' '.join(str(error).split())})") from None
+        raise RecordingError(f"{item.id} cannot be read ({' '.join(str(error).split())})") from None
     return audio.resample(wav, item.sampling_rate, sample_rate)
 
 
@@ -104,7 +104,7 @@ def systems_of(sources: Sequence[str]) -> dict[str, str]:
     if len(set(names)) < len(names):
         names = list(sources)
     if len(set(names)) < len(names):
-        raise ClipError(f"{max(names, key=names.count)} is given twice; give each system once")
+        raise RecordingError(f"{max(names, key=names.count)} is given twice; give each system once")
     return dict(zip(names, sources))
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from speechnar import audio
-from speechnar.evaluate.stats.metrics import Comparison, Means, Measured, compare, means
+from speechnar.evaluate.stats.metrics import Means, Measured, MetricComparison, compare, means
 from speechnar.evaluate.stats.statistics import Difference, Interval
 from speechnar.evaluate.wer import error_rate as wer
 
@@ -38,7 +38,7 @@ class Spoken:
     """What one voice made.
 
     Attributes:
-        measured: its figures by utterance.
+        measured: its metrics by utterance.
         score: what was heard beside the text.
         n_bytes: size of the voice's folder.
     """
@@ -144,26 +144,26 @@ def spoken(
         voice: its folder.
         normalize: what texts go through before they are compared.
     """
-    figures = {utterance: {RTF: factors[utterance], **scores.utterances[utterance]} for utterance in texts}
+    metrics = {utterance: {RTF: factors[utterance], **scores.utterances[utterance]} for utterance in texts}
     n_bytes = sum(file.stat().st_size for file in voice.iterdir())
-    return Spoken(Measured(name, figures), wer.score(name, texts, heard, normalize), n_bytes)
+    return Spoken(Measured(name, metrics), wer.score(name, texts, heard, normalize), n_bytes)
 
 
-def figures_of(voices: Sequence[Spoken]) -> tuple[list[Means], list[Comparison]]:
-    """The figures of each voice, and of each pair their differences: WER and sizes beside those by utterance."""
+def metrics_of(voices: Sequence[Spoken]) -> tuple[list[Means], list[MetricComparison]]:
+    """The metrics of each voice, and of each pair their differences: WER and sizes beside those by utterance."""
     report = wer.report([voice.score for voice in voices])
     systems = []
     for voice, heard in zip(voices, report.systems):
         found = means(voice.measured)
         size = Interval(voice.n_bytes / 1e6, np.nan, np.nan)
-        systems.append(dataclasses.replace(found, figures={WER: _percent(heard.rate), **found.figures, SIZE: size}))
+        systems.append(dataclasses.replace(found, metrics={WER: _percent(heard.rate), **found.metrics, SIZE: size}))
     comparisons = []
     for pair, heard_pair in zip(compare([voice.measured for voice in voices]), report.comparisons):
         difference = heard_pair.difference
-        figures = {WER: dataclasses.replace(difference, **vars(_percent(difference))), **pair.figures}
-        comparisons.append(dataclasses.replace(pair, figures=figures))
+        metrics = {WER: dataclasses.replace(difference, **vars(_percent(difference))), **pair.metrics}
+        comparisons.append(dataclasses.replace(pair, metrics=metrics))
     return systems, comparisons
 
 
-def _percent(figure: Interval | Difference) -> Interval:
-    return Interval(100 * figure.value, 100 * figure.low, 100 * figure.high)
+def _percent(metric: Interval | Difference) -> Interval:
+    return Interval(100 * metric.value, 100 * metric.low, 100 * metric.high)

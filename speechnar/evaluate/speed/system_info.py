@@ -1,4 +1,4 @@
-"""Where and when something was measured: what a figure means nothing without."""
+"""Where and when something was measured: what a metric means nothing without."""
 
 from __future__ import annotations
 

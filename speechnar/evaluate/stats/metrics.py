@@ -1,4 +1,4 @@
-"""Figures that are one number an utterance: a system's means with intervals, systems compared, tables and pictures."""
+"""Metrics that are one number an utterance: a system's means with intervals, systems compared, tables and pictures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from speechnar.evaluate.stats.table import format_interval, format_number, forma
 SMALL = 0.2  # below which two decimal places say little
 
 
-class FiguresError(ValueError):
+class MetricsError(ValueError):
     """Something that could not be measured; the message says what and why."""
 
 
@@ -28,7 +28,7 @@ class Measured:
     """What was measured of one system.
 
     Attributes:
-        utterances: utterance to figure to value; nan where an utterance has none.
+        utterances: utterance to metric to value; nan where an utterance has none.
         failed: utterance to why nothing could be measured of it.
     """
 
@@ -38,90 +38,90 @@ class Measured:
 
     @property
     def names(self) -> list[str]:
-        """Of the figures."""
+        """Of the metrics."""
         return list(next(iter(self.utterances.values()), ()))
 
-    def of(self, figure: str, utterances: Sequence[str] | None = None) -> np.ndarray:
-        """(N,) one figure's values, by default of all utterances."""
-        return np.array([self.utterances[name][figure] for name in utterances or self.utterances])
+    def of(self, metric: str, utterances: Sequence[str] | None = None) -> np.ndarray:
+        """(N,) one metric's values, by default of all utterances."""
+        return np.array([self.utterances[name][metric] for name in utterances or self.utterances])
 
 
 @dataclass(frozen=True)
 class Means:
-    """One system's figures; an interval's ends are nan where there is none."""
+    """One system's metrics; an interval's ends are nan where there is none."""
 
     system: str
     utterances: int
-    figures: Mapping[str, Interval]
+    metrics: Mapping[str, Interval]
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Two systems on the same utterances, by figure: the second's less the first's."""
+class MetricComparison:
+    """Two systems on the same utterances, by metric: the second's less the first's."""
 
     first: str
     second: str
-    figures: Mapping[str, Difference]
+    metrics: Mapping[str, Difference]
 
 
 def means(measured: Measured) -> Means:
-    """Means over the utterances that have the figure, with their intervals."""
-    figures = {}
+    """Means over the utterances that have the metric, with their intervals."""
+    metrics = {}
     for name in measured.names:
         values = measured.of(name)
         values = values[np.isfinite(values)]
-        figures[name] = bootstrap_interval(values) if values.size else Interval(np.nan, np.nan, np.nan)
-    return Means(measured.system, len(measured.utterances), figures)
+        metrics[name] = bootstrap_interval(values) if values.size else Interval(np.nan, np.nan, np.nan)
+    return Means(measured.system, len(measured.utterances), metrics)
 
 
-def compare(systems: Sequence[Measured]) -> list[Comparison]:
-    """Compares systems that were measured on the same utterances, over those where both have the figure."""
+def compare(systems: Sequence[Measured]) -> list[MetricComparison]:
+    """Compares systems that were measured on the same utterances, over those where both have the metric."""
     found = []
     for first, second in combinations(systems, 2):
         if first.utterances.keys() != second.utterances.keys():
             continue
-        figures = {}
+        metrics = {}
         for name in first.names:
             before, after = first.of(name), second.of(name, list(first.utterances))
             both = np.isfinite(before) & np.isfinite(after)
             if both.any():
-                figures[name] = paired_difference(before[both], after[both])
-        found.append(Comparison(first.system, second.system, figures))
+                metrics[name] = paired_difference(before[both], after[both])
+        found.append(MetricComparison(first.system, second.system, metrics))
     return found
 
 
 def format_means(systems: Sequence[Means]) -> str:
-    """A line for each figure of each system."""
-    rows = [["figure", "system", "mean", "95 % interval", "utterances"]]
-    for name in systems[0].figures:
+    """A line for each metric of each system."""
+    rows = [["metric", "system", "mean", "95 % interval", "utterances"]]
+    for name in systems[0].metrics:
         for system in systems:
-            figure = system.figures[name]
-            digits = _digits(figure)
-            interval = format_interval(figure, digits=digits)
-            value = format_number(figure.value, f".{digits}f")
+            metric = system.metrics[name]
+            digits = _digits(metric)
+            interval = format_interval(metric, digits=digits)
+            value = format_number(metric.value, f".{digits}f")
             rows.append([name, system.system, value, interval, str(system.utterances)])
     return format_table(rows)
 
 
-def format_comparisons(comparisons: Sequence[Comparison]) -> str:
-    """A line for each figure of each pair of systems: the difference, and whether chance explains it."""
-    rows = [["figure", "difference", "mean", "95 % interval", "p"]]
+def format_comparisons(comparisons: Sequence[MetricComparison]) -> str:
+    """A line for each metric of each pair of systems: the difference, and whether chance explains it."""
+    rows = [["metric", "difference", "mean", "95 % interval", "p"]]
     for pair in comparisons:
-        for name, figure in pair.figures.items():
-            digits = _digits(figure)
-            interval = format_interval(figure, digits=digits)
-            value = format_number(figure.value, f"+.{digits}f")
-            rows.append([name, f"{pair.second} - {pair.first}", value, interval, format_p(figure.p)])
+        for name, metric in pair.metrics.items():
+            digits = _digits(metric)
+            interval = format_interval(metric, digits=digits)
+            value = format_number(metric.value, f"+.{digits}f")
+            rows.append([name, f"{pair.second} - {pair.first}", value, interval, format_p(metric.p)])
     return format_table(rows)
 
 
-def _digits(figure: Interval | Difference) -> int:
+def _digits(metric: Interval | Difference) -> int:
     """Decimal places: more for what is small, such as real-time factors."""
-    return 4 if 0 < abs(figure.value) < SMALL else 2
+    return 4 if 0 < abs(metric.value) < SMALL else 2
 
 
-def plot(path: str | Path, systems: Sequence[Means], comparisons: Sequence[Comparison]) -> None:
-    """Draws the figures of systems and their differences with their intervals, a panel for each figure.
+def plot(path: str | Path, systems: Sequence[Means], comparisons: Sequence[MetricComparison]) -> None:
+    """Draws the metrics of systems and their differences with their intervals, a panel for each metric.
 
     Raises:
         SpeechError: the ending is unknown, or matplotlib is missing.
@@ -130,10 +130,10 @@ def plot(path: str | Path, systems: Sequence[Means], comparisons: Sequence[Compa
     plot_intervals(path, list(_panels(systems, comparisons)))
 
 
-def _panels(systems: Sequence[Means], comparisons: Sequence[Comparison]) -> Iterator[Panel]:
-    for name in systems[0].figures:
-        yield Panel(name, {system.system: system.figures[name] for system in systems})
-        pairs = {f"{pair.second} - {pair.first}": pair.figures[name] for pair in comparisons if name in pair.figures}
+def _panels(systems: Sequence[Means], comparisons: Sequence[MetricComparison]) -> Iterator[Panel]:
+    for name in systems[0].metrics:
+        yield Panel(name, {system.system: system.metrics[name] for system in systems})
+        pairs = {f"{pair.second} - {pair.first}": pair.metrics[name] for pair in comparisons if name in pair.metrics}
         if pairs:
             yield Panel(f"difference in {name}", pairs, zero=True)
 
@@ -145,7 +145,7 @@ def report(measured: Sequence[Measured], json: str | None, picture: str | None, 
         settings: what else stands in the JSON file.
 
     Raises:
-        FiguresError: after all this, when something could not be measured.
+        MetricsError: after all this, when something could not be measured.
         SpeechError, AudioError: a file cannot be written.
     """
     some = [one for one in measured if one.utterances]
@@ -163,7 +163,7 @@ def report(measured: Sequence[Measured], json: str | None, picture: str | None, 
     failed = [f"{one.system}: {why}" for one in measured for why in one.failed.values()]
     if failed:
         total = len(failed) + sum(len(one.utterances) for one in measured)
-        raise FiguresError(f"{len(failed)} of {total} utterances could not be measured; the first is {failed[0]}")
+        raise MetricsError(f"{len(failed)} of {total} utterances could not be measured; the first is {failed[0]}")
 
 
 def _uncompared(measured: Sequence[Measured]) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A picture of figures and their intervals."""
+"""A picture of metrics and their intervals."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from speechnar.runtime.plot import check
 
 @dataclass(frozen=True)
 class Panel:
-    """One axis of figures.
+    """One axis of metrics.
 
     Attributes:
         label: what is measured, with its unit.
-        figures: name to figure, the first on top.
+        metrics: name to metric, the first on top.
         zero: whether to draw a line at 0, which the interval of a difference holds or not.
     """
 
     label: str
-    figures: Mapping[str, Interval | Difference]
+    metrics: Mapping[str, Interval | Difference]
     zero: bool = False
 
 
 def plot_intervals(path: str | Path, panels: Sequence[Panel]) -> None:
-    """Draws each figure as a point on its 95 % interval into a `.png`, `.svg` or `.pdf` file, panels one above another.
+    """Draws each metric as a point on its 95 % interval into a `.png`, `.svg` or `.pdf` file, panels one above another.
 
     Raises:
         SpeechError: the ending is unknown, or matplotlib is missing.
@@ -36,16 +36,16 @@ def plot_intervals(path: str | Path, panels: Sequence[Panel]) -> None:
     check(path)
     from matplotlib.figure import Figure
 
-    rows = [len(panel.figures) for panel in panels]
+    rows = [len(panel.metrics) for panel in panels]
     figure = Figure(figsize=(8.0, sum(0.8 + 0.35 * row for row in rows)), layout="constrained")
     for axis, panel in zip(figure.subplots(len(panels), 1, height_ratios=rows, squeeze=False)[:, 0], panels):
-        for row, shown in enumerate(panel.figures.values()):
+        for row, shown in enumerate(panel.metrics.values()):
             axis.plot([shown.low, shown.high], [row, row], color="tab:blue", linewidth=2)
             axis.plot([shown.value], [row], "o", color="tab:blue")
         if panel.zero:
             axis.axvline(0.0, color="gray", linewidth=0.8, linestyle="dashed")
-        axis.set_yticks(range(len(panel.figures)), list(panel.figures), parse_math=False)
-        axis.set(xlabel=panel.label, ylim=(len(panel.figures) - 0.5, -0.5))
+        axis.set_yticks(range(len(panel.metrics)), list(panel.metrics), parse_math=False)
+        axis.set(xlabel=panel.label, ylim=(len(panel.metrics) - 0.5, -0.5))
         axis.grid(axis="x", alpha=0.3)
     with atomic_write(path) as part:
         figure.savefig(part, format=Path(path).suffix[1:].lower(), dpi=120)

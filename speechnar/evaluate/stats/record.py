@@ -13,7 +13,7 @@ from speechnar.files import atomic_write
 
 
 def write_json(path: str | Path, found: Mapping[str, Any]) -> None:
-    """Writes figures, dataclasses among them, as JSON; nan and infinity, which JSON does not know, as null.
+    """Writes metrics, dataclasses among them, as JSON; nan and infinity, which JSON does not know, as null.
 
     Raises:
         AudioError: the file cannot be written.

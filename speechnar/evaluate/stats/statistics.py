@@ -1,13 +1,13 @@
-"""How sure a figure is: bootstrap intervals, and paired tests of two systems on the same utterances.
+"""How sure a metric is: bootstrap intervals, and paired tests of two systems on the same utterances.
 
-A figure is a ratio of sums over utterances, such as word errors over reference words; with denominators of 1 it is a
+A metric is a ratio of sums over utterances, such as word errors over reference words; with denominators of 1 it is a
 mean, such as a predicted MOS. Utterances of one speaker are not independent, so where speakers are known whole speakers
 are drawn.
 
 Source: Bisani & Ney 2004, "Bootstrap estimates for confidence intervals in ASR performance evaluation"; Davison &
     Hinkley 1997, "Bootstrap methods and their application", sections 2.4 (the studentised interval) and 5.2.1; Gillick
     & Cox 1989, "Some statistical issues in the comparison of speech recognition algorithms" (matched pairs).
-Differs: Bisani & Ney take percentiles of the resampled figure, an interval that is too short over few or unequal units;
+Differs: Bisani & Ney take percentiles of the resampled metric, an interval that is too short over few or unequal units;
     here each draw is studentised. The matched-pairs test takes Student's t for the normal distribution.
 """
 
@@ -27,12 +27,12 @@ BLOCK = 1 << 20  # numbers held at once while drawing
 
 
 class StatisticsError(ValueError):
-    """Figures that no interval or test can be computed of; the message says why."""
+    """Metrics that no interval or test can be computed of; the message says why."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A figure and the ends of its 95 % interval, which are nan where fewer than `FEWEST` units were there to draw."""
+    """A metric and the ends of its 95 % interval, which are nan where fewer than `FEWEST` units were there to draw."""
 
     value: float
     low: float
@@ -41,7 +41,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """The second system's figure minus the first's, its 95 % interval, and how likely chance makes as large a one.
+    """The second system's metric minus the first's, its 95 % interval, and how likely chance makes as large a one.
 
     Attributes:
         low, high, p: nan where fewer than `FEWEST` units were there to draw.
@@ -103,7 +103,7 @@ def paired_difference(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Difference:
-    """The paired bootstrap: the second system's figure minus the first's on the same utterances.
+    """The paired bootstrap: the second system's metric minus the first's on the same utterances.
 
     Args:
         first, second: (N,) the systems' numerators, utterance by utterance.
@@ -221,5 +221,5 @@ class _Units:
 def _numbers(values: ArrayLike) -> np.ndarray:
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1 or not np.isfinite(numbers).all():
-        raise StatisticsError("figures should be one finite number an utterance")
+        raise StatisticsError("metrics should be one finite number an utterance")
     return numbers

@@ -1,4 +1,4 @@
-"""Results as people read them in a terminal: aligned columns, figures and their intervals; `-` where there is none."""
+"""Results as people read them in a terminal: aligned columns, metrics and their intervals; `-` where there is none."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ def format_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def format_number(value: float, form: str = ".2f") -> str:
-    """A figure in a format of Python's."""
+    """A metric in a format of Python's."""
     return "-" if math.isnan(value) else format(value, form)
 
 
-def format_interval(figure: Interval | Difference, scale: float = 1.0, digits: int = 2) -> str:
+def format_interval(metric: Interval | Difference, scale: float = 1.0, digits: int = 2) -> str:
     """The ends of an interval, as `3.10 to 4.25`."""
-    if math.isnan(figure.low):
+    if math.isnan(metric.low):
         return "-"
-    return f"{figure.low * scale:.{digits}f} to {figure.high * scale:.{digits}f}"
+    return f"{metric.low * scale:.{digits}f} to {metric.high * scale:.{digits}f}"
 
 
 def format_p(p: float) -> str:

@@ -126,7 +126,7 @@ class System:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class WerComparison:
     """Two systems on the same utterances: `difference` is the second's rate minus the first's.
 
     Attributes:
@@ -150,7 +150,7 @@ class Report:
     unit: Unit
     drawn: Literal["speaker", "utterance"]
     systems: tuple[System, ...]
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[WerComparison, ...]
 
 
 def score(
@@ -227,10 +227,10 @@ def _system(one: Score, speakers: Sequence[str] | None, groups: Sequence[str] | 
     )
 
 
-def _compared(first: Score, second: Score, groups: Sequence[str] | None) -> Comparison:
+def _compared(first: Score, second: Score, groups: Sequence[str] | None) -> WerComparison:
     difference = paired_difference(first.errors, second.errors, first.lengths, groups)
     matched = matched_pairs(*segments(first, second)) if first.unit == "word" else None
-    return Comparison(first.system, second.system, difference, matched)
+    return WerComparison(first.system, second.system, difference, matched)
 
 
 def _counts(name: str, alignments: Sequence[Alignment]) -> Counts:

@@ -11,7 +11,7 @@ its place, or the name of a normalizer. Empty lines and lines that begin with `#
 
 Source: `whisper` is that of Radford et al. 2023, "Robust speech recognition via large-scale weak supervision",
     appendix C, from the package whisper-normalizer.
-Differs: the package adds four contractions, which are taken out again so that figures compare with published ones.
+Differs: the package adds four contractions, which are taken out again so that metrics compare with published ones.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def _errors(counts: Counts) -> list[str]:
 
 
 def write_json(path: str | Path, settings: Mapping[str, Any], reports: Sequence[Report]) -> None:
-    """Writes what the figures were computed of, and all figures.
+    """Writes what the metrics were computed of, and all metrics.
 
     Raises:
         AudioError: the file cannot be written.
@@ -93,5 +93,5 @@ def plot(path: str | Path, reports: Sequence[Report]) -> None:
     plot_intervals(path, panels)
 
 
-def _percent(figure: Interval | Difference) -> Interval:
-    return Interval(100 * figure.value, 100 * figure.low, 100 * figure.high)
+def _percent(metric: Interval | Difference) -> Interval:
+    return Interval(100 * metric.value, 100 * metric.low, 100 * metric.high)

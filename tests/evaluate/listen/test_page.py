@@ -249,5 +249,5 @@ def test_made_served_answered_and_reported(browser, served, tmp_path: Path) -> N
                 at(page, "Thank you")
                 playwright.expect(page.get_by_text("All your answers are stored.")).to_be_visible(timeout=PATIENCE)
         report = make_report(server.folder, tmp_path / "report")
-    (figure,) = report.figures
-    assert (figure.name, figure.mean.value, figure.ratings, figure.raters) == ("alpha / beta", 2.0, 8, 2)
+    (metric,) = report.metrics
+    assert (metric.name, metric.mean.value, metric.ratings, metric.raters) == ("alpha / beta", 2.0, 8, 2)

@@ -50,7 +50,7 @@ def test_mos_means_are_those_of_the_ratings_and_the_better_system_is_found(repor
     # both hear each system twice: alpha 4 and 5, beta 2 and 2, in as many ratings each
     found = report("mos", [mos({"alpha": 4, "beta": 2}), mos({"alpha": 5, "beta": 2})] * 6)
     assert [check.why_not for check in found.raters] == [""] * 12
-    alpha, beta = found.figures
+    alpha, beta = found.metrics
     assert (alpha.name, alpha.mean.value, alpha.ratings, alpha.raters) == ("alpha", 4.5, 24, 12)
     assert 4 < alpha.mean.low < 4.5 < alpha.mean.high < 5
     assert (beta.mean.value, beta.mean.low, beta.mean.high) == (2, 2, 2)
@@ -58,7 +58,7 @@ def test_mos_means_are_those_of_the_ratings_and_the_better_system_is_found(repor
     assert (comparison.name, comparison.difference.value, comparison.raters) == ("alpha / beta", -2.5, 12)
     assert comparison.difference.high < 0 and comparison.difference.p < 0.01
     written = json.loads((tmp_path / "report" / "report.json").read_text(encoding="utf-8"))
-    assert [figure["mean"]["value"] for figure in written["figures"]] == [4.5, 2]
+    assert [metric["mean"]["value"] for metric in written["metrics"]] == [4.5, 2]
     assert (tmp_path / "report" / "report.png").read_bytes().startswith(b"\x89PNG")
     assert "<svg" in (tmp_path / "report" / "report.svg").read_text(encoding="utf-8")
     assert "12 of 12 raters count" in table(found)
@@ -89,9 +89,9 @@ def test_cmos_is_of_the_second_system_whichever_was_played_first(report) -> None
         return [2 - place % 2 if trial.systems[1] == "beta" else place % 2 - 2]
 
     found = report("cmos", [prefers_beta] * 6)
-    (figure,) = found.figures
-    assert figure.name == "alpha / beta" and 1 < figure.mean.value < 2
-    assert found.comparisons[0].difference.value == pytest.approx(figure.mean.value)
+    (metric,) = found.metrics
+    assert metric.name == "alpha / beta" and 1 < metric.mean.value < 2
+    assert found.comparisons[0].difference.value == pytest.approx(metric.mean.value)
     assert found.comparisons[0].difference.p < 0.05
 
 
@@ -100,13 +100,13 @@ def test_abx_counts_right_answers_against_guessing(report) -> None:
         return [trial.systems.index(trial.systems[2])]
 
     found = report("abx", [hears] * 4)
-    assert found.figures[0].mean.value == 1 and found.comparisons[0].difference.value == 0.5
+    assert found.metrics[0].mean.value == 1 and found.comparisons[0].difference.value == 0.5
 
 
 def test_mushra_has_figures_of_reference_and_anchor(report) -> None:
     scores = {"alpha": 60, "beta": 70, REFERENCE: 100, ANCHOR: 20, WRECK: 0}
     found = report("mushra", [lambda trial, place: [scores[system] for system in trial.systems[1:]]] * 3)
-    assert {figure.name: figure.mean.value for figure in found.figures} == {
+    assert {metric.name: metric.mean.value for metric in found.metrics} == {
         name: score for name, score in scores.items() if name != WRECK
     }
     assert [comparison.difference.value for comparison in found.comparisons] == [10]
@@ -128,7 +128,7 @@ def test_raters_who_do_not_listen_are_left_out(report) -> None:
         "gave the answer 1 every time",
         "",
     ]
-    assert [figure.mean.value for figure in found.figures] == [4, 3]
+    assert [metric.mean.value for metric in found.metrics] == [4, 3]
     assert "rater 1 left out: failed 2 of 2 catch trials" in table(found)
 
 

@@ -22,14 +22,14 @@ def test_errors_and_what_is_left_without_the_lag(tmp_path: Path) -> None:
     found = compare([cut, make_cut(tmp_path, "b", [1, 1, 1, 1, 1])], [reference], AUDIO, AUDIO)
     assert found.errors.tolist() == pytest.approx([12.5, 12.5, 12.5, 62.5, 12.5, 12.5])
     assert found.beside_silence.tolist() == [True, False, False, False, True, True]
-    assert found.lag == pytest.approx(12.5)
-    figures = found.figures()
-    assert figures["all"]["mean error, ms"] == pytest.approx(125 / 6)
-    assert figures["all"]["within 50 ms, %"] == pytest.approx(500 / 6)
-    assert figures["all, lag taken out"]["mean error, ms"] == pytest.approx(50 / 6)
-    assert figures["all, lag taken out"]["within 50 ms, %"] == pytest.approx(100)
-    assert figures["between phones"]["within 25 ms, %"] == pytest.approx(200 / 3)
-    assert figures["beside silence"]["mean error, ms"] == pytest.approx(0)
+    assert found.offset == pytest.approx(12.5)
+    metrics = found.metrics()
+    assert metrics["all"]["mean error, ms"] == pytest.approx(125 / 6)
+    assert metrics["all"]["within 50 ms, %"] == pytest.approx(500 / 6)
+    assert metrics["all, offset removed"]["mean error, ms"] == pytest.approx(50 / 6)
+    assert metrics["all, offset removed"]["within 50 ms, %"] == pytest.approx(100)
+    assert metrics["between phones"]["within 25 ms, %"] == pytest.approx(200 / 3)
+    assert metrics["beside silence"]["mean error, ms"] == pytest.approx(0)
 
 
 def test_another_hop_is_another_time(tmp_path: Path) -> None:
@@ -51,7 +51,7 @@ def test_the_verb_prints_and_writes_them(tmp_path: Path, capsys: pytest.CaptureF
     config.save(AUDIO, tmp_path / "audio.yaml")
     manifest = str(tmp_path / "a.jsonl.gz")
     verb = ["evaluate", "boundaries", manifest, "--ref", manifest, "--audio", str(tmp_path / "audio.yaml")]
-    assert main([*verb, "--json", str(tmp_path / "figures.json")]) == 0
+    assert main([*verb, "--json", str(tmp_path / "metrics.json")]) == 0
     assert "median error, later is positive: +0.0 ms" in capsys.readouterr().out
-    figures = json.loads((tmp_path / "figures.json").read_text(encoding="utf-8"))
-    assert figures["all"]["boundaries"] == 6 and figures["all"]["within 25 ms, %"] == 100
+    metrics = json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["all"]["boundaries"] == 6 and metrics["all"]["within 25 ms, %"] == 100

@@ -107,8 +107,8 @@ def noisy(wav: np.ndarray, decibels: float) -> np.ndarray:
 @pytest.fixture(scope="module")
 def speech() -> np.ndarray:
     """A sentence of the example's corpus, (T_wav,) at PERCEPTUAL_RATE."""
-    clip = Path(__file__).parents[3] / "egs" / "mini_tts" / "clips" / "arctic_a0012.opus"
-    return audio.read(clip, PERCEPTUAL_RATE)[0]
+    recording = Path(__file__).parents[3] / "egs" / "mini_tts" / "clips" / "arctic_a0012.opus"
+    return audio.read(recording, PERCEPTUAL_RATE)[0]
 
 
 def test_stoi_falls_with_noise_and_needs_speech(speech: np.ndarray) -> None:

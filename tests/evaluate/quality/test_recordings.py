@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from speechnar import audio
-from speechnar.evaluate.quality.recordings import ClipError, clips, systems_of
+from speechnar.evaluate.quality.recordings import RecordingError, recordings_of, systems_of
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def wavs(tmp_path: Path) -> Path:
 
 
 def seconds(source: Path) -> dict[str, float]:
-    return {clip.name: round(len(clip.read(16000)) / 16000, 3) for clip in clips(source)}
+    return {recording.name: round(len(recording.read(16000)) / 16000, 3) for recording in recordings_of(source)}
 
 
 def test_a_folder_names_recordings_by_their_place_in_it(wavs: Path) -> None:
@@ -56,9 +56,9 @@ def test_a_cut_whose_audio_is_gone(wavs: Path, tmp_path: Path) -> None:
     lhotse = pytest.importorskip("lhotse")
     lhotse.CutSet.from_cuts([lhotse.Recording.from_file(wavs / "one.wav").to_cut()]).to_file(tmp_path / "cuts.jsonl")
     (wavs / "one.wav").unlink()
-    (clip,) = clips(tmp_path / "cuts.jsonl")
-    with pytest.raises(ClipError, match="one"):
-        clip.read(16000)
+    (recording,) = recordings_of(tmp_path / "cuts.jsonl")
+    with pytest.raises(RecordingError, match="one"):
+        recording.read(16000)
 
 
 @pytest.mark.parametrize(
@@ -70,19 +70,19 @@ def test_a_cut_whose_audio_is_gone(wavs: Path, tmp_path: Path) -> None:
 )
 def test_lists_that_cannot_be_used(tmp_path: Path, lines: str, sentence: str) -> None:
     (tmp_path / "list").write_text(lines)
-    with pytest.raises(ClipError, match=sentence):
-        clips(tmp_path / "list")
+    with pytest.raises(RecordingError, match=sentence):
+        recordings_of(tmp_path / "list")
 
 
 def test_nothing_there(tmp_path: Path) -> None:
-    with pytest.raises(ClipError, match="no file or folder at"):
-        clips(tmp_path / "gone")
-    with pytest.raises(ClipError, match="holds no recordings"):
-        clips(tmp_path)
+    with pytest.raises(RecordingError, match="no file or folder at"):
+        recordings_of(tmp_path / "gone")
+    with pytest.raises(RecordingError, match="holds no recordings"):
+        recordings_of(tmp_path)
 
 
 def test_systems_are_named_by_the_last_part_of_their_paths() -> None:
     assert systems_of(["x/a", "y/b/"]) == {"a": "x/a", "b": "y/b/"}
     assert systems_of(["x/a", "y/a"]) == {"x/a": "x/a", "y/a": "y/a"}
-    with pytest.raises(ClipError, match="x/a is given twice"):
+    with pytest.raises(RecordingError, match="x/a is given twice"):
         systems_of(["x/a", "x/a"])

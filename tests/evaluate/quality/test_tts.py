@@ -58,11 +58,11 @@ def test_two_voices_are_measured_and_compared(
     assert ["LENGTH", "twin", "-", "stub", "+0.00"] in [line[:5] for line in printed]
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     stub, other = report["systems"]
-    assert stub["figures"]["size, MB"]["value"] == sum(file.stat().st_size for file in stub_voice.iterdir()) / 1e6
-    assert stub["figures"]["RTF"]["value"] > 0 and stub["figures"]["size, MB"]["low"] is None
+    assert stub["metrics"]["size, MB"]["value"] == sum(file.stat().st_size for file in stub_voice.iterdir()) / 1e6
+    assert stub["metrics"]["RTF"]["value"] > 0 and stub["metrics"]["size, MB"]["low"] is None
     wavs = [audio.read(out / "stub" / f"{utterance}.wav") for utterance in TEXTS]
     mean = sum(len(wav) / rate for wav, rate in wavs) / len(wavs)
-    assert stub["figures"]["LENGTH"]["value"] == pytest.approx(mean, abs=1e-3)
+    assert stub["metrics"]["LENGTH"]["value"] == pytest.approx(mean, abs=1e-3)
     assert "NO LISTENING TEST" in report["note"] and report["header"]["threads"] == 1
     assert (out / "report.png").read_bytes().startswith(b"\x89PNG") and (out / "report.svg").stat().st_size
     assert json.loads((out / "twin" / "heard.json").read_text(encoding="utf-8"))["u1"] == "one two free"

@@ -98,13 +98,12 @@ def test_a_recognizer(
     (row,) = json.loads(found.read_text(encoding="utf-8"))["rows"]
     assert row["audio"] == 1.0
     assert main(["bench", "tts", "--compare", str(found)]) == 1
-    assert "is of bench asr; compare it with that" in capsys.readouterr().err
+    assert "is a result of bench asr: compare it with another of those" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--threads", "0"], "--threads is 0 but should be 1 or more"),
         (["--starts", "-1"], "--starts is -1 but should be 0 or more"),
         (["--json", "found.txt"], "found.txt should end in .json"),
         (["nobody"], "there is no voice 'nobody'; take heart or the folder of a voice"),
