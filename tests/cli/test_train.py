@@ -85,5 +85,5 @@ def test_configs_of_recipes_and_examples_load(path: Path) -> None:
     kinds = {"acoustic": AcousticConfig, "audio": AudioConfig, "voice": VoiceCard, "vocoder": VocoderConfig}
     kinds |= {"card": RecognizerCard, "aligner": AlignerTraining, "joint": JointConfig}
     kinds |= dict.fromkeys(("draft", "decoder"), WhisperTraining)
-    kinds |= dict.fromkeys(("ctc", "mask", "ar"), RecognitionConfig)
+    kinds |= dict.fromkeys(("ctc", "mask", "ar", "recognizer"), RecognitionConfig)
     config.load(kinds[path.stem.split("_")[0]], path)
