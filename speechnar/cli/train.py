@@ -35,17 +35,23 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     aligner.set_defaults(verb=_train_aligner)
     joint = models.add_parser("joint", help="aligner and acoustic model at once")
     joint.set_defaults(verb=_train_joint)
-    for model in (acoustic, vocoder, recognizer, aligner, joint):
+    speculative = models.add_parser("speculative", help="the draft or the decoder around a cached encoder")
+    speculative.set_defaults(verb=_train_speculative)
+    for model in (acoustic, vocoder, recognizer, aligner, joint, speculative):
         model.add_argument("config", type=Path, metavar="CONFIG", help="YAML: the model, the loop and the losses")
         model.reads("config", "train", "dev", "init")
         model.writes("out")
         if model is recognizer:
             model.add_argument("--units", type=Path, required=True, metavar="DIR", help="of `speechnar units`")
             model.reads("units")
-        elif model is not aligner:
+        elif model not in (aligner, speculative):
             model.add_argument("--features", type=Path, required=True, metavar="DIR", help="of `speechnar features`")
             model.reads("features")
-        model.add_argument("--train", type=Path, required=True, metavar="CUTS", help="manifest to train on")
+        if model is speculative:
+            model.add_argument("--init", type=Path, required=True, metavar="DIR", help="the model that was cached")
+            model.add_argument("--train", type=Path, nargs="+", required=True, metavar="CUTS", help="of the caches")
+        else:
+            model.add_argument("--train", type=Path, required=True, metavar="CUTS", help="manifest to train on")
         model.add_argument("--dev", type=Path, required=True, metavar="CUTS", help="manifest to validate on")
         model.add_argument("--out", type=Path, required=True, metavar="DIR", help="model folder, checkpoints and logs")
         model.add_argument("--threads", type=int, metavar="N", help="CPU threads, in place of the config's")
@@ -108,6 +114,15 @@ def _add_recognition_data(add: Callable[..., VerbParser]) -> None:
     units.add_argument(
         "--subwords", type=int, metavar="N", help="train N subwords (SentencePiece), in place of characters"
     )
+
+    encode = add(_encode, "encode", f"cache the encoder states of a corpus {NEEDS}")
+    encode.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="a model folder with a Whisper recognizer")
+    encode.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest with transcripts")
+    encode.add_argument("out", type=Path, metavar="OUT", help="the folder of the cache: cuts.jsonl.gz, states.f16")
+    encode.add_argument("--variant", type=Path, metavar="FILE", help="YAML: speed, noise, masks, utterances joined")
+    encode.add_argument("--seed", type=int, default=0, metavar="N", help="of the variant's random choices (0)")
+    encode.reads("model_dir", "cuts", "variant")
+    encode.writes("out")
 
     decode = add(_decode, "decode", f"transcribe a corpus with a trained recognizer {NEEDS}")
     decode.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="of `speechnar train recognizer`")
@@ -194,6 +209,22 @@ def _train_recognizer(args: argparse.Namespace) -> None:
 
     config = _config(RecognitionConfig, args)
     train_recognizer(config, args.units, args.train, args.dev, args.out, args.init)
+
+
+def _train_speculative(args: argparse.Namespace) -> None:
+    with needing("train", "train"):
+        from speechnar.tasks.speculative import SpeculativeConfig, train_speculative
+
+    train_speculative(_config(SpeculativeConfig, args), args.init, args.train, args.dev, args.out)
+
+
+def _encode(args: argparse.Namespace) -> None:
+    with needing("encode", "train"):
+        from speechnar import config
+        from speechnar.infer.encoder_cache import Variant, cache_states
+
+    variant = config.load(Variant, args.variant) if args.variant else Variant()
+    cache_states(args.model_dir, args.cuts, args.out, variant, args.seed)
 
 
 def _units(args: argparse.Namespace) -> None:

@@ -1,175 +1,270 @@
-"""What Whisper's encoder, which is not trained, makes of the recordings: written once, read in training.
+"""Cache the encoder states of a corpus: a frozen encoder is run once, and training reads its states from the disk.
 
-Augmentation of the audio is fixed in the copies that `encode` makes.
+    cuts -> windows of one utterance or several -> speed, noise -> log-mel -> mel masks -> encoder -> states, 50 a second
+
+A cache is a folder. `cuts.jsonl.gz` has a Lhotse cut for each window, whose supervisions are the utterances in it, and
+`states.f16` the states of all windows, one after another. Augmentation of the audio is fixed in a cache, so a corpus is
+cached in several variants.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from lhotse import MonoCut, SupervisionSegment
+from lhotse.cut import Cut
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from speechnar import audio
-from speechnar.data.features import DataError
+from speechnar.data.manifest import DataError, load_cuts, read_wav, save_cuts
+from speechnar.files import atomic_write
 from speechnar.layers.augment import SpecAugmentConfig, add_noise, colored_noise, resampled, spec_augment
 from speechnar.models.asr.whisper import HOP_LENGTH, SAMPLE_RATE, SILENCE
 from speechnar.models.folder import load_model
+from speechnar.train.provenance import origin_of
 
-BATCH_SECONDS = 60.0  # of audio that `encode` takes at once
-STATE_HOP = 2 * HOP_LENGTH  # samples
+BATCH_SECONDS = 60.0
+"""Audio that the encoder is run on at once."""
+
+STATE_HOP = 2 * HOP_LENGTH
+"""Samples between two states."""
+
+STATE_RATE = SAMPLE_RATE // STATE_HOP
+"""States a second."""
+
+PAUSE_SECONDS = (0.1, 0.6)
+"""Shortest and longest pause between two utterances of a window."""
+
+PAUSE_LEVEL = 1e-4
+"""Root mean square of the white noise in these pauses."""
+
+CUTS, STATES, SOURCES = "cuts.jsonl.gz", "states.f16", "sources.json"
 
 
 @dataclasses.dataclass(frozen=True)
-class CopyConfig:
-    """One copy of the training audio, and how it differs from the recordings.
+class Variant:
+    """How the audio of a cache differs from the recordings.
 
     Attributes:
-        table: of the recordings: `train` is train.tsv.
-        joined_seconds: utterances that follow one another are heard together, up to so many seconds, and read one by
-            one or some in a row, as the runtime does with long recordings; 0 hears each by itself.
-        speed: 1 is as recorded.
-        noise_share: of the utterances, those that get noise, white to brown, at `snr` dB (lowest, highest).
-        bands: mel bands that are masked at most, twice; 0 masks none.
+        joined_seconds: utterances that follow one another in the manifest are joined to windows of up to so many
+            seconds, as the runtime's windows hold several sentences; 0 makes a window of each.
+        speed: 1 is as recorded, above 1 is faster.
+        noise_share: the share of the utterances that noise, white to brown, is added to.
+        snr: the lowest and the highest signal-to-noise ratio of these, in dB.
+        mask_bands: mel bands that each of two masks covers at most; 0 masks none.
     """
 
-    table: str = "train"
     joined_seconds: float = 0.0
     speed: float = 1.0
     noise_share: float = 0.0
     snr: tuple[float, float] = (5.0, 25.0)
-    bands: int = 0
+    mask_bands: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
-class Stretch:
-    """One utterance in a window: its name and text, and where it lies, in samples."""
+class Window:
+    """Audio (T_wav,) that the encoder is run on at once, and the utterances in it: first sample, last sample + 1."""
 
-    utt_id: str
-    text: str
-    start: int
-    end: int
-
-
-def _windows(rows: list[list[str]], config: CopyConfig, longest: int) -> Iterator[tuple[Tensor, tuple[Stretch, ...]]]:
-    """What the encoder hears at once, and the utterances in it; those that are too long for it are left out."""
-    parts: list[Tensor] = []
-    held: list[Stretch] = []
-    length = 0
-
-    def window() -> tuple[Tensor, tuple[Stretch, ...]]:
-        return torch.cat(parts), tuple(held)
-
-    for utt_id, _, path, text in rows:
-        wav = torch.from_numpy(audio.read(path, SAMPLE_RATE)[0])[None]
-        if config.speed != 1:
-            wav = resampled(wav, config.speed)
-        wav = _noisy(wav, config)[0]
-        gap = (0.1 + 0.5 * float(torch.rand(()))) * SAMPLE_RATE
-        if len(wav) + SILENCE * SAMPLE_RATE > longest:
-            continue
-        if held and length + gap + len(wav) > config.joined_seconds * SAMPLE_RATE:
-            yield window()
-            parts, held, length = [], [], 0
-        if held:
-            parts.append(1e-4 * torch.randn(round(gap / (2 * STATE_HOP)) * 2 * STATE_HOP - length % (2 * STATE_HOP)))
-            length += len(parts[-1])
-        parts.append(wav)
-        held.append(Stretch(utt_id, text, length, length + len(wav)))
-        length += len(wav)
-    if held:
-        yield window()
+    wav: Tensor
+    utterances: tuple[tuple[Cut, int, int], ...]
 
 
 @torch.inference_mode()
-def encode(model_dir: Path, table: Path, out: Path, config: CopyConfig, seed: int = 0) -> None:
-    """Writes the states that the encoder makes of the utterances of a table.
+def cache_states(model_dir: Path, cuts_path: Path, out: Path, variant: Variant = Variant(), seed: int = 0) -> None:
+    """Write a cache of the states that the encoder of a model computes from the utterances of a manifest.
+
+    A cache that is complete and was made from the same manifest, encoder, variant and seed is left as it is.
+    Utterances that are longer than the encoder's positions allow are left out.
 
     Args:
-        table: lines of utt_id<TAB>speaker<TAB>audio<TAB>text.
-        out: `out.f16` gets the states of all windows, one after the other, `out.json` of each utterance its text, its
-            window, and where it lies: from `start` to before `end`, or to `heard` with the silence at a window's end.
+        model_dir: a model folder with a Whisper recognizer.
+        cuts_path: each cut has one supervision with a text.
+        out: the folder of the cache.
 
     Raises:
-        AudioError: a file cannot be read; ModelError: `model_dir` is no model folder.
+        DataError: there is no manifest, audio cannot be read, or an utterance has no text.
+        ModelError: `model_dir` is no model folder.
     """
     model, _ = load_model(model_dir)
-    rows = [line.split("\t") for line in table.read_text(encoding="utf-8").splitlines()]
+    cuts = load_cuts(cuts_path)
+    for cut in cuts:
+        if len(cut.supervisions) != 1 or not cut.supervisions[0].text:
+            raise DataError(f"utterance {cut.id} of {cuts_path} should have one supervision with a text")
+    settings = (json.dumps(dataclasses.asdict(variant)), str(seed))
+    sources = origin_of({"manifest": cuts_path, "model": model_dir, "variant and seed": settings})
+    noted = out / SOURCES
+    if noted.exists() and json.loads(noted.read_text(encoding="utf-8")) == sources:
+        print(f"{out} is up to date")
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    noted.unlink(missing_ok=True)
     torch.manual_seed(seed)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    index: list[dict[str, object]] = []
-    start = windows = 0
-    masks = SpecAugmentConfig(band_width=config.bands, time_masks_per_second=0)
-    progress = tqdm(total=len(rows), desc=out.name, unit="utt", disable=None)
-    part = out.with_suffix(".part")
-    with open(part, "wb") as file:
-
-        def write(waiting: list[tuple[Tensor, tuple[Stretch, ...]]]) -> None:
-            nonlocal start, windows
-            mels = [model.features(F.pad(wav, (0, round(SILENCE * SAMPLE_RATE)))[None])[0] for wav, _ in waiting]
-            lengths = torch.tensor([len(mel) for mel in mels])
-            mel = nn.utils.rnn.pad_sequence(mels, batch_first=True)
-            if config.bands:
-                mel = spec_augment(mel, lengths, masks)
-            with torch.autocast("cpu", dtype=torch.bfloat16):
-                states = model.encoder(mel, lengths)
-            for (_, stretches), its, length in zip(waiting, states, ((lengths + 1) // 2).tolist()):
-                file.write(its[:length].half().numpy().tobytes())
-                for n, stretch in enumerate(stretches):
-                    end = start + -(-stretch.end // STATE_HOP)
-                    its_own = {"utt_id": stretch.utt_id, "text": stretch.text, "window": windows}
-                    at = {"start": start + stretch.start // STATE_HOP, "end": end}
-                    heard = start + length if n + 1 == len(stretches) else end
-                    index.append(its_own | at | {"heard": heard})
-                start += length
-                windows += 1
-                progress.update(len(stretches))
-
-        waiting: list[tuple[Tensor, tuple[Stretch, ...]]] = []
-        for window in _windows(rows, config, model.config.max_frames * STATE_HOP):
-            waiting.append(window)
-            if sum(len(wav) for wav, _ in waiting) >= BATCH_SECONDS * SAMPLE_RATE:
-                write(waiting)
-                waiting = []
-        if waiting:
-            write(waiting)
-    part.replace(out.with_suffix(".f16"))
-    out.with_suffix(".json").write_text(json.dumps(index), encoding="utf-8")
+    cached: list[Cut] = []
+    with atomic_write(out / STATES) as part, open(part, "wb") as file:
+        progress = tqdm(total=len(cuts), desc=out.name, unit="utt")
+        first = 0
+        for batch in _batches(_windows(cuts, variant, model.config.max_frames * STATE_HOP)):
+            for window, states in zip(batch, _encode(model, batch, variant)):
+                file.write(states.half().numpy().tobytes())
+                cached.append(_cut_of(window, len(cached), first, states))
+                first += len(states)
+                progress.update(len(window.utterances))
+        progress.close()
+    save_cuts(cached, out / CUTS)
+    with atomic_write(noted) as part:
+        part.write_text(json.dumps(sources), encoding="utf-8")
 
 
-def _noisy(wav: Tensor, config: CopyConfig) -> Tensor:
-    if float(torch.rand(())) >= config.noise_share:
+def _windows(cuts: Sequence[Cut], variant: Variant, longest: int) -> Iterator[Window]:
+    """Yield windows of at most `longest` samples, silence at the end included, of the utterances that fit."""
+    parts: list[Tensor] = []
+    held: list[tuple[Cut, int, int]] = []
+    length = 0
+    low, high = PAUSE_SECONDS
+    for cut in cuts:
+        wav = torch.from_numpy(read_wav(cut, SAMPLE_RATE))[None]
+        if variant.speed != 1:
+            wav = resampled(wav, variant.speed)
+        wav = _noisy(wav, variant)[0]
+        pause = (low + (high - low) * float(torch.rand(()))) * SAMPLE_RATE
+        if len(wav) + SILENCE * SAMPLE_RATE > longest:
+            continue
+        if held and length + pause + len(wav) > variant.joined_seconds * SAMPLE_RATE:
+            yield Window(torch.cat(parts), tuple(held))
+            parts, held, length = [], [], 0
+        if held:  # the next utterance starts at a whole frame of the CTC branch, two states
+            frame = 2 * STATE_HOP
+            parts.append(PAUSE_LEVEL * torch.randn(round(pause / frame) * frame - length % frame))
+            length += len(parts[-1])
+        parts.append(wav)
+        held.append((cut, length, length + len(wav)))
+        length += len(wav)
+    if held:
+        yield Window(torch.cat(parts), tuple(held))
+
+
+def _batches(windows: Iterator[Window]) -> Iterator[list[Window]]:
+    batch: list[Window] = []
+    for window in windows:
+        batch.append(window)
+        if sum(len(each.wav) for each in batch) >= BATCH_SECONDS * SAMPLE_RATE:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _encode(model: nn.Module, batch: Sequence[Window], variant: Variant) -> list[Tensor]:
+    """Return the states (T, d_model) of each window, with those of the silence after it."""
+    silence = round(SILENCE * SAMPLE_RATE)
+    mels = [model.features(F.pad(window.wav, (0, silence))[None])[0] for window in batch]  # type: ignore[operator]
+    lengths = torch.tensor([len(mel) for mel in mels])
+    mel = nn.utils.rnn.pad_sequence(mels, batch_first=True)
+    if variant.mask_bands:
+        mel = spec_augment(mel, lengths, SpecAugmentConfig(band_width=variant.mask_bands, time_masks_per_second=0))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        states = model.encoder(mel, lengths)  # type: ignore[operator]
+    return [each[:length] for each, length in zip(states, ((lengths + 1) // 2).tolist())]
+
+
+def _cut_of(window: Window, number: int, first: int, its_states: Tensor) -> Cut:
+    """Return the cut of a window whose states (T, d_model) start at state `first` of the cache.
+
+    The supervisions' `states` are the first state of the utterance in the window and the one after its last.
+    """
+    supervisions = []
+    for cut, start, end in window.utterances:
+        spoken = cut.supervisions[0]
+        states = [start // STATE_HOP, -(-end // STATE_HOP)]
+        supervisions.append(
+            SupervisionSegment(
+                cut.id, f"window-{number}", start / SAMPLE_RATE, (end - start) / SAMPLE_RATE,
+                text=spoken.text, speaker=spoken.speaker, language=spoken.language, custom={"states": states},
+            )
+        )  # fmt: skip
+    count, d_model = its_states.shape
+    custom = {"first_state": first, "n_states": count, "d_model": d_model}
+    return MonoCut(f"window-{number}", 0.0, count / STATE_RATE, 0, supervisions=supervisions, custom=custom)
+
+
+def _noisy(wav: Tensor, variant: Variant) -> Tensor:
+    if float(torch.rand(())) >= variant.noise_share:
         return wav
-    low, high = config.snr
+    low, high = variant.snr
     noise = colored_noise(wav, 2 * torch.rand(1))
     return add_noise(wav, torch.tensor([wav.shape[1]]), noise, low + (high - low) * torch.rand(1))
 
 
-class Encoded:
-    """What `encode` wrote, read where it is needed."""
+@dataclasses.dataclass(frozen=True)
+class CachedUtterance:
+    """An utterance of a cache.
 
-    def __init__(self, path: Path, d_model: int) -> None:
-        if not path.with_suffix(".json").exists():
-            raise DataError(f"there is no {path.with_suffix('.json')}: run the stage that encodes the audio")
-        self.index = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
-        self.vectors = np.memmap(path.with_suffix(".f16"), np.float16, "r").reshape(-1, d_model)
+    Attributes:
+        window: the number of its window.
+        start, end: its first state in the cache, and the one after its last.
+        padded_end: the same with the silence at the end of the window, for the last utterance of a window.
+    """
 
-    def states(self, run: range, silence: bool = False) -> Tensor:
-        """(T, d_model) of utterances in a row, with what follows a window's last one on demand."""
-        end = self.index[run[-1]]["heard" if silence else "end"]
-        return torch.from_numpy(self.vectors[self.index[run[0]]["start"] : end].astype(np.float32))
+    utt_id: str
+    text: str
+    window: int
+    start: int
+    end: int
+    padded_end: int
 
-    def text(self, run: range) -> str:
-        return " ".join(self.index[n]["text"] for n in run)
+
+class EncoderCache:
+    """Reads what `cache_states` wrote. A run is a `range` of utterances that follow one another in one window.
+
+    Args:
+        cuts_path: `cuts.jsonl.gz` of the cache, or a part of its cuts beside it.
+
+    Raises:
+        DataError: there is no such file, or the states beside it are missing or fewer than it says.
+    """
+
+    def __init__(self, cuts_path: Path) -> None:
+        self.utterances: list[CachedUtterance] = []
+        last, custom = 0, {}
+        for number, cut in enumerate(load_cuts(cuts_path)):
+            custom = cut.custom or {}
+            if "first_state" not in custom:
+                raise DataError(f"{cuts_path} is no manifest of a cache: make one with `speechnar encode`")
+            first, end = custom["first_state"], custom["first_state"] + custom["n_states"]
+            for spoken in cut.supervisions:
+                begins, ends = (first + state for state in spoken.custom["states"])
+                padded = end if spoken is cut.supervisions[-1] else ends
+                self.utterances.append(CachedUtterance(spoken.id, spoken.text, number, begins, ends, padded))
+            last = max(last, end)
+        path = cuts_path.with_name(STATES)
+        if not path.exists():
+            raise DataError(f"there is no {path}: make it with `speechnar encode`")
+        self.vectors = np.memmap(path, np.float16, "r").reshape(-1, custom["d_model"])
+        if len(self.vectors) < last:
+            raise DataError(f"{path} holds {len(self.vectors)} states of {last}: delete it, and run `speechnar encode`")
+
+    def states(self, run: range, padded: bool = False) -> Tensor:
+        """Return the states (T, d_model) of a run, float32; `padded` adds the silence at the end of the window."""
+        last = self.utterances[run[-1]]
+        end = last.padded_end if padded else last.end
+        return torch.from_numpy(self.vectors[self.utterances[run[0]].start : end].astype(np.float32))
+
+    def seconds(self, run: range) -> float:
+        """Return how long a run is with the silence at the end of its window."""
+        return (self.utterances[run[-1]].padded_end - self.utterances[run[0]].start) / STATE_RATE
+
+    def texts(self, run: range) -> list[str]:
+        """Return the texts of a run's utterances."""
+        return [self.utterances[n].text for n in run]
 
     def runs(self, rng: np.random.Generator) -> list[range]:
-        """All utterances, one by one or some in a row, cut at random."""
-        windows = [row["window"] for row in self.index]
+        """Return all utterances, alone or several of a window together: each border is cut or kept at random."""
+        windows = [utterance.window for utterance in self.utterances]
         cuts = [n for n in range(1, len(windows)) if windows[n] != windows[n - 1] or rng.random() < 0.5]
         return [range(*ends) for ends in zip([0, *cuts], [*cuts, len(windows)])]

@@ -1,15 +1,22 @@
-"""Trains the two parts around Whisper's encoder on what the encoder, which is not trained, made once of each utterance.
+"""Train the two parts around Whisper's frozen encoder, on encoder states that `speechnar encode` cached.
 
-The encoder then costs nothing in training, and the draft and the decoder learn apart, side by side if there are cores.
-Augmentation of the audio is fixed in the copies that `encode` makes; that of the states is new each time. The decoder
-is taught to write a text after any beginning of it.
+    states -> time masks -> CTC branch (the draft)  -> CTC, intermediate CTC, consistency of two views
+    states -> time masks -> decoder                 -> cross-entropy of each token after those before it
+
+The encoder costs nothing in training, and the two parts are trained apart. Augmentation of the audio is fixed in the
+caches, masks on the states are drawn anew in every step.
+
+Source: Stern et al. 2018, section 3, for a draft that a decoder verifies; Graves et al. 2006 for CTC; Yao et al. 2024
+    (CR-CTC), section 3, for consistency of two views; Wortsman et al. 2022 (WiSE-FT), section 3, for the interpolation.
+Differs: the draft comes from a CTC branch on the encoder, not from heads of the decoder.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -17,14 +24,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.tensorboard import SummaryWriter
 
-from speechnar.config import ConfigError
-from speechnar.infer.encoder_cache import CopyConfig, Encoded
+from speechnar.config import ConfigError, renamed
+from speechnar.data.sampling import BucketSampler, ahead
+from speechnar.infer.encoder_cache import EncoderCache
 from speechnar.layers.augment import SpecAugmentConfig, spec_augment
 from speechnar.losses.ctc import consistency_loss, ctc_loss
-from speechnar.models.asr.whisper import Decoder, DraftOutput
+from speechnar.models.asr.whisper import Decoder, Draft
 from speechnar.models.folder import load_model, save_model
+from speechnar.nar.ctc import best_path
 from speechnar.nar.lengths import length_mask
 from speechnar.text.symbols import SymbolTable
 from speechnar.text.whisper_bpe import PIECES, Pieces
@@ -32,42 +42,47 @@ from speechnar.train.loop import LoopConfig, Phase, train
 from speechnar.train.provenance import origin_of
 
 BLANK_ID = 0
+NUM_BUCKETS = 30
+PREFETCH = 2
+"""Batches that are made ahead in a thread."""
+
+SHOWN = 5
+"""Texts of the dev set that validation writes to TensorBoard."""
 
 
 @dataclasses.dataclass(frozen=True)
-class WhisperTraining:
+class SpeculativeConfig:
     """A training config.
 
     Attributes:
         part: "draft" or "decoder", which is trained.
-        copies: of the training set; the decoder may be trained on the first of those that the draft is trained on.
-        batch_seconds: of audio, at most.
+        batch_seconds: of audio in a batch, at most.
         masks: on the states, 50 a second.
-        weights: of the draft's terms, `ctc` of the last layer, `intermediate` of the mean of those below, and
-            `consistency` of two views of each utterance, masked apart, if it is given; or of the decoder's, `tokens`.
-        kept: of the decoder that training starts from, the share that the average with the trained one has, which is
-            what is saved (Wortsman et al. 2022, section 3): 0 keeps nothing.
+        weights: of the terms. Of the draft: `ctc` of the last layer, `intermediate` of the mean of the layers below
+            it, and `consistency` of two views of each utterance, masked apart, which is computed if it is given. Of the
+            decoder: `tokens`.
+        interpolation_weight: of the weights that the decoder starts from, in their average with the trained weights,
+            which is what is saved: 0 saves the trained ones.
     """
 
     part: str
     loop: LoopConfig = LoopConfig()
-    copies: tuple[CopyConfig, ...] = (CopyConfig(),)
     batch_seconds: float = 90.0
     masks: SpecAugmentConfig = SpecAugmentConfig(band_masks=0, time_masks_per_second=1.0, time_width=15)
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
-    kept: float = 0.0
+    interpolation_weight: float = dataclasses.field(default=0.0, metadata=renamed("kept"))
 
     def __post_init__(self) -> None:
         if self.part not in ("draft", "decoder"):
             raise ConfigError(f"part is {self.part!r} but should be draft or decoder")
         if self.part == "decoder" and "consistency" in self.weights:
-            raise ConfigError("consistency is a term of the draft's: leave it out of the decoder's weights")
-        if self.part == "draft" and self.kept:
-            raise ConfigError("a draft is not averaged with what it was: leave kept out")
+            raise ConfigError("consistency is a term of the draft: leave it out of the weights of the decoder")
+        if self.part == "draft" and self.interpolation_weight:
+            raise ConfigError("a draft starts from random weights: leave interpolation_weight out")
 
 
 @dataclasses.dataclass(frozen=True)
-class EncodedBatch:
+class CachedBatch:
     """states (B, T, d_model), 50 a second; lengths (B,); tokens (B, T_text), 0-padded; token_lengths (B,)."""
 
     states: Tensor
@@ -75,156 +90,235 @@ class EncodedBatch:
     tokens: Tensor
     token_lengths: Tensor
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> EncodedBatch:
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> CachedBatch:
+        """Return the same batch with every tensor on `device`."""
         return self._each(lambda part: part.to(device, non_blocking=non_blocking))
 
-    def twice(self) -> EncodedBatch:
-        """All utterances, and then all of them once more."""
+    def twice(self) -> CachedBatch:
+        """Return all utterances, and then all of them once more."""
         return self._each(lambda part: torch.cat([part, part]))
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> EncodedBatch:
-        return EncodedBatch(*(change(part) for part in (self.states, self.lengths, self.tokens, self.token_lengths)))
+    def _each(self, change: Callable[[Tensor], Tensor]) -> CachedBatch:
+        return CachedBatch(*(change(part) for part in (self.states, self.lengths, self.tokens, self.token_lengths)))
 
 
-class WhisperTask:
-    """What the loop needs, for either part.
+Run = tuple[EncoderCache, range]
+"""Utterances that follow one another in a window of a cache."""
+
+
+class SpeculativeTask(ABC):
+    """What the loop needs to train a part of a recognizer; `DraftTask` and `DecoderTask` say how.
 
     Args:
-        start: the model folder that the audio was encoded with; `encoded` holds train-0, train-1 ... and dev.
+        init: the model folder whose encoder made the caches; what is not trained is saved as it is there.
+        train_cuts: manifests of caches, of one corpus in several variants or of several corpora.
+        dev_cuts: the manifest of a cache.
     """
 
-    def __init__(self, config: WhisperTraining, start: Path, encoded: Path) -> None:
-        self.settings, self.start = config, start
-        whisper, self.config = load_model(start)
-        self.symbols = SymbolTable.load(start / "tokens.txt")
-        self.is_draft = config.part == "draft"
-        self.pieces = Pieces.of_symbols(self.symbols.symbols) if self.is_draft else Pieces.load(start / PIECES)
-        d_model = whisper.config.d_model
-        self.copies = [Encoded(encoded / f"train-{n}", d_model) for n in range(len(config.copies))]
-        self.dev = Encoded(encoded / "dev", d_model)
-        self.modules: dict[str, nn.Module] = {"model": (whisper.draft if self.is_draft else whisper.decoder).train()}
+    part: str
+
+    def __init__(self, config: SpeculativeConfig, init: Path, train_cuts: Sequence[Path], dev_cuts: Path) -> None:
+        self.settings, self.init = config, init
+        whisper, self.config = load_model(init)
+        self.symbols = SymbolTable.load(init / "tokens.txt")
+        self.caches = [EncoderCache(path) for path in train_cuts]
+        self.dev = EncoderCache(dev_cuts)
+        self.modules: dict[str, nn.Module] = {"model": whisper.get_submodule(self.part).train()}
+
+    @abstractmethod
+    def tokens(self, text: str) -> list[int]:
+        """Return the ids that the part should write for a text."""
+
+    @abstractmethod
+    def terms(self, model: nn.Module, batch: CachedBatch) -> dict[str, Tensor]:
+        """Return the loss terms of a batch as it is, each a mean over tokens."""
+
+    @abstractmethod
+    def loss(self, batch: CachedBatch, step: int) -> dict[str, Tensor]:
+        """Return the loss terms of a batch, masked."""
+
+    @abstractmethod
+    def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
+        """Return the loss terms on the dev set and how well the part writes its texts."""
 
     def phases(self) -> tuple[Phase, ...]:
-        return (Phase(self.settings.part, ("model",), self.loss, self.settings.weights),)
+        """Return the one update of a step."""
+        return (Phase(self.part, ("model",), self.loss, self.settings.weights),)
 
-    def batches(self, epoch: int, skip: int) -> Iterator[EncodedBatch]:
-        """Every text once, by one who says it, alone or in a row; those of similar length together, shuffled."""
+    def batches(self, epoch: int, skip: int) -> Iterator[CachedBatch]:
+        """Yield every text once, in one variant, alone or with its neighbors; those of similar length together."""
         rng = np.random.default_rng((self.settings.loop.seed, epoch))
-        runs = [(copy, run) for copy in self.copies for run in copy.runs(rng)]
+        runs: list[Run] = [(cache, run) for cache in self.caches for run in cache.runs(rng)]
         rng.shuffle(runs)  # type: ignore[arg-type]
-        said: set[str] = set()
-        chosen = []
-        for copy, run in runs:
-            texts = {copy.index[n]["text"] for n in run}
-            if not texts & said:
-                said |= texts
-                chosen.append((copy, run))
-        for number, batch in enumerate(self._grouped(chosen, rng)):
-            if number >= skip:
-                yield self._batch(batch)
+        taken: set[str] = set()
+        chosen: dict[str, Run] = {}
+        for cache, run in runs:
+            texts = cache.texts(run)
+            if taken.isdisjoint(texts):
+                taken.update(texts)
+                chosen[str(len(chosen))] = cache, run
+        seconds = {name: cache.seconds(run) for name, (cache, run) in chosen.items()}
+        sampler = BucketSampler(seconds, self.settings.batch_seconds, NUM_BUCKETS, True, self.settings.loop.seed)
+        made = (self.batch([chosen[name] for name in names]) for names in sampler.batch_ids(epoch)[skip:])
+        return ahead(made, PREFETCH)
 
-    def _grouped(
-        self, chosen: list[tuple[Encoded, range]], rng: np.random.Generator
-    ) -> list[list[tuple[Encoded, range]]]:
-        frames = {item: item[0].index[item[1][-1]]["heard"] - item[0].index[item[1][0]]["start"] for item in chosen}
-        groups: list[list[tuple[Encoded, range]]] = [[]]
-        for item in sorted(chosen, key=lambda item: frames[item] * rng.uniform(0.9, 1.1)):
-            if groups[-1] and (len(groups[-1]) + 1) * frames[item] > 50 * self.settings.batch_seconds:
-                groups.append([])
-            groups[-1].append(item)
-        rng.shuffle(groups)  # type: ignore[arg-type]
-        return groups
+    def batch(self, runs: Sequence[Run]) -> CachedBatch:
+        """Return runs as a batch."""
+        states = [cache.states(run, padded=self.part == "decoder") for cache, run in runs]
+        tokens = [torch.tensor(self.tokens(" ".join(cache.texts(run)))) for cache, run in runs]
+        lengths, token_lengths = (torch.tensor([len(each) for each in part]) for part in (states, tokens))
+        return CachedBatch(
+            pad_sequence(states, batch_first=True), lengths, pad_sequence(tokens, batch_first=True), token_lengths
+        )
 
-    def _batch(self, items: list[tuple[Encoded, range]]) -> EncodedBatch:
-        states = [copy.states(run, not self.is_draft) for copy, run in items]
-        tokens = [torch.tensor(self._tokens(copy.text(run))) for copy, run in items]
-        lengths = (torch.tensor([len(part) for part in parts]) for parts in (states, tokens))
-        padded = (nn.utils.rnn.pad_sequence(parts, batch_first=True) for parts in (states, tokens))
-        return EncodedBatch(next(padded), next(lengths), next(padded), next(lengths))
-
-    def _tokens(self, text: str) -> list[int]:
-        """A draft's symbols, the blank being the first of them; or the decoder's pieces."""
-        return [piece + self.is_draft for piece in self.pieces.encode(text)]
-
-    def loss(self, batch: EncodedBatch, step: int) -> dict[str, Tensor]:
-        two_views = bool(self.settings.weights.get("consistency"))
-        batch = batch.twice() if two_views else batch
+    def masked(self, batch: CachedBatch) -> CachedBatch:
+        """Return a batch with time masks on its states."""
         states = spec_augment(batch.states, batch.lengths, self.settings.masks)
-        terms, logits = self._terms(dataclasses.replace(batch, states=states))
-        if two_views:
-            half = len(logits) // 2
-            view, other = F.log_softmax(logits.float(), 2).chunk(2)
-            lengths = (batch.lengths[:half] + 1) // 2
-            terms["consistency"] = consistency_loss(view, other, lengths, batch.token_lengths[:half])
-        return terms
+        return dataclasses.replace(batch, states=states)
 
-    def _terms(self, batch: EncodedBatch) -> tuple[dict[str, Tensor], Tensor]:
-        """The terms of the loss, and logits: of a draft's frames, or of each place of a given text."""
-        model = self.modules["model"]
-        if self.is_draft:
-            output: DraftOutput = model(batch.states, batch.lengths)
-            last, *below = (
-                ctc_loss(
-                    F.log_softmax(logits.float(), 2), output.lengths, batch.tokens, batch.token_lengths, BLANK_ID,
-                )
-                for logits in (output.logits, *output.intermediate)
-            )  # fmt: skip
-            terms = {"ctc": last} | ({"intermediate": torch.stack(below).mean()} if below else {})
-            return terms, output.logits
-        decoder = cast(Decoder, model)
-        logits = decoder(batch.tokens, decoder.memory(batch.states), batch.lengths).float()
-        real = length_mask(batch.token_lengths, batch.tokens.shape[1])
-        wanted = F.pad(batch.tokens.masked_fill(~real, -1), (0, 1), value=-1)
-        wanted[torch.arange(len(wanted)), batch.token_lengths] = self.pieces.end_id
-        loss = F.cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=-1)
-        return {"tokens": loss}, logits
-
-    def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
-        """On the dev set: the loss terms, and the word error rate (%) of the draft, or how often (%) the decoder is
-        right of the next token; five texts.
-        """
-        import jiwer
-
-        kept, self.modules = self.modules, {"model": modules["model"].eval()}
-        sums: dict[str, float] = {}
-        said, heard, right = [], [], 0
-        for number in range(len(self.dev.index)):
-            batch = self._batch([(self.dev, range(number, number + 1))])
-            terms, logits = self._terms(batch)
-            for name, value in terms.items():
-                sums[name] = sums.get(name, 0.0) + float(value) * len(batch.tokens[0])
-            best = logits[0].argmax(1)
-            said.append(self.dev.index[number]["text"])
-            if self.is_draft:
-                symbols = best.unique_consecutive()
-                heard.append(self.pieces.decode((symbols[symbols != BLANK_ID] - 1).tolist()))
-            else:
-                right += int((best[:-1] == batch.tokens[0]).sum())
-                heard.append(self.pieces.decode(best[:-1].tolist()))
-        self.modules = kept
-        writer.add_text("heard", "\n\n".join(f"{a}\n{b}" for a, b in zip(said[:5], heard)), step)
-        tokens = sum(len(self._tokens(text)) for text in said)
-        means = {name: value / tokens for name, value in sums.items()}
-        if not self.is_draft:
-            return means | {"right": 100 * right / tokens}
-        return means | {"wer": 100 * jiwer.wer(said, heard), "cer": 100 * jiwer.cer(said, heard)}
+    def dev_batches(self, device: torch.device) -> Iterator[tuple[str, CachedBatch]]:
+        """Yield each utterance of the dev set by itself, and its text."""
+        for number, utterance in enumerate(self.dev.utterances):
+            yield utterance.text, self.batch([(self.dev, range(number, number + 1))]).to(device)
 
     def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
-        whole, _ = load_model(self.start)
-        part = whole.draft if self.is_draft else whole.decoder
-        learned, kept = modules["model"].state_dict(), self.settings.kept
-        part.load_state_dict({name: learned[name].cpu().lerp(its, kept) for name, its in part.state_dict().items()})
+        """Write the model folder: `init`, with the part trained and interpolated."""
+        whole, _ = load_model(self.init)
+        part, trained = whole.get_submodule(self.part), modules["model"].state_dict()
+        share = self.settings.interpolation_weight
+        part.load_state_dict({name: trained[name].cpu().lerp(old, share) for name, old in part.state_dict().items()})
         save_model(folder, self.config, whole, self.symbols)
-        shutil.copy(self.start / PIECES, folder)
+        shutil.copy(self.init / PIECES, folder)
 
 
-def train_whisper(config: WhisperTraining, start: Path, encoded: Path, out: Path) -> None:
-    """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there. What was
-    trained from another model or on other utterances is put aside.
+class DraftTask(SpeculativeTask):
+    """Trains the CTC branch. Its symbol n + 1 is token n of the decoder, after the blank."""
+
+    part = "draft"
+
+    def __init__(self, config: SpeculativeConfig, init: Path, train_cuts: Sequence[Path], dev_cuts: Path) -> None:
+        super().__init__(config, init, train_cuts, dev_cuts)
+        self.tokenizer = Pieces.of_symbols(self.symbols.symbols)
+
+    def tokens(self, text: str) -> list[int]:
+        return [1 + token for token in self.tokenizer.encode(text)]
+
+    def terms(self, model: nn.Module, batch: CachedBatch) -> dict[str, Tensor]:
+        return self._terms(cast(Draft, model), batch)[0]
+
+    def loss(self, batch: CachedBatch, step: int) -> dict[str, Tensor]:
+        two_views = bool(self.settings.weights.get("consistency"))
+        terms, log_probs = self._terms(
+            cast(Draft, self.modules["model"]), self.masked(batch.twice() if two_views else batch)
+        )
+        if two_views:
+            view, other = log_probs.chunk(2)
+            terms["consistency"] = consistency_loss(view, other, (batch.lengths + 1) // 2, batch.token_lengths)
+        return terms
+
+    @staticmethod
+    def _terms(model: Draft, batch: CachedBatch) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the terms, and the log-probabilities (B, T / 2, V) of the last layer."""
+        output = model(batch.states, batch.lengths)
+        layers = [F.log_softmax(logits.float(), 2) for logits in (output.logits, *output.intermediate)]
+        last, *below = (ctc_loss(x, output.lengths, batch.tokens, batch.token_lengths, BLANK_ID) for x in layers)
+        return {"ctc": last} | ({"intermediate": torch.stack(below).mean()} if below else {}), layers[0]
+
+    def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
+        """Return the terms (nats a token), and the error rates of words and characters of the best path (%)."""
+        import jiwer
+
+        model = cast(Draft, modules["model"].eval())
+        means = _Means()
+        references, hypotheses = [], []
+        for text, batch in self.dev_batches(next(model.parameters()).device):
+            terms, log_probs = self._terms(model, batch)
+            means.add(terms, len(batch.tokens[0]))
+            path = best_path(log_probs, (batch.lengths + 1) // 2, BLANK_ID)
+            written = path.tokens[0, : int(path.token_lengths[0])] - 1
+            references.append(text)
+            hypotheses.append(self.tokenizer.decode(written.tolist()))
+        _show(writer, references, hypotheses, step)
+        rates = {"wer": jiwer.wer(references, hypotheses), "cer": jiwer.cer(references, hypotheses)}
+        return means.values() | {name: 100 * rate for name, rate in rates.items()}
+
+
+class DecoderTask(SpeculativeTask):
+    """Trains the decoder to write a text after any beginning of it, and where it ends."""
+
+    part = "decoder"
+
+    def __init__(self, config: SpeculativeConfig, init: Path, train_cuts: Sequence[Path], dev_cuts: Path) -> None:
+        super().__init__(config, init, train_cuts, dev_cuts)
+        self.tokenizer = Pieces.load(init / PIECES)
+
+    def tokens(self, text: str) -> list[int]:
+        return self.tokenizer.encode(text)
+
+    def terms(self, model: nn.Module, batch: CachedBatch) -> dict[str, Tensor]:
+        return self._terms(cast(Decoder, model), batch)[0]
+
+    def loss(self, batch: CachedBatch, step: int) -> dict[str, Tensor]:
+        return self.terms(self.modules["model"], self.masked(batch))
+
+    def _terms(self, model: Decoder, batch: CachedBatch) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the term, and logits (B, T_text + 1, V) of each token and of the end."""
+        logits = model(batch.tokens, model.memory(batch.states), batch.lengths).float()
+        real = length_mask(batch.token_lengths, batch.tokens.shape[1])
+        targets = F.pad(batch.tokens.masked_fill(~real, -1), (0, 1), value=-1)
+        targets[torch.arange(len(targets)), batch.token_lengths] = self.tokenizer.end_id
+        return {"tokens": F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)}, logits
+
+    def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
+        """Return the cross-entropy (nats a token) and how many of the next tokens are the right ones (%)."""
+        model = cast(Decoder, modules["model"].eval())
+        means = _Means()
+        references, hypotheses = [], []
+        for text, batch in self.dev_batches(next(model.parameters()).device):
+            terms, logits = self._terms(model, batch)
+            best = logits[0, :-1].argmax(1)
+            right = (best == batch.tokens[0]).float().mean()
+            means.add({**terms, "right": 100 * right}, len(best))
+            references.append(text)
+            hypotheses.append(self.tokenizer.decode(best.tolist()))
+        _show(writer, references, hypotheses, step)
+        return means.values()
+
+
+class _Means:
+    """Means of named values, weighted by tokens."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, float] = {}
+        self._tokens = 0
+
+    def add(self, values: dict[str, Tensor], n_tokens: int) -> None:
+        for name, value in values.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(value) * n_tokens
+        self._tokens += n_tokens
+
+    def values(self) -> dict[str, float]:
+        return {name: value / self._tokens for name, value in self._sums.items()}
+
+
+def _show(writer: SummaryWriter, references: Sequence[str], hypotheses: Sequence[str], step: int) -> None:
+    pairs = list(zip(references, hypotheses))[:SHOWN]
+    writer.add_text("reference, hypothesis", "\n\n".join(f"{a}\n{b}" for a, b in pairs), step)
+
+
+def task_of(config: SpeculativeConfig, init: Path, train_cuts: Sequence[Path], dev_cuts: Path) -> SpeculativeTask:
+    """Return the task of the part that a config trains."""
+    kind = DraftTask if config.part == "draft" else DecoderTask
+    return kind(config, init, train_cuts, dev_cuts)
+
+
+def train_speculative(
+    config: SpeculativeConfig, init: Path, train_cuts: Sequence[Path], dev_cuts: Path, out: Path
+) -> None:
+    """Train until the config's end, or go on from the checkpoint in `out`; leave a model folder there.
+
+    A folder that was trained from another model or other caches is renamed (`speechnar.train.provenance`).
     """
     torch.manual_seed(config.loop.seed)
-    origin = origin_of(
-        {"model to start from": start}
-        | {f"list of train-{n}": encoded / f"train-{n}.json" for n in range(len(config.copies))}
-    )
-    train(WhisperTask(config, start, encoded), config.loop, out, origin=origin)
+    sources = {"model of --init": init} | {f"manifest {n} of --train": path for n, path in enumerate(train_cuts)}
+    train(task_of(config, init, train_cuts, dev_cuts), config.loop, out, origin=origin_of(sources))
