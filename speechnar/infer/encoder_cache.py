@@ -1,6 +1,6 @@
 """Cache the encoder states of a corpus: a frozen encoder is run once, and training reads its states from the disk.
 
-    cuts -> windows of one utterance or several -> speed, noise -> log-mel -> mel masks -> encoder -> states, 50 a second
+    cuts -> windows of one or more utterances -> speed, noise -> log-mel -> masks -> encoder -> states, 50 a second
 
 A cache is a folder. `cuts.jsonl.gz` has a Lhotse cut for each window, whose supervisions are the utterances in it, and
 `states.f16` the states of all windows, one after another. Augmentation of the audio is fixed in a cache, so a corpus is
