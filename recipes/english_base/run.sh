@@ -9,39 +9,63 @@
 set -euo pipefail
 source "$(dirname "$0")/../stages.sh"
 
-corpora= #: DIR, the corpora as published: LibriSpeech, CMU Arctic, Kathleen, LJSpeech and AN4
+corpora=data/corpora #: DIR, the corpora as published: LibriSpeech, CMU Arctic, Kathleen, LJSpeech and AN4
+texts=               #: N, training texts that the voice speaks, at most
+utterances=160       #: N, training utterances that the weights are quantized for
 parse_options "$@"
 
 shared=../../../shared/data # the corpora, packed, if they are there
+encoded=exp/encoded
 
-prepare() {
-  if [[ -z $corpora && -d $shared/librispeech ]]; then
-    corpora=data/corpora
+unpack() {
+  local name
+  if [[ ! -d $corpora && -d $shared/librispeech ]]; then
     for name in librispeech an4 arctic kathleen ljspeech; do
-      python "$shared/unpack.py" "$name" "$corpora/$name"
+      python "$shared/unpack.py" "$name" "data/corpora/$name"
     done
   fi
-  python local/prepare.py "${corpora:?give the corpora: ./run.sh --corpora DIR}" data
+  [[ -d $corpora ]] || fail "there is no folder $corpora: give the folder of the corpora by --corpora"
 }
-speak() { python local/speak.py data exp/spoken; }
-start() { python local/start.py exp/start; }
-encode() { python local/encode.py conf/draft.yaml exp/start data exp/encoded; }
-draft() { python local/train.py conf/draft.yaml exp/start exp/encoded exp/draft; }
-decoder() { python local/train.py conf/decoder.yaml exp/start exp/encoded exp/decoder; }
-round_weights() {
-  python local/join.py exp/draft exp/decoder exp/joined
-  python local/round.py exp/joined data exp/recognizer
+prepare() { python local/prepare.py "$corpora" data --jobs "$nj"; }
+speak() { python local/speak.py data/train.jsonl.gz exp/spoken data/spoken.jsonl.gz ${texts:+--limit "$texts"}; }
+init_model() { python local/init_model.py exp/init; }
+encode() {
+  speechnar encode exp/init data/dev.jsonl.gz "$encoded/dev"
+  speechnar encode exp/init data/train.jsonl.gz "$encoded/recorded" --seed 1
+  speechnar encode exp/init data/train.jsonl.gz "$encoded/slow_noisy" --seed 2 --variant conf/variant_slow_noisy.yaml
+  speechnar encode exp/init data/spoken.jsonl.gz "$encoded/spoken" --seed 3 --variant conf/variant_noisy.yaml
 }
+draft() {
+  train_model speculative conf/draft.yaml --init exp/init --dev "$encoded/dev/cuts.jsonl.gz" --out exp/draft \
+    --train "$encoded"/{recorded,slow_noisy,spoken}/cuts.jsonl.gz
+}
+decoder() { # its --init has the draft of the stage before, which is saved with it
+  train_model speculative conf/decoder.yaml --init exp/draft --dev "$encoded/dev/cuts.jsonl.gz" --out exp/decoder \
+    --train "$encoded"/{recorded,slow_noisy}/cuts.jsonl.gz
+}
+quantize() { speechnar quantize exp/decoder data/train.jsonl.gz exp/recognizer --utterances "$utterances"; }
 export_recognizer() {
   cp conf/card.yaml exp/recognizer/recognizer.yaml
   speechnar export exp/recognizer exp/english_base
 }
 evaluate() {
+  local split out
   for split in test_other test_read; do
-    python local/transcribe.py exp/english_base "data/$split.tsv" "exp/evaluation/$split"
-    (cd "exp/evaluation/$split" &&
-      speechnar evaluate wer --ref ref.tsv --hyp hyp.tsv --utt2spk utt2spk --normalizer whisper)
+    out=exp/evaluation/$split
+    speechnar corpus export kaldi "data/$split.jsonl.gz" "$out"
+    python ../transcribe.py exp/english_base "data/$split.jsonl.gz" "$out/hyp"
+    speechnar evaluate wer --ref "$out/text" --hyp "$out/hyp" --utt2spk "$out/utt2spk" --normalizer whisper
   done
 }
 
-run_stages exp "prepare: corpora" speak: start: encode: draft: decoder: round_weights: export_recognizer: evaluate:
+run_stages exp \
+  "unpack:" \
+  "prepare: corpora" \
+  "speak: texts data/train.jsonl.gz" \
+  "init_model:" \
+  "encode: data/dev.jsonl.gz data/train.jsonl.gz data/spoken.jsonl.gz conf/variant_slow_noisy.yaml conf/variant_noisy.yaml" \
+  "draft: max_steps conf/draft.yaml" \
+  "decoder: max_steps conf/decoder.yaml" \
+  "quantize: utterances" \
+  "export_recognizer: conf/card.yaml" \
+  "evaluate: data/test_other.jsonl.gz data/test_read.jsonl.gz"

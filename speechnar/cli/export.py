@@ -27,6 +27,14 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     restore.reads("voice")
     restore.writes("out")
 
+    quantize = add(
+        _quantize, "quantize", "quantize a Whisper recognizer for training utterances (needs speechnar[train])"
+    )
+    quantize.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="of `speechnar train speculative`")
+    quantize.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest of training utterances")
+    quantize.add_argument("out", type=Path, metavar="OUT", help="the model folder to export")
+    quantize.add_argument("--utterances", type=int, default=160, metavar="N", help="that are drawn from CUTS (160)")
+
 
 def _export(args: argparse.Namespace) -> None:
     with needing("export", "train"):
@@ -45,3 +53,11 @@ def _restore(args: argparse.Namespace) -> None:
     with needing("restore", "train"):
         from speechnar.export import restore_voice
     restore_voice(VOICE.find(args.voice, VOICES), args.out)
+
+
+def _quantize(args: argparse.Namespace) -> None:
+    if args.utterances < 1:
+        raise ValueError(f"--utterances is {args.utterances} but should be 1 or more")
+    with needing("quantize", "train"):
+        from speechnar.export.quantize_whisper import quantize_recognizer
+    quantize_recognizer(args.model_dir, args.cuts, args.out, args.utterances)

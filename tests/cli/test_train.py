@@ -79,11 +79,12 @@ def test_configs_of_recipes_and_examples_load(path: Path) -> None:
     from speechnar.tasks.aligner import AlignerTraining
     from speechnar.tasks.joint import JointConfig
     from speechnar.tasks.recognizer import RecognitionConfig
-    from speechnar.tasks.speculative import WhisperTraining
+    from speechnar.infer.encoder_cache import Variant
+    from speechnar.tasks.speculative import SpeculativeConfig
     from speechnar.tasks.vocoder import VocoderConfig
 
     kinds = {"acoustic": AcousticConfig, "audio": AudioConfig, "voice": VoiceCard, "vocoder": VocoderConfig}
     kinds |= {"card": RecognizerCard, "aligner": AlignerTraining, "joint": JointConfig}
-    kinds |= dict.fromkeys(("draft", "decoder"), WhisperTraining)
+    kinds |= {"draft": SpeculativeConfig, "decoder": SpeculativeConfig, "variant": Variant}
     kinds |= dict.fromkeys(("ctc", "mask", "ar", "recognizer"), RecognitionConfig)
     config.load(kinds[path.stem.split("_")[0]], path)

@@ -1,0 +1,42 @@
+"""Quantizing a Whisper recognizer for utterances."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from cached import cached
+
+from speechnar.cli import main
+from speechnar.export.quantize import steps_of
+from speechnar.models.folder import load_model
+from speechnar.text.whisper_bpe import PIECES
+
+
+def test_all_matrices_but_the_stem_s_are_whole_numbers_of_steps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = cached(tmp_path)
+    out = tmp_path / "quantized"
+    assert main(["quantize", str(made.model), str(made.manifest), str(out), "--utterances", "2"]) == 0
+    before, after = load_model(made.model)[0].state_dict(), load_model(out)[0].state_dict()
+    zero = {"draft.head.weight", "draft.condition.weight"}  # at random weights' start, and so they stay
+    quantized = set()
+    for name, weight in after.items():
+        if torch.equal(weight, before[name]):
+            continue
+        quantized.add(name)
+        numbers, step = steps_of(weight)
+        assert float(step.min()) > 0, f"{name} has rows that lie on no grid"
+        torch.testing.assert_close(numbers * step[:, None], weight, atol=1e-5, rtol=1e-4)
+        # each row loses about the variance of rounding to its step, a share of its root mean square
+        assert float((weight - before[name]).norm() / before[name].norm()) < 0.3
+    matrices = {n for n, w in before.items() if w.dim() == 2 and n not in ("decoder.prompt", "decoder.positions")}
+    assert quantized == matrices - zero
+    assert (out / PIECES).read_bytes() == (made.model / PIECES).read_bytes()
+
+
+def test_no_utterances_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["quantize", "model", "cuts.jsonl.gz", "out", "--utterances", "0"]) == 1
+    assert "--utterances is 0 but should be 1 or more" in capsys.readouterr().err
