@@ -26,8 +26,8 @@ from speechnar.text.symbols import SymbolTable
 from speechnar.text.whisper_bpe import PIECES, Pieces
 
 ENCODER_STEP, DRAFT_STEP, DECODER_STEP, OUTPUT_STEP = 0.3, 0.2, 0.31, 0.15
-"""Steps as shares of a row's root mean square. Quantization should cost each part about as much for each of its weights,
-and the output layer is by far the most sensitive; recipes/english_base/RESULTS.md has what was measured."""
+"""Steps as shares of a row's root mean square. Quantization should cost each part about as much for each of its
+weights, and the output layer is by far the most sensitive: recipes/english_base/RESULTS.md has what was measured."""
 
 UTTERANCES = 160
 

@@ -75,11 +75,11 @@ def test_configs_of_recipes_and_examples_load(path: Path) -> None:
     from speechnar import config
     from speechnar.audio import AudioConfig
     from speechnar.export import RecognizerCard, VoiceCard
+    from speechnar.infer.encoder_cache import Variant
     from speechnar.tasks.acoustic import AcousticConfig
     from speechnar.tasks.aligner import AlignerTraining
     from speechnar.tasks.joint import JointConfig
     from speechnar.tasks.recognizer import RecognitionConfig
-    from speechnar.infer.encoder_cache import Variant
     from speechnar.tasks.speculative import SpeculativeConfig
     from speechnar.tasks.vocoder import VocoderConfig
 

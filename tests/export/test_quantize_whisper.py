@@ -9,7 +9,6 @@ import torch
 from cached import cached
 
 from speechnar.cli import main
-from speechnar.export.quantize import steps_of
 from speechnar.models.folder import load_model
 from speechnar.text.whisper_bpe import PIECES
 
@@ -21,17 +20,17 @@ def test_all_matrices_but_the_stem_s_are_whole_numbers_of_steps(
     out = tmp_path / "quantized"
     assert main(["quantize", str(made.model), str(made.manifest), str(out), "--utterances", "2"]) == 0
     before, after = load_model(made.model)[0].state_dict(), load_model(out)[0].state_dict()
-    zero = {"draft.head.weight", "draft.condition.weight"}  # at random weights' start, and so they stay
+    shares = {"encoder": 0.3, "draft": 0.2, "decoder": 0.31, "decoder.embedding.weight": 0.15}
     quantized = set()
     for name, weight in after.items():
         if torch.equal(weight, before[name]):
             continue
         quantized.add(name)
-        numbers, step = steps_of(weight)
-        assert float(step.min()) > 0, f"{name} has rows that lie on no grid"
-        torch.testing.assert_close(numbers * step[:, None], weight, atol=1e-5, rtol=1e-4)
-        # each row loses about the variance of rounding to its step, a share of its root mean square
-        assert float((weight - before[name]).norm() / before[name].norm()) < 0.3
+        share = shares.get(name, shares[name.split(".")[0]])
+        step = share * before[name].square().mean(1, keepdim=True).sqrt()
+        numbers = weight / step
+        torch.testing.assert_close(numbers, numbers.round(), atol=1e-3, rtol=0, msg=name)
+    zero = {"draft.head.weight", "draft.condition.weight"}  # so the CTC branch starts
     matrices = {n for n, w in before.items() if w.dim() == 2 and n not in ("decoder.prompt", "decoder.positions")}
     assert quantized == matrices - zero
     assert (out / PIECES).read_bytes() == (made.model / PIECES).read_bytes()
