@@ -34,6 +34,8 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     quantize.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest of training utterances")
     quantize.add_argument("out", type=Path, metavar="OUT", help="the model folder to export")
     quantize.add_argument("--utterances", type=int, default=160, metavar="N", help="that are drawn from CUTS (160)")
+    quantize.reads("model_dir", "cuts")
+    quantize.writes("out")
 
 
 def _export(args: argparse.Namespace) -> None:
