@@ -13,6 +13,7 @@ import dataclasses
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -231,7 +232,8 @@ class EncoderCache:
 
     def __init__(self, cuts_path: Path) -> None:
         self.utterances: list[CachedUtterance] = []
-        last, custom = 0, {}
+        last = 0
+        custom: dict[str, Any] = {}
         for number, cut in enumerate(load_cuts(cuts_path)):
             custom = cut.custom or {}
             if "first_state" not in custom:
