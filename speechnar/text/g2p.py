@@ -21,6 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from speechnar.text.heteronyms import ROLES, by_context
 from speechnar.text.symbols import WORD_BREAK, TextError
 
 Phones = tuple[str, ...]
@@ -28,6 +29,33 @@ Phones = tuple[str, ...]
 _INITIALISM = re.compile(r"([A-Z]{2,})('?s)?$")
 _DOTTED = re.compile(r"(?:[A-Za-z]\.)+$")
 _LONGEST_GUESS = 60  # letters; a longer "word" is cut, since nothing that long is one
+
+
+_MISSING = {
+    word: tuple(phones.split())
+    for word, phones in {
+        "unary": "j ˈu n ɚ i", "sudo": "s ˈu d ˌu", "async": "ˈeɪ s ˌɪ ŋ k", "regex": "ɹ ˈɛ d͡ʒ ˌɛ k s",
+        "enum": "ˈi n ˌʌ m", "kubernetes": "k ˌu b ɚ n ˈɛ t i z", "vlog": "v l ˈɔ ɡ", "emoji": "ɪ m ˈoʊ d͡ʒ i",
+        "tiktok": "t ˈɪ k t ˌɑ k", "gif": "ɡ ˈɪ f", "localhost": "l ˌoʊ k ə l h ˈoʊ s t", "init": "ɪ n ˈɪ t",
+        "gooeys": "ɡ ˈu i z", "config": "k ˈɑ n f ˌɪ ɡ", "numpy": "n ˈʌ m p ˌaɪ", "enums": "ˈi n ˌʌ m z",
+        "ternary": "t ˈɚ n ɚ i", "nginx": "ˈɛ n d͡ʒ ɪ n ˌɛ k s",
+    }.items()
+}  # fmt: skip
+"""Words of today that the lexicon lacks and the guesser gets wrong."""
+_SYLLABLE = re.compile(r"(kw|sh|ch|th|wh|ph|[b-df-hj-np-tv-z])?uh$")
+_SOUNDS = {
+    "sh": "ʃ", "ch": "t͡ʃ", "th": "θ", "wh": "w", "ph": "f", "j": "d͡ʒ", "y": "j", "r": "ɹ", "g": "ɡ", "c": "k", "x": "z",
+    "q": "k",
+}  # fmt: skip
+
+
+def _syllable(word: str) -> Phones:
+    """Return the phones of a stuttered syllable (`buh`), which the guesser reads with another vowel; else none."""
+    found = _SYLLABLE.match(word)
+    if not found:
+        return ()
+    onset = found[1] or ""
+    return (*(("k", "w") if onset == "kw" else (_SOUNDS.get(onset, onset),) if onset else ()), "ʌ")
 
 
 def with_s(phones: Phones) -> Phones:
@@ -71,9 +99,10 @@ class Pronouncer:
             parts = [(n, p) for n, word in enumerate(words) for p in ([word] if self._roles(word) else _split(word))]
             tags = self._tagger.tag(_tag_features([part for _, part in parts])) if parts else []
             spoken: list[list[str]] = [[] for _ in words]
-            for (n, part), tag in zip(parts, tags):
+            pieces = [part for _, part in parts]
+            for k, ((n, part), tag) in enumerate(zip(parts, tags)):
                 letter = len(part) == 1 and part.isupper() and (n > 0 or words[n] != part)
-                phones = self._read(part, "letter" if letter else tag)
+                phones = by_context(pieces, tags, k) or self._read(part, "letter" if letter else tag)
                 if phones:
                     spoken[n] += [WORD_BREAK, *phones] if spoken[n] else phones
             return [self._ended(word, tuple(phones)) for word, phones in zip(words, spoken)]
@@ -86,11 +115,12 @@ class Pronouncer:
         for form in _forms(word):
             roles = self._roles(form)
             if roles:
-                return roles.get(f"gruut:{tag}") or roles.get("") or next(iter(roles.values()))
+                fitting = (roles[f"gruut:{role}"] for role in (tag, *ROLES.get(tag, ())) if f"gruut:{role}" in roles)
+                return next(fitting, None) or roles.get("") or next(iter(roles.values()))
         stem = self._roles(_stem(word))
         if stem:
             return with_s(stem.get("gruut:NN") or stem.get("") or next(iter(stem.values())))
-        return self._guess(word.lower())
+        return _MISSING.get(word.lower()) or _syllable(word.lower()) or self._guess(word.lower())
 
     def _roles(self, word: str) -> dict[str, Phones]:
         """Role to phones, in the lexicon's order; empty when the word is not in it."""
