@@ -41,6 +41,44 @@ def renamed(*old: str, convert: Callable[[Any], Any] | None = None) -> dict[str,
     return {"renamed": {name: convert for name in old}}
 
 
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """A config of one of several classes, and the key of its class: `ctc: {}` is read as `Choice("ctc", CTCConfig())`."""
+
+    name: str
+    value: Any
+
+
+def one_of(classes: Callable[[], Mapping[str, type]], default: str = "") -> Any:
+    """Return a dataclass field that holds a `Choice`, which files write under the name of its class.
+
+    Args:
+        classes: returns the classes by name; it is called whenever a config is read.
+        default: name of the class that is meant where a file writes the field's own name, or none of the names. Without
+            a default a file has to have one of the names.
+    """
+    metadata = {"one_of": classes, "default": default}
+    if not default:
+        return dataclasses.field(metadata=metadata)
+    return dataclasses.field(default_factory=lambda: Choice(default, classes()[default]()), metadata=metadata)
+
+
+def _choice(field: dataclasses.Field[Any], values: dict[str, Any], where: str) -> Choice | None:
+    """Take the keys of a `one_of` field out of `values`; return its Choice, or None where there is no key of it."""
+    classes, default = field.metadata["one_of"](), field.metadata["default"]
+    given = {key: values.pop(key) for key in (field.name, *classes) if key in values and (default or key != field.name)}
+    given = {key: value for key, value in given.items() if value is not None}
+    if len(given) > 1:
+        raise ConfigError(f"{where} has {' and '.join(given)}: keep one of them")
+    if not given:
+        if default:
+            return None
+        raise ConfigError(f"{where} has none of {', '.join(classes)}: add the one that it describes")
+    ((key, value),) = given.items()
+    name = default if key == field.name else key
+    return Choice(name, from_dict(classes[name], value, f"{where}: {key}"))
+
+
 def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
     """Build the dataclass `cls` from a dictionary, converting nested dictionaries and lists.
 
@@ -51,13 +89,20 @@ def from_dict(cls: type[T], values: Any, where: str = "config") -> T:
         raise ConfigError(f"{where} should be a mapping for {cls.__name__} but is {values!r}")
     fields = {f.name: f for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
     values = _with_new_keys(fields, values, where)
+    choices = [field for field in fields.values() if "one_of" in field.metadata]
+    keys = [name for name, field in fields.items() if field not in choices]
+    keys += [name for field in choices for name in field.metadata["one_of"]()]
+    keys += [field.name for field in choices if field.metadata["default"]]
     for key in values:
-        if key not in fields:
-            near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.5)
-            cure = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(fields)}"
+        if key not in keys:
+            near = difflib.get_close_matches(str(key), keys, n=1, cutoff=0.5)
+            cure = f"did you mean {near[0]!r}?" if near else f"it takes {', '.join(keys)}"
             raise ConfigError(f"{where} has the unknown key {key!r}; {cure}")
+    values = dict(values)
+    chosen = {field.name: _choice(field, values, where) for field in choices}
     hints = typing.get_type_hints(cls)
     taken = {key: _convert(hints[key], value, f"{where}: {key}") for key, value in values.items()}
+    taken |= {name: choice for name, choice in chosen.items() if choice is not None}
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in taken:
@@ -122,12 +167,20 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
 def to_dict(config: Any) -> Any:
     """Return the plain dictionary (lists, numbers, text) that `from_dict` reads back as an equal dataclass."""
     if dataclasses.is_dataclass(config):
-        return {f.name: to_dict(getattr(config, f.name)) for f in dataclasses.fields(config)}
+        return dict(_written(field, getattr(config, field.name)) for field in dataclasses.fields(config))
     if isinstance(config, (list, tuple)):
         return [to_dict(v) for v in config]
     if isinstance(config, dict):
         return {k: to_dict(v) for k, v in config.items()}
     return str(config) if isinstance(config, Path) else config
+
+
+def _written(field: dataclasses.Field[Any], value: Any) -> tuple[str, Any]:
+    """Return the key and the plain value of a field."""
+    if "one_of" not in field.metadata:
+        return field.name, to_dict(value)
+    key = field.name if value.name == field.metadata["default"] else value.name
+    return key, to_dict(value.value)
 
 
 def load(cls: type[T], path: str | Path) -> T:

@@ -7,8 +7,10 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,11 +24,8 @@ from speechnar.export.graph import FOURIER, export_graph, fourier_nodes, prepend
 from speechnar.export.quantize import compressed
 from speechnar.export.whisper import OPSETS, WHISPER_SECONDS, DecoderGraph, WhisperGraph, with_rows_alike
 from speechnar.layers.ctc_encoder import CTCEncoder
-from speechnar.models.asr.ctc import CTC
-from speechnar.models.asr.mask_ctc import MaskCTC
 from speechnar.models.asr.whisper import HOP_LENGTH, N_FFT, PROMPT, SAMPLE_RATE, Whisper
-from speechnar.models.autoregressive.aed import AED
-from speechnar.models.folder import ModelError, load_model
+from speechnar.models.folder import ModelConfig, ModelError, load_model
 from speechnar.runtime.recognizer import LM, RECOGNIZER, Decoding, RecognizerInfo
 from speechnar.runtime.speculative import DECODER, DecoderInfo, memory_names
 from speechnar.text.symbols import SymbolTable
@@ -59,39 +58,70 @@ class CTCGraph(nn.Module):
         return self.encoder(*self.encoder.features(wav, None)).log_probs
 
 
+@dataclasses.dataclass(frozen=True)
+class RecognizerGraphs:
+    """The graphs of a recognizer, and what the runtime has to know of them.
+
+    Attributes:
+        graph: wav (1, T_wav) to log_probs (1, T, V) and, if there is a decoder, its memory.
+        sample_rate: of wav; frame: samples to a frame of log_probs.
+        window_seconds: the longest audio that the graph is given at once.
+        decoder: sizes of the speculative decoder's own graph; None where there is none.
+    """
+
+    graph: nn.Module
+    sample_rate: int
+    frame: int
+    window_seconds: float
+    decoder: DecoderInfo | None = None
+
+
+def _ctc_graphs(model: Any, config: ModelConfig) -> RecognizerGraphs:
+    """Return the graph of a model whose `encoder` is a `CTCEncoder`; rounds the model's weights in place."""
+    round_weights(model)
+    frame = config.audio.hop_length * model.encoder.config.conformer.subsampling
+    return RecognizerGraphs(CTCGraph(model.encoder), config.audio.sample_rate, frame, WINDOW_SECONDS)
+
+
+def _whisper_graphs(model: Whisper, config: ModelConfig) -> RecognizerGraphs:
+    """Return the graphs of a `Whisper`, which is changed in place."""
+    with_rows_alike(model.encoder.blocks)
+    with_rows_alike(model.decoder.blocks)
+    sizes = model.config
+    decoder = DecoderInfo(
+        max_tokens=sizes.max_tokens, prompt=tuple(range(sizes.n_tokens, sizes.n_tokens + PROMPT)),
+        memory_per_frame=2, past=(2 * sizes.decoder_layers, sizes.n_heads, sizes.d_model // sizes.n_heads),
+    )  # fmt: skip
+    window = min(WHISPER_SECONDS, 2 / 3 * (2 * sizes.max_frames * HOP_LENGTH / SAMPLE_RATE))
+    return RecognizerGraphs(WhisperGraph(model), SAMPLE_RATE, 4 * HOP_LENGTH, window, decoder)
+
+
+GRAPHS = {"ctc": _ctc_graphs, "whisper": _whisper_graphs}
+"""Functions that make the graphs of a recognizer, by the name that the model's spec has in `graph`."""
+
+
 def export_recognizer(model_dir: Path, out: Path) -> None:
-    """Writes a recognizer folder from a model folder with `recognizer.yaml` and, if it has a language model, `lm.npz`.
+    """Write a recognizer folder from a model folder with `recognizer.yaml` and, if it has a language model, `lm.npz`.
+
+    A sentence on stderr names the parts of the model that the runtime cannot use and that are not exported.
 
     Raises:
-        ModelError: the model is of another kind, or the graph's output is further than 1e-3 from its own.
+        ModelError: the model is no recognizer, or the graph's output is further than 1e-3 from its own.
         ConfigError: `recognizer.yaml` cannot be read.
     """
     card = config_files.load(RecognizerCard, model_dir / "recognizer.yaml")
     model, config = load_model(model_dir)
-    decoder = None
-    if isinstance(model, Whisper):
-        with_rows_alike(model.encoder.blocks)
-        with_rows_alike(model.decoder.blocks)
-        graph: nn.Module = WhisperGraph(model)
-        sample_rate, frame = SAMPLE_RATE, 4 * HOP_LENGTH
-        sizes = model.config
-        decoder = DecoderInfo(
-            max_tokens=sizes.max_tokens, prompt=tuple(range(sizes.n_tokens, sizes.n_tokens + PROMPT)),
-            memory_per_frame=2, past=(2 * sizes.decoder_layers, sizes.n_heads, sizes.d_model // sizes.n_heads),
-        )  # fmt: skip
-        window = min(WHISPER_SECONDS, 2 / 3 * (2 * model.config.max_frames * HOP_LENGTH / SAMPLE_RATE))
-    elif isinstance(model, (CTC, MaskCTC, AED)):
-        graph = CTCGraph(model.encoder)
-        sample_rate = config.audio.sample_rate
-        frame = config.audio.hop_length * model.encoder.config.conformer.subsampling
-        window = WINDOW_SECONDS
-        round_weights(model)
-    else:
-        raise ModelError(f"{model_dir} holds {type(model).__name__}, which is no recognizer")
+    if config.spec.graph not in GRAPHS:
+        raise ModelError(f"{model_dir} holds the model {config.model.name}, which is no recognizer")
+    if config.spec.not_exported:
+        print(f"speechnar: {config.spec.not_exported} of {model_dir} is not exported: the recognizer decodes by CTC "
+              "alone", file=sys.stderr)  # fmt: skip
+    parts = GRAPHS[config.spec.graph](model, config)
+    decoder = parts.decoder
     symbols = SymbolTable.load(model_dir / "tokens.txt")
     info = RecognizerInfo(
-        format=RECOGNIZER.format, sample_rate=sample_rate, symbols=symbols.symbols,
-        frame_seconds=frame / sample_rate, window_seconds=window, decoder=decoder,
+        format=RECOGNIZER.format, sample_rate=parts.sample_rate, symbols=symbols.symbols,
+        frame_seconds=parts.frame / parts.sample_rate, window_seconds=parts.window_seconds, decoder=decoder,
         **{field.name: getattr(card, field.name) for field in dataclasses.fields(card)},
     )  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
@@ -100,12 +130,12 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
         outputs = ("log_probs", "memory") if decoder else ("log_probs",)
         axes = {"wav": {1: "samples"}, "log_probs": {1: "time"}, "memory": {3: "states"}}
         export_graph(
-            graph, {"wav": wav}, outputs, (), Path(part) / "model.onnx", {}, checked={"wav": wav[:, :12345]},
+            parts.graph, {"wav": wav}, outputs, (), Path(part) / "model.onnx", {}, checked={"wav": wav[:, :12345]},
             axes={name: axes[name] for name in ("wav", *outputs)},
             exact=("/features/", "/log_mel/"), integer_products=bool(decoder),
             change=_fourier_by_formula if decoder else None, opsets=OPSETS if decoder else None,
         )  # fmt: skip
-        if isinstance(model, Whisper):
+        if decoder:
             _export_decoder(model, Path(part) / DECODER)
             shutil.copy(model_dir / PIECES, part)
         for path in Path(part).glob("*.onnx"):

@@ -10,28 +10,18 @@ import dataclasses
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
 from onnx import numpy_helper
-from torch import Tensor, nn
+from torch import Tensor
 
 from speechnar import config as config_files
 from speechnar.export.graph import PARITY, parity
-from speechnar.export.voice import (
-    ORIGIN,
-    AcousticGraph,
-    HiFiGANGraph,
-    Origin,
-    VocoderGraph,
-    VoiceCard,
-    acoustic_inputs,
-    vocoder_inputs,
-)
+from speechnar.export.voice import ORIGIN, Origin, VoiceCard, VoiceGraph, graph_of
 from speechnar.models.folder import ModelConfig, ModelError, build, save_model
-from speechnar.models.tts.fastspeech2 import FastSpeech2
-from speechnar.models.vocoder.harmonic_vocos import ADDED, HarmonicVocos
-from speechnar.models.vocoder.hifigan import HiFiGAN
+from speechnar.models.vocoder.harmonic_vocos import ADDED
 from speechnar.runtime.voice import VoiceInfo
 from speechnar.text.symbols import SymbolTable
 
@@ -53,17 +43,14 @@ def restore_voice(voice_dir: Path, model_dir: Path) -> None:
     if not (voice_dir / ORIGIN).exists():
         raise ModelError(f"{voice_dir} has no {ORIGIN}, which says what models it was made of: export it again")
     origin = config_files.load(Origin, voice_dir / ORIGIN)
-    acoustic_config = ModelConfig(info.audio, fastspeech2=origin.acoustic)
-    vocoder_config = ModelConfig(info.audio, harmonic_vocos=origin.vocoder, hifigan=origin.hifigan)
+    acoustic_config = ModelConfig(info.audio, origin.acoustic)
+    vocoder_config = ModelConfig(info.audio, origin.vocoder)
 
     acoustic = _filled(acoustic_config, voice_dir / "acoustic.onnx", {"energy_mean", "energy_std"})
-    assert isinstance(acoustic, FastSpeech2)
     acoustic.set_statistics(energy_mean=origin.energy_mean, energy_std=origin.energy_std)
-    _check(AcousticGraph(acoustic), acoustic_inputs(acoustic), voice_dir / "acoustic.onnx")
     vocoder = _filled(vocoder_config, voice_dir / "vocoder.onnx", set(ADDED))
-    assert isinstance(vocoder, (HarmonicVocos, HiFiGAN))
-    graph = HiFiGANGraph(vocoder) if isinstance(vocoder, HiFiGAN) else VocoderGraph(vocoder)
-    _check(graph, vocoder_inputs(vocoder), voice_dir / "vocoder.onnx")
+    _check(graph_of(acoustic_config, acoustic), voice_dir / "acoustic.onnx")
+    _check(graph_of(vocoder_config, vocoder), voice_dir / "vocoder.onnx")
 
     card = VoiceCard(**{field.name: getattr(info, field.name) for field in dataclasses.fields(VoiceCard)})
     model_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -75,7 +62,7 @@ def restore_voice(voice_dir: Path, model_dir: Path) -> None:
         os.replace(whole, model_dir)
 
 
-def _filled(config: ModelConfig, path: Path, absent: set[str]) -> nn.Module:
+def _filled(config: ModelConfig, path: Path, absent: set[str]) -> Any:
     """The model of a config with the weights of a graph, in evaluation mode; `absent` ones may be missing there."""
     model = build(config)
     found = _weights(path)
@@ -110,7 +97,7 @@ def _weights(path: Path) -> dict[str, Tensor]:
     return {name.removeprefix("model."): value for name, value in values.items() if name.startswith("model.")}
 
 
-def _check(graph: nn.Module, given: dict[str, Tensor], path: Path) -> None:
-    error = parity(graph, given, path)
+def _check(made: VoiceGraph, path: Path) -> None:
+    error = parity(made.graph, made.given, path)
     if not error < PARITY:
         raise ModelError(f"the model restored of {path} differs from it by {error:.2g}: take the version that made it")

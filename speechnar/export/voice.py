@@ -10,8 +10,10 @@ import json
 import math
 import os
 import tempfile
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -20,13 +22,14 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from speechnar import config as config_files
-from speechnar.config import renamed
+from speechnar.config import Choice, renamed
 from speechnar.export.graph import FOURIER, export_graph, fourier_nodes, prepend, round_weights
 from speechnar.hub.published import load_vocoder
-from speechnar.models.folder import ModelError, load_model
-from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config, Prosody
-from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
-from speechnar.models.vocoder.hifigan import HiFiGAN, HiFiGANConfig
+from speechnar.models.folder import ModelConfig, ModelError, load_model
+from speechnar.models.specs import MODELS, configs_of
+from speechnar.models.tts.fastspeech2 import FastSpeech2, Prosody
+from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos
+from speechnar.models.vocoder.hifigan import HiFiGAN
 from speechnar.nar.lengths import regulate, token_of_frame
 from speechnar.runtime.voice import VOICE, VoiceInfo
 from speechnar.text.symbols import SymbolTable
@@ -51,15 +54,34 @@ class Origin:
     """`origin.json` of a voice folder: what its graphs do not say of the models they were made of, for `restore_voice`.
 
     Attributes:
-        vocoder: None where it is a `hifigan`.
+        acoustic, vocoder: of `MODELS`, each under its own key; the keys `acoustic` and `vocoder` are short for
+            `fastspeech2` and `harmonic_vocos`.
         energy_mean, energy_std: of the acoustic model; natural log magnitude.
     """
 
-    acoustic: FastSpeech2Config
-    vocoder: HarmonicVocosConfig | None
     energy_mean: float
     energy_std: float
-    hifigan: HiFiGANConfig | None = None
+    acoustic: Choice = config_files.one_of(lambda: configs_of("acoustic"), default="fastspeech2")
+    vocoder: Choice = config_files.one_of(lambda: configs_of("vocoder"), default="harmonic_vocos")
+
+
+@dataclasses.dataclass(frozen=True)
+class VoiceGraph:
+    """One graph of a voice, as `export_graph` writes it.
+
+    Attributes:
+        given: an example of the inputs.
+        fixed: inputs and outputs whose second dimension is not time.
+        exact: whether every weight stays float32, and none is rounded to 8 bits.
+        change: changes the ONNX graph before its weights become integers.
+    """
+
+    graph: nn.Module
+    given: dict[str, Tensor]
+    outputs: tuple[str, ...]
+    fixed: tuple[str, ...] = ()
+    exact: bool = False
+    change: Callable[[onnx.GraphProto], None] | None = None
 
 
 class AcousticGraph(nn.Module):
@@ -136,36 +158,28 @@ def export_voice(model_dir: Path, voice_dir: Path, vocoder_source: str | None = 
         vocoder, vocoder_config = loaded.model, loaded.config
     else:
         vocoder, vocoder_config = load_model(model_dir / "vocoder")
-    if not isinstance(acoustic, FastSpeech2) or not isinstance(vocoder, (HarmonicVocos, HiFiGAN)):
-        raise ModelError(
-            f"{model_dir} should hold a FastSpeech 2 in acoustic/ and a Harmonic Vocos or a HiFi-GAN in vocoder/"
-        )
+    for config, task in ((acoustic_config, "acoustic"), (vocoder_config, "vocoder")):
+        if config.spec.task != task or config.spec.graph not in GRAPHS:
+            can = ", ".join(name for name, spec in MODELS.items() if spec.task == task and spec.graph in GRAPHS)
+            raise ModelError(f"{model_dir} has the model {config.model.name} as its {task} model: it should be one "
+                             f"of {can}")  # fmt: skip
     audio = acoustic_config.audio
     differences = audio.differences(vocoder_config.audio)
     if differences:
         raise ModelError(f"acoustic model and vocoder differ in {', '.join(differences)}: train them on one config")
     symbols = SymbolTable.load(model_dir / "acoustic" / "tokens.txt")
-    round_weights(acoustic)
-    if isinstance(vocoder, HarmonicVocos):
-        round_weights(vocoder)
+    parts = {"acoustic.onnx": graph_of(acoustic_config, acoustic), "vocoder.onnx": graph_of(vocoder_config, vocoder)}
+    for made in parts.values():
+        if not made.exact:
+            round_weights(made.graph)
 
     voice_dir.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=voice_dir, prefix=".part") as part:
         metadata = {"audio": json.dumps(config_files.to_dict(audio)), "context": str(vocoder.context)}
-        export_graph(
-            AcousticGraph(acoustic), acoustic_inputs(acoustic), ("mel", "f0", "durations"), ("speaker",),
-            Path(part) / "acoustic.onnx", metadata,
-        )  # fmt: skip
-        path = Path(part) / "vocoder.onnx"
-        if isinstance(vocoder, HiFiGAN):
+        for name, made in parts.items():
             export_graph(
-                HiFiGANGraph(vocoder), vocoder_inputs(vocoder), ("wav",), (), path, metadata,
-                exact=("",),  # all of it: what 8 bits would cost is not measured
-            )  # fmt: skip
-        else:
-            export_graph(
-                VocoderGraph(vocoder), vocoder_inputs(vocoder), ("wav", "phases"), ("phase",), path, metadata,
-                change=partial(_fourier_by_formula, model=vocoder),
+                made.graph, made.given, made.outputs, made.fixed, Path(part) / name, metadata,
+                exact=("",) if made.exact else (), change=made.change,
             )  # fmt: skip
         info = VoiceInfo(
             format=VOICE.format, audio=audio, symbols=tuple(symbols.symbols), speakers=acoustic.config.speakers,
@@ -173,8 +187,7 @@ def export_voice(model_dir: Path, voice_dir: Path, vocoder_source: str | None = 
         )  # fmt: skip
         config_files.save(info, Path(part) / "voice.json")
         energy = (float(acoustic.energy_mean), float(acoustic.energy_std))
-        harmonic, hifigan = vocoder_config.harmonic_vocos, vocoder_config.hifigan
-        config_files.save(Origin(acoustic.config, harmonic, *energy, hifigan), Path(part) / ORIGIN)
+        config_files.save(Origin(*energy, acoustic_config.model, vocoder_config.model), Path(part) / ORIGIN)
         for name in ("acoustic.onnx", "vocoder.onnx", ORIGIN, "voice.json"):
             os.replace(Path(part) / name, voice_dir / name)
 
@@ -187,12 +200,42 @@ def acoustic_inputs(model: FastSpeech2, length: int = 40) -> dict[str, Tensor]:
     return given | ({"speaker": torch.tensor([1])} if model.config.speakers else {})
 
 
-def vocoder_inputs(model: HarmonicVocos | HiFiGAN, length: int = 60) -> dict[str, Tensor]:
-    """An example of what a vocoder's graph is given."""
+def _mel(model: Any, length: int) -> Tensor:
     torch.manual_seed(0)
-    mel = model.mel_mean + 0.3 * model.mel_std * torch.randn(1, length, model.audio.n_mels)
-    if isinstance(model, HiFiGAN):
-        return {"mel": mel}
+    return model.mel_mean + 0.3 * model.mel_std * torch.randn(1, length, model.audio.n_mels)
+
+
+def _acoustic(model: Any) -> VoiceGraph:
+    return VoiceGraph(AcousticGraph(model), acoustic_inputs(model), ("mel", "f0", "durations"), ("speaker",))
+
+
+def _hifigan(model: HiFiGAN, length: int = 60) -> VoiceGraph:
+    # The loss of quality by weights of 8 bits is not measured.
+    return VoiceGraph(HiFiGANGraph(model), {"mel": _mel(model, length)}, ("wav",), exact=True)
+
+
+def _harmonic_vocos(model: HarmonicVocos, length: int = 60) -> VoiceGraph:
+    given = vocoder_inputs(model, length)
+    change = partial(_fourier_by_formula, model=model)
+    return VoiceGraph(VocoderGraph(model), given, ("wav", "phases"), ("phase",), change=change)
+
+
+GRAPHS: dict[str | None, Callable[[Any], VoiceGraph]] = {
+    "acoustic": _acoustic,
+    "hifigan": _hifigan,
+    "harmonic_vocos": _harmonic_vocos,
+}
+"""Functions that make the graph of an acoustic model or a vocoder, by the name that the model's spec has in `graph`."""
+
+
+def graph_of(config: ModelConfig, model: nn.Module) -> VoiceGraph:
+    """Return the graph of a model, which shares the model's weights."""
+    return GRAPHS[config.spec.graph](model)
+
+
+def vocoder_inputs(model: HarmonicVocos, length: int = 60) -> dict[str, Tensor]:
+    """Return an example of the inputs of a Harmonic Vocos graph."""
+    mel = _mel(model, length)
     f0 = torch.linspace(150, 250, length)[None] * (torch.arange(length) % 20 > 5)
     return {"mel": mel, "f0": f0, "noise": torch.randn(1, length, model.n_noise), "phase": torch.tensor([0.25])}
 

@@ -24,10 +24,10 @@ from torch import Tensor
 
 from speechnar import config as config_files
 from speechnar.audio import AudioConfig
+from speechnar.config import Choice
 from speechnar.hub.fetch import HubError, choose, folder_of
 from speechnar.infer.copy_synthesis import Vocoder
 from speechnar.models.folder import ModelConfig, load_model
-from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos
 from speechnar.models.vocoder.hifigan import HiFiGAN, HiFiGANConfig, plain_weights
 
 COMMON = ("upsample_initial_channel", "upsample_kernel_sizes", "resblock_kernel_sizes", "resblock_dilation_sizes")
@@ -49,8 +49,8 @@ def load_vocoder(source: str | Path, offline: bool = False) -> Vocoder:
     if description != "config.yaml":
         return read_published(folder / description, folder / weights)
     model, config = load_model(folder)
-    if not isinstance(model, (HiFiGAN, HarmonicVocos)):
-        raise HubError(f"{source} holds a {type(model).__name__}, which is no vocoder")
+    if config.spec.task != "vocoder":
+        raise HubError(f"{source} holds the model {config.model.name}, which is no vocoder")
     return Vocoder(model, config)
 
 
@@ -96,7 +96,7 @@ def read_published(description: Path, weights: Path) -> Vocoder:
             "are missing, of another shape or unknown"
         )
     model.load_state_dict(state)
-    return Vocoder(model.eval(), ModelConfig(audio, hifigan=config), floor, centered)
+    return Vocoder(model.eval(), ModelConfig(audio, Choice("hifigan", config)), floor, centered)
 
 
 def _of_original(values: dict[str, Any], where: Path) -> tuple[HiFiGANConfig, AudioConfig]:

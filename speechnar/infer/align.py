@@ -41,8 +41,10 @@ def align_corpus(
         TextError: a phone is not among the aligner's, nor one near it.
     """
     model, config = load_model(model_dir)
-    if not isinstance(model, Aligner):
-        raise ModelError(f"{model_dir} holds {type(model).__name__}, not an aligner: see `speechnar train aligner`")
+    if config.spec.task != "aligner":
+        raise ModelError(
+            f"{model_dir} holds the model {config.model.name}, not an aligner: see `speechnar train aligner`"
+        )
     symbols = SymbolTable.load(model_dir / "tokens.txt")
     cuts = load_cuts(cuts_path)
     data = PhoneticData(cuts, config.audio, symbols, shuffle=False, num_buckets=1)

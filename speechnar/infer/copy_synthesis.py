@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,8 +12,6 @@ import torch
 from speechnar import audio as audio_files
 from speechnar.audio import LOG_FLOOR, AudioConfig, AudioError
 from speechnar.models.folder import ModelConfig
-from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos
-from speechnar.models.vocoder.hifigan import HiFiGAN
 from speechnar.runtime.voice import Frames, Voice
 
 CHUNK = 400  # frames that are made at once
@@ -27,7 +26,7 @@ class Vocoder:
         centered: frame t is centered on the sample t * hop_length, not half a hop later.
     """
 
-    model: HiFiGAN | HarmonicVocos
+    model: Any
     config: ModelConfig
     floor: float = LOG_FLOOR
     centered: bool = False
@@ -47,7 +46,7 @@ class Vocoder:
     def copy(self, wav: np.ndarray) -> Iterator[np.ndarray]:
         """Analyzes (T_wav,) float32 and makes it again, piece by piece; the pieces are as long together."""
         mel = self.log_mel(wav)
-        f0 = _f0(wav, len(mel), self.audio) if isinstance(self.model, HarmonicVocos) else None
+        f0 = _f0(wav, len(mel), self.audio) if self.config.spec.uses_f0 else None
         left = len(wav)
         for piece in self.vocode(mel, f0):
             yield piece[:left]
@@ -58,7 +57,7 @@ class Vocoder:
         """Makes audio of a mel (T_mel, n_mels), and of F0 (T_mel,) in Hz for Harmonic Vocos, piece by piece."""
         model, hop, end = self.model, self.audio.hop_length, len(mel)
         noise = None
-        if isinstance(model, HarmonicVocos):
+        if self.config.spec.uses_f0:
             generator = torch.Generator().manual_seed(0)
             noise = torch.randn(1, end, model.n_noise, generator=generator)
         phases, begin = torch.zeros(1, 1), 0  # of the source, at the frames from `begin` on
@@ -66,7 +65,7 @@ class Vocoder:
             stop = min(start + CHUNK, end)
             first, last = max(0, start - model.context), min(end, stop + model.context)
             given = torch.from_numpy(mel[None, first:last])
-            if isinstance(model, HarmonicVocos):
+            if self.config.spec.uses_f0:
                 assert f0 is not None and noise is not None
                 pitch = torch.from_numpy(f0[None, first:last])
                 output = model(given, pitch, noise[:, first:last], phases[:, first - begin])

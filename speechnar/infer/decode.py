@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from lhotse import CutSet
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from speechnar.data.features import DataError
@@ -20,9 +21,8 @@ from speechnar.decode.units import Units
 from speechnar.files import atomic_write
 from speechnar.layers.cross_attention import places_in, token_places
 from speechnar.layers.ctc_encoder import EncoderOutput
-from speechnar.models.asr.ctc import CTC
 from speechnar.models.asr.mask_ctc import MaskCTC
-from speechnar.models.autoregressive.aed import AED, BeamOptions
+from speechnar.models.autoregressive.aed import BeamOptions
 from speechnar.models.folder import ModelError, load_model
 from speechnar.nar.ctc import best_path
 from speechnar.nar.masking import easy_first, expand_masks, mask_unsure, merge_masks
@@ -30,14 +30,8 @@ from speechnar.nar.rescoring import agreement
 from speechnar.text.symbols import BLANK, SymbolTable
 from speechnar.text.tokenizer import SPECIAL, spelled
 
-DECODERS = {
-    "greedy": (CTC, MaskCTC, AED),
-    "beam": (CTC, MaskCTC, AED),
-    "mask_ctc": (MaskCTC,),
-    "rescoring": (MaskCTC,),
-    "autoregressive": (AED,),
-}
-"""How to decode, and the models that can."""
+DECODERS = ("greedy", "beam", "mask_ctc", "rescoring", "autoregressive")
+"""Methods of decoding; `decoders` of a model's spec in `speechnar.models.specs` names those that it can use."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +108,10 @@ def decode_corpus(
         DataError: there is no manifest, or audio cannot be read.
     """
     model, config = load_model(model_dir)
-    if type(model) not in DECODERS[options.method]:
-        raise ModelError(f"{model_dir} holds {type(model).__name__}, which cannot decode by {options.method}")
+    if options.method not in config.spec.decoders:
+        can = ", ".join(config.spec.decoders) or "none of the methods"
+        raise ModelError(f"{model_dir} holds the model {config.model.name}, which cannot decode by {options.method}: "
+                         f"it decodes by {can}")  # fmt: skip
     symbols = SymbolTable.load(model_dir / "tokens.txt")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device)
@@ -142,7 +138,7 @@ def decode_corpus(
     return Timing(seconds, encoder_seconds, samples / config.audio.sample_rate)
 
 
-def decode_batch(model: nn.Module, heard: EncoderOutput, symbols: SymbolTable, options: DecodeOptions) -> list[str]:
+def decode_batch(model: Any, heard: EncoderOutput, symbols: SymbolTable, options: DecodeOptions) -> list[str]:
     """The texts of a batch."""
     if options.method in ("autoregressive", "beam", "rescoring"):
         return [spelled(symbols, _searched(model, one, symbols, options)) for one in _each(heard)]
@@ -152,7 +148,6 @@ def decode_batch(model: nn.Module, heard: EncoderOutput, symbols: SymbolTable, o
     best = best_path(heard.log_probs, lengths, symbols.blank_id)
     tokens, token_lengths = best.tokens, best.token_lengths
     if options.method == "mask_ctc":
-        assert isinstance(model, MaskCTC)
         tokens = mask_unsure(tokens, token_lengths, best.confidences, options.threshold, symbols.mask_id)
         tokens, token_lengths = refine(model, heard, tokens, token_lengths, symbols, options.iterations)
     return [spelled(symbols, row[:length]) for row, length in zip(tokens.tolist(), token_lengths.tolist())]
@@ -177,12 +172,11 @@ def refine(
     return easy_first(tokens, token_lengths, decode, iterations, mask_id, allowed), token_lengths
 
 
-def _searched(model: nn.Module, heard: EncoderOutput, symbols: SymbolTable, options: DecodeOptions) -> list[int]:
+def _searched(model: Any, heard: EncoderOutput, symbols: SymbolTable, options: DecodeOptions) -> list[int]:
     """What a search finds for a batch of one."""
     if options.temperature != 1:
         heard = replace(heard, log_probs=(heard.log_probs / options.temperature).log_softmax(2))
     if options.method == "autoregressive":
-        assert isinstance(model, AED)
         return model.search(heard, symbols.bos_id, symbols.eos_id, symbols.blank_id, options.beam)
     sharp, usual = 1 / options.temperature, prefixes.BeamOptions(options.beam.beam)
     search = replace(  # as if CTC had not been calmed: then there is no more to try
@@ -192,7 +186,6 @@ def _searched(model: nn.Module, heard: EncoderOutput, symbols: SymbolTable, opti
     near = [draft for draft in found if draft.score >= found[0].score - options.nbest_threshold]
     if options.method == "beam" or len(near) == 1 or options.beam.ctc_weight == 1:
         return list(found[0].tokens)
-    assert isinstance(model, MaskCTC)
     return list(near[choose(model, heard, near, symbols, options)].tokens)
 
 

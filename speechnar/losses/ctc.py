@@ -8,10 +8,60 @@ Differs: the smoothing distribution leaves the blank out, as the peaks of CTC ne
 
 from __future__ import annotations
 
-import torch.nn.functional as F
-from torch import Tensor
+from dataclasses import dataclass
 
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.nar.lengths import length_mask
+from speechnar.text.symbols import SymbolTable
+
+SMOOTHING = 0.1
+"""Label smoothing of the targets of token decoders: the log-probabilities of an overconfident decoder would outweigh
+CTC's where the two are added."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The transcripts that a recognizer learns from.
+
+    Attributes:
+        tokens: (B, T_text) int64; token_lengths: (B,).
+        symbols: the table that `tokens` are numbers in.
+        views: 2 where the second half of the batch are the utterances of the first half, augmented another way; else 1.
+        smoothing: whether the term `smoothing` is wanted.
+    """
+
+    tokens: Tensor
+    token_lengths: Tensor
+    symbols: SymbolTable
+    views: int = 1
+    smoothing: bool = False
+
+
+def ctc_terms(model: nn.Module, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Tensor]:
+    """Return the terms of everything that has a CTC encoder.
+
+    Returns:
+        `ctc`; `intermediate`, the mean over intermediate layers, if the encoder has any; `smoothing`, if it is wanted;
+        `consistency`, if there are two views.
+    """
+    tokens, token_lengths, blank_id = targets.tokens, targets.token_lengths, targets.symbols.blank_id
+    log_probs, lengths = encoder_out.log_probs, encoder_out.lengths
+    assert lengths is not None
+    terms = {"ctc": ctc_loss(log_probs, lengths, tokens, token_lengths, blank_id)}
+    if encoder_out.intermediate:
+        losses = [ctc_loss(x, lengths, tokens, token_lengths, blank_id) for x in encoder_out.intermediate]
+        terms["intermediate"] = torch.stack(losses).mean()
+    if targets.smoothing:
+        terms["smoothing"] = smoothing_loss(log_probs, lengths, token_lengths, blank_id)
+    if targets.views == 2:
+        view, other = log_probs.chunk(2)
+        half = len(tokens) // 2
+        terms["consistency"] = consistency_loss(view, other, lengths[:half], token_lengths[:half])
+    return terms
 
 
 def ctc_loss(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: Tensor, blank_id: int) -> Tensor:

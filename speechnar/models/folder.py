@@ -1,4 +1,4 @@
-"""Model folders: `config.yaml`, `tokens.txt` (acoustic models) and `model.safetensors`."""
+"""Read and write model folders: `config.yaml`, `model.safetensors` and, of models with symbols, `tokens.txt`."""
 
 from __future__ import annotations
 
@@ -12,64 +12,41 @@ from torch import nn
 
 from speechnar import config as config_files
 from speechnar.audio import AudioConfig
-from speechnar.models.asr.ctc import CTC, CTCConfig
-from speechnar.models.asr.mask_ctc import MaskCTC, MaskCTCConfig
-from speechnar.models.asr.whisper import Whisper, WhisperConfig
-from speechnar.models.autoregressive.aed import AED, AEDConfig
-from speechnar.models.tts.aligner import Aligner, AlignerConfig
-from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config
-from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
-from speechnar.models.vocoder.hifigan import HiFiGAN, HiFiGANConfig
+from speechnar.config import Choice
+from speechnar.models.specs import MODELS, ModelSpec, configs_of
 from speechnar.text.symbols import SymbolTable
 
 
 class ModelError(ValueError):
-    """A model folder that cannot be read; the message says why."""
+    """Report a model or model folder that cannot be used; the message says why."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelConfig:
-    """What `config.yaml` of a model folder holds: one of the models, and the audio that it was trained on."""
+    """The content of a model folder's `config.yaml`: one of the models, and the audio that it was trained on.
+
+        audio: {sample_rate: 22050, ...}
+        ctc: {...}
+
+    The key of the model, here `ctc`, is its name in `MODELS`.
+    """
 
     audio: AudioConfig
-    fastspeech2: FastSpeech2Config | None = None
-    harmonic_vocos: HarmonicVocosConfig | None = None
-    hifigan: HiFiGANConfig | None = None
-    whisper: WhisperConfig | None = None
-    ctc: CTCConfig | None = None
-    mask_ctc: MaskCTCConfig | None = None
-    aed: AEDConfig | None = None
-    aligner: AlignerConfig | None = None
+    model: Choice = config_files.one_of(configs_of)
+
+    @property
+    def spec(self) -> ModelSpec:
+        """Return the model's entry in `MODELS`."""
+        return MODELS[self.model.name]
 
 
-def build(config: ModelConfig) -> nn.Module:
-    """The untrained model of a config.
-
-    Raises:
-        ModelError: the config names no model.
-    """
-    if config.fastspeech2:
-        return FastSpeech2(config.fastspeech2)
-    if config.harmonic_vocos:
-        return HarmonicVocos(config.harmonic_vocos, config.audio)
-    if config.hifigan:
-        return HiFiGAN(config.hifigan, config.audio)
-    if config.whisper:
-        return Whisper(config.whisper)
-    if config.ctc:
-        return CTC(config.ctc, config.audio)
-    if config.mask_ctc:
-        return MaskCTC(config.mask_ctc, config.audio)
-    if config.aed:
-        return AED(config.aed, config.audio)
-    if config.aligner:
-        return Aligner(config.aligner)
-    names = [field.name for field in dataclasses.fields(config) if field.name != "audio"]
-    raise ModelError(f"the model's config has none of {', '.join(names)}")
+def build(config: ModelConfig) -> Any:
+    """Return the untrained model of a config."""
+    return config.spec.build(config.model.value, config.audio)
 
 
 def save_model(folder: Path, config: ModelConfig, model: nn.Module, symbols: SymbolTable | None = None) -> None:
-    """Writes a model folder; each file beside its target first, then renamed."""
+    """Write a model folder; each file is written beside its target and then renamed."""
     folder.mkdir(parents=True, exist_ok=True)
     config_files.save(config, folder / "config.yaml")
     if symbols is not None:
@@ -80,11 +57,11 @@ def save_model(folder: Path, config: ModelConfig, model: nn.Module, symbols: Sym
 
 
 def load_model(folder: Path) -> tuple[Any, ModelConfig]:
-    """Reads a model folder: the model in evaluation mode, and its config.
+    """Read a model folder and return the model, in evaluation mode, and its config.
 
     Raises:
         ModelError: files are missing or broken, or weights and config do not fit each other.
-        ConfigError: `config.yaml` cannot be read.
+        ConfigError: `config.yaml` cannot be read, or describes none of `MODELS`.
     """
     config = config_files.load(ModelConfig, folder / "config.yaml")
     model = build(config)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from speechnar.config import Choice, one_of
 from speechnar.data.batch import SpeechBatch
 from speechnar.data.dataset import SpeechData
-from speechnar.losses.acoustic import fastspeech2_loss, masked_mean
-from speechnar.models.folder import ModelConfig, save_model
-from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config, FastSpeech2Output
+from speechnar.losses.acoustic import masked_mean
+from speechnar.models.folder import ModelConfig, build, save_model
+from speechnar.models.specs import configs_of
+from speechnar.models.tts.fastspeech2 import FastSpeech2Output
 from speechnar.nar.lengths import length_mask
 from speechnar.train.init import freeze, start_from
 from speechnar.train.loop import LoopConfig, Phase, train
@@ -26,12 +29,13 @@ class AcousticConfig:
     """A training config.
 
     Attributes:
+        model: an acoustic model of `MODELS` under its own key; the key `model` is short for `fastspeech2`.
         batch_seconds: of audio in a batch.
         weights: of the loss terms.
         freeze: names of modules or weights that stay as they are, such as `embedding` and `encoder`; for `init`.
     """
 
-    model: FastSpeech2Config = FastSpeech2Config()
+    model: Choice = one_of(lambda: configs_of("acoustic"), default="fastspeech2")
     loop: LoopConfig = LoopConfig()
     batch_seconds: float = 75.0
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
@@ -56,13 +60,13 @@ class AcousticTask:
         self.data = SpeechData(train_cuts, features, max_duration=seconds, seed=config.loop.seed, aligned=aligned)
         self.dev = SpeechData(dev_cuts, features, max_duration=seconds, num_buckets=1, shuffle=False, aligned=aligned)
         model = dataclasses.replace(
-            config.model,
+            config.model.value,
             n_symbols=len(self.data.symbols.symbols),
             n_mels=self.data.audio.n_mels,
             speakers=self.data.speakers,
         )
-        self.config = ModelConfig(self.data.audio, fastspeech2=model)
-        self.model = FastSpeech2(model)
+        self.config = ModelConfig(self.data.audio, Choice(config.model.name, model))
+        self.model: Any = build(self.config)
         stats = dataclasses.asdict(self.data.stats)
         for name in ("utterances", "seconds"):
             del stats[name]
@@ -72,7 +76,7 @@ class AcousticTask:
         self.model.set_statistics(**stats)
         if init:
             statistics = [name for name, _ in self.model.named_buffers()]
-            start_from(self.model, init, self.data.audio, self.data.symbols, kept=statistics)
+            start_from(self.model, self.config, init, self.data.symbols, kept=statistics)
         freeze(self.model, config.freeze)
         self.modules: dict[str, nn.Module] = {"model": self.model}
         self.weights = config.weights
@@ -93,7 +97,10 @@ class AcousticTask:
         )  # fmt: skip
         prosody = self.model.normalized(batch.f0, batch.energy, batch.speakers)
         lengths = (batch.token_lengths, batch.mel_lengths)
-        return fastspeech2_loss(output, batch.mel, prosody, batch.durations, lengths), output
+        terms: dict[str, Tensor] = {}
+        for loss in self.config.spec.losses:
+            terms |= loss(output, batch.mel, prosody, batch.durations, lengths)
+        return terms, output
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
         """The figures of the dev set."""

@@ -8,17 +8,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from speechnar.audio import AudioConfig
+from speechnar.config import Choice, one_of
 from speechnar.data.durations import SILENT
 from speechnar.data.manifest import load_cuts
 from speechnar.data.phonetic import PhoneticBatch, PhoneticData, symbols_of
-from speechnar.models.folder import ModelConfig, ModelError, load_model, save_model
-from speechnar.models.tts.aligner import Aligner, AlignerConfig, AlignerOutput
+from speechnar.models.folder import ModelConfig, ModelError, build, save_model
+from speechnar.models.specs import configs_of
+from speechnar.models.tts.aligner import AlignerOutput
 from speechnar.nar.alignment import (
     beta_binomial_prior,
     binarization_loss,
@@ -26,6 +29,7 @@ from speechnar.nar.alignment import (
     monotonic_alignment_search,
 )
 from speechnar.text.symbols import BOS, EOS, SymbolTable
+from speechnar.train.init import start_from
 from speechnar.train.loop import LoopConfig, Phase, train
 from speechnar.train.provenance import origin_of
 
@@ -56,7 +60,7 @@ class AlignerTraining:
     """
 
     audio: AudioConfig = AudioConfig(16000, 400, 80, 400, 40, 0.0, 8000.0)
-    model: AlignerConfig = AlignerConfig()
+    model: Choice = one_of(lambda: configs_of("aligner"), default="aligner")
     loop: LoopConfig = LOOP
     phone_states: int = 5
     pause_states: int = 5
@@ -65,11 +69,12 @@ class AlignerTraining:
     context_step: int = 60
     search_step: int = 270
 
-    def shape(self, symbols: SymbolTable) -> AlignerConfig:
-        """The model's config for these symbols."""
+    def shape(self, symbols: SymbolTable) -> Choice:
+        """Return the model's config for these symbols."""
         counts = {BOS: 1, EOS: 1} | dict.fromkeys(SILENT, self.pause_states)
         states = tuple(counts.get(symbol, self.phone_states) for symbol in symbols.symbols)
-        return dataclasses.replace(self.model, states=states, n_mels=self.audio.n_mels)
+        sized = dataclasses.replace(self.model.value, states=states, n_mels=self.audio.n_mels)
+        return Choice(self.model.name, sized)
 
 
 class AlignerTask:
@@ -86,14 +91,13 @@ class AlignerTask:
         self.symbols = symbols_of(cuts)
         self.data = PhoneticData(cuts, config.audio, self.symbols, config.batch_seconds, seed=config.loop.seed)
         self.dev = PhoneticData.load(dev_cuts, config.audio, self.symbols, config.batch_seconds)
-        self.config = ModelConfig(config.audio, aligner=config.shape(self.symbols))
-        assert self.config.aligner
-        self.model = Aligner(self.config.aligner)
+        self.config = ModelConfig(config.audio, config.shape(self.symbols))
+        self.model = build(self.config)
         self.started = init is not None
         if init is None:
             _set_statistics(self.model, self.data)
-        else:
-            _start_from(self.model, self.symbols, self.config, init)
+        elif left := start_from(self.model, self.config, init, self.symbols):
+            raise ModelError(f"{init} is an aligner of other sizes ({left[0]}): make the config equal to its own")
         self.modules: dict[str, nn.Module] = {"model": self.model}
 
     def phases(self) -> tuple[Phase, ...]:
@@ -147,34 +151,12 @@ def _picture(batch: PhoneticBatch, output: AlignerOutput, durations: Tensor) -> 
 
 
 @torch.no_grad()
-def _set_statistics(model: Aligner, data: PhoneticData) -> None:
-    """Sets what features are normalized by, from some of the training data."""
+def _set_statistics(model: Any, data: PhoneticData) -> None:
+    """Set the statistics that features are normalized by, from some of the training data."""
     names = list(data.cuts)[:: max(1, len(data) // STATISTICS)]
     mels = (data.mel(name)[None] for name in names)
     frames = torch.cat([model.features(mel, torch.tensor([mel.shape[1]]))[0] for mel in mels])
     model.set_statistics(frames.mean(0), frames.std(0))
-
-
-def _start_from(model: Aligner, symbols: SymbolTable, config: ModelConfig, folder: Path) -> None:
-    """Takes the weights of another aligner; those of a symbol by its name, or by the name of the nearest it knows.
-
-    Raises:
-        ModelError: that model is no aligner, or of another shape or audio config.
-        TextError: it knows neither a symbol nor one near it.
-    """
-    source, its_config = load_model(folder)
-    if not isinstance(source, Aligner):
-        raise ModelError(f"{folder} holds {type(source).__name__}, not an aligner")
-    theirs = SymbolTable.load(folder / "tokens.txt")
-    rows = torch.tensor([theirs.id_of(symbol) for symbol in symbols.symbols])
-    weights = source.state_dict()
-    for name in ("means", "log_variances", "embedding.weight"):
-        weights[name] = weights[name][rows]
-    different = config.audio.differences(its_config.audio)
-    if different or any(weights[name].shape != tensor.shape for name, tensor in model.state_dict().items()):
-        reason = "; ".join(different) or "the sizes of its weights"
-        raise ModelError(f"{folder} is an aligner of another shape ({reason}): make the config equal to its own")
-    model.load_state_dict(weights)
 
 
 def train_aligner(

@@ -17,10 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from speechnar.config import Choice, one_of
 from speechnar.data.dataset import SpeechData
 from speechnar.data.features import DataError
-from speechnar.losses.spectral import discriminator_loss, generator_loss, spectral_loss
-from speechnar.models.folder import ModelConfig, save_model
+from speechnar.losses.spectral import discriminator_loss, generator_loss
+from speechnar.models.folder import ModelConfig, build, save_model
+from speechnar.models.specs import configs_of
 from speechnar.models.vocoder.discriminators import (
     DiscriminatorConfig,
     Discriminators,
@@ -28,8 +30,6 @@ from speechnar.models.vocoder.discriminators import (
     WaveDiscriminatorConfig,
     WaveDiscriminators,
 )
-from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
-from speechnar.models.vocoder.hifigan import HiFiGAN, HiFiGANConfig
 from speechnar.train.init import freeze, start_from
 from speechnar.train.loop import LoopConfig, Phase, train
 from speechnar.train.provenance import origin_of
@@ -40,8 +40,7 @@ class VocoderConfig:
     """A training config.
 
     Attributes:
-        model: the Harmonic Vocos to train, if there is no `hifigan`.
-        hifigan: the HiFi-GAN to train.
+        model: a vocoder of `MODELS` under its own key; the key `model` is short for `harmonic_vocos`.
         discriminators, wave_discriminators: on STFT frames, and HiFi-GAN's on samples; both may judge. None trains on
             the spectral losses alone.
         batch_size, segment_frames: segments in a batch and their length.
@@ -51,8 +50,7 @@ class VocoderConfig:
         freeze: names of the generator's modules or weights that stay as they are; for `init`.
     """
 
-    model: HarmonicVocosConfig = HarmonicVocosConfig()
-    hifigan: HiFiGANConfig | None = None
+    model: Choice = one_of(lambda: configs_of("vocoder"), default="harmonic_vocos")
     discriminators: DiscriminatorConfig | None = None
     wave_discriminators: WaveDiscriminatorConfig | None = None
     loop: LoopConfig = LoopConfig()
@@ -62,10 +60,6 @@ class VocoderConfig:
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
     discriminator_learning_rate_ratio: float = 1.0
     freeze: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if self.hifigan and self.model != HarmonicVocosConfig():
-            raise ValueError("the config has a model (Harmonic Vocos) and a hifigan: keep the one to train")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,19 +94,14 @@ class VocoderTask:
         self.settings, self.predicted = config, predicted
         self.data = SpeechData(train_cuts, features)
         self.dev = SpeechData(dev_cuts, features)
-        self.generator: HarmonicVocos | HiFiGAN
-        if config.hifigan:
-            self.config = ModelConfig(self.data.audio, hifigan=config.hifigan)
-            self.generator = HiFiGAN(config.hifigan, self.data.audio)
-        else:
-            self.config = ModelConfig(self.data.audio, harmonic_vocos=config.model)
-            self.generator = HarmonicVocos(config.model, self.data.audio)
-            stats = dataclasses.asdict(self.data.stats)
-            names = ("mel_mean", "mel_std", "log_f0_mean", "log_f0_std")
-            self.generator.set_statistics(**{name: stats[name] for name in names})
+        self.config = ModelConfig(self.data.audio, config.model)
+        self.generator: Any = build(self.config)
+        self.spec = self.config.spec
+        if self.spec.statistics:
+            self.generator.set_statistics(**{name: getattr(self.data.stats, name) for name in self.spec.statistics})
         if init:
-            start_from(self.generator, init, self.data.audio)
-        if isinstance(self.generator, HiFiGAN):
+            start_from(self.generator, self.config, init)
+        if self.spec.weight_norm:
             self.generator.normalize_weights()
         freeze(self.generator, config.freeze)
         self.modules: dict[str, nn.Module] = {"generator": self.generator}
@@ -179,7 +168,7 @@ class VocoderTask:
         return self._mels[utt_id]
 
     def _generate(self, generator: Any, batch: SegmentBatch) -> Tensor:
-        if isinstance(generator, HiFiGAN):
+        if not self.spec.uses_f0:
             return generator(batch.mel).wav
         noise = torch.randn(*batch.f0.shape, generator.n_noise, device=batch.mel.device)
         phase = torch.rand(batch.f0.shape[0], device=batch.mel.device)
@@ -190,10 +179,16 @@ class VocoderTask:
         judge = self.modules["discriminators"]
         return discriminator_loss(judge(batch.wav), judge(self._made.detach()))
 
+    def _terms(self, made: Tensor, recorded: Tensor) -> dict[str, Tensor]:
+        terms: dict[str, Tensor] = {}
+        for loss in self.spec.losses:
+            terms |= loss(made, recorded, self.data.audio.sample_rate)
+        return terms
+
     def generator_terms(self, batch: SegmentBatch, step: int) -> dict[str, Tensor]:
         made = self._generate(self.generator, batch) if self._made is None else self._made
         self._made = None
-        terms = spectral_loss(made.float(), batch.wav, self.data.audio.sample_rate)
+        terms = self._terms(made.float(), batch.wav)
         if "discriminators" in self.modules:
             judge = self.modules["discriminators"]
             with torch.no_grad():
@@ -212,7 +207,7 @@ class VocoderTask:
             wav = torch.from_numpy(utterance.wav).float()[None] / 32768
             whole = SegmentBatch(mel, torch.from_numpy(utterance.f0)[None], wav).to(device)
             made = self._generate(generator, whole)
-            for name, value in spectral_loss(made, whole.wav, self.dev.audio.sample_rate).items():
+            for name, value in self._terms(made, whole.wav).items():
                 totals[name] = totals.get(name, 0.0) + float(value) / len(self.dev)
             if number < 2:
                 writer.add_audio(utt_id, made[0].clamp(-1, 1), step, self.dev.audio.sample_rate)
@@ -223,8 +218,8 @@ class VocoderTask:
         return totals
 
     def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
-        generator = modules["generator"]
-        save_model(folder, self.config, generator.folded() if isinstance(generator, HiFiGAN) else generator)
+        generator: Any = modules["generator"]
+        save_model(folder, self.config, generator.folded() if self.spec.weight_norm else generator)
 
 
 def train_vocoder(

@@ -1,4 +1,4 @@
-"""Where training starts: from the weights of another model, and with parts that stay as they are."""
+"""Start training from the weights of a trained model, and freeze parts of a model."""
 
 from __future__ import annotations
 
@@ -7,59 +7,56 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
 from torch import Tensor, nn
 
-from speechnar.audio import AudioConfig
 from speechnar.models.folder import ModelConfig, ModelError, load_model
-from speechnar.models.tts.fastspeech2 import FastSpeech2
 from speechnar.text.symbols import SymbolTable, TextError
 
 SHOWN = 6
-"""Names of weights that a message lists before it counts the rest."""
+"""The number of weights that a message lists by name before it counts the rest."""
 
 
 def start_from(
-    model: nn.Module, folder: Path, audio: AudioConfig, symbols: SymbolTable | None = None, kept: Sequence[str] = ()
-) -> None:
-    """Takes every weight of a trained model that fits `model` by name and shape, and says on stderr what was left.
+    model: nn.Module, config: ModelConfig, folder: Path, symbols: SymbolTable | None = None, kept: Sequence[str] = ()
+) -> list[str]:
+    """Take every weight of a trained model that fits `model` by name and shape; say on stderr what was left out.
 
     Args:
-        symbols: of `model`: its `embedding` is taken symbol by symbol, whatever the ids, and a symbol that the other
-            model lacks starts as the nearest that it has, such as the same vowel of another stress. Vectors of speakers
-            are taken by their names.
-        kept: buffers that stay those of `model`. If all of its F0 statistics do, the weights that read F0 are rewritten
-            for them, so that the harmonics of so many Hz stay where they are, whoever speaks.
+        config: of `model`.
+        folder: a model folder of the same model, or of one that the model's spec names in `init_from`.
+        symbols: of `model`. Weights that have a row for each symbol are taken symbol by symbol, whatever the ids. A
+            symbol that the trained model lacks starts as the nearest that it has, such as the same vowel with another
+            stress, or else stays as it is.
+        kept: buffers of `model` that stay as they are.
+
+    Returns:
+        Names of the weights of `model` that were not taken, without those of `kept`.
 
     Raises:
-        ModelError: `folder` is of another kind of model or audio config, nothing fits, or it is no model folder.
+        ModelError: `folder` holds another model, or one of another audio config, or no weight fits; or it is no model
+            folder.
     """
-    source, config = _loaded(folder)
-    if type(source) is not type(model):
-        raise ModelError(f"{folder} holds a {type(source).__name__}, no {type(model).__name__}: start from another")
-    differences = config.audio.differences(audio)
+    source, its = _loaded(folder)
+    name, other = config.model.name, its.model.name
+    if other not in (name, *config.spec.init_from):
+        raise ModelError(f"{folder} holds the model {other}, not {name}: start from another")
+    differences = its.audio.differences(config.audio)
     if differences:
         raise ModelError(
-            f"{folder} and the features differ in {'; '.join(differences)}: make the features with its audio config"
+            f"{folder} and the training data differ in {'; '.join(differences)}: prepare the data with its audio config"
         )
-    given, own = source.state_dict(), model.state_dict()
-    notes = []
+    own = model.state_dict()
+    if config.spec.adapted_weights and other == name:
+        given, remarks = config.spec.adapted_weights(model, source, frozenset(kept))
+    else:
+        given, remarks = source.state_dict(), []
     if symbols is not None:
-        given["embedding.weight"], note = _by_symbol(
-            own["embedding.weight"], symbols, given["embedding.weight"], SymbolTable.load(folder / "tokens.txt")
-        )
-        notes += note
-    if isinstance(source, FastSpeech2) and isinstance(model, FastSpeech2):
-        theirs, ours = source.config.speakers, model.config.speakers
-        if source.speaker and model.speaker:
-            vectors = own["speaker.weight"].clone()
-            for number, name in enumerate(ours):
-                if name in theirs:
-                    vectors[number] = given["speaker.weight"][theirs.index(name)]
-            new = [name for name in ours if name not in theirs]
-            notes += [f"speakers new: {', '.join(new)}"] if new else []
-            given["speaker.weight"] = vectors
-        if {name for name, _ in model.named_buffers() if "log_f0" in name} <= set(kept):
-            given["prosody_embedding.conv.weight"] = _with_f0_of(model, source)
+        rows, found = _rows(symbols, SymbolTable.load(folder / "tokens.txt"))
+        for weight, dimension in config.spec.symbol_weights.items():
+            if weight in own and weight in given:
+                given[weight] = _by_symbol(own[weight], given[weight], rows, dimension)
+        remarks = found + remarks
     fits = {n: t for n, t in given.items() if n in own and n not in kept and t.shape == own[n].shape}
     if not fits:
         raise ModelError(f"no weight of {folder} fits the training config's model: make the two equal")
@@ -67,14 +64,15 @@ def start_from(
     left = [name for name in own if name not in fits and name not in kept]
     unused = [name for name in given if name not in own]
     if left:
-        notes.append(f"not taken: {_listed(left)}")
+        remarks.append(f"not taken: {_listed(left)}")
     if unused:
-        notes.append(f"not in this model: {_listed(unused)}")
-    print("; ".join([f"from {folder}: {len(fits)} of {len(own) - len(kept)} weights taken", *notes]), file=sys.stderr)
+        remarks.append(f"not in this model: {_listed(unused)}")
+    print("; ".join([f"from {folder}: {len(fits)} of {len(own) - len(kept)} weights taken", *remarks]), file=sys.stderr)
+    return left
 
 
 def _loaded(folder: Path) -> tuple[nn.Module, ModelConfig]:
-    """A model folder of ours; or a vocoder that others published, on the hub or in a folder."""
+    """Load a model folder of this package, or a published vocoder on the hub or in a folder."""
     from speechnar.hub.fetch import is_remote
     from speechnar.hub.published import load_vocoder
 
@@ -85,7 +83,7 @@ def _loaded(folder: Path) -> tuple[nn.Module, ModelConfig]:
 
 
 def freeze(model: nn.Module, parts: Sequence[str]) -> None:
-    """Excludes modules or weights, by their names in the model, from training.
+    """Exclude modules or weights, by their names in the model, from training.
 
     Raises:
         ModelError: there is no such part, or nothing is left to train.
@@ -103,32 +101,30 @@ def freeze(model: nn.Module, parts: Sequence[str]) -> None:
         raise ModelError(f"freezing {', '.join(parts)} leaves nothing to train: name less")
 
 
-def _by_symbol(own: Tensor, symbols: SymbolTable, given: Tensor, table: SymbolTable) -> tuple[Tensor, list[str]]:
-    """Rows of `given` in the order of `symbols`, those of `own` where there is none; and what to say of it."""
-    if own.shape[1] != given.shape[1]:
-        return given, []
-    rows = own.clone()
-    near, new = [], []
-    for number, symbol in enumerate(symbols.symbols):
+def _rows(symbols: SymbolTable, table: SymbolTable) -> tuple[list[int], list[str]]:
+    """Return the row of each symbol in a trained model's `table`, -1 where it has none, and remarks for the user."""
+    rows, near, new = [], [], []
+    for symbol in symbols.symbols:
         try:
-            other = table.id_of(symbol)
+            rows.append(table.id_of(symbol))
         except TextError:
+            rows.append(-1)
             new.append(repr(symbol))
             continue
-        rows[number] = given[other]
-        if table.symbols[other] != symbol:
-            near.append(f"{symbol!r} as {table.symbols[other]!r}")
+        if table.symbols[rows[-1]] != symbol:
+            near.append(f"{symbol!r} as {table.symbols[rows[-1]]!r}")
     return rows, [f"symbols {what}: {', '.join(found)}" for what, found in (("near", near), ("new", new)) if found]
 
 
-def _with_f0_of(model: FastSpeech2, source: FastSpeech2) -> Tensor:
-    """What `source` makes of F0, voicing and energy, (C, 3, kernel), for F0 by the moments that `model` reads by."""
-    weight = source.prosody_embedding.conv.weight.detach().clone()
-    by_f0 = weight[:, 0].clone()
-    (mean, std), (their_mean, their_std) = model.read_log_f0_moments(), source.read_log_f0_moments()
-    weight[:, 0] = by_f0 * (std / their_std)
-    weight[:, 1] += by_f0 * ((mean - their_mean) / their_std)  # F0 is 0 where unvoiced
-    return weight
+def _by_symbol(own: Tensor, given: Tensor, rows: Sequence[int], dimension: int) -> Tensor:
+    """Return `own` with those rows (along `dimension`) that its symbols have in `given`; `given` if sizes differ."""
+    own, given = own.movedim(dimension, 0), given.movedim(dimension, 0)
+    if own.shape[1:] != given.shape[1:]:
+        return given.movedim(0, dimension)
+    known = torch.tensor([row >= 0 for row in rows], device=own.device)
+    taken = own.clone()
+    taken[known] = given[torch.tensor(rows, device=given.device)[known]]
+    return taken.movedim(0, dimension)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -10,13 +10,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from speechnar.audio import AudioConfig
 from speechnar.layers.cross_attention import Memory, listen
 from speechnar.layers.ctc_encoder import CTCEncoder, CTCEncoderConfig, EncoderOutput
 from speechnar.layers.token_decoder import DecoderBlock, DecoderConfig, positions
+from speechnar.losses.ctc import SMOOTHING, Targets
 from speechnar.nar.lengths import length_mask
+from speechnar.nar.masking import insert_masks, merge_masks, random_masks
+
+EMPTY_MASKS = 0.1
+"""Share of the tokens before which a mask that hides no token is put, for dynamic length prediction."""
 
 
 @dataclass(frozen=True)
@@ -78,3 +84,25 @@ class MaskCTC(nn.Module):
             x, _ = block(x, mask[:, None, None, :], layer, near)
         x = self.norm(x)
         return DecoderOutput(self.out(x).float(), self.count_out(x).float())
+
+
+def masked_terms(model: MaskCTC, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Tensor]:
+    """Return the loss terms of the decoder, in nats for each mask.
+
+    Returns:
+        `decoder`, the cross-entropy of masked tokens, with smoothed targets; `counts`, the cross-entropy of the numbers
+        of tokens that merged masks hide.
+    """
+    tokens, token_lengths = targets.tokens, targets.token_lengths
+    mask_id = targets.symbols.mask_id
+    memory = model.listen(encoder_out, targets.symbols.blank_id)
+    hidden = random_masks(tokens, token_lengths, mask_id)
+    masks = (hidden == mask_id) & length_mask(token_lengths, tokens.shape[1])
+    logits = model.decode(memory, hidden, token_lengths).logits
+    decoder = F.cross_entropy(logits[masks], tokens[masks], label_smoothing=SMOOTHING)
+
+    hidden = random_masks(tokens, token_lengths, mask_id)
+    merged, lengths, counts = insert_masks(*merge_masks(hidden, token_lengths, mask_id), EMPTY_MASKS, mask_id)
+    masks = (merged == mask_id) & length_mask(lengths, merged.shape[1])
+    logits = model.decode(memory, merged, lengths).count_logits
+    return {"decoder": decoder, "counts": F.cross_entropy(logits[masks], counts[masks].clamp(max=logits.shape[2] - 1))}

@@ -17,6 +17,8 @@ from speechnar.audio import AudioConfig
 from speechnar.layers.cross_attention import Memory, listen
 from speechnar.layers.ctc_encoder import CTCEncoder, CTCEncoderConfig, EncoderOutput
 from speechnar.layers.token_decoder import DecoderBlock, DecoderConfig, KeyValues, positions
+from speechnar.losses.ctc import SMOOTHING, Targets
+from speechnar.nar.lengths import length_mask
 
 
 @dataclass(frozen=True)
@@ -147,3 +149,13 @@ class AED(nn.Module):
             x, keys_values = block(x, allowed, memory.layers[number], near, past[number] if past else None)
             seen.append(keys_values)
         return self.out(self.norm(x)).float(), seen
+
+
+def causal_terms(model: AED, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Tensor]:
+    """Return `decoder`: the cross-entropy of each token, and of the end, given those before; smoothed targets."""
+    tokens, token_lengths, symbols = targets.tokens, targets.token_lengths, targets.symbols
+    given = F.pad(tokens, (1, 0), value=symbols.bos_id)
+    wanted = F.pad(tokens, (0, 1)).scatter(1, token_lengths[:, None], symbols.eos_id)
+    real = length_mask(token_lengths + 1, wanted.shape[1])
+    logits = model.decode(model.listen(encoder_out, symbols.blank_id), given)
+    return {"decoder": F.cross_entropy(logits[real], wanted[real], label_smoothing=SMOOTHING)}

@@ -192,3 +192,39 @@ class FastSpeech2(nn.Module):
         predicted = self.predict_prosody(frames, mask)
         mel = self.decode(frames, self.normalized(f0, energy, speakers), mask, speakers)
         return FastSpeech2Output(mel, log_durations, predicted)
+
+
+def adapted_weights(
+    model: FastSpeech2, source: FastSpeech2, kept: frozenset[str]
+) -> tuple[dict[str, Tensor], list[str]]:
+    """Return the weights of `source`, changed to suit `model`, and remarks for the user.
+
+    The vectors of speakers are taken by name. If `model` keeps all of its own F0 statistics, the weights that read F0
+    are rewritten for them, so that the harmonics of a given F0 stay in place, whoever speaks.
+
+    Args:
+        kept: names of buffers of `model` that will not be taken from `source`.
+    """
+    weights, remarks = source.state_dict(), []
+    if source.speaker and model.speaker:
+        theirs, ours = source.config.speakers, model.config.speakers
+        vectors = model.speaker.weight.detach().clone()
+        for number, name in enumerate(ours):
+            if name in theirs:
+                vectors[number] = weights["speaker.weight"][theirs.index(name)]
+        weights["speaker.weight"] = vectors
+        new = [name for name in ours if name not in theirs]
+        remarks += [f"speakers new: {', '.join(new)}"] if new else []
+    if {name for name, _ in model.named_buffers() if "log_f0" in name} <= kept:
+        weights["prosody_embedding.conv.weight"] = _for_f0_statistics_of(model, source)
+    return weights, remarks
+
+
+def _for_f0_statistics_of(model: FastSpeech2, source: FastSpeech2) -> Tensor:
+    """Return the kernel (C, 3, kernel) that reads F0, voicing and energy in `source`, for F0 normalized by `model`."""
+    weight = source.prosody_embedding.conv.weight.detach().clone()
+    by_f0 = weight[:, 0].clone()
+    (mean, std), (their_mean, their_std) = model.read_log_f0_moments(), source.read_log_f0_moments()
+    weight[:, 0] = by_f0 * (std / their_std)
+    weight[:, 1] += by_f0 * ((mean - their_mean) / their_std)  # F0 is 0 where unvoiced
+    return weight

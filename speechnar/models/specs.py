@@ -1,0 +1,139 @@
+"""The models of this package: `MODELS`, one `ModelSpec` each. To add a model is to add its file and its entry here.
+
+The key of a model in `MODELS` is its key in YAML files (`ctc: {...}`). Whatever the rest of the package has to know of
+a model stands in its spec: nothing outside `speechnar.models` tests for the class of a model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from speechnar.audio import AudioConfig
+from speechnar.losses.acoustic import fastspeech2_loss
+from speechnar.losses.ctc import ctc_terms
+from speechnar.losses.spectral import spectral_loss
+from speechnar.models.asr.ctc import CTC, CTCConfig
+from speechnar.models.asr.mask_ctc import MaskCTC, MaskCTCConfig, masked_terms
+from speechnar.models.asr.whisper import Whisper, WhisperConfig
+from speechnar.models.autoregressive.aed import AED, AEDConfig, causal_terms
+from speechnar.models.tts.aligner import Aligner, AlignerConfig
+from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config, adapted_weights
+from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
+from speechnar.models.vocoder.hifigan import HiFiGAN, HiFiGANConfig
+
+Loss = Callable[..., dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """Everything that the rest of the package has to know of a model.
+
+    Attributes:
+        config: class of the model's config, a frozen dataclass.
+        build: returns the untrained model of a config and of the audio that the model reads or writes.
+        task: what the model does: "acoustic", "aligner", "recognizer" (trained by `speechnar train recognizer`),
+            "speculative" (a recognizer trained by `speechnar train speculative`) or "vocoder".
+        losses: functions that return named loss terms, which are added up. The task says what they are called with:
+            a recognizer's with (model, encoder_out, targets), an acoustic model's as `fastspeech2_loss`, a
+            vocoder's as `spectral_loss`. An aligner's task has its own, which depend on the step.
+        decoders: methods of `speechnar decode` that the model can be decoded by.
+        graph: name of the function in `speechnar.export` that makes the model's runtime graphs; None where there is no
+            runtime for the model.
+        not_exported: the parts of the model that the runtime graphs leave out, as `speechnar export` names them.
+        init_from: names of other models whose weights can be the start of this one, by name and shape.
+        symbol_weights: names of the weights that have a row for each symbol, and the dimension of the rows.
+        adapted_weights: returns the weights of a trained model, changed to suit this one, and remarks; None where
+            weights are taken as they are. Arguments: this model, the trained model, names of buffers that are kept.
+        uses_f0: of a vocoder: it is called with (mel, f0, noise, phase), as `HarmonicVocos` is, and not with the mel
+            alone.
+        statistics: of a vocoder: names of the features' statistics that `set_statistics` is given before training.
+        weight_norm: of a vocoder: it is trained with weight norm, by `normalize_weights` and `folded`.
+    """
+
+    config: type
+    build: Callable[[Any, AudioConfig], Any]
+    task: str
+    losses: tuple[Loss, ...] = ()
+    decoders: tuple[str, ...] = ()
+    graph: str | None = None
+    not_exported: str = ""
+    init_from: tuple[str, ...] = ()
+    symbol_weights: Mapping[str, int] = field(default_factory=dict)
+    adapted_weights: Callable[[Any, Any, frozenset[str]], tuple[dict[str, Tensor], list[str]]] | None = None
+    uses_f0: bool = False
+    statistics: tuple[str, ...] = ()
+    weight_norm: bool = False
+
+
+CTC_SYMBOLS = {"encoder.head.weight": 0, "encoder.head.bias": 0, "encoder.back.weight": 1}
+DECODER_SYMBOLS = {"embedding.weight": 0, "out.weight": 0, "out.bias": 0}
+
+MODELS: dict[str, ModelSpec] = {
+    "fastspeech2": ModelSpec(
+        FastSpeech2Config,
+        lambda config, audio: FastSpeech2(config),
+        "acoustic",
+        losses=(fastspeech2_loss,),
+        graph="acoustic",
+        symbol_weights={"embedding.weight": 0},
+        adapted_weights=adapted_weights,
+    ),
+    "harmonic_vocos": ModelSpec(
+        HarmonicVocosConfig,
+        HarmonicVocos,
+        "vocoder",
+        losses=(spectral_loss,),
+        graph="harmonic_vocos",
+        uses_f0=True,
+        statistics=("mel_mean", "mel_std", "log_f0_mean", "log_f0_std"),
+    ),
+    "hifigan": ModelSpec(HiFiGANConfig, HiFiGAN, "vocoder", losses=(spectral_loss,), graph="hifigan", weight_norm=True),
+    "whisper": ModelSpec(WhisperConfig, lambda config, audio: Whisper(config), "speculative", graph="whisper"),
+    "ctc": ModelSpec(
+        CTCConfig,
+        CTC,
+        "recognizer",
+        losses=(ctc_terms,),
+        decoders=("greedy", "beam"),
+        graph="ctc",
+        init_from=("mask_ctc", "aed"),
+        symbol_weights=CTC_SYMBOLS,
+    ),
+    "mask_ctc": ModelSpec(
+        MaskCTCConfig,
+        MaskCTC,
+        "recognizer",
+        losses=(ctc_terms, masked_terms),
+        decoders=("greedy", "beam", "mask_ctc", "rescoring"),
+        graph="ctc",
+        not_exported="the masked decoder (methods mask_ctc and rescoring)",
+        init_from=("ctc", "aed"),
+        symbol_weights=CTC_SYMBOLS | DECODER_SYMBOLS,
+    ),
+    "aed": ModelSpec(
+        AEDConfig,
+        AED,
+        "recognizer",
+        losses=(ctc_terms, causal_terms),
+        decoders=("greedy", "beam", "autoregressive"),
+        graph="ctc",
+        not_exported="the autoregressive decoder (method autoregressive)",
+        init_from=("ctc", "mask_ctc"),
+        symbol_weights=CTC_SYMBOLS | DECODER_SYMBOLS,
+    ),
+    "aligner": ModelSpec(
+        AlignerConfig,
+        lambda config, audio: Aligner(config),
+        "aligner",
+        symbol_weights={"means": 0, "log_variances": 0, "embedding.weight": 0},
+    ),
+}
+
+
+def configs_of(*tasks: str) -> dict[str, type]:
+    """Return the config class of each model of the given tasks, by name; of every model where no task is given."""
+    return {name: spec.config for name, spec in MODELS.items() if not tasks or spec.task in tasks}
