@@ -43,7 +43,7 @@ def renamed(*old: str, convert: Callable[[Any], Any] | None = None) -> dict[str,
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """A config of one of several classes, and the key of its class: `ctc: {}` is read as `Choice("ctc", CTCConfig())`."""
+    """A config and the key of its class: `ctc: {...}` in a file is `Choice("ctc", CTCConfig(...))`."""
 
     name: str
     value: Any

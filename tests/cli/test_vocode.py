@@ -12,6 +12,7 @@ import torch
 
 from speechnar import audio, cli
 from speechnar.audio import AudioConfig
+from speechnar.config import Choice
 from speechnar.models.folder import ModelConfig, save_model
 from speechnar.models.vocoder.hifigan import HiFiGAN, HiFiGANConfig
 
@@ -36,7 +37,7 @@ def vocoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "win_size": 64, "sampling_rate": 8000, "fmin": 0, "fmax": 4000,
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config))
-    save_model(folder / "ours", ModelConfig(AUDIO, hifigan=CONFIG), model)
+    save_model(folder / "ours", ModelConfig(AUDIO, Choice("hifigan", CONFIG)), model)
     return folder
 
 

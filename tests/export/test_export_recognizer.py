@@ -14,6 +14,7 @@ from onnx import numpy_helper
 
 from speechnar import config
 from speechnar.audio import AudioConfig
+from speechnar.config import Choice
 from speechnar.export import RecognizerCard, export_recognizer
 from speechnar.export.quantize import round_for_inputs
 from speechnar.models.asr.whisper import Whisper, WhisperConfig
@@ -48,7 +49,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Whisp
         for layer in model.modules():
             if isinstance(layer, (torch.nn.Linear, torch.nn.Embedding)):
                 layer.weight.copy_(round_for_inputs(layer.weight, torch.eye(layer.weight.shape[1]), 0.35))
-    save_model(folder, ModelConfig(AUDIO, whisper=sizes), model, symbols)
+    save_model(folder, ModelConfig(AUDIO, Choice("whisper", sizes)), model, symbols)
     (folder / "pieces.txt").write_text("\n".join(PIECES) + "\n", encoding="utf-8")
     config.save(CARD, folder / "recognizer.yaml")
     out = tmp_path_factory.mktemp("recognizer")
@@ -163,7 +164,7 @@ def test_what_is_heard_is_mended_and_placed(folders: tuple[Path, Path, Whisper])
 
 def test_only_recognizers_are_exported(tmp_path: Path) -> None:
     sizes = HarmonicVocosConfig(d_model=8, d_ff=8, n_layers=1)
-    save_model(tmp_path, ModelConfig(AUDIO, harmonic_vocos=sizes), HarmonicVocos(sizes, AUDIO))
+    save_model(tmp_path, ModelConfig(AUDIO, Choice("harmonic_vocos", sizes)), HarmonicVocos(sizes, AUDIO))
     config.save(CARD, tmp_path / "recognizer.yaml")
     with pytest.raises(ModelError, match="which is no recognizer"):
         export_recognizer(tmp_path, tmp_path / "out")

@@ -11,6 +11,7 @@ import torch
 
 from speechnar import cli, config
 from speechnar.audio import AudioConfig
+from speechnar.config import Choice
 from speechnar.export import VoiceCard, export_voice, restore_voice
 from speechnar.export.graph import parity
 from speechnar.export.voice import AcousticGraph, acoustic_inputs
@@ -43,8 +44,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     acoustic.duration_out.bias.data.fill_(1.8)  # about 5 frames a token
     acoustic.set_statistics(log_f0_mean=list(MEANS.values()), log_f0_std=[0.2, 0.1, 0.3])
     acoustic.set_statistics(common_log_f0_mean=5.2, common_log_f0_std=0.4)
-    save_model(folder / "acoustic", ModelConfig(AUDIO, fastspeech2=acoustic.config), acoustic, SymbolTable(EN_US))
-    save_model(folder / "vocoder", ModelConfig(AUDIO, harmonic_vocos=vocoder.config), vocoder)
+    save_model(
+        folder / "acoustic", ModelConfig(AUDIO, Choice("fastspeech2", acoustic.config)), acoustic, SymbolTable(EN_US)
+    )
+    save_model(folder / "vocoder", ModelConfig(AUDIO, Choice("harmonic_vocos", vocoder.config)), vocoder)
     config.save(VoiceCard("three", "en-us", "CC0", "none"), folder / "voice.yaml")
     export_voice(folder, folder / "voice")
     return folder

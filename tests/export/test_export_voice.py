@@ -12,6 +12,7 @@ import torch
 from speechnar import config
 from speechnar.audio import AudioConfig
 from speechnar.cli import main
+from speechnar.config import Choice
 from speechnar.export import VoiceCard, export_voice, restore_voice
 from speechnar.models.folder import ModelConfig, ModelError, load_model, save_model
 from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config
@@ -36,9 +37,11 @@ def save_models(folder, vocoder_audio=AUDIO):
     model = FastSpeech2(acoustic)
     model.duration_out.bias.data.fill_(1.8)  # about 5 frames a token
     model.set_statistics(log_f0_mean=5.0, log_f0_std=0.2)
-    save_model(folder / "acoustic", ModelConfig(AUDIO, fastspeech2=acoustic), model, symbols)
+    save_model(folder / "acoustic", ModelConfig(AUDIO, Choice("fastspeech2", acoustic)), model, symbols)
     save_model(
-        folder / "vocoder", ModelConfig(vocoder_audio, harmonic_vocos=vocoder), HarmonicVocos(vocoder, vocoder_audio)
+        folder / "vocoder",
+        ModelConfig(vocoder_audio, Choice("harmonic_vocos", vocoder)),
+        HarmonicVocos(vocoder, vocoder_audio),
     )
     config.save(VoiceCard("tiny", "en-us", "CC0", "none"), folder / "voice.yaml")
 
@@ -118,7 +121,7 @@ def hifigan_dir(tmp_path_factory):
         for parameter in model.parameters():
             parameter.copy_(torch.randn_like(parameter) * 0.2)
     model.mel_mean.fill_(0.5)
-    save_model(folder / "vocoder", ModelConfig(AUDIO, hifigan=HIFIGAN), model)
+    save_model(folder / "vocoder", ModelConfig(AUDIO, Choice("hifigan", HIFIGAN)), model)
     export_voice(folder, folder / "voice")
     return folder
 
@@ -139,7 +142,7 @@ def test_a_voice_with_a_hifigan_is_restored(hifigan_dir, tmp_path):
     restore_voice(hifigan_dir / "voice", tmp_path / "models")
     restored, config_found = load_model(tmp_path / "models" / "vocoder")
     original, _ = load_model(hifigan_dir / "vocoder")
-    assert config_found.hifigan == HIFIGAN
+    assert config_found.model.value == HIFIGAN
     assert all(torch.equal(value, restored.state_dict()[name]) for name, value in original.state_dict().items())
 
 

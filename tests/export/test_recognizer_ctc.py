@@ -12,6 +12,7 @@ import torch
 
 from speechnar import config as config_files
 from speechnar.audio import AudioConfig
+from speechnar.config import Choice
 from speechnar.export import RecognizerCard, export_recognizer
 from speechnar.layers.conformer import ConformerConfig
 from speechnar.layers.ctc_encoder import CTCEncoderConfig
@@ -26,8 +27,8 @@ AUDIO = AudioConfig(sample_rate=8000, n_fft=240, hop_length=80, win_length=240, 
 ENCODER = CTCEncoderConfig(ConformerConfig(8, 2, 2, 8, 3, 4, 4), (1,), True)
 SYMBOLS = SymbolTable(("<blank>", "▁", "a", "<mask>", "<pad>", "<s>", "</s>"))
 CONFIGS = {
-    "ctc": ModelConfig(AUDIO, ctc=CTCConfig(7, ENCODER)),
-    "mask_ctc": ModelConfig(AUDIO, mask_ctc=MaskCTCConfig(7, ENCODER, DecoderConfig(8, 2, 1, 8))),
+    "ctc": ModelConfig(AUDIO, Choice("ctc", CTCConfig(7, ENCODER))),
+    "mask_ctc": ModelConfig(AUDIO, Choice("mask_ctc", MaskCTCConfig(7, ENCODER, DecoderConfig(8, 2, 1, 8)))),
 }
 
 

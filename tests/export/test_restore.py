@@ -13,6 +13,7 @@ import torch
 from speechnar import config
 from speechnar.audio import AudioConfig
 from speechnar.cli import main
+from speechnar.config import Choice
 from speechnar.export import VoiceCard, export_voice, restore_voice
 from speechnar.models.folder import ModelConfig, ModelError, build, load_model, save_model
 from speechnar.models.tts.fastspeech2 import FastSpeech2Config
@@ -34,7 +35,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models")
     torch.manual_seed(0)
     for kind, found in (("fastspeech2", ACOUSTIC), ("harmonic_vocos", VOCODER)):
-        model_config = ModelConfig(AUDIO, **{kind: found})
+        model_config = ModelConfig(AUDIO, Choice(kind, found))
         model = build(model_config)
         for name, tensor in model.state_dict().items():
             tensor += 0.1 * torch.rand(tensor.shape) if tensor.is_floating_point() else 0

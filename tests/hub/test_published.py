@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from speechnar import audio
 from speechnar.audio import AudioConfig, AudioError
+from speechnar.config import Choice
 from speechnar.hub.fetch import HubError
 from speechnar.hub.published import load_vocoder
 from speechnar.infer import copy_synthesis as vocoders
@@ -125,7 +126,7 @@ def make(folder: Path, layout: str, model: HiFiGAN) -> Path:
 @torch.no_grad()
 def test_the_original_layout(model: HiFiGAN, tmp_path: Path) -> None:
     read = load_vocoder(make(tmp_path, "original", model))
-    assert read.audio == AUDIO and read.config.hifigan == CONFIG  # fmax null is half the sample rate
+    assert read.audio == AUDIO and read.config.model.value == CONFIG  # fmax null is half the sample rate
     assert (read.floor, read.centered, read.model.training) == (1e-5, False, False)
     mel = torch.randn(1, 6, 8)
     np.testing.assert_allclose(read.model(mel).wav, model(mel).wav, atol=1e-6)
@@ -136,9 +137,9 @@ def test_the_original_layout(model: HiFiGAN, tmp_path: Path) -> None:
 def test_transformers_layout_normalizes_a_mel_of_base_ten(model: HiFiGAN, tmp_path: Path, layout: str) -> None:
     read = load_vocoder(make(tmp_path, layout, model))
     assert read.audio == AudioConfig(16000, 64, 16, 64, 8, 80.0, 7600.0)
-    assert read.config.hifigan is not None and read.config.hifigan.slope == 0.2
+    assert read.config.model.name == "hifigan" and read.config.model.value.slope == 0.2
     assert (read.floor, read.centered) == (1e-10, True)
-    twin = HiFiGAN(read.config.hifigan, AUDIO)
+    twin = HiFiGAN(read.config.model.value, AUDIO)
     twin.load_state_dict(model.state_dict())
     log_10 = torch.randn(1, 6, 8)
     expected = twin((log_10 - (torch.arange(8.0) - 6)) / (torch.arange(8.0) / 4 + 1)).wav
@@ -198,7 +199,7 @@ def test_a_mel_of_another_kind_is_refused(model: HiFiGAN, tmp_path: Path) -> Non
 
 
 def test_a_model_folder_of_ours(model: HiFiGAN, tmp_path: Path) -> None:
-    save_model(tmp_path, ModelConfig(AUDIO, hifigan=CONFIG), model)
+    save_model(tmp_path, ModelConfig(AUDIO, Choice("hifigan", CONFIG)), model)
     read = load_vocoder(tmp_path)
     assert read.audio == AUDIO and torch.equal(read.model.conv_pre.weight, model.conv_pre.weight)
 
@@ -307,7 +308,7 @@ def test_a_centered_mel_is_librosa_s(monkeypatch: pytest.MonkeyPatch, chunk: int
 
 def test_a_recording_shorter_than_a_frame_is_refused(model: HiFiGAN, tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="32 samples are too few for frames of 64 samples"):
-        vocoders.Vocoder(model, ModelConfig(AUDIO, hifigan=CONFIG)).log_mel(np.zeros(32, np.float32))
+        vocoders.Vocoder(model, ModelConfig(AUDIO, Choice("hifigan", CONFIG))).log_mel(np.zeros(32, np.float32))
 
 
 @torch.no_grad()
@@ -315,7 +316,7 @@ def test_a_recording_shorter_than_a_frame_is_refused(model: HiFiGAN, tmp_path: P
 def test_a_copy_is_the_vocoder_s_output_for_the_mel(
     model: HiFiGAN, monkeypatch: pytest.MonkeyPatch, chunk: int
 ) -> None:
-    read = vocoders.Vocoder(model, ModelConfig(AUDIO, hifigan=CONFIG))
+    read = vocoders.Vocoder(model, ModelConfig(AUDIO, Choice("hifigan", CONFIG)))
     expected = model(torch.from_numpy(read.log_mel(WAV[:-5]))[None]).wav[0, :-5]
     monkeypatch.setattr(vocoders, "CHUNK", chunk)
     pieces = list(read.copy(WAV[:-5]))
@@ -329,7 +330,7 @@ def test_a_copy_by_harmonic_vocos_follows_the_pitch(monkeypatch: pytest.MonkeyPa
     config = HarmonicVocosConfig(d_model=8, d_ff=16, kernel_size=3, n_layers=1)
     torch.manual_seed(0)
     read = vocoders.Vocoder(
-        HarmonicVocos(config, audio_config).eval(), ModelConfig(audio_config, harmonic_vocos=config)
+        HarmonicVocos(config, audio_config).eval(), ModelConfig(audio_config, Choice("harmonic_vocos", config))
     )
     wav = (0.2 * np.sign(np.sin(2 * np.pi * 200 * np.arange(8000) / 8000))).astype(np.float32)
     whole = np.concatenate(list(read.copy(wav)))

@@ -241,6 +241,7 @@ def make_aligner(folder: Path, tokens: Path) -> None:
     import torch
     from hummed import AUDIO
 
+    from speechnar.config import Choice
     from speechnar.models.folder import ModelConfig, build, save_model
     from speechnar.models.tts.aligner import AlignerConfig
     from speechnar.text.symbols import SymbolTable
@@ -248,6 +249,6 @@ def make_aligner(folder: Path, tokens: Path) -> None:
     torch.manual_seed(0)
     symbols = SymbolTable.load(tokens)
     config = ModelConfig(
-        AUDIO, aligner=AlignerConfig(states=(1,) * len(symbols), n_mels=AUDIO.n_mels, n_cepstra=4, d_model=8)
+        AUDIO, Choice("aligner", AlignerConfig(states=(1,) * len(symbols), n_mels=AUDIO.n_mels, n_cepstra=4, d_model=8))
     )
     save_model(folder, config, build(config), symbols)

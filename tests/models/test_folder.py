@@ -10,6 +10,7 @@ from torch import nn
 
 from speechnar import config as config_files
 from speechnar.audio import AudioConfig
+from speechnar.config import Choice
 from speechnar.models.folder import ModelConfig, ModelError, build, load_model, save_model
 from speechnar.models.tts.fastspeech2 import FastSpeech2Config
 from speechnar.models.vocoder.discriminators import Discriminators, WaveDiscriminators
@@ -22,9 +23,9 @@ from speechnar.text.symbols import SymbolTable
 AUDIO = AudioConfig(sample_rate=8000, n_fft=256, hop_length=80, win_length=256, n_mels=6, f_min=0.0, f_max=4000.0)
 ACOUSTIC = FastSpeech2Config(5, 6, d_model=8, d_ff=8, n_heads=2, encoder_layers=1, prosody_layers=1, decoder_layers=1)
 CONFIGS = {
-    "acoustic": ModelConfig(AUDIO, fastspeech2=ACOUSTIC),
-    "vocoder": ModelConfig(AUDIO, harmonic_vocos=HarmonicVocosConfig(d_model=8, d_ff=8, n_layers=1)),
-    "hifigan": ModelConfig(AUDIO, hifigan=HiFiGANConfig(2, (10, 8), (20, 16), 8, (3,), ((1, 2),))),
+    "acoustic": ModelConfig(AUDIO, Choice("fastspeech2", ACOUSTIC)),
+    "vocoder": ModelConfig(AUDIO, Choice("harmonic_vocos", HarmonicVocosConfig(d_model=8, d_ff=8, n_layers=1))),
+    "hifigan": ModelConfig(AUDIO, Choice("hifigan", HiFiGANConfig(2, (10, 8), (20, 16), 8, (3,), ((1, 2),)))),
 }
 TRAINING = [
     path
@@ -56,7 +57,7 @@ def test_round_trip(saved: tuple[Path, ModelConfig, nn.Module]) -> None:
     assert read.state_dict().keys() == model.state_dict().keys()
     assert all(torch.equal(value, read.state_dict()[name]) for name, value in model.state_dict().items())
     assert not list(folder.glob("*.part"))
-    assert (folder / "tokens.txt").exists() == (config.fastspeech2 is not None)
+    assert (folder / "tokens.txt").exists() == (config.model.name == "fastspeech2")
 
 
 def test_saving_again_replaces_the_weights(saved: tuple[Path, ModelConfig, nn.Module]) -> None:
@@ -94,9 +95,19 @@ def test_missing_files_are_named(saved: tuple[Path, ModelConfig, nn.Module]) -> 
         load_model(folder)
 
 
-def test_a_config_names_a_model() -> None:
-    with pytest.raises(ModelError, match="none of fastspeech2, harmonic_vocos"):
-        build(ModelConfig(AUDIO))
+def test_a_config_names_one_model(tmp_path: Path) -> None:
+    values = config_files.to_dict(CONFIGS["vocoder"])
+    with pytest.raises(config_files.ConfigError, match="none of fastspeech2, harmonic_vocos"):
+        config_files.from_dict(ModelConfig, {"audio": values["audio"]})
+    with pytest.raises(config_files.ConfigError, match="has harmonic_vocos and aligner: keep one of them"):
+        config_files.from_dict(ModelConfig, values | {"aligner": {}})
+    with pytest.raises(config_files.ConfigError, match="unknown key 'harmonic_vocs'; did you mean 'harmonic_vocos'"):
+        config_files.from_dict(ModelConfig, {"audio": values["audio"], "harmonic_vocs": {}})
+
+
+def test_the_folders_of_earlier_versions_name_every_model() -> None:
+    values = config_files.to_dict(CONFIGS["vocoder"]) | {"whisper": None, "ctc": None}
+    assert config_files.from_dict(ModelConfig, values) == CONFIGS["vocoder"]
 
 
 def test_there_are_training_configs() -> None:
@@ -110,12 +121,11 @@ def test_a_recipe_s_config_loads_and_builds_with_weights_of_real_terms(path: Pat
     with torch.device("meta"):
         if path.name.startswith("acoustic"):
             acoustic = config_files.load(AcousticConfig, path)
-            build(ModelConfig(audio, fastspeech2=acoustic.model))
+            build(ModelConfig(audio, acoustic.model))
             terms, weights = {"mel", "duration", "log_f0", "voiced", "energy"}, acoustic.weights
         else:
             vocoder = config_files.load(VocoderConfig, path)
-            hifigan, vocos = vocoder.hifigan, None if vocoder.hifigan else vocoder.model
-            build(ModelConfig(audio, harmonic_vocos=vocos, hifigan=hifigan))
+            build(ModelConfig(audio, vocoder.model))
             terms, weights = {"mel", "magnitude"}, vocoder.weights
             if vocoder.wave_discriminators:
                 WaveDiscriminators(vocoder.wave_discriminators)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
+from speechnar.config import Choice
 from speechnar.data.batch import collate
 from speechnar.data.dataset import SpeechData
 from speechnar.infer.gta_mels import write_gta_mels
@@ -23,8 +24,11 @@ from speechnar.train.loop import LoopConfig
 Features = tuple[Path, Path, Path]
 TERMS = {"mel", "duration", "log_f0", "voiced", "energy"}
 CONFIG = AcousticConfig(
-    FastSpeech2Config(
-        d_model=8, d_ff=8, kernel_size=3, n_heads=2, encoder_layers=1, prosody_layers=1, decoder_layers=1
+    Choice(
+        "fastspeech2",
+        FastSpeech2Config(
+            d_model=8, d_ff=8, kernel_size=3, n_heads=2, encoder_layers=1, prosody_layers=1, decoder_layers=1
+        ),
     ),
     LoopConfig(max_steps=1, log_every=1, validate_every=1, warmup_steps=0, precision="no", ema_decay=0.0),
     batch_seconds=1.0,
@@ -51,7 +55,7 @@ def test_one_step_logs_every_term_and_weighs_it(trained: Path) -> None:
 def test_the_model_folder_holds_the_corpus_s_symbols_and_statistics(trained: Path, hummed_features: Features) -> None:
     data = SpeechData(hummed_features[1], hummed_features[0])
     model, config = load_model(trained)
-    assert config.audio == data.audio and config.fastspeech2 == model.config
+    assert config.audio == data.audio and config.model.value == model.config
     assert model.config.n_symbols == len(data.symbols.symbols) and model.config.n_mels == 12
     assert SymbolTable.load(trained / "tokens.txt") == data.symbols
     np.testing.assert_allclose(model.mel_mean, data.stats.mel_mean, rtol=1e-6)

@@ -12,6 +12,7 @@ from tones import RATE, spoken
 from speechnar import config
 from speechnar.audio import AudioConfig
 from speechnar.cli import main
+from speechnar.config import Choice
 from speechnar.data.durations import boundaries_of
 from speechnar.data.manifest import DataError, load_cuts, save_cuts
 from speechnar.data.textgrid import read_textgrid
@@ -24,7 +25,7 @@ from speechnar.train.loop import LoopConfig
 VOICE = AudioConfig(RATE, 256, 100, 256, 12, 0.0, 4000.0)  # frames of 12.5 ms
 CONFIG = AlignerTraining(
     AudioConfig(RATE, 200, 40, 200, 16, 0.0, 4000.0),
-    AlignerConfig(n_cepstra=8, d_model=8),
+    Choice("aligner", AlignerConfig(n_cepstra=8, d_model=8)),
     LoopConfig(
         max_steps=60, learning_rate=0.03, warmup_steps=0, grad_clip=5.0, precision="no", ema_decay=0.8,
         validate_every=60, log_every=20,
@@ -90,8 +91,8 @@ def test_another_aligner_is_a_start_by_the_names_of_symbols(trained: Path, tmp_p
         row = task.model.means[task.symbols.ids[name]]
         assert (row == before.means[theirs[source]]).all()
     assert set(task.loss(next(task.batches(0, 0)), 0)) == {"forward_sum"}
-    wider = dataclasses.replace(CONFIG, model=AlignerConfig(n_cepstra=9, d_model=8))
-    with pytest.raises(ModelError, match="an aligner of another shape"):
+    wider = dataclasses.replace(CONFIG, model=Choice("aligner", AlignerConfig(n_cepstra=9, d_model=8)))
+    with pytest.raises(ModelError, match="is an aligner of other sizes .means"):
         AlignerTask(wider, tmp_path / "cuts.jsonl.gz", tmp_path / "cuts.jsonl.gz", trained)
 
 

@@ -15,6 +15,7 @@ from tones import RATE, spoken
 from speechnar import config as config_files
 from speechnar.audio import AudioConfig
 from speechnar.cli import main
+from speechnar.config import Choice
 from speechnar.data.batch import SpeechBatch
 from speechnar.data.durations import boundaries_of
 from speechnar.data.features import compute_features, load_utterance
@@ -31,13 +32,13 @@ from speechnar.train.loop import LoopConfig, TrainingError
 VOICE = AudioConfig(RATE, 256, 100, 256, 12, 0.0, 4000.0)  # frames of 12.5 ms
 CONFIG = JointConfig(
     AlignerTraining(
-        AudioConfig(RATE, 200, 40, 200, 16, 0.0, 4000.0), AlignerConfig(n_cepstra=8, d_model=8),
+        AudioConfig(RATE, 200, 40, 200, 16, 0.0, 4000.0), Choice("aligner", AlignerConfig(n_cepstra=8, d_model=8)),
         phone_states=2, pause_states=2, prior_steps=20, context_step=40, search_step=50,
     ),
     AcousticConfig(
-        FastSpeech2Config(
+        Choice("fastspeech2", FastSpeech2Config(
             d_model=8, d_ff=8, kernel_size=3, n_heads=2, encoder_layers=1, prosody_layers=1, decoder_layers=1
-        ),
+        )),
         weights={"mel": 2.0},
     ),
     LoopConfig(

@@ -12,7 +12,9 @@ import torch
 from lhotse import CutSet
 from spoken import AUDIO, make_corpus
 
+from speechnar import config as config_files
 from speechnar.cli import main
+from speechnar.config import Choice
 from speechnar.infer.decode import DecodeOptions, decode_batch, decode_corpus
 from speechnar.layers.augment import SpecAugmentConfig
 from speechnar.layers.conformer import ConformerConfig
@@ -43,7 +45,7 @@ TERMS = {"ctc": set(), "mask_ctc": {"decoder", "counts"}, "aed": {"decoder"}}
 def config_of(name: str, **changes) -> RecognitionConfig:
     spec = SpecAugmentConfig(1, 4, 1.0, 5, 0.2)
     config = RecognitionConfig(
-        AUDIO, loop=LOOP, batch_seconds=3.0, two_views=True, **{name: MODELS[name]},
+        AUDIO, Choice(name, MODELS[name]), loop=LOOP, batch_seconds=3.0, two_views=True,
         augmentation=Augmentation((0.9, 1.0), 0.5, (10.0, 20.0), spec), weights={"intermediate": 0.5, "smoothing": 0.1},
     )  # fmt: skip
     return dataclasses.replace(config, **changes)
@@ -68,7 +70,7 @@ def test_a_step_logs_every_term_and_weighs_it(name: str, corpus: tuple[Path, Pat
     assert step["recognizer/loss"] == pytest.approx(weighted, rel=1e-5)
     assert {f"validation/{term}" for term in terms - {"consistency"} | {"wer"}} <= validation.keys()
     model, config = load_model(tmp_path)
-    assert getattr(config, name).n_symbols == len(SymbolTable.load(tmp_path / "tokens.txt")) == 9
+    assert config.model.value.n_symbols == len(SymbolTable.load(tmp_path / "tokens.txt")) == 9
     assert model.encoder.mel_std.min() > 0 and model.encoder.mel_mean.abs().min() > 0
 
 
@@ -87,17 +89,46 @@ def test_it_learns_to_read(corpus: tuple[Path, Path, Path], tmp_path: Path) -> N
     assert took.audio_seconds == pytest.approx(sum(cut.duration for cut in CutSet.from_file(corpus[1])))
 
 
-def test_init_takes_the_encoder_of_another_model(corpus: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_init_takes_what_fits_of_another_model(
+    corpus: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     train_recognizer(config_of("ctc"), *corpus, tmp_path / "ctc")
     source = load_model(tmp_path / "ctc")[0].encoder.state_dict()
     task = RecognitionTask(config_of("mask_ctc"), *corpus, init=tmp_path / "ctc")
     assert all(torch.equal(value, source[name]) for name, value in task.model.encoder.state_dict().items())
     other = MaskCTCConfig(0, dataclasses.replace(ENCODER, self_conditioned=False), DECODER)
-    with pytest.raises(ModelError, match="has another encoder than this config's"):
-        RecognitionTask(config_of("mask_ctc", mask_ctc=other), *corpus, init=tmp_path / "ctc")
-    make_units(["abcd"], tmp_path / "units")
-    with pytest.raises(ModelError, match="was trained with other units"):
-        RecognitionTask(config_of("mask_ctc"), tmp_path / "units", *corpus[1:], init=tmp_path / "ctc")
+    capsys.readouterr()
+    RecognitionTask(config_of("mask_ctc", model=Choice("mask_ctc", other)), *corpus, init=tmp_path / "ctc")
+    said = capsys.readouterr().err
+    assert said.startswith(f"from {tmp_path}/ctc: {len(source) - 2} of ") and said.count("\n") == 1
+    assert "; not in this model: encoder.back.weight, encoder.back.bias\n" in said
+
+
+def test_init_takes_the_weights_of_a_symbol_whatever_its_id(
+    corpus: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_recognizer(config_of("aed"), *corpus, tmp_path / "aed")
+    source = load_model(tmp_path / "aed")[0].state_dict()
+    make_units(["0 a c"], tmp_path / "units")  # ▁ 0 a c, where the model has ▁ a b c
+    capsys.readouterr()
+    task = RecognitionTask(config_of("aed"), tmp_path / "units", *corpus[1:], init=tmp_path / "aed")
+    weights, ids = task.model.state_dict(), task.symbols.ids
+    before = SymbolTable.load(tmp_path / "aed" / "tokens.txt").ids
+    assert ids["a"] != before["a"]
+    for symbol in set(ids) & set(before):
+        now, then = ids[symbol], before[symbol]
+        for name in ("encoder.head.weight", "encoder.head.bias", "embedding.weight", "out.weight", "out.bias"):
+            assert torch.equal(weights[name][now], source[name][then]), (name, symbol)
+        assert torch.equal(weights["encoder.back.weight"][:, now], source["encoder.back.weight"][:, then])
+    assert "weights taken; symbols new: '0'\n" in capsys.readouterr().err
+
+
+def test_the_former_key_of_freeze_still_works(capsys: pytest.CaptureFixture[str]) -> None:
+    values = config_files.to_dict(config_of("aed"))
+    del values["freeze"]
+    assert config_files.from_dict(RecognitionConfig, values | {"freeze_encoder": True}).freeze == ("encoder",)
+    assert capsys.readouterr().err == "speechnar: config: the key 'freeze_encoder' is now called 'freeze'\n"
+    assert config_files.from_dict(RecognitionConfig, values | {"freeze_encoder": False}).freeze == ()
 
 
 @pytest.mark.parametrize("name", ["mask_ctc", "aed"])
@@ -105,7 +136,7 @@ def test_a_frozen_encoder_stays_and_the_decoder_learns(
     name: str, corpus: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:
     train_recognizer(config_of("ctc"), *corpus, tmp_path / "ctc")
-    config = config_of(name, freeze_encoder=True, two_views=False, weights={})
+    config = config_of(name, freeze=("encoder",), two_views=False, weights={})
     begun = RecognitionTask(config, *corpus, init=tmp_path / "ctc").model.state_dict()
     train_recognizer(config, *corpus, tmp_path / "out", tmp_path / "ctc")
     step, validation = map(json.loads, (tmp_path / "out" / "log.jsonl").read_text(encoding="utf-8").splitlines())
@@ -120,17 +151,19 @@ def test_a_frozen_encoder_stays_and_the_decoder_learns(
 
 
 def test_freezing_needs_a_start_and_a_decoder(corpus: tuple[Path, Path, Path], tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="leaves nothing to learn with: give --init, and a model with a decoder"):
-        RecognitionTask(config_of("mask_ctc", freeze_encoder=True), *corpus)
+    with pytest.raises(ModelError, match="freeze would keep encoder as drawn at random: give --init too"):
+        RecognitionTask(config_of("mask_ctc", freeze=("encoder",)), *corpus)
     train_recognizer(config_of("ctc"), *corpus, tmp_path)
-    with pytest.raises(ModelError, match="leaves nothing to learn with"):
-        RecognitionTask(config_of("ctc", freeze_encoder=True), *corpus, init=tmp_path)
+    with pytest.raises(ModelError, match="freezing encoder leaves nothing to train"):
+        RecognitionTask(config_of("ctc", freeze=("encoder",)), *corpus, init=tmp_path)
 
 
-@pytest.mark.parametrize("given", [{}, {"ctc": MODELS["ctc"], "aed": MODELS["aed"]}])
-def test_a_config_has_one_model(given: dict) -> None:
-    with pytest.raises(ModelError, match="should have one of ctc, mask_ctc and aed"):
-        RecognitionConfig(AUDIO, **given).model(9)
+@pytest.mark.parametrize(
+    ("given", "sentence"), [({}, "none of ctc, mask_ctc, aed"), ({"ctc": {}, "aed": {}}, "has ctc and aed: keep one")]
+)
+def test_a_config_has_one_model(given: dict, sentence: str) -> None:
+    with pytest.raises(config_files.ConfigError, match=sentence):
+        config_files.from_dict(RecognitionConfig, {"audio": config_files.to_dict(AUDIO)} | given)
 
 
 class Corrector(MaskCTC):
@@ -162,8 +195,6 @@ def test_mask_ctc_replaces_what_ctc_is_unsure_of(corpus: tuple[Path, Path, Path]
 def test_the_verbs_from_manifest_to_transcripts(
     corpus: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from speechnar import config as config_files
-
     units, train, dev = map(str, corpus)
     assert main(["units", train, str(tmp_path / "units")]) == 0
     assert capsys.readouterr().out == "9 symbols\n"
@@ -178,6 +209,7 @@ def test_the_verbs_from_manifest_to_transcripts(
     assert [line.split(" ")[0] for line in read.read_text(encoding="utf-8").splitlines()] == ["dev-0", "dev-1"]
     assert main(["decode", out, dev, str(read), "--method", "beam", "--beam", "2"]) == 0
     assert main(["decode", out, dev, str(read), "--method", "mask_ctc"]) == 1
-    assert "holds AED, which cannot decode by mask_ctc" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "the model aed, which cannot decode by mask_ctc: it decodes by greedy, beam, autoregressive" in said
     assert main(["decode", out, dev, str(read), "--method", "magic"]) == 1
     assert "'magic' but should be one of greedy, beam, mask_ctc, rescoring, autoregressive" in capsys.readouterr().err

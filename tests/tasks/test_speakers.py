@@ -67,7 +67,7 @@ def test_a_model_of_two_is_trained_and_may_be_the_start_of_another(
 ) -> None:
     train_acoustic(CONFIG, *corpus, tmp_path / "out")
     model, config = load_model(tmp_path / "out")
-    assert config.fastspeech2 is not None and config.fastspeech2.speakers == ("ann", "bob")
+    assert config.model.value.speakers == ("ann", "bob")
     assert model.speaker.weight.any(dim=1).all() and not torch.equal(*model.speaker.weight)
     assert model.log_f0_mean.tolist() == pytest.approx([math.log(220), math.log(110)], abs=1e-4)
     assert float(model.common_log_f0_mean) == pytest.approx(SpeechData(corpus[1], corpus[0]).stats.log_f0_mean)

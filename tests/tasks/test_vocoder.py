@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from speechnar.config import Choice, from_dict
 from speechnar.data.dataset import SpeechData
 from speechnar.data.features import DataError
 from speechnar.models.folder import ModelError, load_model
@@ -23,7 +24,7 @@ from speechnar.train.loop import LoopConfig
 Features = tuple[Path, Path, Path]
 LENGTH, HOP = 20, 100
 ALONE = VocoderConfig(
-    HarmonicVocosConfig(d_model=8, d_ff=8, kernel_size=3, n_layers=1),
+    Choice("harmonic_vocos", HarmonicVocosConfig(d_model=8, d_ff=8, kernel_size=3, n_layers=1)),
     loop=LoopConfig(max_steps=1, log_every=1, validate_every=1, warmup_steps=0, precision="no", ema_decay=0.0),
     batch_size=2,
     segment_frames=LENGTH,
@@ -33,8 +34,7 @@ PAIR = dataclasses.replace(
 )
 GAN = dataclasses.replace(
     ALONE,
-    model=HarmonicVocosConfig(),
-    hifigan=HiFiGANConfig(1, (10, 10), (20, 20), 8, (3,), ((1, 3),)),
+    model=Choice("hifigan", HiFiGANConfig(1, (10, 10), (20, 20), 8, (3,), ((1, 3),))),
     wave_discriminators=WaveDiscriminatorConfig((2, 3), (4, 4), 2, (4,) * 7, (1, 2, 2, 2, 2, 2, 1)),
     loop=dataclasses.replace(ALONE.loop, learning_rate=5e-3, max_steps=20, validate_every=10),
 )
@@ -65,7 +65,7 @@ def test_one_step_through_the_loop(config: VocoderConfig, hummed_features: Featu
     assert {"validation/mel", "validation/magnitude"} <= validation.keys()
     model, found = load_model(tmp_path)
     data = SpeechData(hummed_features[1], hummed_features[0])
-    assert found.harmonic_vocos == config.model and found.audio == data.audio
+    assert found.model == config.model and found.audio == data.audio
     np.testing.assert_allclose(model.mel_mean, data.stats.mel_mean, rtol=1e-6)
     torch.manual_seed(config.loop.seed)
     assert not torch.equal(VocoderTask(config, *hummed_features).generator.head.weight, model.head.weight)
@@ -164,7 +164,7 @@ def test_hifigan_learns_against_its_discriminators(hummed_features: Features, tm
     assert len(steps) == 20 and all(terms <= step.keys() and step["skipped"] == 0 for step in steps)
     assert steps[-1]["generator/mel"] < 0.7 * steps[0]["generator/mel"]
     model, found = load_model(tmp_path)
-    assert isinstance(model, HiFiGAN) and found.hifigan == GAN.hifigan
+    assert isinstance(model, HiFiGAN) and found.model == GAN.model
     assert not [name for name in model.state_dict() if "parametrizations" in name]
 
 
@@ -205,5 +205,7 @@ def test_both_kinds_of_discriminators_may_judge(hummed_features: tuple[Path, Pat
 
 
 def test_a_config_has_one_model() -> None:
-    with pytest.raises(ValueError, match="a model .Harmonic Vocos. and a hifigan: keep the one to train"):
-        dataclasses.replace(ALONE, hifigan=GAN.hifigan)
+    assert from_dict(VocoderConfig, {"model": {"d_model": 8}}).model.value == HarmonicVocosConfig(d_model=8)
+    assert from_dict(VocoderConfig, {"hifigan": {}}).model == Choice("hifigan", HiFiGANConfig())
+    with pytest.raises(ValueError, match="has model and hifigan: keep one of them"):
+        from_dict(VocoderConfig, {"model": {"d_model": 8}, "hifigan": {}})

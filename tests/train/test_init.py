@@ -13,7 +13,7 @@ from tiny_acoustic import CONFIG, MODEL
 
 from speechnar.audio import AudioConfig
 from speechnar.cli import main
-from speechnar.config import save
+from speechnar.config import Choice, save
 from speechnar.data.dataset import SpeechData
 from speechnar.models.folder import ModelConfig, ModelError, load_model, save_model
 from speechnar.models.tts.fastspeech2 import FastSpeech2
@@ -34,11 +34,15 @@ def table_of(symbols: str) -> SymbolTable:
     return SymbolTable(("<pad>", "<s>", "</s>", *symbols.split()))
 
 
+def config_of(model: FastSpeech2) -> ModelConfig:
+    return ModelConfig(AUDIO, Choice("fastspeech2", model.config))
+
+
 def saved(folder: Path, symbols: str, audio: AudioConfig = AUDIO, **changes: Any) -> FastSpeech2:
     torch.manual_seed(1)
     model = model_of(symbols, **changes)
     model.set_statistics(log_f0_mean=4.0, energy_std=3.0)
-    save_model(folder, ModelConfig(audio, fastspeech2=model.config), model, table_of(symbols))
+    save_model(folder, ModelConfig(audio, Choice("fastspeech2", model.config)), model, table_of(symbols))
     return model
 
 
@@ -46,7 +50,7 @@ def test_weights_come_by_name_and_embeddings_by_symbol(tmp_path: Path, capsys: p
     source = saved(tmp_path, "ˈæ b d")
     model = model_of("d æ b ʃ")
     anew = model.embedding.weight[6].clone()
-    start_from(model, tmp_path, AUDIO, table_of("d æ b ʃ"))
+    start_from(model, config_of(model), tmp_path, table_of("d æ b ʃ"))
     rows = source.embedding.weight[[0, 1, 2, 5, 3, 4]]  # æ starts as its stressed self
     assert torch.equal(model.embedding.weight, torch.cat([rows, anew[None]]))
     ours, theirs = model.state_dict(), source.state_dict()
@@ -61,7 +65,7 @@ def test_what_does_not_fit_starts_anew_and_is_said(tmp_path: Path, capsys: pytes
     torch.manual_seed(2)
     model = model_of("b d", n_mels=10)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    start_from(model, tmp_path, AUDIO, table_of("b d"), kept=["log_f0_mean"])
+    start_from(model, config_of(model), tmp_path, table_of("b d"), kept=["log_f0_mean"])
     left = {"mel_out.weight", "mel_out.bias", "mel_mean", "mel_std"}
     for name, tensor in model.state_dict().items():
         expected = before[name] if name in left | {"log_f0_mean"} else source.state_dict()[name]
@@ -83,11 +87,11 @@ def test_the_same_hz_sound_the_same_under_other_f0_statistics(
 ) -> None:
     source = model_of("b d", speakers=theirs).eval()
     source.set_statistics(**(TWO if theirs else BOB), energy_std=3.0)
-    save_model(tmp_path, ModelConfig(AUDIO, fastspeech2=source.config), source, table_of("b d"))
+    save_model(tmp_path, ModelConfig(AUDIO, Choice("fastspeech2", source.config)), source, table_of("b d"))
     model = model_of("b d", speakers=ours).eval()
     model.set_statistics(**(TWO | {"common_log_f0_mean": 4.8} if ours else ANN), energy_std=3.0)
     statistics = [name for name, _ in model.named_buffers()]
-    start_from(model, tmp_path, AUDIO, table_of("b d"), kept=statistics)
+    start_from(model, config_of(model), tmp_path, table_of("b d"), kept=statistics)
     generator = torch.Generator().manual_seed(3)
     f0 = (60 + 300 * torch.rand(1, 9, generator=generator)) * (torch.rand(1, 9, generator=generator) > 0.4)
     energy = torch.randn(1, 9, generator=generator)
@@ -104,15 +108,15 @@ def test_the_same_hz_sound_the_same_under_other_f0_statistics(
 
 def test_another_kind_of_model_is_refused(tmp_path: Path) -> None:
     vocoder = HarmonicVocosConfig(d_model=8, d_ff=8, n_layers=1)
-    save_model(tmp_path, ModelConfig(AUDIO, harmonic_vocos=vocoder), HarmonicVocos(vocoder, AUDIO))
-    with pytest.raises(ModelError, match="holds a HarmonicVocos, no FastSpeech2: start from another"):
-        start_from(model_of("b"), tmp_path, AUDIO, table_of("b"))
+    save_model(tmp_path, ModelConfig(AUDIO, Choice("harmonic_vocos", vocoder)), HarmonicVocos(vocoder, AUDIO))
+    with pytest.raises(ModelError, match="holds the model harmonic_vocos, not fastspeech2: start from another"):
+        start_from(model_of("b"), config_of(model_of("b")), tmp_path, table_of("b"))
 
 
 def test_another_audio_config_is_refused(tmp_path: Path) -> None:
     saved(tmp_path, "b", dataclasses.replace(AUDIO, f_max=3500.0))
-    with pytest.raises(ModelError, match="the features differ in f_max: 3500.0 / .*: make the features with its audio"):
-        start_from(model_of("b"), tmp_path, AUDIO, table_of("b"))
+    with pytest.raises(ModelError, match="data differ in f_max: 3500.0 / .*: prepare the data with its audio"):
+        start_from(model_of("b"), config_of(model_of("b")), tmp_path, table_of("b"))
 
 
 def test_a_model_of_which_nothing_fits_is_refused(tmp_path: Path) -> None:
@@ -121,7 +125,7 @@ def test_a_model_of_which_nothing_fits_is_refused(tmp_path: Path) -> None:
     buffers = [name for name, _ in model.named_buffers()]
     heads = ["prosody_out.bias", "duration_out.bias"]  # are of one size in all models
     with pytest.raises(ModelError, match="no weight of .* fits the training config's model"):
-        start_from(model, tmp_path, AUDIO, table_of("b"), kept=buffers + heads)
+        start_from(model, config_of(model), tmp_path, table_of("b"), kept=buffers + heads)
 
 
 def test_frozen_parts_are_whole_modules_or_weights() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hummed import AUDIO
 from lhotse import CutSet
 
+from speechnar.config import Choice
 from speechnar.data.features import compute_features
 from speechnar.data.manifest import load_cuts, save_cuts
 from speechnar.models.tts.fastspeech2 import FastSpeech2Config
@@ -24,9 +25,9 @@ LOOP = LoopConfig(max_steps=2, log_every=1, validate_every=2, warmup_steps=0, pr
 TINY = FastSpeech2Config(
     d_model=8, d_ff=8, kernel_size=3, n_heads=2, encoder_layers=1, prosody_layers=1, decoder_layers=1
 )
-ACOUSTIC = AcousticConfig(TINY, LOOP, batch_seconds=1.0)
+ACOUSTIC = AcousticConfig(Choice("fastspeech2", TINY), LOOP, batch_seconds=1.0)
 VOCODER = VocoderConfig(
-    HarmonicVocosConfig(d_model=8, d_ff=8, n_layers=1),
+    Choice("harmonic_vocos", HarmonicVocosConfig(d_model=8, d_ff=8, n_layers=1)),
     loop=LOOP, batch_size=2, segment_frames=20,
 )  # fmt: skip
 Features = tuple[Path, Path, Path]
