@@ -109,7 +109,7 @@ def test_init_takes_the_weights_of_a_symbol_whatever_its_id(
 ) -> None:
     train_recognizer(config_of("aed"), *corpus, tmp_path / "aed")
     source = load_model(tmp_path / "aed")[0].state_dict()
-    make_units(["0 a c"], tmp_path / "units")  # ▁ 0 a c, where the model has ▁ a b c
+    make_units(["0 a b c"], tmp_path / "units")
     capsys.readouterr()
     task = RecognitionTask(config_of("aed"), tmp_path / "units", *corpus[1:], init=tmp_path / "aed")
     weights, ids = task.model.state_dict(), task.symbols.ids
