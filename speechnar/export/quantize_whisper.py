@@ -98,7 +98,7 @@ def quantize_recognizer(model_dir: Path, cuts_path: Path, out: Path, utterances:
         DataError: there is no manifest, or audio cannot be read.
     """
     model, config = load_model(model_dir)
-    if config.whisper is None:
+    if config.spec.graph != "whisper":
         raise ModelError(f"{model_dir} holds no Whisper recognizer: others are quantized by `speechnar export`")
     cuts = load_cuts(cuts_path)
     chosen = random.Random(0).sample(cuts, min(utterances, len(cuts)))

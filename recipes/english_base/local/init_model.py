@@ -17,6 +17,7 @@ from whisper import load_whisper
 from wordfreq import top_n_list, word_frequency
 
 from speechnar.audio import AudioConfig
+from speechnar.config import Choice
 from speechnar.models.asr.whisper import HOP_LENGTH, N_FFT, SAMPLE_RATE, Whisper, WhisperConfig
 from speechnar.models.folder import ModelConfig, save_model
 from speechnar.text.symbols import BLANK, BOS, EOS, PAD, SymbolTable
@@ -72,7 +73,7 @@ def main() -> None:
     assert all(name.startswith("draft.") for name in missing) and not unexpected, (missing, unexpected)
     audio = AudioConfig(SAMPLE_RATE, N_FFT, HOP_LENGTH, N_FFT, sizes.n_mels, 0.0, SAMPLE_RATE / 2)
     symbols = SymbolTable((BLANK, *tokens[: args.draft_tokens], PAD, BOS, EOS))
-    save_model(args.out, ModelConfig(audio, whisper=sizes), model, symbols)
+    save_model(args.out, ModelConfig(audio, Choice("whisper", sizes)), model, symbols)
     (args.out / PIECES).write_text("\n".join(tokens) + "\n", encoding="utf-8")
 
 
