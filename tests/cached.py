@@ -11,6 +11,7 @@ import torch
 from lhotse import Recording, SupervisionSegment
 
 from speechnar.audio import AudioConfig
+from speechnar.config import Choice
 from speechnar.data.manifest import save_cuts
 from speechnar.infer.encoder_cache import Variant, cache_states
 from speechnar.models.asr.whisper import Whisper, WhisperConfig
@@ -45,7 +46,9 @@ def cached(root: Path) -> Cached:
     )  # fmt: skip
     torch.manual_seed(0)
     model = root / "model"
-    save_model(model, ModelConfig(AudioConfig(16000, 400, 160, 400, 8), whisper=config), Whisper(config), symbols)
+    save_model(
+        model, ModelConfig(AudioConfig(16000, 400, 160, 400, 8), Choice("whisper", config)), Whisper(config), symbols
+    )
     (model / PIECES).write_text("\n".join((*LETTERS, "▁s", EOS)) + "\n", encoding="utf-8")
     rng = np.random.default_rng(0)
     cuts = []

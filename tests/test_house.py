@@ -98,6 +98,33 @@ def test_models_share_layers_and_never_each_other() -> None:
             assert not imports(path) & names, f"{path.name} imports another model"
 
 
+def test_nothing_outside_models_tests_for_the_class_of_a_model() -> None:
+    models = {
+        node.name
+        for path in (PACKAGE / "models").rglob("*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(base) == "nn.Module" for base in node.bases)
+    }
+    assert {"CTC", "FastSpeech2", "HiFiGAN", "Whisper"} <= models
+    for path in FILES:
+        if room_of(module_of(path)) == "models":
+            continue
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            tested: list[ast.expr] = []
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("isinstance", "issubclass"):
+                tested = node.args[1:]
+            elif isinstance(node, ast.Compare) and "type(" in ast.unparse(node):
+                tested = [node.left, *node.comparators]
+            elif isinstance(node, ast.MatchClass):
+                tested = [node.cls]
+            names = {ast.unparse(part).split(".")[-1] for whole in tested for part in ast.walk(whole) if is_name(part)}
+            assert not names & models, f"{path}, line {node.lineno}: {ast.unparse(node)}"
+
+
+def is_name(node: ast.AST) -> bool:
+    return isinstance(node, (ast.Name, ast.Attribute))
+
+
 def test_the_command_line_and_the_package_import_nothing_heavy_at_the_top() -> None:
     for path in (PACKAGE / "__init__.py", PACKAGE / "__main__.py", *PACKAGE.glob("cli/*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
