@@ -76,7 +76,7 @@ def test_boundaries_of_utterances_that_it_never_heard(
 
 def test_the_model_folder_comes_back(trained: Path) -> None:
     model, its = load_model(trained)
-    assert its.audio == CONFIG.audio and its.aligner == model.config
+    assert its.audio == CONFIG.audio and its.model.value == model.config
     assert model.config.states == (2, 1, 1, 2, 2, 2, 2, 2)  # the padding has as many as a phone
 
 
