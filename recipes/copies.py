@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Copies recordings through a voice's vocoder, from their own mel and F0: what is lost is the vocoder's part alone.
+"""Resynthesize recordings by the vocoder of a voice, from their own mel and F0, to measure the vocoder by itself.
 
 python copies.py VOICE_DIR CUTS FEATURES_DIR OUT_DIR
 """

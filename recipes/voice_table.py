@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""One table of what was measured of a voice, of its vocoder's copies and of the recordings.
+"""Print one table of what was measured of a voice, of its vocoder's copy-synthesis and of the recordings.
 
 python voice_table.py ALIGNED_CUTS EVALUATION_DIR
 """
@@ -14,11 +14,12 @@ from speechnar.text.symbols import PAUSES, WORD_BREAK
 
 SYSTEMS = ("recordings", "copies", "voice")
 REPORTS = {"report": ("voice",), "mos": ("recordings", "copies"), "intrinsic": ("copies", "voice")}
-LEAST = 1  # frame, which an aligner gives a phone that it does not find
+LEAST = 1
+"""Frames of the shortest duration, which an aligner gives to phones that are not in the audio."""
 
 
 def squeezed(cuts: Path) -> float:
-    """The share of phones that got no more than one frame, in percent."""
+    """Return the share of phones that have one frame or none, in percent."""
     frames = [
         duration
         for cut in load_cuts(cuts)

@@ -16,6 +16,9 @@ from speechnar.extras import needing
 Config = TypeVar("Config")
 
 NEEDS = "(needs speechnar[train])"
+LOWEST = 5
+"""Utterances of low scores that `align` prints."""
+
 METHODS = "greedy, beam, mask_ctc, rescoring or autoregressive (greedy)"
 FORMER_METHODS = {"mask-ctc": "mask_ctc", "drafts": "rescoring", "ar": "autoregressive"}
 
@@ -196,11 +199,15 @@ def _align(args: argparse.Namespace) -> None:
     with needing("align", "train"):
         from speechnar import config
         from speechnar.audio import AudioConfig
-        from speechnar.infer.align import align_corpus
+        from speechnar.infer.align import SCORE, align_corpus
 
     audio = config.load(AudioConfig, args.audio)
     cuts = align_corpus(args.aligner, args.cuts, args.out, audio, args.boundary_offset / 1000, args.textgrids)
     print(f"{args.out}: {len(cuts)} utterances, {sum(cut.duration for cut in cuts) / 3600:.2f} h")
+    lowest = sorted((cut.supervisions[0].custom[SCORE], cut.id) for cut in cuts)[:LOWEST]
+    print(
+        f"lowest scores, look here for wrong transcripts: {', '.join(f'{name} {score:.2f}' for score, name in lowest)}"
+    )
 
 
 def _train_recognizer(args: argparse.Namespace) -> None:

@@ -1,1 +1,1 @@
-"""Passes of trained models over a corpus: alignment, decoding, predicted mels, encoder states, copy-synthesis."""
+"""Passes of trained models over a corpus: alignment, decoding, GTA mels, encoder states, copy-synthesis."""

@@ -1,7 +1,8 @@
-"""Aligns a corpus with a trained aligner: durations in a manifest, and TextGrids to look at."""
+"""Align a corpus with a trained aligner: durations and a score in a manifest, and TextGrids to look at."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,28 +18,55 @@ from speechnar.data.phonetic import PhoneticBatch, PhoneticData
 from speechnar.data.textgrid import Interval, write_textgrid
 from speechnar.models.folder import ModelError, load_model
 from speechnar.models.tts.aligner import Aligner, AlignerOutput
-from speechnar.nar.alignment import AlignmentError, path_shares
+from speechnar.nar.alignment import AlignmentError, forward_sum, path_shares
 from speechnar.text.symbols import SymbolTable
 
-SOFTER = 0.5
-"""By which log-likelihoods are scaled once more, so that paths beside the best one count: it moves boundaries nearer to
-true ones, on the corpus `heart` by half a millisecond."""
+POSTERIOR_SCALE = 0.5
+"""Factor on the log-likelihoods for posteriors, so that paths beside the best one have more weight: on the corpus
+`heart` it moves boundaries half a millisecond nearer to the true ones."""
+
+SCORE = "alignment_score"
+"""Custom field of a supervision: how well its phones fit its audio, see `Alignment`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """An aligned utterance.
+
+    Attributes:
+        ends: (T_text,) frames of the aligner after which each token ends, `<s>` and `</s>` included.
+        score: mean log-likelihood of a frame over all paths, in nats. Wrong transcripts have low scores: compare the
+            utterances of one corpus.
+    """
+
+    ends: np.ndarray
+    score: float
 
 
 def align_corpus(
-    model_dir: Path, cuts_path: Path, out: Path, audio: AudioConfig, lag: float = 0.0, textgrids: Path | None = None
+    model_dir: Path,
+    cuts_path: Path,
+    out: Path,
+    audio: AudioConfig,
+    boundary_offset: float = 0.0,
+    textgrids: Path | None = None,
 ) -> list[Cut]:
-    """Writes the manifest with `durations`, `lead` and `trail`, in frames of `audio`; whole or not at all.
+    """Write the manifest with `durations`, `lead` and `trail`, in frames of `audio`, and `alignment_score`.
+
+    The manifest is written whole or not at all.
 
     Args:
-        audio: of the features that will be computed, whatever the aligner's own is.
-        lag: seconds by which every boundary is put later.
+        audio: of the features that will be computed, which may differ from the aligner's own.
+        boundary_offset: seconds that are added to every boundary.
         textgrids: a folder for `UTT.TextGrid`.
+
+    Returns:
+        The aligned cuts.
 
     Raises:
         ModelError: the model is no aligner.
         DataError: there is no manifest, or utterances cannot be aligned.
-        TextError: a phone is not among the aligner's, nor one near it.
+        TextError: the aligner has neither a phone nor a similar one.
     """
     model, config = load_model(model_dir)
     if config.spec.task != "aligner":
@@ -51,8 +79,10 @@ def align_corpus(
     failed = []
     for cut in tqdm(cuts, desc="align", unit="utt"):
         try:
-            ends = _ends(model, data, cut.id)
-            set_durations(cut, whole_frames(ends, config.audio, audio, frames_of(cut, audio), lag))
+            found = _align(model, data, cut.id)
+            frames = frames_of(cut, audio)
+            set_durations(cut, whole_frames(found.ends, config.audio, audio, frames, boundary_offset))
+            cut.supervisions[0].custom[SCORE] = round(found.score, 4)
         except (AlignmentError, AudioError, DataError) as error:
             failed.append(f"{cut.id}: {error}")
     if failed:
@@ -66,41 +96,43 @@ def align_corpus(
 
 
 @torch.no_grad()
-def _ends(model: Aligner, data: PhoneticData, utt_id: str) -> np.ndarray:
-    """(T_text,) as `token_ends` gives them."""
+def _align(model: Aligner, data: PhoneticData, utt_id: str) -> Alignment:
     batch = data.batch([utt_id])
-    return token_ends(model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths), batch)[0].numpy()
+    output = model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths)
+    total = forward_sum(output.log_probs, output.state_lengths, batch.mel_lengths)
+    return Alignment(token_ends(output, batch)[0].numpy(), float(total / batch.mel_lengths))
 
 
 def token_ends(output: AlignerOutput, batch: PhoneticBatch) -> Tensor:
-    """(B, T_text) frames of the aligner after which each token ends: the median over all paths, each by its weight.
+    """Return (B, T_text) frames of the aligner after which each token ends: the median over paths, by probability.
 
     Raises:
-        AlignmentError: more states than frames.
+        AlignmentError: there are more states than frames.
     """
-    shares = path_shares(SOFTER * output.log_probs, output.state_lengths, batch.mel_lengths)
+    shares = path_shares(POSTERIOR_SCALE * output.log_probs, output.state_lengths, batch.mel_lengths)
     on_token = shares.new_zeros(*shares.shape[:2], batch.tokens.shape[1])
     on_token.scatter_add_(2, output.tokens[:, None, :].expand_as(shares), shares)
     return (on_token.cumsum(2) >= 0.5).sum(1)
 
 
 def whole_frames(
-    ends: np.ndarray, theirs: AudioConfig, audio: AudioConfig, n_frames: int, lag: float = 0.0
+    ends: np.ndarray, aligner_audio: AudioConfig, audio: AudioConfig, n_frames: int, boundary_offset: float = 0.0
 ) -> np.ndarray:
-    """(T_text,) ends in frames of the audio config `theirs` -> durations in frames of `audio`, `n_frames` in all.
+    """Return durations (T_text,) in frames of `audio`, which sum to `n_frames`.
 
     Args:
-        lag: seconds by which every boundary is put later.
+        ends: (T_text,) in frames of `aligner_audio`.
+        boundary_offset: seconds that are added to every boundary.
 
     Raises:
-        DataError: more tokens than frames.
+        DataError: there are more tokens than frames.
     """
-    seconds = ends * theirs.hop_length / theirs.sample_rate + lag
+    seconds = ends * aligner_audio.hop_length / aligner_audio.sample_rate + boundary_offset
     return to_frames(seconds * audio.sample_rate / audio.hop_length, n_frames, np.ones(len(ends)))
 
 
 def tiers_of(cut: Cut, audio: AudioConfig) -> dict[str, list[Interval]]:
-    """The tiers `words` (written by their phones) and `phones` of an aligned cut; silence is empty."""
+    """Return the tiers `words` (written by their phones) and `phones` of an aligned cut; silence is empty."""
     phones = ["", *cut.supervisions[0].custom["phones"], ""]
     ends = [*boundaries_of(cut, audio).clip(max=cut.duration).tolist(), cut.duration]
     tiers: dict[str, list[Interval]] = {"words": [], "phones": []}

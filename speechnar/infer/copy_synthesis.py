@@ -1,4 +1,4 @@
-"""A vocoder as copy-synthesis needs it: the log-mel of a recording as the vocoder knows it, and audio of that mel."""
+"""Copy-synthesis: the log-mel of a recording, as a vocoder was trained on it, and the vocoder's audio of that mel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from speechnar.audio import LOG_FLOOR, AudioConfig, AudioError
 from speechnar.models.folder import ModelConfig
 from speechnar.runtime.voice import Frames, Voice
 
-CHUNK = 400  # frames that are made at once
+CHUNK = 400
+"""Frames that are computed at once."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -22,8 +23,8 @@ class Vocoder:
     """A vocoder and the log-mel that it was trained on.
 
     Attributes:
-        floor: the smallest magnitude that its mel knows.
-        centered: frame t is centered on the sample t * hop_length, not half a hop later.
+        floor: smaller magnitudes count as this one in its mel.
+        centered: frame t is centered on sample t * hop_length; else half a hop later.
     """
 
     model: Any
@@ -36,7 +37,7 @@ class Vocoder:
         return self.config.audio
 
     def log_mel(self, wav: np.ndarray) -> np.ndarray:
-        """(T_wav,) float32 to (T_mel, n_mels), natural logarithm; silence fills the last frame.
+        """Return the mel (T_mel, n_mels), natural logarithm, of (T_wav,) float32; silence fills the last frame.
 
         Raises:
             AudioError: too few samples for a frame.
@@ -44,7 +45,7 @@ class Vocoder:
         return log_mel(wav, self.audio, self.floor, self.centered)
 
     def copy(self, wav: np.ndarray) -> Iterator[np.ndarray]:
-        """Analyzes (T_wav,) float32 and makes it again, piece by piece; the pieces are as long together."""
+        """Yield the resynthesis of (T_wav,) float32 in pieces, which together are as long."""
         mel = self.log_mel(wav)
         f0 = _f0(wav, len(mel), self.audio) if self.config.spec.uses_f0 else None
         left = len(wav)
@@ -54,7 +55,7 @@ class Vocoder:
 
     @torch.inference_mode()
     def vocode(self, mel: np.ndarray, f0: np.ndarray | None = None) -> Iterator[np.ndarray]:
-        """Makes audio of a mel (T_mel, n_mels), and of F0 (T_mel,) in Hz for Harmonic Vocos, piece by piece."""
+        """Yield the audio of a mel (T_mel, n_mels) in pieces; Harmonic Vocos needs F0 (T_mel,) in Hz too."""
         model, hop, end = self.model, self.audio.hop_length, len(mel)
         noise = None
         if self.config.spec.uses_f0:
@@ -77,7 +78,7 @@ class Vocoder:
 
 
 def copy_by_voice(voice: Voice, wav: np.ndarray) -> Iterator[np.ndarray]:
-    """As `Vocoder.copy`, by the vocoder of a voice."""
+    """Yield the resynthesis of (T_wav,) float32 by the vocoder of a voice, in pieces, which together are as long."""
     audio = voice.info.audio
     mel = log_mel(wav, audio, LOG_FLOOR, centered=False)
     frames = Frames((), (), (), silence=0, mel=mel, f0=_f0(wav, len(mel), audio), seed=(0, 0))
@@ -88,7 +89,7 @@ def copy_by_voice(voice: Voice, wav: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def log_mel(wav: np.ndarray, audio: AudioConfig, floor: float, centered: bool) -> np.ndarray:
-    """The natural-log mel of a whole recording, computed a piece at a time: see `Vocoder`.
+    """Return the mel (T_mel, n_mels), natural logarithm, of a whole recording, computed in pieces: see `Vocoder`.
 
     Raises:
         AudioError: too few samples for a frame.
@@ -97,7 +98,7 @@ def log_mel(wav: np.ndarray, audio: AudioConfig, floor: float, centered: bool) -
     if len(wav) <= audio.n_fft // 2:
         raise AudioError(f"{len(wav)} samples are too few for frames of {audio.n_fft} samples")
     frames = -(-len(wav) // hop)
-    margin = -(-audio.n_fft // hop)  # frames of mirror at each end, so that no window leaves a piece
+    margin = -(-audio.n_fft // hop)  # mirrored frames at each end, so that no window leaves a piece
     left = margin * hop + (hop // 2 if centered else 0)
     padded = np.pad(wav, (0, frames * hop - len(wav)))
     padded = np.pad(padded, (left, (2 * margin) * hop - left), mode="reflect")
