@@ -57,7 +57,7 @@ _JARGON_SAID = {
 }  # fmt: skip
 _JARGON = re.compile(rf"(?<![\w'.-])(?:{'|'.join(_JARGON_SAID)})(?![\w'-])")
 _LETTER_A = re.compile(
-    r"(?<![\w'])a(?=[.,;:?!)]|$| (?:is|was|in|and|or|as|on|has|equals|to z)\b|(?:, |,? and |,? or )b\b)"
+    r"a(?<![\w']a)(?=[.,;:?!)]|$| (?:is|was|in|and|or|as|on|has|equals|to z)\b|(?:, |,? and |,? or )b\b)"
     r"(?! (?:in|on) the)"
 )
 _STUTTER = re.compile(r"(?i)(?<![\w'-])(?:([a-hj-z]|[csptw]h|qu)-)(?:\1-)*(?=(\1[a-z']+))")

@@ -147,7 +147,7 @@ def tidy(text: str) -> str:
     text = re.sub(rf"[^A-Za-z'\-.,;:?!{PLACEHOLDERS}]+", " ", text)
     text = re.sub(r"(?<![A-Za-z])-+|-+(?![A-Za-z])", " ", text)
     text = re.sub(r"\s*([.,;:?!])(?:[\s.,;:?!]*[.,;:?!])?\s*", _one_pause, text)
-    return re.sub(r"^[\s.,;:?!]+|\s+$", "", text)
+    return " ".join(re.sub(r"^[\s.,;:?!]+", "", text).split())
 
 
 def _one_pause(match: re.Match[str]) -> str:

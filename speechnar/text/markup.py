@@ -24,7 +24,7 @@ _TAG = re.compile(
 )
 _LINE_END = re.compile(r"<(?:br|hr)\s*/?>|</(?:li|tr|dt|dd|option|title|caption|s(?=>))\s*>", re.I)
 _PARAGRAPH_END = re.compile(r"</(?:p|div|h[1-6]|ul|ol|dl|table|blockquote|section|article|pre)\s*>", re.I)
-_CODE = re.compile(r"^[ \t]*(`{3,}|~{3,})[^\n`]*\n(.*?)^[ \t]*\1[ \t]*$", re.M | re.S)
+_CODE = re.compile(r"^[ \t]*((?:`{3,}(?!`)|~{3,}(?!~)))[^\n`]*\n(.*?)^[ \t]*\1[ \t]*$", re.M | re.S)
 _FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[^\n`]*$", re.M)
 _QUOTED = re.compile(r"^[ \t]*(?:>[ \t]*)+(?=[^\s\d>=])", re.M)
 _RULE = re.compile(r"^(?=[-=*_~#+|: \t]*[-=*_~#+]{2})[-=*_~#+|: \t]+$", re.M)

@@ -34,8 +34,10 @@ def normalize(text: str, keep: Collection[str] = ()) -> str:
         keep: lower-case words that are left as they are, such as those of a user's lexicon.
     """
     kept: dict[str, str] = {}
+    if not text.isascii():
+        text = re.sub(f"[{PLACEHOLDERS}]", "", text)
     if keep:
-        text = _protect(re.sub(f"[{PLACEHOLDERS}]", "", text), keep, kept)
+        text = _protect(text, keep, kept)
     text = strip_emphasis(clean(strip_inline(text)))
     text = equations(number_formats(urls(text)))
     text = unshout(verses(numbered_parts(text)))

@@ -48,7 +48,7 @@ _NOT_FIRST_NAMES = frozenset("The In See World Super Star Final Grand Title Part
 
 def numbered_parts(text: str) -> str:
     """Write the numerals of chapters, years, centuries and list items in digits: `CHAPTER XII` is `chapter 12`."""
-    if re.search(r"[IVXLCDM]", text):
+    if re.search(r"\b[IVXLCDM]+(?:\b|th)", text):
         text = _PART.sub(_part, text)
         text = _YEAR.sub(_year, text)
         text = _CENTURY.sub(lambda m: ordinal(value(m[1])) if value(m[1]) else m[0], text)

@@ -43,10 +43,13 @@ _DAY_AFTER = re.compile(
 )
 _OTHERS = {"Jr": "Junior", "vs": "versus", "approx": "approximately", "dept": "department", "govt": "government"}
 _OTHER = re.compile(r"(?<=[a-z] )Jr\b(?!\.)|(?<=[a-z], )Jr\b(?!\.)|\b(?:vs|approx|dept|govt)\b(?!\.)")
+_ANY = re.compile(rf"\b(?:{'|'.join([*_PERIODS, *_ROADS, *_TITLES, 'St', *_OTHERS])})\b")
 
 
 def short_forms(text: str) -> str:
     """Write out the short forms that have no full stop, and ranges and lists of days and months with or without."""
+    if not _ANY.search(text):
+        return text
     text = _RANGE.sub(lambda m: f"{_period(m[1])} to {_period(m[2])}", text)
     text = _LIST.sub(_list, text)
     text = _DAY.sub(lambda m: _DAYS[m[1] or m[2]], text)
