@@ -318,16 +318,16 @@ def _played(title: str, parts: Sequence[_WrittenPart], shared: _Shared, verse: i
         finished, found = _finish(part, order, starts, tempo, verse)
         done.append(finished)
         warnings += found
-    if not any(p.sung for p in done):
-        warnings.append(ScoreWarning("", "", "there is no note that can be sung"))
-    return Score(title, tuple(done), tuple(dict.fromkeys(warnings)))
+    return Score.of(title, done, warnings)
 
 
 def _tempo_map(order: Sequence[PlayedBar], starts: Sequence[Fraction], shared: _Shared) -> TempoMap:
     if not any(shared.tempi):
         bpm = shared.words or DEFAULT_TEMPO
         said = "its tempo word is read as" if shared.words else "it is sung at"
-        shared.warnings.append(ScoreWarning("", "", f"the score has no tempo in numbers; {said} {bpm:g} quarters a minute"))
+        shared.warnings.append(
+            ScoreWarning("", "", f"the score has no tempo in numbers; {said} {bpm:g} quarters a minute")
+        )
         return TempoMap([(0.0, bpm)])
     in_force: list[float] = []  # at the start of each written bar
     current = next(tempi[min(tempi)] for tempi in shared.tempi if tempi)
@@ -402,7 +402,9 @@ def _finish(
     chosen = _verses_of_bars(bars, wanted)
     unsung = [v for v in verses if v not in chosen]
     if verse is None and unsung:
-        sentence = f"verse {', '.join(map(str, unsung))} is not sung, as no repeat is written for it; choose it with --verse"
+        sentence = (
+            f"verse {', '.join(map(str, unsung))} is not sung, as no repeat is written for it; choose it with --verse"
+        )
         warnings.append(ScoreWarning(part.name, "", sentence))
     flat = [(n, starts[k] + n.start, v) for k, (bar, v) in enumerate(zip(bars, chosen)) for n in bar]
     lyrics = [n.lyrics[v] if v in n.lyrics else Typed(()) for n, _, v in flat]
@@ -418,7 +420,14 @@ def _finish(
             graces.append(note)
             continue
         last = notes[-1] if notes else None
-        if written.tied and last and not said and not graces and last.pitch == note.pitch and note.onset - last.end < 0.01:
+        if (
+            written.tied
+            and last
+            and not said
+            and not graces
+            and last.pitch == note.pitch
+            and note.onset - last.end < 0.01
+        ):
             notes[-1] = replace(last, length=note.end - last.onset, breath=note.breath)
             continue
         notes += _with_graces(graces, note)

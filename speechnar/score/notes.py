@@ -111,11 +111,13 @@ class Part:
         name: as printed.
         notes: in order; a part of the score without notes has none.
         verses: numbers of the verses that the file has.
+        hummed: the file has no lyrics for this part, and every note is sung on "la".
     """
 
     name: str
     notes: tuple[Note, ...]
     verses: tuple[int, ...] = ()
+    hummed: bool = False
 
     @property
     def sung(self) -> tuple[Note, ...]:
@@ -124,8 +126,8 @@ class Part:
 
     @property
     def syllable_count(self) -> int:
-        """Number of syllables, elided ones counted apart."""
-        return sum(len(n.syllables) for n in self.notes)
+        """Number of written syllables, elided ones counted apart."""
+        return 0 if self.hummed else sum(len(n.syllables) for n in self.notes)
 
 
 @dataclass(frozen=True)
@@ -136,8 +138,17 @@ class Score:
     parts: tuple[Part, ...]
     warnings: tuple[ScoreWarning, ...] = ()
 
+    @classmethod
+    def of(cls, title: str, parts: Sequence[Part], warnings: Iterable[ScoreWarning]) -> Score:
+        """Return a score without repeated warnings, and without those about parts that only accompany a part with words."""
+        sung_by = {p.name for p in parts if p.syllable_count}
+        kept = [w for w in warnings if not sung_by or not w.part or w.part in sung_by]
+        if not any(p.sung for p in parts):
+            kept.append(ScoreWarning("", "", "there is no note that can be sung"))
+        return cls(title, tuple(parts), tuple(dict.fromkeys(kept)))
+
     def part(self, name: str | None = None) -> Part:
-        """Return the part of this name, or the one to sing: the first of those with the most notes that have lyrics.
+        """Return the part of this name, or the one to sing: the one with the most syllables, the first of equals.
 
         Names are compared without regard to case; a beginning is enough where only one part has it, and a number counts
         the parts from 1.
@@ -149,7 +160,7 @@ class Score:
         if not singable:
             raise ScoreError("the score has no notes that can be sung")
         if name is None:
-            return max(singable, key=lambda p: (p.syllable_count > 0, p.syllable_count))
+            return max(singable, key=lambda p: p.syllable_count)
         wanted = name.strip().lower()
         exact = [p for p in self.parts if p.name.lower() == wanted]
         near = [p for p in self.parts if p.name.lower().startswith(wanted)] if wanted else []
@@ -205,8 +216,11 @@ def make_part(
             continue
         sung.append(_in_range(note, warn))
     if sum(n.length for n in sung) > LONGEST_SCORE or (sung and sung[-1].end > LONGEST_SCORE):
-        raise ScoreError(f"the part {name!r} lasts {sung[-1].end / 3600:.1f} hours; {LONGEST_SCORE / 3600:.0f} is the most")
-    return Part(name, tuple(_with_rests(_with_syllables(sung, warn), bar_of)), tuple(verses)), warnings
+        raise ScoreError(
+            f"the part {name!r} lasts {sung[-1].end / 3600:.1f} hours; {LONGEST_SCORE / 3600:.0f} is the most"
+        )
+    hummed = not any(n.syllables for n in sung)
+    return Part(name, tuple(_with_rests(_with_syllables(sung, warn), bar_of)), tuple(verses), hummed), warnings
 
 
 def _possible(note: Note) -> bool:
@@ -222,7 +236,10 @@ def _in_range(note: Note, warn) -> Note:  # type: ignore[no-untyped-def]
     octaves = math.ceil((LOWEST - pitch) / 12) if pitch < LOWEST else -math.ceil((pitch - HIGHEST) / 12)
     if LOWEST <= pitch <= HIGHEST:
         return note
-    warn(note, f"{_shown(note)} is outside any voice and is sung {abs(octaves)} octave(s) {'higher' if octaves > 0 else 'lower'}")
+    warn(
+        note,
+        f"{_shown(note)} is outside any voice and is sung {abs(octaves)} octave(s) {'higher' if octaves > 0 else 'lower'}",
+    )
     return replace(note, pitch=pitch + 12 * octaves)
 
 
@@ -252,7 +269,9 @@ def _with_rests(notes: Sequence[Note], bar_of) -> list[Note]:  # type: ignore[no
     for note in notes:
         gap = note.onset - end
         if gap > _GAP:
-            filled.append(Note(end, gap, None, verse=note.verse, bar=bar_of(end, filled[-1].bar if filled else note.bar)))
+            filled.append(
+                Note(end, gap, None, verse=note.verse, bar=bar_of(end, filled[-1].bar if filled else note.bar))
+            )
         elif gap > 0 and filled:  # rounding of ticks
             filled[-1] = replace(filled[-1], length=note.onset - filled[-1].onset)
         filled.append(note)

@@ -91,7 +91,9 @@ def unzip_score(data: bytes, name: str) -> bytes:
                 container = parse_xml(_extract(archive, "META-INF/container.xml", name), name)
                 inner = next((r.get("full-path", "") for r in container.iter("rootfile")), "")
             if inner not in names:
-                scores = [n for n in names if n.lower().endswith((".xml", ".musicxml")) and not n.startswith("META-INF")]
+                scores = [
+                    n for n in names if n.lower().endswith((".xml", ".musicxml")) and not n.startswith("META-INF")
+                ]
                 if not scores:
                     raise ScoreError(f"{name} is an archive without a score")
                 inner = scores[0]

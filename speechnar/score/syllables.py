@@ -11,8 +11,12 @@ from speechnar.score.arpabet import to_phones
 from speechnar.score.notes import Syllable
 
 ELISION = "‿"
+CONTINUED = ("-", "ー", "+~", "+*", "~", "_", "__")
+"""Lyrics by which singing programs say that a note continues the vowel before it. `+` (`NEXT_SYLLABLE`) is not
+among them: it is the next syllable of the word, where the word has one."""
+NEXT_SYLLABLE = "+"
 _ELISIONS = re.compile("\\s*[‿\ue550-\ue553]\\s*")  # SMuFL's lyric elisions are private characters
-_DASHES = "-‐‑‒–—―−"
+_DASHES = "‐‑‒–—―−-"
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "ʼ": "'", "´": "'", "`": "'"} | dict.fromkeys('“”„‟"«»()[]{}*<>|~^', ""))
 _VERSE_NUMBER = re.compile(r"^\s*\d{1,2}\s*[.):]\s*")
 _HINT = re.compile(r"\[([^\]]*)\]")
