@@ -73,6 +73,24 @@ def seconds_map(expanded: Any, default: float) -> Any:
     return seconds
 
 
+def measure_starts(score: Any) -> list[float]:
+    """Return the start of each measure in quarter notes: one after the other, each as long as what is in it.
+
+    music21's own offsets differ between parts where a rest fills an irregular measure: it takes the rest for as long as
+    the meter says.
+    """
+    starts = [0.0]
+    for measures in zip(*(part.getElementsByClass("Measure") for part in score.parts)):
+        ends: list[float] = []
+        for measure in measures:
+            for event in measure.recurse().notesAndRests:
+                if not getattr(event, "fullMeasure", False) is True:
+                    ends.append(float(event.getOffsetInHierarchy(measure) + event.quarterLength))
+        nominal = max(float(m.duration.quarterLength) for m in measures)
+        starts.append(starts[-1] + (max(ends) if ends and max(ends) > 0 else nominal))
+    return starts
+
+
 def theirs(path: Path, place: int, default: float) -> tuple[list[Told], set[int]]:
     """Return music21's notes of a part, and the places of those that grace notes stand before."""
     from music21 import converter
@@ -80,17 +98,22 @@ def theirs(path: Path, place: int, default: float) -> tuple[list[Told], set[int]
     score = converter.parse(path, forceSource=True)
     if any(list(part.recurse().getElementsByClass("RepeatMark")) for part in score.parts):
         score = score.expandRepeats()
+    starts = measure_starts(score)
     part = score.parts[place].toSoundingPitch()
     seconds = seconds_map(score, default)
     passes: Counter[str] = Counter()
     found: list[list[Any]] = []
     graced: set[int] = set()
-    for measure in part.getElementsByClass("Measure"):
-        label = measure.measureNumberWithSuffix()
+    for measure, start in zip(part.getElementsByClass("Measure"), starts):
+        label = f"{measure.number}{(measure.numberSuffix or '').upper()}"[: len(str(measure.number)) + 1]
+        label = label if (measure.numberSuffix or "").isupper() else str(measure.number)  # 25a is bar 25 again
         passes[label] += 1
-        voices = sorted((v for v in measure.voices if list(v.notes)), key=lambda v: str(v.id))
+        voices = [v for v in measure.voices if list(v.notes)]
+        voices = sorted(
+            (v for v in voices if str(v.id) == "1" or any(e.lyrics for e in v.notes)), key=lambda v: str(v.id)
+        )
         source = voices[0] if voices else measure
-        start = measure.offset + (source.offset if voices else 0.0)
+        start += source.offset if voices else 0.0
         events = [(start + e.getOffsetBySite(source), e) for e in source.notes]
         numbers = {lyric.number for _, e in events for lyric in e.lyrics if lyric.rawText}
         wanted = max((n for n in numbers if n <= passes[label]), default=min(numbers, default=1))
@@ -114,8 +137,9 @@ def theirs(path: Path, place: int, default: float) -> tuple[list[Told], set[int]
     for n, note in enumerate(found):
         if note[4]:
             graced |= {n - 1, n, n + 1}
-            if n + 1 < len(found) and found[n + 1][3] and not note[3]:
-                note[3], found[n + 1][3] = found[n + 1][3], ""
+            main = next((k for k in range(n, len(found)) if not found[k][4]), n)
+            if found[main][3] and not note[3] and not (n and found[n - 1][4]):
+                note[3], found[main][3] = found[main][3], ""
     return [Told(seconds(o), seconds(o + q), p, t) for o, q, p, t, _ in found], graced
 
 

@@ -4,7 +4,7 @@
       "note_seq": "rest C4 D4 rest", "note_dur": "0.3 0.5 0.5 0.2", "note_slur": "0 0 0 0"}]
 
 Source: DiffSinger (openvpi/DiffSinger, Apache-2.0) and OpenUtau's export (`DiffSinger/DiffSingerScript.cs`, MIT).
-Differs: phone durations, F0 and the other curves are not read. Phones count as pronunciation where all of a word are
+Differs: phone durations, F0 and the other curves are not read. Phones count as pronunciation where all of a segment are
 ARPAbet or IPA; in DiffSinger a word's `ph_num` begins at its vowel and ends with the consonants of the next word.
 """
 
@@ -14,6 +14,7 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,12 +71,21 @@ def _segment(segment: Mapping[str, Any], where: str, bar: str, warnings: list[Sc
     if len(spoken) != sum(sung):
         sentence = f"segment {bar} has {len(spoken)} words for {sum(sung)} notes that begin one"
         warnings.append(ScoreWarning("", "", f"{sentence}; they are sung in order"))
-    notes = []
+    notes: list[Note] = []
+    more = 0  # syllables of the word that go on slurred notes
     for name, length, slur in zip(pitches, lengths, slurs):
         pitch = None if name in SILENT else parse_pitch(name)
         if pitch is None and name not in SILENT:
             raise ScoreError(f"{where}: {name!r} is no pitch; write C4, F#3, Bb4+20 or rest")
-        said = () if slur or pitch is None or not spoken else (spoken.pop(0),)
+        if slur and more:
+            more -= 1
+            said: tuple[Syllable, ...] = (Syllable("", "middle" if more else "end"),)
+        elif slur or pitch is None or not spoken:
+            said = ()
+        else:
+            word = spoken.pop(0)
+            more = max(sum(p not in CONSONANTS for p in word.phones) - 1, 0)
+            said = (replace(word, syllabic="begin") if more else word,)
         notes.append(Note(onset, length, pitch, said, slur=slur, bar=bar))
         onset += length
     return notes
@@ -101,13 +111,11 @@ def _words(segment: Mapping[str, Any]) -> list[Syllable]:
     for n, (group, sounds) in enumerate(zip(groups, known)):
         heard = sounds or ()
         silent = group[:1] and group[0] in SILENT
-        own = () if silent else heard[:1]
-        rest = heard if silent else heard[1:]
-        last = next((k for k, p in enumerate(rest) if p not in CONSONANTS), len(rest))
+        last = max((k for k, p in enumerate(heard) if p not in CONSONANTS), default=-1) + 1
         follows = n + 1 < len(groups) and groups[n + 1][:1] and groups[n + 1][0] not in SILENT
-        coda, following = (rest[:0], rest[:last]) if follows else (rest[:last], rest[:0])
+        own, following = (heard[:last], heard[last:]) if silent or follows else (heard, ())
         text = texts[n] if len(texts) == len(groups) else ("SP" if silent else "")
-        words.append(Syllable(text if not silent else "SP", "single", before + own + coda if not silent else ()))
+        words.append(Syllable(text if not silent else "SP", "single", before + own if not silent else ()))
         before = following
     return words
 

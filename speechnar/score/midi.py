@@ -226,9 +226,7 @@ def typed_with_spaces(texts: Sequence[str]) -> list[Typed]:
     return typed
 
 
-def _bars(
-    meters: dict[int, float], quarters: float, ticks_per_beat: int, tempo: TempoMap
-) -> list[tuple[float, str]]:
+def _bars(meters: dict[int, float], quarters: float, ticks_per_beat: int, tempo: TempoMap) -> list[tuple[float, str]]:
     """Return onset in seconds and number of every bar; a bar is at least a sixteenth note long."""
     changes = sorted((tick / ticks_per_beat, max(length, 0.25)) for tick, length in meters.items())
     bars: list[tuple[float, str]] = []

@@ -119,8 +119,10 @@ def _read_one(text: str) -> Typed:
 
 def _is_next(text: str) -> bool:
     stripped = text.strip()
-    return stripped.startswith(NEXT_SYLLABLE) and stripped not in CONTINUED and stripped[1:].strip().isdecimal() | (
-        stripped == NEXT_SYLLABLE
+    return (
+        stripped.startswith(NEXT_SYLLABLE)
+        and stripped not in CONTINUED
+        and stripped[1:].strip().isdecimal() | (stripped == NEXT_SYLLABLE)
     )
 
 
