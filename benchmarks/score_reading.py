@@ -54,9 +54,9 @@ def seconds_map(expanded: Any, default: float) -> Any:
     """Return a function from quarter notes to seconds, by music21's metronome marks of all parts."""
     marks = sorted(
         {
-            (float(m.getOffsetInHierarchy(expanded)), float(m.getQuarterBPM()))
+            (float(m.getOffsetInHierarchy(expanded)), float(m.getQuarterBPM() or m.numberSounding))
             for m in expanded.recurse().getElementsByClass("MetronomeMark")
-            if m.getQuarterBPM()
+            if m.getQuarterBPM() or m.numberSounding
         }
     )
     if not marks:
@@ -84,7 +84,7 @@ def measure_starts(score: Any) -> list[float]:
         ends: list[float] = []
         for measure in measures:
             for event in measure.recurse().notesAndRests:
-                if not getattr(event, "fullMeasure", False) is True:
+                if getattr(event, "fullMeasure", False) is not True:
                     ends.append(float(event.getOffsetInHierarchy(measure) + event.quarterLength))
         nominal = max(float(m.duration.quarterLength) for m in measures)
         starts.append(starts[-1] + (max(ends) if ends and max(ends) > 0 else nominal))

@@ -29,6 +29,9 @@ _CLUSTERS = frozenset(
     "spl spɹ stɹ skɹ skw spj skj".split()
 )
 """Two or three consonants with which an American English word can begin; so can one, other than ŋ."""
+_POETIC = {"o'er": "ore", "e'er": "air", "ne'er": "nair", "e'en": "een", "th'": "the "}
+"""Beginnings whose apostrophe stands for more than an e, as they sound. ("heav'n", "turban'd", "ling'ring" miss an e.)"""
+_PRONOUNS = frozenset("i you he she it we they who that there how what where".split())  # of `he'd`
 _SONORANTS = ("ɹ", "l", "n", "m")
 _SCHWAS = ("ə", "ɚ")
 Pronounce = Callable[[Sequence[str]], Sequence[Sequence[str]]]
@@ -151,12 +154,14 @@ class _Speaker:
 
     def phrase(self, words: Sequence[_Word]) -> list[list[str]]:
         """Return the phones of each word of a phrase, spoken in it."""
-        tokens = [normalize(_spelled(word.text), keep=self.lexicon).split() or [""] for word in words]
+        tokens = [_tokens(_spelled(word.text)) for word in words]
         flat = [re.sub(r"[^\w'.-]+|[.]+$", "", token) for group in tokens for token in group]
         found = iter(self.pronounce(flat))
         phones = []
         for word, group in zip(words, tokens):
             own = [[p for p in next(found) if p not in (WORD_BREAK, *PAUSES)] for _ in group]
+            if len(own) > 1 and word.text.lower().startswith("th'"):
+                own[0] = own[0][:1]
             whole = self.own(_spelled(word.text))
             phones.append(list(whole) if whole else [p for token in own for p in token])
         return phones
@@ -209,6 +214,18 @@ class _Speaker:
         return list(phones) if any(map(is_vowel, phones)) else [*phones, "ə"]
 
 
+def _tokens(word: str) -> list[str]:
+    """Return a word as spoken: itself without poetic apostrophes, or the words of a number or a sign ("3", "&")."""
+    lower = word.lower()
+    for poetic, plain in _POETIC.items():
+        if lower.startswith(poetic):
+            word = plain + word[len(poetic) :]
+    if lower.partition("'")[0] not in _PRONOUNS:
+        word = re.sub(r"(?<=[^\W\daeiou])'(?=(d|n|r|ry|ring|ning|rest|nest)$|ry|r\w)", "e", word, flags=re.IGNORECASE)
+    plain = re.fullmatch(r"[^\W\d_]+(['-][^\W\d_]+)*'?", word.lstrip("'"))
+    return [word] if plain else normalize(word).split() or [""]
+
+
 def _spelled(text: str) -> str:
     """Return the letters and apostrophes of a lyric."""
     return re.sub(r"[^\w'&%$€£+.-]|[.,;:!?…-]+$", "", text).strip("-")
@@ -226,7 +243,7 @@ def fit_vowels(phones: Sequence[str], count: int, texts: Sequence[str]) -> list[
 
     Too many vowels: a schwa is dropped after a vowel or between consonants ("ev'ry"); a rhotic one becomes a consonant
     ("our-selves"). Too few: `-ed`, `-est` and `-eth` are spoken ("bless-ed"), or a schwa is put before a sonorant that
-    follows a consonant or a diphthong ("ev-er-y", "fi-re").
+    follows a consonant or a diphthong ("ev-er-y", "fi-re", "cru-el").
 
     Args:
         phones: of the word, without breaks.
@@ -261,7 +278,7 @@ def _droppable(phones: Sequence[str]) -> int | None:
     after_vowel = [n for n in schwas if is_vowel(phones[n - 1])]
     inside = [
         n for n in schwas
-        if n + 2 < len(phones) and not is_vowel(phones[n - 1]) and any(map(is_vowel, phones[n + 1 :]))
+        if n + 1 < len(phones) and not is_vowel(phones[n - 1]) and any(map(is_vowel, phones[n + 1 :]))
         and (is_vowel(phones[n + 1]) or phones[n + 1] in _SONORANTS)
     ]  # fmt: skip
     final = [n for n in schwas if n + 1 < len(phones) and phones[n + 1] in _SONORANTS and n + 2 >= len(phones)]
@@ -269,14 +286,14 @@ def _droppable(phones: Sequence[str]) -> int | None:
 
 
 def _insertable(phones: Sequence[str]) -> int | None:
-    """Return where a schwa can be put: before a sonorant after a consonant, or after a diphthong."""
-    for n in range(len(phones) - 1, 0, -1):
-        if phones[n] in _SONORANTS and (
-            not is_vowel(phones[n - 1]) or stress_of(phones[n - 1])[1] in ("aɪ", "aʊ", "ɔɪ")
-        ):
-            if any(map(is_vowel, phones[:n])):
-                return n
-    return None
+    """Return where a schwa can be put: before a sonorant after a consonant or a diphthong, else before any r or l."""
+    places = [n for n in range(len(phones) - 1, 0, -1) if any(map(is_vowel, phones[:n]))]
+    after = [
+        n for n in places
+        if phones[n] in _SONORANTS and (not is_vowel(phones[n - 1]) or len(stress_of(phones[n - 1])[1]) == 2)
+    ]  # fmt: skip
+    vowel_first = [n for n in places if phones[n] in ("ɹ", "l") and is_vowel(phones[n - 1])]
+    return (after or vowel_first or [None])[0]
 
 
 def split_syllables(phones: Sequence[str]) -> list[list[str]]:
