@@ -5,9 +5,10 @@
     word       b j ˈu t ə f ə l         d ˈeɪ       pronounced whole, in its phrase
     on notes   b j ˈu    t ə       f ə l          consonants go with the vowel after them, as far as a word can begin so
 
-A word is pronounced whole, so that the lexicon knows it and its stress is right, and its vowels are dealt to its syllables.
-Where the numbers differ, what singers do is tried first: a vowel and the schwa after it are one ("fire", "heav'n"), a
-schwa is dropped ("ev'ry") or put in ("ev-er-y", "bless-ed"). Else each syllable is pronounced by itself, with a warning.
+A word is pronounced whole, so that the lexicon knows it and its stress is right, and its vowels are dealt to its
+syllables. Where the numbers differ, what singers do is tried first: a vowel and the schwa after it are one ("fire",
+"heav'n"), a schwa is dropped ("ev'ry") or put in ("ev-er-y", "bless-ed"). Else each syllable is pronounced by itself,
+with a warning.
 
 Source: the maximal onset principle (Kahn, Syllable-based generalizations in English phonology, 1976) with the onsets of
 American English; OpenUtau's conventions for phonetic hints.
@@ -30,7 +31,7 @@ _CLUSTERS = frozenset(
 )
 """Two or three consonants with which an American English word can begin; so can one, other than ŋ."""
 _POETIC = {"o'er": "ore", "e'er": "air", "ne'er": "nair", "e'en": "een", "th'": "the "}
-"""Beginnings whose apostrophe stands for more than an e, as they sound. ("heav'n", "turban'd", "ling'ring" miss an e.)"""
+"""Beginnings whose apostrophe stands for more than an e, as they sound; "heav'n" and "turban'd" lack an e."""
 _PRONOUNS = frozenset("i you he she it we they who that there how what where".split())  # of `he'd`
 _SONORANTS = ("ɹ", "l", "n", "m")
 _SCHWAS = ("ə", "ɚ")
@@ -82,8 +83,8 @@ def sung_syllables(
         lexicon: phones of lower-case words, which come before all others (`text.lexicon.load_lexicon`).
         pronounce: phones of the words of one phrase; gruut's when it is None.
     """
-    lexicon = {word.lower(): tuple(phones) for word, phones in (lexicon or {}).items()}
-    speaker = _Speaker(lexicon, pronounce or pronouncer())
+    own = {word.lower(): tuple(phones) for word, phones in (lexicon or {}).items()}
+    speaker = _Speaker(own, pronounce or pronouncer())
     warnings: list[ScoreWarning] = []
     spoken: dict[int, list[tuple[list[str], _Word, bool]]] = {}
     for phrase in _phrases(part.notes):
@@ -222,8 +223,8 @@ def _tokens(word: str) -> list[str]:
             word = plain + word[len(poetic) :]
     if lower.partition("'")[0] not in _PRONOUNS:
         word = re.sub(r"(?<=[^\W\daeiou])'(?=(d|n|r|ry|ring|ning|rest|nest)$|ry|r\w)", "e", word, flags=re.IGNORECASE)
-    plain = re.fullmatch(r"[^\W\d_]+(['-][^\W\d_]+)*'?", word.lstrip("'"))
-    return [word] if plain else normalize(word).split() or [""]
+    letters = re.fullmatch(r"[^\W\d_]+([' -][^\W\d_]+)*'?", word.lstrip("'"))
+    return word.split() if letters else normalize(word).split() or [""]
 
 
 def _spelled(text: str) -> str:
@@ -282,7 +283,7 @@ def _droppable(phones: Sequence[str]) -> int | None:
         and (is_vowel(phones[n + 1]) or phones[n + 1] in _SONORANTS)
     ]  # fmt: skip
     final = [n for n in schwas if n + 1 < len(phones) and phones[n + 1] in _SONORANTS and n + 2 >= len(phones)]
-    return (after_vowel or inside or final or [None])[0]
+    return next(iter(after_vowel or inside or final), None)
 
 
 def _insertable(phones: Sequence[str]) -> int | None:
@@ -293,7 +294,7 @@ def _insertable(phones: Sequence[str]) -> int | None:
         if phones[n] in _SONORANTS and (not is_vowel(phones[n - 1]) or len(stress_of(phones[n - 1])[1]) == 2)
     ]  # fmt: skip
     vowel_first = [n for n in places if phones[n] in ("ɹ", "l") and is_vowel(phones[n - 1])]
-    return (after or vowel_first or [None])[0]
+    return next(iter(after or vowel_first), None)
 
 
 def split_syllables(phones: Sequence[str]) -> list[list[str]]:

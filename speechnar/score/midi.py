@@ -180,11 +180,11 @@ def _finish(
     said: dict[int, str] = {}
     lost = Counter[str]()
     for tick, text in sorted(track.lyrics.items()):
-        start = _nearest(starts, tick, ticks_per_beat // 8)
-        if start is None:
+        place = _nearest(starts, tick, ticks_per_beat // 8)
+        if place is None:
             lost[text.strip()] += bool(re.search(r"\w", text))
         else:
-            said[start] = said.get(start, "") + text
+            said[place] = said.get(place, "") + text
     typed = typed_with_spaces([said.get(start, "") for start in starts])
     notes = []
     for start, lyric, syllables in zip(starts, typed, join_typed(typed)):
@@ -199,7 +199,7 @@ def _finish(
 
 
 def typed_with_spaces(texts: Sequence[str]) -> list[Typed]:
-    r"""Return lyrics whose words are marked as in karaoke files (`Hal` `le` `lu ` or `\Hal` `le` ` praise`) or by hyphens.
+    r"""Return lyrics whose words are marked by spaces (`Hal` `le` `lu ` or `\Hal` `le` ` praise`) or by hyphens.
 
     Spaces mark words if any lyric begins or ends with one: then what has none between is one word. Otherwise a hyphen
     at the end joins, and what has none is a word of its own.

@@ -8,10 +8,10 @@ lyrics of the verse that each pass sings; then timed by the tempo marks of all p
     voice 2   A3         B3                          not sung: one singer has one note
 
 Source: MusicXML 4.0 (W3C Community Group Final Report, 2021).
-Differs: grace notes take their time from the note that follows (MusicXML leaves this open): a tenth of a second each, all
-together at most a third of that note; where no note follows, from the note before. A grace note takes over the syllable
-of its note. Of a chord the top note is sung, and of several voices the one with the most lyrics, the higher of two;
-bars where it rests or lacks the words of this verse are taken from another voice that has words.
+Differs: grace notes take their time from the note that follows (MusicXML leaves this open): a tenth of a second each,
+all together at most a third of that note; where no note follows, from the note before. A grace note takes over the
+syllable of its note. Of a chord the top note is sung, and of several voices the one with the most lyrics, the higher of
+two; bars where it rests or lacks the words of this verse are taken from another voice that has words.
 """
 
 from __future__ import annotations
@@ -266,7 +266,8 @@ class _PartReader:
     def lyrics(self, element: ET.Element) -> dict[int, Typed]:
         lyrics: dict[int, Typed] = {}
         for lyric in element.findall("lyric"):
-            text, syllabics, elided = "", [], True
+            text, elided = "", True
+            syllabics: list[str] = []
             for child in lyric:
                 if child.tag == "syllabic" and (elided or not syllabics):
                     syllabics.append((child.text or "").strip())

@@ -2,8 +2,8 @@
 
     Score -> Part -> Note -> Syllable
 
-Every reader (MusicXML, MIDI, USTX, UST, DS) collects the sung notes of a part in any order and calls `make_part`, which sorts
-them, mends what cannot be sung, puts rests between them and says so.
+Every reader (MusicXML, MIDI, USTX, UST, DS) collects the sung notes of a part in any order and calls `make_part`, which
+sorts them, mends what cannot be sung, puts rests between them and says so.
 
     time      0.0        0.5        1.0        1.5        2.0
     note      |E4 "Hal"  |G4 "le"   |F4 (slur) |rest      |
@@ -140,7 +140,7 @@ class Score:
 
     @classmethod
     def of(cls, title: str, parts: Sequence[Part], warnings: Iterable[ScoreWarning]) -> Score:
-        """Return a score without repeated warnings, and without those about parts that only accompany a part with words."""
+        """Return a score without repeated warnings, and without those about parts that accompany a part with words."""
         sung_by = {p.name for p in parts if p.syllable_count}
         kept = [w for w in warnings if not sung_by or not w.part or w.part in sung_by]
         if not any(p.sung for p in parts):
@@ -238,7 +238,7 @@ def _in_range(note: Note, warn) -> Note:  # type: ignore[no-untyped-def]
         return note
     warn(
         note,
-        f"{_shown(note)} is outside any voice and is sung {abs(octaves)} octave(s) {'higher' if octaves > 0 else 'lower'}",
+        f"{_shown(note)} is outside any voice; it is sung {abs(octaves)} octave(s) {'up' if octaves > 0 else 'down'}",
     )
     return replace(note, pitch=pitch + 12 * octaves)
 

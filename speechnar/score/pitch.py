@@ -7,15 +7,15 @@
                                         `-.______/
                                                | the note begins
 
-Steps between notes pass through two second-order systems H(s) = omega^2 / (s^2 + 2 zeta omega s + omega^2): one forward in time,
-which overshoots after the step, and one backward, which prepares it; together they leave the step where it is. Vibrato and
-fine fluctuation are added.
+Steps between notes pass through two second-order systems, H(s) = omega^2 / (s^2 + 2 zeta omega s + omega^2): one
+forward in time, which overshoots after the step, and one backward, which prepares it; together they move the step by
+15 ms only. Vibrato and fine fluctuation are added.
 
-Source: Saitou, Goto, Unoki and Akagi, "Speech-to-singing synthesis: converting speaking voices to singing voices by controlling
-acoustic features unique to singing voices", WASPAA 2007, section 3.1 and table 1.
-Differs: on cents instead of Hz, so that every interval has the same shape at every height; vibrato is a sine with onset, depth
-and rate chosen for each note, instead of an undamped system; fine fluctuation has a standard deviation of 4 cents instead of a
-maximum of 5 Hz.
+Source: Saitou, Goto, Unoki and Akagi, "Speech-to-singing synthesis: converting speaking voices to singing voices by
+controlling acoustic features unique to singing voices", WASPAA 2007.
+Differs: on cents instead of Hz, so that every interval has the same shape at every height; vibrato is a sine with
+onset, depth and rate chosen for each note, instead of an undamped system; fine fluctuation has a standard deviation of
+4 cents instead of a maximum of 5 Hz.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def moved_curve(steps: np.ndarray, expression: float = 1.0) -> np.ndarray:
 
     Args:
         steps: (T,) cents at the points of the grid.
-        expression: 1 has Saitou's damping; 0 critical damping, which neither prepares nor overshoots; above 1 less damping.
+        expression: 1 has Saitou's damping; 0 is critical damping, which neither prepares nor overshoots.
 
     Returns:
         (T,) cents.
@@ -158,13 +158,13 @@ def moved_curve(steps: np.ndarray, expression: float = 1.0) -> np.ndarray:
 
 
 def _causal(curve: np.ndarray, response: np.ndarray) -> np.ndarray:
-    """Return the curve, 0 before it begins, filtered by a causal response; by the Fourier transform, as songs are long."""
+    """Return a curve that is 0 before it begins, filtered by a causal response (by FFT, as songs are long)."""
     size = 1 << (len(curve) + len(response) - 1).bit_length()
     return np.fft.irfft(np.fft.rfft(curve, size) * np.fft.rfft(response, size), size)[: len(curve)]
 
 
 def _damping(zeta: float, expression: float) -> float:
-    """Return the damping between critical (expression 0), the system's own (1) and, at 2, an overshoot twice as high."""
+    """Return the damping: critical at expression 0, the system's own at 1, for an overshoot twice as high at 2."""
     if expression <= 0:
         return 1.0
     overshoot = min(expression * math.exp(-math.pi * zeta / math.sqrt(1 - zeta**2)), 0.5)
@@ -217,8 +217,8 @@ def fluctuation_curve(n_points: int, rng: np.random.Generator) -> np.ndarray:
 def transposition(notes: Sequence[Note], lowest: float, highest: float) -> int:
     """Return the semitones by which to move a part so that as much of it as can be lies in a voice's range.
 
-    Of the shifts that leave the least time outside the range, the one nearest to none is taken; of two equally near ones, the
-    lower.
+    Of the shifts that leave the least time outside the range, the one nearest to none is taken; of two equally near
+    ones, the lower.
 
     Args:
         notes: of the part.

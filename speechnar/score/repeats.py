@@ -33,7 +33,7 @@ class BarMarks:
 
 @dataclass(frozen=True)
 class PlayedBar:
-    """A bar as played: the written bar's place, the pass of its section (from 1), and the passes that the section has."""
+    """A bar as played: place of the written bar, pass of its section (from 1), and passes that the section has."""
 
     index: int
     number: int
@@ -93,7 +93,7 @@ def _passes(bars: Sequence[BarMarks], start: int) -> int:
 
 
 def _after_jump(bars: Sequence[BarMarks], jump: str) -> list[PlayedBar]:
-    """Return what is played after `D.C.` or `D.S.`: each bar once, in its last ending, to the fine or over to the coda."""
+    """Return the bars after `D.C.` or `D.S.`: each once, with the last ending, to the fine or over to the coda."""
     start = next((n for n, bar in enumerate(bars) if bar.segno), 0) if jump == "segno" else 0
     coda = next((n for n, bar in enumerate(bars) if bar.coda), None)
     played: list[PlayedBar] = []

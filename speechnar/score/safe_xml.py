@@ -1,8 +1,8 @@
 """XML of strangers to elements: no entities, no external files, and no more memory than a score needs.
 
 Differs: `xml.etree` alone expands entities, so that a file of one kilobyte can fill any memory; expat, which reads for
-it, is driven here directly, and refuses them at their declaration. The usual `DOCTYPE` line of MusicXML is allowed: expat
-does not fetch what it names.
+it, is driven here directly, and refuses them at their declaration. The usual `DOCTYPE` line of MusicXML is allowed:
+expat does not fetch what it names.
 """
 
 from __future__ import annotations

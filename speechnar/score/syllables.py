@@ -47,7 +47,7 @@ def read_lyric(text: str, syllabics: Sequence[str] = ("single",)) -> Typed:
 
     Args:
         text: as typed, with U+203F or SMuFL's signs where syllables are elided.
-        syllabics: of each elided syllable, `single`, `begin`, `middle` or `end`; the last counts for those that lack it.
+        syllabics: `single`, `begin`, `middle` or `end` of each elided syllable; the last counts for those without.
     """
     text = unicodedata.normalize("NFC", text)
     hint, doubt = None, ""

@@ -1,21 +1,21 @@
 """Sung syllables to phones with times.
 
-The vowel begins on the note. The consonants before it take their time from what comes before: a rest, or the vowel of the
-note before. Consonants after it end the note.
+The vowel begins on the note. The consonants before it take their time from what comes before: a rest, or the vowel of
+the note before. Consonants after it end the note.
 
     note        |   C4  "Twin-"      |   C4  "kle"        |   G4   "twin-"
     phones   t w|ɪ               ŋ  k|ə              l t w|ɪ
                  <---- a span: from vowel to vowel ------>
 
-Each span, from the beginning of a vowel to that of the next or to the end of the phrase, is shared by the phones in it: the
-lengths that are most probable under a normal distribution of each phone, d = mu + rho sigma^2 with the one rho that fills
-the span. Sung vowels vary most, so that a long note is a long vowel; consonants keep their length.
+Each span, from the beginning of a vowel to that of the next or to the end of the phrase, is shared by the phones in it:
+the lengths that are most probable under a normal distribution of each phone, d = mu + rho sigma^2 with the one rho that
+fills the span. Sung vowels vary most, so that a long note is a long vowel; consonants keep their length.
 
-Source: NNSVS (Yamamoto, Yoneyama and Toda, arXiv:2210.15987), section 2.2: durations fitted to the note.
-Differs: no phone is shorter than `FLOOR` of its mean; where the formula makes one so, it is held there and rho found for
-the others, and a span shorter than all floors is shared in proportion to the means. NNSVS shares in proportion as soon as
-one would be negative, where the lengths jump: just above, a vowel has almost nothing; just below, its full share. The
-time lag is zero.
+Source: NNSVS (Yamamoto, Yoneyama and Toda, arXiv:2210.15987): durations fitted to the note.
+Differs: no phone is shorter than `FLOOR` of its mean; where the formula makes one so, it is held there and rho found
+for the others, and a span shorter than all floors is shared in proportion to the means. NNSVS shares in proportion as
+soon as one would be negative, where the lengths jump: just above, a vowel has almost nothing; just below, its full
+share. The time lag is zero.
 """
 
 from __future__ import annotations

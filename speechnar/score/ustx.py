@@ -4,7 +4,8 @@
     +                the word's next syllable; the vowel goes on where the word has no more
     +~  +*  -        the vowel before goes on
 
-Source: OpenUtau (stakira/OpenUtau, MIT): `Format/USTx.cs`, `Ustx/UNote.cs`, `Ustx/UProject.cs`; 480 ticks a quarter note.
+Source: OpenUtau (stakira/OpenUtau, MIT): `Format/USTx.cs`, `Ustx/UNote.cs`, `Ustx/UProject.cs`; 480 ticks a quarter
+note.
 Differs: pitch bends, vibrato and expressions are not read.
 """
 
@@ -54,13 +55,13 @@ def read_ustx(path: str | Path, verse: int | None = None) -> Score:
         warnings.append(ScoreWarning("", "", f"an OpenUtau project has one verse; --verse {verse} has no effect"))
     names = [str(t.get("track_name") or "") for t in _maps(project.get("tracks"))]
     by_track: dict[int, list[tuple[int, int, float, str]]] = {}
-    for part in _maps(project.get("voice_parts")):
-        start = _whole(part, "position")
-        for note in _maps(part.get("notes")):
+    for piece in _maps(project.get("voice_parts")):
+        start = _whole(piece, "position")
+        for note in _maps(piece.get("notes")):
             pitch = _real(note, "tone", float("nan")) + _real(note, "tuning", 0.0) / 100
             place = start + _whole(note, "position")
             row = (place, place + _whole(note, "duration"), pitch, str(note.get("lyric") or ""))
-            by_track.setdefault(_whole(part, "track_no"), []).append(row)
+            by_track.setdefault(_whole(piece, "track_no"), []).append(row)
     bars = _bars(project, max((row[1] for rows in by_track.values() for row in rows), default=0), tempo)
     parts: list[Part] = []
     for number, rows in sorted(by_track.items()):
@@ -91,8 +92,8 @@ def read_continued(lyrics: Sequence[str]) -> tuple[list[tuple[Syllable, ...]], l
     """Return the syllables of lyrics in OpenUtau's and UTAU's writing, and doubts about them.
 
     A word stands whole on its first note, and the notes of its further syllables have `+`. Its first syllable then has
-    the whole word as its text and is `begin`, and those of `+` have no text and are `middle` or `end`: the word's vowels
-    are dealt to its notes when it is pronounced.
+    the whole word as its text and is `begin`, and those of `+` have no text and are `middle` or `end`: the word's
+    vowels are dealt to its notes when it is pronounced.
 
     Returns:
         the syllables of each note, empty where the vowel before goes on; and one sentence for each doubt.
@@ -136,7 +137,8 @@ def _bars(project: Mapping[str, Any], last: int, tempo: TempoMap) -> list[tuple[
         _whole(m, "bar_position"): max(4 * _real(m, "beat_per_bar", 4) / max(_real(m, "beat_unit", 4), 1), 0.25)
         for m in _maps(project.get("time_signatures"))
     } or {0: max(4 * _real(project, "beat_per_bar", 4) / max(_real(project, "beat_unit", 4), 1), 0.25)}
-    bars, place, length = [], 0.0, 4.0
+    bars: list[tuple[float, str]] = []
+    place, length = 0.0, 4.0
     while place * TICKS <= last and len(bars) < 20_000:
         length = meters.get(len(bars), length)
         bars.append((tempo.seconds(place), str(len(bars) + 1)))
