@@ -204,6 +204,9 @@ def make_part(
     placed.sort(key=lambda n: (n.onset, -(n.pitch or 0)))
     sung: list[Note] = []
     for note in placed:
+        if note.length < SHORTEST:
+            warn(note, f"{_shown(note)} lasts {1000 * note.length:.0f} ms and is left out")
+            continue
         if sung and note.onset < sung[-1].end - SHORTEST and note.onset < sung[-1].onset + SHORTEST:
             warn(note, f"a second note at the same time as {_shown(sung[-1])} is left out: one voice sings one note")
             continue
@@ -211,9 +214,6 @@ def make_part(
             if note.onset < sung[-1].end - SHORTEST:
                 warn(sung[-1], f"{_shown(sung[-1])} is cut where the next note begins")
             sung[-1] = replace(sung[-1], length=note.onset - sung[-1].onset)
-        if note.length < SHORTEST:
-            warn(note, f"{_shown(note)} lasts {1000 * note.length:.0f} ms and is left out")
-            continue
         sung.append(_in_range(note, warn))
     if sum(n.length for n in sung) > LONGEST_SCORE or (sung and sung[-1].end > LONGEST_SCORE):
         raise ScoreError(
