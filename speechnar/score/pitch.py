@@ -123,17 +123,14 @@ def second_order(omega: float, zeta: float) -> np.ndarray:
 
     Args:
         omega: rad/s.
-        zeta: damping, above 0; 1 and above does not overshoot.
+        zeta: damping, above 0 and at most 1, where it does not overshoot.
     """
     t = GRID * (np.arange(int(_RESPONSE / GRID)) + 0.5)
     if zeta < 1:
         damped = omega * math.sqrt(1 - zeta**2)
         response = np.exp(-zeta * omega * t) * np.sin(damped * t)
-    elif zeta == 1:
-        response = t * np.exp(-omega * t)
     else:
-        root = omega * math.sqrt(zeta**2 - 1)
-        response = np.exp((root - zeta * omega) * t) - np.exp((-root - zeta * omega) * t)
+        response = t * np.exp(-omega * t)
     return response / response.sum()
 
 
