@@ -72,7 +72,7 @@ def quantize_weights(model: Whisper, cuts: Sequence[Cut], tokenizer: Pieces) -> 
     work.encode()
     draft = model.draft
     layers = [nn.ModuleList([a, b]) for a, b in zip(draft.convolutions, draft.blocks)]
-    round_parts([draft.merge, *layers, nn.ModuleList([draft.head, draft.condition])], work.draft, DRAFT_STEP)
+    round_parts([draft.merge, *layers, draft.head], work.draft, DRAFT_STEP)
     decoder = model.decoder
     round_parts(list(decoder.blocks), work.decode, DECODER_STEP)
     output = nn.Linear(decoder.embedding.embedding_dim, decoder.embedding.num_embeddings, bias=False)

@@ -19,7 +19,7 @@ from speechnar.data.transcribed import load_wav
 from speechnar.decode import beam as prefixes
 from speechnar.decode.units import Units
 from speechnar.files import atomic_write
-from speechnar.layers.cross_attention import places_in, token_places
+from speechnar.layers.cross_attention import positions_in, token_positions
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.models.asr.mask_ctc import MaskCTC
 from speechnar.models.autoregressive.aed import BeamOptions
@@ -160,7 +160,7 @@ def refine(
     mask_id = symbols.mask_id
     if not (tokens == mask_id).any():
         return tokens, token_lengths
-    memory = model.listen(heard, symbols.blank_id)
+    memory = model.memory(heard, symbols.blank_id)
     merged, lengths, _ = merge_masks(tokens, token_lengths, mask_id)
     counts = model.decode(memory, merged, lengths).count_logits.argmax(2)
     tokens, token_lengths = expand_masks(merged, lengths, counts, mask_id)
@@ -204,12 +204,12 @@ def choose(
     rows = [torch.tensor(draft.tokens, dtype=torch.long) for draft in drafts]
     tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=symbols.blank_id).to(device)
     path = heard.log_probs[0].argmax(1).unique_consecutive()
-    places = places_in(
-        token_places(heard.log_probs, symbols.blank_id)[0],
+    places = positions_in(
+        token_positions(heard.log_probs, symbols.blank_id)[0],
         path[path != symbols.blank_id].tolist(),
         [list(draft.tokens) for draft in drafts],
     )
-    memory = model.listen(heard, symbols.blank_id, places).each(options.masking_passes)
+    memory = model.memory(heard, symbols.blank_id, places).each(options.masking_passes)
 
     def decode(tokens: Tensor, token_lengths: Tensor) -> Tensor:
         return model.decode(memory, tokens, token_lengths).logits  # of which differences matter alone

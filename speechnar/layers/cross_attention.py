@@ -1,11 +1,11 @@
-"""The encoder's output as token decoders listen to it: each frame at the place, in tokens, that CTC gives it.
+"""Cross-attention of token decoders to encoder frames, each frame at the token position that CTC gives it.
 
-A decoder asks "what is the token at place n?" and so has only to look at the frames of about that place, which its
-attention is told to do from the beginning. With the frames numbered as they come, it would first have to learn how long
-tokens are, for which small corpora are too little.
+A decoder that asks for the token at position n only needs the frames near that position, and a bias by distance makes
+its attention prefer them from the first training step. If frames were numbered in time, the decoder would first have to
+learn how long tokens are, for which small corpora are too little.
 
 Source: attention's bias by distance: ALiBi (Press et al. 2022), section 3.
-Differs: the distance is between a token and where CTC hears it.
+Differs: the distance is between a token's position and the token position of a frame, in tokens.
 """
 
 from __future__ import annotations
@@ -13,72 +13,54 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from speechnar.layers.ctc_encoder import EncoderOutput
-from speechnar.layers.token_decoder import KeyValues
-from speechnar.nar.lengths import length_mask
+from speechnar.layers.decoder_block import KeyValues
 
 STEEPEST = 4.0
-"""The first head's slope, in nats for each token; each next head's is a quarter of it."""
+"""Slope of the first head's bias, in nats per token of distance; the slope of each next head is a quarter of it."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """What a decoder listens to.
+    """An encoder's output as the input of a token decoder's cross-attention.
 
     Attributes:
-        layers: keys and values for each of its layers.
-        places: (B, T) of the frames, `token_places`; infinity for padding.
+        layers: keys and values for each layer of the decoder.
+        positions: (B, T) token positions of the frames, see `token_positions`; infinity for padding.
     """
 
     layers: tuple[KeyValues, ...]
-    places: Tensor
+    positions: Tensor
 
-    def nearness(self, number: int) -> Tensor:
-        """What attention of the first `number` tokens to the frames begins with.
+    def distance_bias(self, number: int) -> Tensor:
+        """Return the bias of cross-attention from the first `number` tokens to the frames.
 
         Returns:
-            (B, n_heads, number, T), to be added to the attention's logits: 0 at a token's own place, less the further
-            a frame is away, as steeply as the head's slope says; minus infinity for padding.
+            (B, n_heads, number, T), to be added to the attention's logits: 0 for a frame at the token's own position,
+            falling linearly with the distance by the head's slope; minus infinity for padding.
         """
         keys = self.layers[0].keys
         heads = keys.shape[1]
         tokens = torch.arange(number, device=keys.device)
-        away = (self.places[:, None, :] - tokens[:, None]).abs()[:, None]
+        away = (self.positions[:, None, :] - tokens[:, None]).abs()[:, None]
         slopes = STEEPEST * 2.0 ** (-2 * torch.arange(heads, device=keys.device))
         return (-slopes[:, None, None] * away).to(keys.dtype)
 
     def repeated(self, number: int) -> Memory:
-        """That of a batch of one, for a batch of `number`."""
-        return Memory(tuple(kv.repeated(number) for kv in self.layers), self.places.expand(number, -1))
+        """Return the memory of a batch of one for a batch of `number`."""
+        return Memory(tuple(kv.repeated(number) for kv in self.layers), self.positions.expand(number, -1))
 
     def each(self, number: int) -> Memory:
-        """That of each row, `number` times one after another."""
+        """Return the memory with each row repeated `number` times in succession."""
         if number == 1:
             return self
-        rows = torch.arange(len(self.places), device=self.places.device).repeat_interleave(number)
-        return Memory(tuple(kv.of(rows) for kv in self.layers), self.places[rows])
+        rows = torch.arange(len(self.positions), device=self.positions.device).repeat_interleave(number)
+        return Memory(tuple(kv.of(rows) for kv in self.layers), self.positions[rows])
 
 
-def listen(
-    hidden: Tensor, heard: EncoderOutput, blank_id: int, blocks: nn.ModuleList, places: Tensor | None = None
-) -> Memory:
-    """The memory of `blocks`, `DecoderBlock`s, for `hidden`, their width of what the encoder heard, (B, T, d_model).
-
-    Args:
-        places: of the frames in other texts than CTC's best path, (B, T), or (texts, T) for a batch of one.
-    """
-    if places is None:
-        places = token_places(heard.log_probs, blank_id)
-    hidden = hidden + positions_at(places, hidden.shape[2]).to(hidden.dtype)
-    if heard.lengths is not None:
-        places = places.where(length_mask(heard.lengths, places.shape[1]), torch.inf)
-    return Memory(tuple(block.memory(hidden) for block in blocks), places)  # type: ignore[operator]
-
-
-def token_places(log_probs: Tensor, blank_id: int) -> Tensor:
-    """Which token of CTC's best path each frame belongs to: 0, 1, ...; blanks are halfway to the next one.
+def token_positions(log_probs: Tensor, blank_id: int) -> Tensor:
+    """Return the token of CTC's best path that each frame belongs to: 0, 1, ...; blanks are halfway to the next token.
 
     Args:
         log_probs: (B, T, V).
@@ -93,26 +75,30 @@ def token_places(log_probs: Tensor, blank_id: int) -> Tensor:
     return (changed & spoken).cumsum(1) - torch.where(spoken, 1.0, 0.5)
 
 
-def places_in(places: Tensor, path: list[int], texts: list[list[int]]) -> Tensor:
-    """The places that the frames of a path have in other texts, which differ from it in a few tokens.
+def positions_in(positions: Tensor, path: list[int], texts: list[list[int]]) -> Tensor:
+    """Return the token positions of the frames in other texts, which differ from the path in a few tokens.
 
-    What a text has in common with the path at both ends stays where it is; what is between is stretched.
+    Positions in the tokens that a text shares with the path at its start and its end are shifted; positions between
+    these are interpolated linearly.
 
     Args:
-        places: (T,) of `token_places`; path: the tokens that these are places in.
+        positions: (T,) of `token_positions`.
+        path: the tokens that `positions` refer to.
 
     Returns:
         (texts, T) float32, rounded to halves.
     """
-    bends = torch.tensor([_bends(path, text) for text in texts], device=places.device)
+    bends = torch.tensor([_bends(path, text) for text in texts], device=positions.device)
     first, last, others = bends[:, :, None].unbind(1)
     slopes = (others - first) / (last - first).clamp(min=1)
-    between = ((first + (places - first) * slopes) * 2).round() / 2
-    return torch.where(places <= first, places, torch.where(places >= last, places + others - last, between))
+    between = ((first + (positions - first) * slopes) * 2).round() / 2
+    return torch.where(
+        positions <= first, positions, torch.where(positions >= last, positions + others - last, between)
+    )
 
 
 def _bends(path: list[int], text: list[int]) -> tuple[float, float, float]:
-    """The blank after what both begin with; that before what both end with, in the path and in the text."""
+    """Return the position of the blank after the common start, and of the blank before the common end in each text."""
     shorter = min(len(path), len(text))
     same = [a == b for a, b in zip(path, text)]
     begin = same.index(False) if False in same else shorter
@@ -122,8 +108,8 @@ def _bends(path: list[int], text: list[int]) -> tuple[float, float, float]:
     return begin - 0.5, len(path) - end - 0.5, len(text) - end - 0.5
 
 
-def positions_at(places: Tensor, channels: int) -> Tensor:
-    """Return sinusoids (B, T, channels) of places (B, T): those of `token_decoder.positions` at whole places."""
-    rates = 10000 ** (-torch.arange(0, channels, 2, device=places.device) / channels)
-    angles = places[:, :, None] * rates
+def sinusoids_at(positions: Tensor, channels: int) -> Tensor:
+    """Return sinusoids (B, T, channels) of positions (B, T); at integers those of `decoder_block.sinusoids`."""
+    rates = 10000 ** (-torch.arange(0, channels, 2, device=positions.device) / channels)
+    angles = positions[:, :, None] * rates
     return torch.cat([angles.sin(), angles.cos()], dim=2)

@@ -1,11 +1,9 @@
-"""From samples to what every recognizer here begins with: encoder vectors and a CTC distribution over them.
+"""The encoder of the recognizers that are trained from scratch: samples to encoder vectors and their CTC distributions.
 
-Intermediate CTC and self-conditioning are one switch: layers after which the shared CTC head also speaks, and whether
-what it says there is given back to the layers that follow.
+The config names the layers after which the shared CTC head is applied too (intermediate CTC), and says whether its
+distributions there are fed to the layers above (self-conditioning).
 
-Source: InterCTC (Lee and Watanabe 2021), section 3. Self-conditioned CTC (Nozaki and Komatsu 2021), section 3,
-    equations 8 to 10.
-Differs: the head normalizes what it reads, as the blocks' outputs are of different scales.
+Source: InterCTC (Lee and Watanabe 2021), section 3. Self-conditioning is in `speechnar.layers.ctc_head`.
 """
 
 from __future__ import annotations
@@ -17,16 +15,22 @@ from torch import Tensor, nn
 
 from speechnar.audio import AudioConfig
 from speechnar.layers.conformer import Conformer, ConformerConfig
+from speechnar.layers.ctc_head import CTCHead
 from speechnar.layers.log_mel import LogMel
+from speechnar.layers.old_names import accept_old_names
+
+OLD_NAMES = {"head_norm.": "head.norm.", "head.weight": "head.out.weight", "head.bias": "head.out.bias"}
+OLD_NAMES |= {"back.": "head.condition."}
+"""Names of the weights in models of earlier versions."""
 
 
 @dataclass(frozen=True)
 class CTCEncoderConfig:
-    """The Conformer, and after which of its blocks (from 1) there is CTC too.
+    """The Conformer, and the layers of it that have CTC outputs.
 
     Attributes:
-        intermediate_layers: of the blocks; none for plain CTC.
-        self_conditioned: whether intermediate distributions are given back to the layers that follow.
+        intermediate_layers: numbers of the blocks, from 1, after which CTC is applied too; none for plain CTC.
+        self_conditioned: whether intermediate distributions are fed to the layers above.
     """
 
     conformer: ConformerConfig = ConformerConfig()
@@ -40,17 +44,17 @@ class CTCEncoderConfig:
                 f"intermediate_layers has {wrong[0]} but should be from 1 to {self.conformer.n_layers - 1}"
             )
         if self.self_conditioned and not self.intermediate_layers:
-            raise ValueError("self_conditioned needs intermediate_layers: name the blocks whose CTC is given back")
+            raise ValueError("self_conditioned needs intermediate_layers: name the blocks whose CTC is fed back")
 
 
 @dataclass(frozen=True)
 class EncoderOutput:
-    """What the encoder found.
+    """The output of a CTC encoder.
 
     Attributes:
         hidden: (B, T, d_model).
-        lengths: (B,) frames; None where all is real.
-        log_probs: (B, T, V) float32 natural logarithms; of no meaning in padding.
+        lengths: (B,) frames; None where there is no padding.
+        log_probs: (B, T, V) float32 natural logarithms; padding of any value.
         intermediate: as `log_probs`, for each intermediate layer.
     """
 
@@ -72,30 +76,26 @@ class CTCEncoder(nn.Module):
         d = config.conformer.d_model
         self.log_mel = LogMel(audio)
         self.conformer = Conformer(config.conformer, audio.n_mels)
-        self.head_norm = nn.LayerNorm(d)
-        self.head = nn.Linear(d, n_symbols)
-        self.back = nn.Linear(n_symbols, d) if config.self_conditioned else None
+        self.head = CTCHead(d, n_symbols, config.self_conditioned)
         self.register_buffer("mel_mean", torch.zeros(audio.n_mels))
         self.register_buffer("mel_std", torch.ones(audio.n_mels))
+        accept_old_names(self, OLD_NAMES)
 
     def features(self, wav: Tensor, wav_lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Samples (B, T_wav) to log-mel frames (B, T_mel, n_mels), normalized by the training data's statistics."""
+        """Return log-mel frames (B, T_mel, n_mels) of samples (B, T_wav), normalized by the data's statistics."""
         mel, mel_lengths = self.log_mel(wav, wav_lengths)
         return (mel - self.mel_mean) / self.mel_std, mel_lengths
 
     def forward(self, mel: Tensor, mel_lengths: Tensor | None) -> EncoderOutput:
-        """Features of `features`, augmented in training, to the encoder's output."""
+        """Encode frames of `features`, in training augmented ones."""
         intermediate: list[Tensor] = []
 
         def between(number: int, hidden: Tensor) -> Tensor:
             if number not in self.config.intermediate_layers:
                 return hidden
-            log_probs = self._log_probs(hidden)
-            intermediate.append(log_probs)
-            return hidden if self.back is None else hidden + self.back(log_probs.exp())
+            logits = self.head(hidden)
+            intermediate.append(logits.log_softmax(2))
+            return self.head.conditioned(hidden, logits)
 
         hidden, lengths = self.conformer(mel, mel_lengths, between)
-        return EncoderOutput(hidden, lengths, self._log_probs(hidden), tuple(intermediate))
-
-    def _log_probs(self, hidden: Tensor) -> Tensor:
-        return self.head(self.head_norm(hidden)).float().log_softmax(2)
+        return EncoderOutput(hidden, lengths, self.head(hidden).log_softmax(2), tuple(intermediate))

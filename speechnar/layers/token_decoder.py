@@ -1,119 +1,74 @@
-"""Transformer layers over tokens that listen to an encoder: for masked decoders, or step by step.
+"""A decoder over tokens with cross-attention to a CTC encoder: the part that Mask-CTC and its twin have in common.
 
-Source: Vaswani et al. 2017, sections 3.1, 3.2 and 3.5, with pre-normalization.
+Source: Vaswani et al. 2017, section 3.
+Differs: encoder frames are found by the token position that CTC gives them (`speechnar.layers.cross_attention`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from speechnar.layers.cross_attention import Memory, sinusoids_at, token_positions
+from speechnar.layers.ctc_encoder import EncoderOutput
+from speechnar.layers.decoder_block import DecoderBlock, DecoderConfig, KeyValues, sinusoids
+from speechnar.nar.lengths import length_mask
 
-@dataclass(frozen=True)
-class DecoderConfig:
-    """Widths and depths."""
-
-    d_model: int = 144
-    n_heads: int = 4
-    n_layers: int = 4
-    d_ff: int = 576
-    dropout: float = 0.1
-
-    def __post_init__(self) -> None:
-        if self.d_model % (2 * self.n_heads):
-            raise ValueError(f"d_model {self.d_model} is not a multiple of twice n_heads {self.n_heads}")
+OLD_NAMES = {name: f"decoder.{name}" for name in ("embedding.", "blocks.", "norm.", "out.")}
+OLD_NAMES |= {"memory.": "decoder.projection."}
+"""Names of the weights in models of earlier versions, which had no module `decoder`."""
 
 
-@dataclass(frozen=True)
-class KeyValues:
-    """What attention looks at, (B, n_heads, T, d_head) each."""
+class TokenDecoder(nn.Module):
+    """Token embedding, sinusoidal positions, `DecoderBlock`s, and the output layer `out`."""
 
-    keys: Tensor
-    values: Tensor
-
-    def then(self, later: KeyValues) -> KeyValues:
-        """These and later ones."""
-        return KeyValues(torch.cat([self.keys, later.keys], 2), torch.cat([self.values, later.values], 2))
-
-    def repeated(self, number: int) -> KeyValues:
-        """Those of a batch of one, for a batch of `number`."""
-        return KeyValues(self.keys.expand(number, -1, -1, -1), self.values.expand(number, -1, -1, -1))
-
-    def of(self, rows: Tensor) -> KeyValues:
-        """Those of the given rows of the batch."""
-        return KeyValues(self.keys[rows], self.values[rows])
-
-
-class DecoderBlock(nn.Module):
-    """Self-attention, attention to the encoder and a two-layer perceptron, all residual."""
-
-    def __init__(self, config: DecoderConfig) -> None:
+    def __init__(self, config: DecoderConfig, d_encoder: int, n_symbols: int) -> None:
         super().__init__()
         d = config.d_model
-        self.n_heads = config.n_heads
-        self.self_norm = nn.LayerNorm(d)
-        self.self_qkv = nn.Linear(d, 3 * d)
-        self.self_project = nn.Linear(d, d)
-        self.cross_norm = nn.LayerNorm(d)
-        self.cross_query = nn.Linear(d, d)
-        self.cross_kv = nn.Linear(d, 2 * d)
-        self.cross_project = nn.Linear(d, d)
-        self.norm = nn.LayerNorm(d)
-        self.expand = nn.Linear(d, config.d_ff)
-        self.contract = nn.Linear(config.d_ff, d)
+        self.projection = nn.Linear(d_encoder, d)
+        self.embedding = nn.Embedding(n_symbols, d)
         self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(DecoderBlock(config) for _ in range(config.n_layers))
+        self.norm = nn.LayerNorm(d)
+        self.out = nn.Linear(d, n_symbols)
 
-    def memory(self, hidden: Tensor) -> KeyValues:
-        """Keys and values of the encoder's output (B, T, d_model): the same for every step of decoding."""
-        return KeyValues(*map(self._heads, self.cross_kv(hidden).chunk(2, dim=2)))
+    def memory(self, encoder_out: EncoderOutput, blank_id: int, positions: Tensor | None = None) -> Memory:
+        """Return the input of cross-attention, which is the same in every step of decoding.
+
+        Args:
+            positions: token positions of the frames in other texts than CTC's best path, (B, T), or (texts, T) for a
+                batch of one.
+        """
+        hidden = self.projection(encoder_out.hidden)
+        if positions is None:
+            positions = token_positions(encoder_out.log_probs, blank_id)
+        hidden = hidden + sinusoids_at(positions, hidden.shape[2]).to(hidden.dtype)
+        if encoder_out.lengths is not None:
+            positions = positions.where(length_mask(encoder_out.lengths, positions.shape[1]), torch.inf)
+        return Memory(tuple(block.memory(hidden) for block in self.blocks), positions)  # type: ignore[operator]
 
     def forward(
         self,
-        x: Tensor,
+        tokens: Tensor,
+        memory: Memory,
+        bias: Tensor,
         allowed: Tensor | None,
-        memory: KeyValues,
-        memory_allowed: Tensor | None,
-        past: KeyValues | None = None,
-    ) -> tuple[Tensor, KeyValues]:
-        """One layer.
+        past: list[KeyValues] | None = None,
+    ) -> tuple[Tensor, list[KeyValues]]:
+        """Decode tokens (B, N), which follow those in `past`.
 
         Args:
-            x: (B, N, d_model).
-            memory: of one utterance for each row of `x`, or, where `memory_allowed` is None, of one for all.
-            allowed, memory_allowed: bool, True where attention may look, or None for everywhere; they broadcast to
-                (B, n_heads, N, tokens looked at) and (B, n_heads, N, T).
-            past: keys and values of the tokens before `x`.
+            bias: of cross-attention, (B, n_heads, N, T): see `Memory.distance_bias`.
+            allowed: of self-attention; see `DecoderBlock`.
+            past: keys and values of each layer for the tokens before.
 
         Returns:
-            (B, N, d_model), and the keys and values of all tokens so far.
+            Normalized vectors (B, N, d_model), the input of `out`; and keys and values of each layer for all tokens.
         """
-        queries, keys, values = map(self._heads, self.self_qkv(self.self_norm(x)).chunk(3, dim=2))
-        now = KeyValues(keys, values)
-        seen = now if past is None else past.then(now)
-        x = x + self.dropout(self.self_project(self._attend(queries, seen, allowed)))
-        queries = self._heads(self.cross_query(self.cross_norm(x)))
-        if memory_allowed is None and memory.keys.shape[0] == 1:  # one product, whatever the number of rows
-            together = queries.transpose(0, 1).flatten(1, 2)[None]
-            heard = self._attend(together, memory, None).view(x.shape)
-        else:
-            heard = self._attend(queries, memory, memory_allowed)
-        x = x + self.dropout(self.cross_project(heard))
-        return x + self.dropout(self.contract(self.dropout(F.gelu(self.expand(self.norm(x)))))), seen
-
-    def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(2, (self.n_heads, -1)).transpose(1, 2)
-
-    def _attend(self, queries: Tensor, seen: KeyValues, allowed: Tensor | None) -> Tensor:
-        mixed = F.scaled_dot_product_attention(queries, seen.keys, seen.values, allowed)
-        return mixed.transpose(1, 2).flatten(2)
-
-
-def positions(like: Tensor, start: int = 0) -> Tensor:
-    """Sinusoids of places `start`, `start` + 1, ...: (T, C) for (B, T, C)."""
-    time, channels = like.shape[1:]
-    rates = 10000 ** (-torch.arange(0, channels, 2, device=like.device) / channels)
-    angles = torch.arange(start, start + time, device=like.device)[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], dim=1).to(like.dtype)
+        x = self.embedding(tokens)
+        x = self.dropout(x + sinusoids(x, past[0].keys.shape[2] if past else 0))
+        present = []
+        for number, block in enumerate(self.blocks):
+            x, keys_values = block(x, allowed, memory.layers[number], bias, past[number] if past else None)
+            present.append(keys_values)
+        return self.norm(x), present

@@ -69,8 +69,8 @@ class ModelSpec:
     weight_norm: bool = False
 
 
-CTC_SYMBOLS = {"encoder.head.weight": 0, "encoder.head.bias": 0, "encoder.back.weight": 1}
-DECODER_SYMBOLS = {"embedding.weight": 0, "out.weight": 0, "out.bias": 0}
+CTC_SYMBOLS = {"encoder.head.out.weight": 0, "encoder.head.out.bias": 0, "encoder.head.condition.weight": 1}
+DECODER_SYMBOLS = {"decoder.embedding.weight": 0, "decoder.out.weight": 0, "decoder.out.bias": 0}
 
 MODELS: dict[str, ModelSpec] = {
     "fastspeech2": ModelSpec(

@@ -42,7 +42,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Whisp
     )  # fmt: skip
     torch.manual_seed(0)
     model = Whisper(sizes).eval()
-    for weight in (model.draft.head.weight, model.draft.condition.weight, model.decoder.positions):
+    for weight in (model.draft.head.out.weight, model.draft.head.condition.weight, model.decoder.positions):
         torch.nn.init.normal_(weight, std=0.1)
     torch.nn.init.normal_(model.decoder.prompt)
     with torch.no_grad():

@@ -16,7 +16,7 @@ from speechnar.config import Choice
 from speechnar.export import RecognizerCard, export_recognizer
 from speechnar.layers.conformer import ConformerConfig
 from speechnar.layers.ctc_encoder import CTCEncoderConfig
-from speechnar.layers.token_decoder import DecoderConfig
+from speechnar.layers.decoder_block import DecoderConfig
 from speechnar.models.asr.ctc import CTCConfig
 from speechnar.models.asr.mask_ctc import MaskCTCConfig
 from speechnar.models.folder import ModelConfig, build, load_model, save_model

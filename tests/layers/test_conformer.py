@@ -66,7 +66,7 @@ def test_intermediate_layers_speak_and_are_heard_only_if_conditioned() -> None:
     inter.conformer.blocks[1].register_forward_pre_hook(lambda _, given: got.append(given[0]))
     probabilities = conditioned(mel, None).intermediate[0].exp()
     inter(mel, None)
-    torch.testing.assert_close(got[0] - got[1], conditioned.back(probabilities), atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(got[0] - got[1], conditioned.head.condition(probabilities), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from speechnar.layers.cross_attention import STEEPEST, Memory, listen, places_in, positions_at, token_places
+from speechnar.layers.cross_attention import STEEPEST, Memory, listen, positions_in, sinusoids_at, token_positions
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.layers.token_decoder import DecoderBlock, DecoderConfig, KeyValues, positions
 from speechnar.nar.ctc import best_path
@@ -20,7 +20,7 @@ def said(*rows: list[int]) -> torch.Tensor:
 
 def test_frames_stand_at_their_token_and_blanks_between() -> None:
     rows = [2, 2, 1, 1, 2, 1, 3, 2], [0, 0, 0, 0, 0, 0, 0, 0], [2, 2, 2, 2, 2, 2, 2, 2]
-    places = token_places(said(*rows), BLANK)
+    places = token_positions(said(*rows), BLANK)
     assert places.tolist() == [[-0.5, -0.5, 0, 0, 0.5, 1, 2, 2.5], [0.0] * 8, [-0.5] * 8]
 
 
@@ -28,22 +28,22 @@ def test_the_last_place_is_the_last_token_of_the_best_path() -> None:
     log_probs = torch.randn(5, 40, 4, generator=torch.Generator().manual_seed(0)).log_softmax(2)
     log_probs[:, -1, 1] = 1.0  # no blank at the end
     path = best_path(log_probs, torch.full((5,), 40), BLANK)
-    assert (token_places(log_probs, BLANK)[:, -1] + 1).tolist() == path.token_lengths.tolist()
+    assert (token_positions(log_probs, BLANK)[:, -1] + 1).tolist() == path.token_lengths.tolist()
 
 
-def test_positions_at_whole_places_are_those_of_tokens() -> None:
+def test_sinusoids_at_whole_places_are_those_of_tokens() -> None:
     places = torch.tensor([[0.0, 1.0, 2.0, 3.0], [3.0, 1.0, 1.0, 0.0]])
     table = positions(torch.zeros(1, 4, 6))
-    torch.testing.assert_close(positions_at(places, 6), table[places.long()])
+    torch.testing.assert_close(sinusoids_at(places, 6), table[places.long()])
 
 
 def test_attention_begins_near_a_tokens_own_place() -> None:
     keys = torch.zeros(1, 2, 4, 3)
     memory = Memory((KeyValues(keys, keys),), torch.tensor([[-0.5, 0.0, 3.0, torch.inf]]))
-    near = memory.nearness(2)
+    near = memory.distance_bias(2)
     away = torch.tensor([[0.5, 0.0, 3.0, torch.inf], [1.5, 1.0, 2.0, torch.inf]])
     torch.testing.assert_close(near, torch.stack([-STEEPEST * away, -STEEPEST / 4 * away])[None])
-    assert torch.equal(memory.repeated(3).nearness(2), near.expand(3, -1, -1, -1))
+    assert torch.equal(memory.repeated(3).distance_bias(2), near.expand(3, -1, -1, -1))
 
 
 @pytest.mark.parametrize("length", [5, 3])
@@ -60,7 +60,7 @@ def test_what_is_listened_to_does_not_depend_on_padding(length: int) -> None:
         torch.testing.assert_close(layer.values[1:, :, :length], other.values)
 
 
-def test_places_in_texts_that_differ_from_the_path() -> None:
+def test_positions_in_texts_that_differ_from_the_path() -> None:
     places = torch.tensor([-0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5])  # of 5 6 7 8 and the blanks around them
     texts = {
         (5, 6, 7, 8): [-0.5, 0, 0.5, 1, 1.5, 2, 2.5, 3, 3.5],
@@ -70,9 +70,9 @@ def test_places_in_texts_that_differ_from_the_path() -> None:
         (5, 9, 9, 9, 9, 8): [-0.5, 0, 0.5, 1.5, 2.5, 3.5, 4.5, 5, 5.5],  # two have become four
         (): [-0.5] * 9,
     }
-    found = places_in(places, [5, 6, 7, 8], [list(text) for text in texts])
+    found = positions_in(places, [5, 6, 7, 8], [list(text) for text in texts])
     assert found.tolist() == list(texts.values())
-    assert places_in(torch.tensor([-0.5, -0.5]), [], [[], [4]]).tolist() == [[-0.5, -0.5], [-0.5, -0.5]]
+    assert positions_in(torch.tensor([-0.5, -0.5]), [], [[], [4]]).tolist() == [[-0.5, -0.5], [-0.5, -0.5]]
 
 
 def test_each_row_of_a_memory_is_repeated() -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from speechnar.audio import AudioConfig
 from speechnar.layers.conformer import ConformerConfig
 from speechnar.layers.ctc_encoder import CTCEncoderConfig, EncoderOutput
-from speechnar.layers.token_decoder import DecoderConfig
+from speechnar.layers.decoder_block import DecoderConfig
 from speechnar.models.asr.ctc import CTC, CTCConfig
 from speechnar.models.asr.mask_ctc import MaskCTC, MaskCTCConfig
 from speechnar.models.autoregressive.aed import AED, AEDConfig, BeamOptions
@@ -42,10 +42,10 @@ def test_gradient_reaches_every_parameter() -> None:
         heard = model(mel, lengths)
         outputs = [heard.log_probs]
         if isinstance(model, MaskCTC):
-            made = model.decode(model.listen(heard, BLANK), tokens, token_lengths)
+            made = model.decode(model.memory(heard, BLANK), tokens, token_lengths)
             outputs += [made.logits, made.count_logits]
         elif isinstance(model, AED):
-            outputs.append(model.decode(model.listen(heard, BLANK), tokens))
+            outputs.append(model.decode(model.memory(heard, BLANK), tokens))
         torch.stack([(x * torch.randn_like(x)).sum() for x in outputs]).sum().backward()
         still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
         assert still == [], type(model).__name__
@@ -55,8 +55,8 @@ def test_padding_has_no_effect_on_the_masked_decoder() -> None:
     model = mask_ctc()
     mel, lengths = torch.randn(2, 20, 6), torch.tensor([20, 13])
     tokens = torch.tensor([[4, 3, 5, 6], [6, 3, 5, 5]])
-    batch = model.decode(model.listen(model(mel, lengths), BLANK), tokens, torch.tensor([4, 2]))
-    alone = model.decode(model.listen(model(mel[1:, :13], None), BLANK), tokens[1:, :2], torch.tensor([2]))
+    batch = model.decode(model.memory(model(mel, lengths), BLANK), tokens, torch.tensor([4, 2]))
+    alone = model.decode(model.memory(model(mel[1:, :13], None), BLANK), tokens[1:, :2], torch.tensor([2]))
     torch.testing.assert_close(batch.logits[1:, :2], alone.logits, atol=1e-5, rtol=0)
     torch.testing.assert_close(batch.count_logits[1:, :2], alone.count_logits, atol=1e-5, rtol=0)
     assert batch.count_logits.shape == (2, 4, 4)
@@ -72,10 +72,10 @@ def test_the_masked_decoder_sees_both_sides_and_the_causal_one_what_was_before()
         (a - b).abs().sum(2)[0] > 1e-6
         for a, b in (
             [
-                masked.decode(masked.listen(masked(mel, None), BLANK), t, torch.tensor([5])).logits
+                masked.decode(masked.memory(masked(mel, None), BLANK), t, torch.tensor([5])).logits
                 for t in (tokens, other)
             ],
-            [causal.decode(causal.listen(causal(mel, None), BLANK), t) for t in (tokens, other)],
+            [causal.decode(causal.memory(causal(mel, None), BLANK), t) for t in (tokens, other)],
         )
     ]
     assert moved[0].all() and moved[1].tolist() == [False, False, True, True, True]
@@ -86,7 +86,7 @@ def best_of_all(model: AED, heard: EncoderOutput, longest: int) -> list[int]:
     found = []
     for length in range(longest + 1):
         for ids in itertools.product([n for n in range(4) if n != EOS], repeat=length):
-            log_probs = model.decode(model.listen(heard, BLANK), torch.tensor([[BOS, *ids]])).log_softmax(2)[0]
+            log_probs = model.decode(model.memory(heard, BLANK), torch.tensor([[BOS, *ids]])).log_softmax(2)[0]
             score = sum(float(log_probs[n, symbol]) for n, symbol in enumerate((*ids, EOS)))
             found.append((score, list(ids)))
     return max(found)[1]
@@ -111,7 +111,7 @@ def test_greedy_takes_the_best_symbol_at_each_step() -> None:
         heard = model(torch.randn(1, 40, 6), None)
         ids: list[int] = []
         while len(ids) < 20:
-            symbol = int(model.decode(model.listen(heard, BLANK), torch.tensor([[BOS, *ids]]))[0, -1].argmax())
+            symbol = int(model.decode(model.memory(heard, BLANK), torch.tensor([[BOS, *ids]]))[0, -1].argmax())
             if symbol == EOS:
                 break
             ids.append(symbol)

@@ -20,7 +20,7 @@ from speechnar.layers.augment import SpecAugmentConfig
 from speechnar.layers.conformer import ConformerConfig
 from speechnar.layers.cross_attention import Memory
 from speechnar.layers.ctc_encoder import CTCEncoderConfig, EncoderOutput
-from speechnar.layers.token_decoder import DecoderConfig
+from speechnar.layers.decoder_block import DecoderConfig
 from speechnar.models.asr.ctc import CTCConfig
 from speechnar.models.asr.mask_ctc import DecoderOutput, MaskCTC, MaskCTCConfig
 from speechnar.models.autoregressive.aed import AEDConfig
@@ -101,7 +101,7 @@ def test_init_takes_what_fits_of_another_model(
     RecognitionTask(config_of("mask_ctc", model=Choice("mask_ctc", other)), *corpus, init=tmp_path / "ctc")
     said = capsys.readouterr().err
     assert said.startswith(f"from {tmp_path}/ctc: {len(source) - 2} of ") and said.count("\n") == 1
-    assert "; not in this model: encoder.back.weight, encoder.back.bias\n" in said
+    assert "; not in this model: encoder.head.condition.weight, encoder.head.condition.bias\n" in said
 
 
 def test_init_takes_the_weights_of_a_symbol_whatever_its_id(
@@ -117,9 +117,17 @@ def test_init_takes_the_weights_of_a_symbol_whatever_its_id(
     assert ids["a"] != before["a"]
     for symbol in set(ids) & set(before):
         now, then = ids[symbol], before[symbol]
-        for name in ("encoder.head.weight", "encoder.head.bias", "embedding.weight", "out.weight", "out.bias"):
+        for name in (
+            "encoder.head.out.weight",
+            "encoder.head.out.bias",
+            "decoder.embedding.weight",
+            "decoder.out.weight",
+            "decoder.out.bias",
+        ):
             assert torch.equal(weights[name][now], source[name][then]), (name, symbol)
-        assert torch.equal(weights["encoder.back.weight"][:, now], source["encoder.back.weight"][:, then])
+        assert torch.equal(
+            weights["encoder.head.condition.weight"][:, now], source["encoder.head.condition.weight"][:, then]
+        )
     assert "weights taken; symbols new: '0'\n" in capsys.readouterr().err
 
 
@@ -147,7 +155,7 @@ def test_a_frozen_encoder_stays_and_the_decoder_learns(
     trained = load_model(tmp_path / "out")[0].state_dict()
     encoder = [key for key in trained if key.startswith("encoder.")]
     assert all(torch.equal(trained[key], begun[key]) for key in encoder)
-    assert not torch.equal(trained["blocks.0.cross_query.weight"], begun["blocks.0.cross_query.weight"])
+    assert not torch.equal(trained["decoder.blocks.0.cross_query.weight"], begun["decoder.blocks.0.cross_query.weight"])
 
 
 def test_freezing_needs_a_start_and_a_decoder(corpus: tuple[Path, Path, Path], tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from speechnar.audio import AudioConfig
 from speechnar.infer.decode import DecodeOptions, decode_batch
 from speechnar.layers.conformer import ConformerConfig
-from speechnar.layers.cross_attention import places_in, token_places
+from speechnar.layers.cross_attention import positions_in, token_positions
 from speechnar.layers.ctc_encoder import CTCEncoderConfig, EncoderOutput
-from speechnar.layers.token_decoder import DecoderConfig
+from speechnar.layers.decoder_block import DecoderConfig
 from speechnar.models.asr.mask_ctc import MaskCTC, MaskCTCConfig
 from speechnar.models.autoregressive.aed import BeamOptions
 from speechnar.nar.ctc import BestPath, best_path
@@ -48,7 +48,7 @@ def rows(path: BestPath) -> list[list[int]]:
 
 def best_of_all(model: MaskCTC, heard: EncoderOutput, weight: float, readings: int) -> str:
     found = []
-    places = token_places(heard.log_probs, SYMBOLS.blank_id)[0]
+    places = token_positions(heard.log_probs, SYMBOLS.blank_id)[0]
     (path,) = rows(best_path(heard.log_probs, torch.tensor([3]), SYMBOLS.blank_id))
     for length in range(4):
         for ids in itertools.product(range(1, SPOKEN), repeat=length):
@@ -57,7 +57,7 @@ def best_of_all(model: MaskCTC, heard: EncoderOutput, weight: float, readings: i
             decoder = 0.0
             for reading in range(min(readings, length)):
                 read = [SYMBOLS.mask_id if n % readings == reading else token for n, token in enumerate(ids)]
-                memory = model.listen(heard, SYMBOLS.blank_id, places_in(places, path, [list(ids)]))
+                memory = model.memory(heard, SYMBOLS.blank_id, positions_in(places, path, [list(ids)]))
                 logits = model.decode(memory, torch.tensor([read]), torch.tensor([length])).logits[0]
                 decoder += sum(float(logits[n, ids[n]] - max(logits[n])) for n in range(reading, length, readings))
             found.append((weight * float(ctc) + (1 - weight) * decoder, "".join(SYMBOLS.symbols[n] for n in ids)))

@@ -1,8 +1,8 @@
-"""Mask-CTC: a CTC encoder, and a decoder that fills in the tokens of which CTC is unsure, and says how many they are.
+"""Mask-CTC: a CTC encoder, and a decoder that predicts the tokens, and their number, where CTC's confidence is low.
 
 Source: Mask-CTC (Higuchi et al. 2020), section 3; Improved Mask-CTC (Higuchi et al. 2021), section 3.2, dynamic length
-    prediction. How tokens are masked and filled stands in `speechnar.nar.masking`.
-Differs: the decoder finds frames by the place that CTC gives them among the tokens
+    prediction. Masking and filling are in `speechnar.nar.masking`.
+Differs: the decoder finds encoder frames by the token position that CTC gives them
     (`speechnar.layers.cross_attention`).
 """
 
@@ -14,9 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from speechnar.audio import AudioConfig
-from speechnar.layers.cross_attention import Memory, listen
+from speechnar.layers.cross_attention import Memory
 from speechnar.layers.ctc_encoder import CTCEncoder, CTCEncoderConfig, EncoderOutput
-from speechnar.layers.token_decoder import DecoderBlock, DecoderConfig, positions
+from speechnar.layers.decoder_block import DecoderConfig
+from speechnar.layers.old_names import accept_old_names
+from speechnar.layers.token_decoder import OLD_NAMES, TokenDecoder
 from speechnar.losses.ctc import SMOOTHING, Targets
 from speechnar.nar.lengths import length_mask
 from speechnar.nar.masking import insert_masks, merge_masks, random_masks
@@ -27,12 +29,12 @@ EMPTY_MASKS = 0.1
 
 @dataclass(frozen=True)
 class MaskCTCConfig:
-    """Encoder and decoder.
+    """Sizes of the encoder and the decoder.
 
     `n_symbols` comes from the data: a training config leaves it out.
 
     Attributes:
-        longest_run: tokens that one mask may hide, at most.
+        longest_run: the largest number of tokens that one mask may stand for.
     """
 
     n_symbols: int = 0
@@ -43,47 +45,38 @@ class MaskCTCConfig:
 
 @dataclass(frozen=True)
 class DecoderOutput:
-    """logits (B, N, V) of the symbols; count_logits (B, N, longest_run + 1) of how many tokens a mask hides."""
+    """logits (B, N, V) of symbols; count_logits (B, N, longest_run + 1) of the number of tokens of a mask."""
 
     logits: Tensor
     count_logits: Tensor
 
 
 class MaskCTC(nn.Module):
-    """`encoder` hears; `decode` reads tokens with masks, and `listen` makes what it listens to, once for all passes."""
+    """`forward` encodes features, `memory` prepares cross-attention for all iterations, `decode` fills masks."""
 
     def __init__(self, config: MaskCTCConfig, audio: AudioConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = CTCEncoder(config.encoder, audio, config.n_symbols)
-        d = config.decoder.d_model
-        self.memory = nn.Linear(config.encoder.conformer.d_model, d)
-        self.embedding = nn.Embedding(config.n_symbols, d)
-        self.dropout = nn.Dropout(config.decoder.dropout)
-        self.blocks = nn.ModuleList(DecoderBlock(config.decoder) for _ in range(config.decoder.n_layers))
-        self.norm = nn.LayerNorm(d)
-        self.out = nn.Linear(d, config.n_symbols)
-        self.count_out = nn.Linear(d, config.longest_run + 1)
+        self.decoder = TokenDecoder(config.decoder, config.encoder.conformer.d_model, config.n_symbols)
+        self.count_out = nn.Linear(config.decoder.d_model, config.longest_run + 1)
+        accept_old_names(self, OLD_NAMES)
 
     def forward(self, mel: Tensor, mel_lengths: Tensor | None) -> EncoderOutput:
-        """Features (B, T_mel, n_mels) of `encoder.features` to what CTC says and the decoder listens to."""
+        """Encode features (B, T_mel, n_mels) of `encoder.features`."""
         return self.encoder(mel, mel_lengths)
 
-    def listen(self, heard: EncoderOutput, blank_id: int, places: Tensor | None = None) -> Memory:
-        """What `decode` needs of the encoder's output; `places` are for other texts than CTC's best path."""
-        return listen(self.memory(heard.hidden), heard, blank_id, self.blocks, places)
+    def memory(self, encoder_out: EncoderOutput, blank_id: int, positions: Tensor | None = None) -> Memory:
+        """Return the input of the decoder's cross-attention; see `TokenDecoder.memory`."""
+        return self.decoder.memory(encoder_out, blank_id, positions)
 
     def decode(self, memory: Memory, tokens: Tensor, token_lengths: Tensor) -> DecoderOutput:
-        """Tokens (B, N), some of them masks, to what they are and how many they hide; all at once."""
+        """Predict the symbol at each position of tokens (B, N) with masks, and the number of tokens of each mask."""
         mask = length_mask(token_lengths, tokens.shape[1])
-        mask[:, 0] = True  # attention needs something to look at, if a sequence is empty
-        x = self.embedding(tokens)
-        x = self.dropout(x + positions(x))
-        near = memory.nearness(tokens.shape[1])
-        for block, layer in zip(self.blocks, memory.layers):
-            x, _ = block(x, mask[:, None, None, :], layer, near)
-        x = self.norm(x)
-        return DecoderOutput(self.out(x).float(), self.count_out(x).float())
+        mask[:, 0] = True  # attention needs one position at least, in empty sequences too
+        bias = memory.distance_bias(tokens.shape[1])
+        hidden, _ = self.decoder(tokens, memory, bias, mask[:, None, None, :])
+        return DecoderOutput(self.decoder.out(hidden).float(), self.count_out(hidden).float())
 
 
 def masked_terms(model: MaskCTC, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Tensor]:
@@ -95,7 +88,7 @@ def masked_terms(model: MaskCTC, encoder_out: EncoderOutput, targets: Targets) -
     """
     tokens, token_lengths = targets.tokens, targets.token_lengths
     mask_id = targets.symbols.mask_id
-    memory = model.listen(encoder_out, targets.symbols.blank_id)
+    memory = model.memory(encoder_out, targets.symbols.blank_id)
     hidden = random_masks(tokens, token_lengths, mask_id)
     masks = (hidden == mask_id) & length_mask(token_lengths, tokens.shape[1])
     logits = model.decode(memory, hidden, token_lengths).logits

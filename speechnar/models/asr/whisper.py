@@ -27,12 +27,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from speechnar.layers.blocks import AttentionBlock, ConvNeXtBlock, masked
-from speechnar.layers.token_decoder import DecoderBlock, DecoderConfig, KeyValues
+from speechnar.layers.ctc_head import CTCHead
+from speechnar.layers.decoder_block import DecoderBlock, DecoderConfig, KeyValues
+from speechnar.layers.old_names import accept_old_names
 from speechnar.nar.lengths import length_mask
 
 SAMPLE_RATE = 16000
 N_FFT, HOP_LENGTH = 400, 160
 OUTPUT_SCALE = 8.0
+OLD_NAMES = {"norm.": "head.norm.", "head.weight": "head.out.weight", "head.bias": "head.out.bias"}
+OLD_NAMES |= {"condition.": "head.condition."}
+"""Names of the weights of the CTC branch in models of earlier versions."""
 PROMPT = 4  # tokens that come first
 SILENCE = 0.5
 """Seconds of it that the encoder and the decoder hear after the audio: Whisper knows its end by that."""
@@ -139,12 +144,9 @@ class Draft(nn.Module):
         self.blocks = nn.ModuleList(
             AttentionBlock(d, 4 * d, config.n_heads // 2, config.dropout) for _ in range(config.draft_layers)
         )
-        self.norm = nn.LayerNorm(d)
-        self.head = nn.Linear(d, config.n_symbols)
-        self.condition = nn.Linear(config.n_symbols, d)
-        for layer in (self.head, self.condition):  # at first nothing is said or conditioned
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.head = CTCHead(d, config.n_symbols, conditioned=True, scale=OUTPUT_SCALE)
+        self.head.zero_weights()
+        accept_old_names(self, OLD_NAMES)
 
     def forward(self, states: Tensor, lengths: Tensor | None) -> DraftOutput:
         """States (B, T, d_model) at 20 ms, and their lengths, to logits at 40 ms."""
@@ -152,13 +154,13 @@ class Draft(nn.Module):
         x = self.merge(torch.cat([states[:, ::2], F.pad(states, (0, 0, 0, 1))[:, 1::2]], dim=2))
         halved = (lengths + 1) // 2 if lengths is not None else torch.tensor([x.shape[1]]).expand(x.shape[0])
         mask = None if lengths is None else length_mask(halved, x.shape[1])
-        found: list[Tensor] = []
+        logits: list[Tensor] = []
         for convolution, block in zip(self.convolutions, self.blocks):
-            if found:
-                x = x + self.condition(found[-1].softmax(2))
+            if logits:
+                x = self.head.conditioned(x, logits[-1])
             x = block(convolution(x, mask), mask)
-            found.append(OUTPUT_SCALE * self.head(self.norm(x)))
-        return DraftOutput(found[-1], tuple(found[:-1]), halved)
+            logits.append(self.head(x))
+        return DraftOutput(logits[-1], tuple(logits[:-1]), halved)
 
 
 class Decoder(nn.Module):

@@ -20,7 +20,7 @@ def model() -> Whisper:
     torch.manual_seed(0)
     model = Whisper(CONFIG).eval()
     draft, decoder = model.draft, model.decoder
-    for weight in (draft.head.weight, draft.condition.weight, decoder.prompt, decoder.positions):
+    for weight in (draft.head.out.weight, draft.head.condition.weight, decoder.prompt, decoder.positions):
         torch.nn.init.normal_(weight, std=0.1)
     return model
 
