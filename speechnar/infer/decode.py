@@ -204,12 +204,12 @@ def choose(
     rows = [torch.tensor(draft.tokens, dtype=torch.long) for draft in drafts]
     tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=symbols.blank_id).to(device)
     path = heard.log_probs[0].argmax(1).unique_consecutive()
-    places = positions_in(
+    positions = positions_in(
         token_positions(heard.log_probs, symbols.blank_id)[0],
         path[path != symbols.blank_id].tolist(),
         [list(draft.tokens) for draft in drafts],
     )
-    memory = model.memory(heard, symbols.blank_id, places).each(options.masking_passes)
+    memory = model.memory(heard, symbols.blank_id, positions).each(options.masking_passes)
 
     def decode(tokens: Tensor, token_lengths: Tensor) -> Tensor:
         return model.decode(memory, tokens, token_lengths).logits  # of which differences matter alone

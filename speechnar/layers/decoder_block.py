@@ -67,7 +67,7 @@ class DecoderBlock(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def memory(self, hidden: Tensor) -> KeyValues:
-        """Return cross-attention's keys and values of encoder output (B, T, d_model), which no decoding step changes."""
+        """Return cross-attention's keys and values of encoder output (B, T, d_model), the same in every step."""
         return KeyValues(*map(self._heads, self.cross_kv(hidden).chunk(2, dim=2)))
 
     def forward(

@@ -95,8 +95,8 @@ def best_of_all(model: AED, heard: EncoderOutput, longest: int) -> list[int]:
 def test_a_wide_beam_finds_the_best_of_all_sequences() -> None:
     model = aed(4)
     with torch.no_grad():
-        model.out.weight.mul_(8)
-        model.out.bias[EOS] = 1.0
+        model.decoder.out.weight.mul_(8)
+        model.decoder.out.bias[EOS] = 1.0
         for seed in range(4):
             torch.manual_seed(seed)
             heard = model(torch.randn(1, 6, 6), None)  # 3 frames, so 3 symbols at most
@@ -107,7 +107,7 @@ def test_a_wide_beam_finds_the_best_of_all_sequences() -> None:
 def test_greedy_takes_the_best_symbol_at_each_step() -> None:
     model = aed()
     with torch.no_grad():
-        model.out.weight.mul_(8)
+        model.decoder.out.weight.mul_(8)
         heard = model(torch.randn(1, 40, 6), None)
         ids: list[int] = []
         while len(ids) < 20:
