@@ -30,7 +30,7 @@ def recognizer() -> MaskCTC:
     encoder = CTCEncoderConfig(ConformerConfig(8, 2, 2, 8, 3, 2, 4, dropout=0.0))
     model = MaskCTC(MaskCTCConfig(len(SYMBOLS), encoder, DecoderConfig(8, 2, 2, 8, dropout=0.0)), AUDIO).eval()
     with torch.no_grad():
-        model.out.weight.mul_(8)  # opinions that matter
+        model.decoder.out.weight.mul_(8)  # opinions that matter
     return model
 
 
