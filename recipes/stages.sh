@@ -143,7 +143,7 @@ what_changed() {
 # The stage is a process group of its own, so that one signal reaches all of its processes, and `tee` outlives them.
 run_logged() {
   local log=$2/log/$1.log running=$2/.running group="" code=0
-  if [[ -e $running ]] && kill -0 "$(<"$running")" 2>/dev/null; then
+  if [[ -e $running && $(ps -o stat=,args= -p "$(<"$running")" 2>/dev/null) =~ ^[^Z].*run\.sh ]]; then
     fail "process $(<"$running") of an earlier run still works in $PWD/$2: wait for it, or end it"
   fi
   trap 'stop_stage_group INT 130' INT
