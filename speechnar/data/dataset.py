@@ -12,7 +12,7 @@ from speechnar import config as config_files
 from speechnar.audio import AudioConfig
 from speechnar.data.batch import SpeechBatch, Utterance, collate
 from speechnar.data.features import DataError, FeatureStats, load_utterance
-from speechnar.data.sampling import BucketSampler, ahead
+from speechnar.data.sampling import BucketSampler, prefetch
 from speechnar.text.symbols import SymbolTable
 
 
@@ -27,10 +27,8 @@ class SpeechData:
         features_dir: the folder that `compute_features` filled.
         max_duration: seconds of audio in a batch, at most.
         num_buckets: groups of similar length from which batches are drawn.
-        shuffle: a new order every epoch, and under torchrun each process draws its share of the batches; without it
-            every process draws all, always in the same order.
+        shuffle: a new order every epoch; without it always the same.
         seed: of the order.
-        prefetch: batches made ahead in a thread; 0 makes each when it is asked for.
         aligned: whether batches need durations.
 
     Attributes:
@@ -50,7 +48,6 @@ class SpeechData:
         num_buckets: int = 10,
         shuffle: bool = True,
         seed: int = 0,
-        prefetch: int = 2,
         aligned: bool = True,
     ) -> None:
         self.aligned = aligned
@@ -76,7 +73,6 @@ class SpeechData:
             raise DataError(f"{cuts_path} holds no utterances")
         self.utt_ids = tuple(seconds)
         self._sampler = BucketSampler(seconds, max_duration, num_buckets, shuffle, seed)
-        self.prefetch = prefetch
         self._utterances: dict[str, Utterance] = {}
 
     def __len__(self) -> int:
@@ -94,19 +90,19 @@ class SpeechData:
         return self._utterances[utt_id]
 
     def batch_ids(self, epoch: int) -> list[tuple[str, ...]]:
-        """The utterances of each batch of an epoch."""
+        """Return the utterances of each batch of an epoch."""
         return self._sampler.batch_ids(epoch)
 
-    def epoch(self, epoch: int, skip: int = 0) -> Iterator[SpeechBatch]:
-        """The batches of an epoch, but for the first `skip`.
+    def epoch(self, epoch: int) -> Iterator[SpeechBatch]:
+        """Yield the batches of an epoch, loaded ahead in a thread."""
+        return prefetch(map(self.batch, self.batch_ids(epoch)))
+
+    def batch(self, utt_ids: Sequence[str]) -> SpeechBatch:
+        """Return these utterances, in this order.
 
         Raises:
             DataError: features of an utterance are missing or broken, or it has no durations.
         """
-        batches = map(self._batch, self.batch_ids(epoch)[skip:])
-        return ahead(batches, self.prefetch) if self.prefetch else batches
-
-    def _batch(self, utt_ids: Sequence[str]) -> SpeechBatch:
         utterances = [self[utt_id] for utt_id in utt_ids]
         for utterance in utterances:
             if self.aligned and not utterance.durations.any():

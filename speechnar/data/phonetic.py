@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 from speechnar.audio import AudioConfig, log_mel
 from speechnar.data.batch import MEL_PADDING
 from speechnar.data.manifest import DataError, load_cuts, read_wav
-from speechnar.data.sampling import BucketSampler, ahead
+from speechnar.data.sampling import BucketSampler, prefetch
 from speechnar.text.symbols import BOS, EOS, PAD, SymbolTable
 
 
@@ -77,7 +77,6 @@ class PhoneticData:
         audio: of the log-mel; audio at another rate is resampled.
         symbols: whose ids tokens are.
         max_duration, num_buckets, shuffle, seed: as `BucketSampler` takes them.
-        prefetch: batches made ahead in a thread; 0 makes each when it is asked for.
 
     Raises:
         DataError: a cut has no phones.
@@ -93,9 +92,8 @@ class PhoneticData:
         num_buckets: int = 10,
         shuffle: bool = True,
         seed: int = 0,
-        prefetch: int = 2,
     ) -> None:
-        self.audio, self.symbols, self.prefetch = audio, symbols, prefetch
+        self.audio, self.symbols = audio, symbols
         self.cuts = {cut.id: cut for cut in cuts}
         self._tokens = {cut.id: torch.tensor(symbols.encode(phones_in(cut))) for cut in cuts}
         self._mels: dict[str, Tensor] = {}
@@ -132,7 +130,10 @@ class PhoneticData:
             torch.tensor([len(mel) for mel in mels]),
         )
 
-    def epoch(self, epoch: int, skip: int = 0) -> Iterator[PhoneticBatch]:
-        """The batches of an epoch, but for the first `skip`."""
-        batches = map(self.batch, self._sampler.batch_ids(epoch)[skip:])
-        return ahead(batches, self.prefetch) if self.prefetch else batches
+    def batch_ids(self, epoch: int) -> list[tuple[str, ...]]:
+        """Return the utterances of each batch of an epoch."""
+        return self._sampler.batch_ids(epoch)
+
+    def epoch(self, epoch: int) -> Iterator[PhoneticBatch]:
+        """Yield the batches of an epoch, loaded ahead in a thread."""
+        return prefetch(map(self.batch, self.batch_ids(epoch)))

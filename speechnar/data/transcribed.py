@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from speechnar.data.manifest import DataError, read_wav
-from speechnar.data.sampling import BucketSampler, ahead
+from speechnar.data.sampling import BucketSampler, prefetch
 from speechnar.text.tokenizer import load_units
 
 
@@ -66,7 +66,6 @@ class TranscribedData:
         units_dir: the folder that `make_units` filled.
         sample_rate: Hz; audio at another rate is resampled.
         max_duration, num_buckets, shuffle, seed: as `BucketSampler` takes them.
-        prefetch: batches made ahead in a thread; 0 makes each when it is asked for.
 
     Attributes:
         symbols: of the units.
@@ -86,13 +85,12 @@ class TranscribedData:
         num_buckets: int = 10,
         shuffle: bool = True,
         seed: int = 0,
-        prefetch: int = 2,
     ) -> None:
         if not cuts_path.exists():
             raise DataError(f"there is no manifest at {cuts_path}: run the stage that prepares the data")
         if not (units_dir / "tokens.txt").exists():
             raise DataError(f"there are no units in {units_dir}: make them with `speechnar units`")
-        self.sample_rate, self.prefetch = sample_rate, prefetch
+        self.sample_rate = sample_rate
         self.symbols, encode = load_units(units_dir)
         self._cuts = {cut.id: cut for cut in CutSet.from_file(cuts_path)}
         if not self._cuts:
@@ -126,7 +124,10 @@ class TranscribedData:
             torch.tensor([len(ids) for ids in tokens]),
         )
 
-    def epoch(self, epoch: int, skip: int = 0) -> Iterator[TranscribedBatch]:
-        """The batches of an epoch, but for the first `skip`."""
-        batches = map(self.batch, self._sampler.batch_ids(epoch)[skip:])
-        return ahead(batches, self.prefetch) if self.prefetch else batches
+    def batch_ids(self, epoch: int) -> list[tuple[str, ...]]:
+        """Return the utterances of each batch of an epoch."""
+        return self._sampler.batch_ids(epoch)
+
+    def epoch(self, epoch: int) -> Iterator[TranscribedBatch]:
+        """Yield the batches of an epoch, loaded ahead in a thread."""
+        return prefetch(map(self.batch, self.batch_ids(epoch)))

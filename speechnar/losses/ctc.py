@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from speechnar.layers.ctc_encoder import EncoderOutput
+from speechnar.losses.mean import Mean
 from speechnar.nar.lengths import length_mask
 from speechnar.text.symbols import SymbolTable
 
@@ -41,8 +42,8 @@ class Targets:
     smoothing: bool = False
 
 
-def ctc_terms(model: nn.Module, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Tensor]:
-    """Return the terms of everything that has a CTC encoder.
+def ctc_terms(model: nn.Module, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Mean]:
+    """Return the terms of everything that has a CTC encoder, each a mean over tokens.
 
     Returns:
         `ctc`; `intermediate`, the mean over intermediate layers, if the encoder has any; `smoothing`, if it is wanted;
@@ -61,7 +62,7 @@ def ctc_terms(model: nn.Module, encoder_out: EncoderOutput, targets: Targets) ->
         view, other = log_probs.chunk(2)
         half = len(tokens) // 2
         terms["consistency"] = consistency_loss(view, other, lengths[:half], token_lengths[:half])
-    return terms
+    return {name: Mean(term, token_lengths.sum()) for name, term in terms.items()}
 
 
 def ctc_loss(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: Tensor, blank_id: int) -> Tensor:

@@ -12,6 +12,7 @@ import librosa
 import torch
 from torch import Tensor
 
+from speechnar.losses.mean import Mean
 from speechnar.models.vocoder.discriminators import Judgement
 
 RESOLUTIONS = ((128, 15), (256, 30), (512, 60), (1024, 100), (2048, 160))
@@ -51,11 +52,13 @@ def discriminator_loss(real: Judgement, made: Judgement) -> dict[str, Tensor]:
     return {"adversary": torch.stack(terms).mean()}
 
 
-def generator_loss(real: Judgement, made: Judgement) -> dict[str, Tensor]:
-    """`adversarial`: made towards 1; `features`: distance of the layers, relative to the real layers' size."""
+def generator_loss(real: Judgement, made: Judgement) -> dict[str, Tensor | Mean]:
+    """Return the terms `adversarial` and `features` that the discriminators give to the generator.
+
+    `adversarial` draws the scores of `made` towards 1. `features` is the distance of each layer relative to the size of
+    the real layer, the mean over layers.
+    """
     adversarial = torch.stack([(m - 1).square().mean() for m in made.scores]).mean()
-    distances = [
-        (m - r.detach()).abs().mean() / r.detach().abs().mean().clamp(min=1e-4)
-        for r, m in zip(real.features, made.features)
-    ]
-    return {"adversarial": adversarial, "features": torch.stack(distances).mean()}
+    sizes = torch.stack([layer.detach().abs().mean() for layer in real.features]).clamp(min=1e-4)
+    distances = torch.stack([(m - r.detach()).abs().mean() for r, m in zip(real.features, made.features)])
+    return {"adversarial": adversarial, "features": Mean(distances / sizes, sizes * len(made.features[0]))}

@@ -15,6 +15,7 @@ from torch import Tensor
 from speechnar.audio import AudioConfig
 from speechnar.losses.acoustic import fastspeech2_loss
 from speechnar.losses.ctc import ctc_terms
+from speechnar.losses.mean import Mean
 from speechnar.losses.spectral import spectral_loss
 from speechnar.models.asr.ctc import CTC, CTCConfig
 from speechnar.models.asr.mask_ctc import MaskCTC, MaskCTCConfig, masked_terms
@@ -25,7 +26,7 @@ from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config, ada
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
 from speechnar.models.vocoder.hifigan import HiFiGAN, HiFiGANConfig
 
-Loss = Callable[..., dict[str, Tensor]]
+Loss = Callable[..., Mapping[str, Tensor | Mean]]
 
 
 @dataclass(frozen=True)

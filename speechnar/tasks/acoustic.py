@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from speechnar.config import Choice, one_of
 from speechnar.data.batch import SpeechBatch
 from speechnar.data.dataset import SpeechData
 from speechnar.losses.acoustic import masked_mean
+from speechnar.losses.mean import Mean
 from speechnar.models.folder import ModelConfig, build, save_model
 from speechnar.models.specs import configs_of
 from speechnar.models.tts.fastspeech2 import FastSpeech2Output
@@ -84,20 +85,23 @@ class AcousticTask:
     def phases(self) -> tuple[Phase, ...]:
         return (Phase("acoustic", ("model",), self.loss, self.weights),)
 
-    def batches(self, epoch: int, skip: int) -> Iterator[SpeechBatch]:
-        return self.data.epoch(epoch, skip)
+    def batches(self, epoch: int) -> list[tuple[str, ...]]:
+        return self.data.batch_ids(epoch)
 
-    def loss(self, batch: SpeechBatch, step: int) -> dict[str, Tensor]:
+    def load(self, utt_ids: Sequence[str]) -> SpeechBatch:
+        return self.data.batch(utt_ids)
+
+    def loss(self, batch: SpeechBatch, step: int) -> dict[str, Tensor | Mean]:
         return self._terms(self.model, batch)[0]
 
-    def _terms(self, model: nn.Module, batch: SpeechBatch) -> tuple[dict[str, Tensor], FastSpeech2Output]:
+    def _terms(self, model: nn.Module, batch: SpeechBatch) -> tuple[dict[str, Tensor | Mean], FastSpeech2Output]:
         output = model(
             batch.tokens, batch.token_lengths, batch.durations, batch.mel_lengths, batch.f0, batch.energy,
             batch.speakers,
         )  # fmt: skip
         prosody = self.model.normalized(batch.f0, batch.energy, batch.speakers)
         lengths = (batch.token_lengths, batch.mel_lengths)
-        terms: dict[str, Tensor] = {}
+        terms: dict[str, Tensor | Mean] = {}
         for loss in self.config.spec.losses:
             terms |= loss(output, batch.mel, prosody, batch.durations, lengths)
         return terms, output

@@ -6,7 +6,7 @@ forward sum, with a prior that favors the diagonal and fades -> with the tokens 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from speechnar.config import Choice, one_of
 from speechnar.data.durations import SILENT
 from speechnar.data.manifest import load_cuts
 from speechnar.data.phonetic import PhoneticBatch, PhoneticData, symbols_of
+from speechnar.losses.mean import Mean
 from speechnar.models.folder import ModelConfig, ModelError, build, save_model
 from speechnar.models.specs import configs_of
 from speechnar.models.tts.aligner import AlignerOutput
@@ -103,10 +104,13 @@ class AlignerTask:
     def phases(self) -> tuple[Phase, ...]:
         return (Phase("aligner", ("model",), self.loss),)
 
-    def batches(self, epoch: int, skip: int) -> Iterator[PhoneticBatch]:
-        return self.data.epoch(epoch, skip)
+    def batches(self, epoch: int) -> list[tuple[str, ...]]:
+        return self.data.batch_ids(epoch)
 
-    def loss(self, batch: PhoneticBatch, step: int) -> dict[str, Tensor]:
+    def load(self, utt_ids: Sequence[str]) -> PhoneticBatch:
+        return self.data.batch(utt_ids)
+
+    def loss(self, batch: PhoneticBatch, step: int) -> dict[str, Tensor | Mean]:
         """Minus the log-likelihood of a frame: of all paths, later of the best."""
         context = self.started or step >= self.training.context_step
         output: AlignerOutput = self.model(
@@ -115,7 +119,8 @@ class AlignerTask:
         log_probs, lengths = output.log_probs, (output.state_lengths, batch.mel_lengths)
         if step >= self.training.search_step:
             durations = monotonic_alignment_search(log_probs, *lengths)
-            return {"best_path": binarization_loss(log_probs, durations, batch.mel_lengths)}
+            loss = binarization_loss(log_probs, durations, batch.mel_lengths)
+            return {"best_path": Mean(loss, batch.mel_lengths.sum())}
         if step < self.training.prior_steps and not self.started:
             prior = beta_binomial_prior(batch.token_lengths, batch.mel_lengths).clamp(min=FAR)
             index = output.tokens[:, None, :].expand_as(log_probs)

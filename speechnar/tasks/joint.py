@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -26,6 +26,7 @@ from speechnar.data.batch import SpeechBatch
 from speechnar.data.manifest import DataError
 from speechnar.data.phonetic import PhoneticBatch, PhoneticData
 from speechnar.infer.align import token_ends, whole_frames
+from speechnar.losses.mean import Mean
 from speechnar.tasks.acoustic import AcousticConfig, AcousticTask
 from speechnar.tasks.aligner import AlignerTask, AlignerTraining
 from speechnar.train.loop import LoopConfig, Phase, TrainingError, train
@@ -100,13 +101,16 @@ class JointTask:
             Phase("acoustic", ("acoustic",), self.acoustic_loss, self.acoustic.weights, first_step=first),
         )
 
-    def batches(self, epoch: int, skip: int) -> Iterator[JointBatch]:
-        return (_paired(self.aligner.data, spoken) for spoken in self.acoustic.batches(epoch, skip))
+    def batches(self, epoch: int) -> list[tuple[str, ...]]:
+        return self.acoustic.batches(epoch)
 
-    def aligner_loss(self, batch: JointBatch, step: int) -> dict[str, Tensor]:
+    def load(self, utt_ids: Sequence[str]) -> JointBatch:
+        return _paired(self.aligner.data, self.acoustic.load(utt_ids))
+
+    def aligner_loss(self, batch: JointBatch, step: int) -> dict[str, Tensor | Mean]:
         return self.aligner.loss(batch.heard, step)
 
-    def acoustic_loss(self, batch: JointBatch, step: int) -> dict[str, Tensor]:
+    def acoustic_loss(self, batch: JointBatch, step: int) -> dict[str, Tensor | Mean]:
         return self.acoustic.loss(self.timed(self.aligner.model, batch), step)
 
     @torch.no_grad()

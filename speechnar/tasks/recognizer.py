@@ -7,7 +7,7 @@ samples -> speed, noise -> log-mel -> SpecAugment -> encoder -> CTC, intermediat
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -21,6 +21,7 @@ from speechnar.infer.decode import DecodeOptions, decode_batch
 from speechnar.layers.augment import SpecAugmentConfig, add_noise, change_speed, colored_noise, spec_augment
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.losses.ctc import Targets
+from speechnar.losses.mean import Mean
 from speechnar.models.folder import ModelConfig, ModelError, build, save_model
 from speechnar.models.specs import configs_of
 from speechnar.text.symbols import SymbolTable
@@ -98,10 +99,13 @@ class RecognitionTask:
     def phases(self) -> tuple[Phase, ...]:
         return (Phase("recognizer", ("model",), self.loss, self.training.weights),)
 
-    def batches(self, epoch: int, skip: int) -> Iterator[TranscribedBatch]:
-        return self.data.epoch(epoch, skip)
+    def batches(self, epoch: int) -> list[tuple[str, ...]]:
+        return self.data.batch_ids(epoch)
 
-    def loss(self, batch: TranscribedBatch, step: int) -> dict[str, Tensor]:
+    def load(self, utt_ids: Sequence[str]) -> TranscribedBatch:
+        return self.data.batch(utt_ids)
+
+    def loss(self, batch: TranscribedBatch, step: int) -> dict[str, Tensor | Mean]:
         """The terms of an augmented batch, or of two augmented copies of it."""
         augmentation = self.training.augmentation
         wav, wav_lengths = change_speed(batch.wav, batch.wav_lengths, augmentation.speeds)
@@ -118,9 +122,9 @@ class RecognitionTask:
         targets = Targets(tokens, token_lengths, self.symbols, copies, smoothing)
         return self._terms(self.model, self.model(mel, mel_lengths), targets)
 
-    def _terms(self, model: nn.Module, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Tensor]:
+    def _terms(self, model: nn.Module, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Tensor | Mean]:
         """Return the loss terms of the model's spec; in training, without terms that depend on frozen weights alone."""
-        terms: dict[str, Tensor] = {}
+        terms: dict[str, Tensor | Mean] = {}
         for loss in self.config.spec.losses:
             terms |= loss(model, encoder_out, targets)
         if model.training:

@@ -18,7 +18,7 @@ import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -28,10 +28,11 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.tensorboard import SummaryWriter
 
 from speechnar.config import ConfigError, renamed
-from speechnar.data.sampling import BucketSampler, ahead
+from speechnar.data.sampling import BucketSampler
 from speechnar.infer.encoder_cache import EncoderCache
 from speechnar.layers.augment import SpecAugmentConfig, spec_augment
 from speechnar.losses.ctc import consistency_loss, ctc_loss
+from speechnar.losses.mean import Mean
 from speechnar.models.asr.whisper import Decoder, Draft
 from speechnar.models.folder import load_model, save_model
 from speechnar.nar.ctc import best_path
@@ -43,9 +44,6 @@ from speechnar.train.provenance import origin_of
 
 BLANK_ID = 0
 NUM_BUCKETS = 30
-PREFETCH = 2
-"""Batches that are made ahead in a thread."""
-
 SHOWN = 5
 """Texts of the dev set that validation writes to TensorBoard."""
 
@@ -102,8 +100,14 @@ class CachedBatch:
         return CachedBatch(*(change(part) for part in (self.states, self.lengths, self.tokens, self.token_lengths)))
 
 
-Run = tuple[EncoderCache, range]
-"""Utterances that follow one another in a window of a cache."""
+class Run(NamedTuple):
+    """Utterances that follow one another in a window of a cache."""
+
+    cache: EncoderCache
+    places: range
+
+    def __str__(self) -> str:
+        return " and ".join(self.cache.utterances[place].utt_id for place in self.places)
 
 
 class SpeculativeTask(ABC):
@@ -134,7 +138,7 @@ class SpeculativeTask(ABC):
         """Return the loss terms of a batch as it is, each a mean over tokens."""
 
     @abstractmethod
-    def loss(self, batch: CachedBatch, step: int) -> dict[str, Tensor]:
+    def loss(self, batch: CachedBatch, step: int) -> dict[str, Mean]:
         """Return the loss terms of a batch, masked."""
 
     @abstractmethod
@@ -145,10 +149,10 @@ class SpeculativeTask(ABC):
         """Return the one update of a step."""
         return (Phase(self.part, ("model",), self.loss, self.settings.weights),)
 
-    def batches(self, epoch: int, skip: int) -> Iterator[CachedBatch]:
-        """Yield every text once, in one variant, alone or with its neighbors; those of similar length together."""
+    def batches(self, epoch: int) -> list[list[Run]]:
+        """Return every text once, in one variant, alone or with its neighbors; those of similar length together."""
         rng = np.random.default_rng((self.settings.loop.seed, epoch))
-        runs: list[Run] = [(cache, run) for cache in self.caches for run in cache.runs(rng)]
+        runs = [(cache, run) for cache in self.caches for run in cache.runs(rng)]
         rng.shuffle(runs)  # type: ignore[arg-type]
         taken: set[str] = set()
         chosen: dict[str, Run] = {}
@@ -156,13 +160,12 @@ class SpeculativeTask(ABC):
             texts = cache.texts(run)
             if taken.isdisjoint(texts):
                 taken.update(texts)
-                chosen[str(len(chosen))] = cache, run
+                chosen[str(len(chosen))] = Run(cache, run)
         seconds = {name: cache.seconds(run) for name, (cache, run) in chosen.items()}
         sampler = BucketSampler(seconds, self.settings.batch_seconds, NUM_BUCKETS, True, self.settings.loop.seed)
-        made = (self.batch([chosen[name] for name in names]) for names in sampler.batch_ids(epoch)[skip:])
-        return ahead(made, PREFETCH)
+        return [[chosen[name] for name in names] for names in sampler.batch_ids(epoch)]
 
-    def batch(self, runs: Sequence[Run]) -> CachedBatch:
+    def load(self, runs: Sequence[Run]) -> CachedBatch:
         """Return runs as a batch."""
         states = [cache.states(run, padded=self.part == "decoder") for cache, run in runs]
         tokens = [torch.tensor(self.tokens(" ".join(cache.texts(run)))) for cache, run in runs]
@@ -179,7 +182,7 @@ class SpeculativeTask(ABC):
     def dev_batches(self, device: torch.device) -> Iterator[tuple[str, CachedBatch]]:
         """Yield each utterance of the dev set by itself, and its text."""
         for number, utterance in enumerate(self.dev.utterances):
-            yield utterance.text, self.batch([(self.dev, range(number, number + 1))]).to(device)
+            yield utterance.text, self.load([Run(self.dev, range(number, number + 1))]).to(device)
 
     def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
         """Write the model folder: `init`, with the part trained and interpolated."""
@@ -206,7 +209,7 @@ class DraftTask(SpeculativeTask):
     def terms(self, model: nn.Module, batch: CachedBatch) -> dict[str, Tensor]:
         return self._terms(cast(Draft, model), batch)[0]
 
-    def loss(self, batch: CachedBatch, step: int) -> dict[str, Tensor]:
+    def loss(self, batch: CachedBatch, step: int) -> dict[str, Mean]:
         two_views = bool(self.settings.weights.get("consistency"))
         terms, log_probs = self._terms(
             cast(Draft, self.modules["model"]), self.masked(batch.twice() if two_views else batch)
@@ -214,7 +217,7 @@ class DraftTask(SpeculativeTask):
         if two_views:
             view, other = log_probs.chunk(2)
             terms["consistency"] = consistency_loss(view, other, (batch.lengths + 1) // 2, batch.token_lengths)
-        return terms
+        return {name: Mean(term, batch.token_lengths.sum()) for name, term in terms.items()}
 
     @staticmethod
     def _terms(model: Draft, batch: CachedBatch) -> tuple[dict[str, Tensor], Tensor]:
@@ -258,8 +261,9 @@ class DecoderTask(SpeculativeTask):
     def terms(self, model: nn.Module, batch: CachedBatch) -> dict[str, Tensor]:
         return self._terms(cast(Decoder, model), batch)[0]
 
-    def loss(self, batch: CachedBatch, step: int) -> dict[str, Tensor]:
-        return self.terms(self.modules["model"], self.masked(batch))
+    def loss(self, batch: CachedBatch, step: int) -> dict[str, Mean]:
+        terms = self.terms(self.modules["model"], self.masked(batch))
+        return {name: Mean(term, (batch.token_lengths + 1).sum()) for name, term in terms.items()}
 
     def _terms(self, model: Decoder, batch: CachedBatch) -> tuple[dict[str, Tensor], Tensor]:
         """Return the term, and logits (B, T_text + 1, V) of each token and of the end."""

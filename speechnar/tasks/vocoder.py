@@ -8,9 +8,9 @@ Differs: the mel distance is that of several resolutions, and distances of featu
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from torch.utils.tensorboard import SummaryWriter
 from speechnar.config import Choice, one_of
 from speechnar.data.dataset import SpeechData
 from speechnar.data.features import DataError
+from speechnar.losses.mean import Mean
 from speechnar.losses.spectral import discriminator_loss, generator_loss
 from speechnar.models.folder import ModelConfig, build, save_model
 from speechnar.models.specs import configs_of
@@ -74,6 +75,17 @@ class SegmentBatch:
         return SegmentBatch(*(t.to(device, non_blocking=non_blocking) for t in (self.mel, self.f0, self.wav)))
 
 
+class Segment(NamedTuple):
+    """A segment of an utterance: its first frame, and whether its mel is the recording's own."""
+
+    utt_id: str
+    start: int
+    recorded: bool
+
+    def __str__(self) -> str:
+        return f"{self.utt_id} from frame {self.start}"
+
+
 class VocoderTask:
     """What the loop needs to train a vocoder.
 
@@ -113,7 +125,7 @@ class VocoderTask:
         if judges:
             self.modules["discriminators"] = judges[0] if len(judges) == 1 else Panel(judges)
         self._mels: dict[str, np.ndarray] = {}
-        self._made: Tensor | None = None
+        self._made: tuple[SegmentBatch, Tensor] | None = None
 
     def phases(self) -> tuple[Phase, ...]:
         generator = Phase("generator", ("generator",), self.generator_terms, self.settings.weights)
@@ -125,8 +137,8 @@ class VocoderTask:
             generator,
         )
 
-    def batches(self, epoch: int, skip: int) -> Iterator[SegmentBatch]:
-        """Random segments, as many as cover the corpus once; utterances by their length."""
+    def batches(self, epoch: int) -> list[list[Segment]]:
+        """Return random segments, as many as cover the corpus once; longer utterances are drawn more often."""
         rng = np.random.default_rng((self.settings.loop.seed, epoch))
         length = self.settings.segment_frames
         ids = [u for u in self.data.utt_ids if len(self.data[u].mel) >= length]
@@ -134,17 +146,18 @@ class VocoderTask:
             raise DataError(f"no utterance has the {length} frames of a segment: lower segment_frames")
         frames = np.array([len(self.data[u].mel) for u in ids])
         size = self.settings.batch_size
-        for number in range(max(1, int(frames.sum() // (length * size)))):
+        batches = []
+        for _ in range(max(1, int(frames.sum() // (length * size)))):
             chosen = rng.choice(len(ids), size, p=frames / frames.sum())
             starts = rng.integers(0, frames[chosen] - length + 1)
             recorded = rng.random(size) < self.settings.recorded_share
-            if number >= skip:
-                yield self._batch([ids[n] for n in chosen], starts, recorded)
+            batches.append([Segment(ids[n], int(s), bool(r)) for n, s, r in zip(chosen, starts, recorded)])
+        return batches
 
-    def _batch(self, utt_ids: list[str], starts: np.ndarray, recorded: np.ndarray) -> SegmentBatch:
+    def load(self, segments: Sequence[Segment]) -> SegmentBatch:
         length, hop = self.settings.segment_frames, self.data.audio.hop_length
         mels, f0s, wavs = [], [], []
-        for utt_id, start, own in zip(utt_ids, starts, recorded):
+        for utt_id, start, own in segments:
             utterance = self.data[utt_id]
             mel = utterance.mel if own else self._mel(self.data, utt_id)
             mels.append(mel[start : start + length])
@@ -175,19 +188,21 @@ class VocoderTask:
         return generator(batch.mel, batch.f0, noise, phase).wav
 
     def discriminator_terms(self, batch: SegmentBatch, step: int) -> dict[str, Tensor]:
-        self._made = self._generate(self.generator, batch)
+        made = self._generate(self.generator, batch)
+        self._made = (batch, made)
         judge = self.modules["discriminators"]
-        return discriminator_loss(judge(batch.wav), judge(self._made.detach()))
+        return discriminator_loss(judge(batch.wav), judge(made.detach()))
 
-    def _terms(self, made: Tensor, recorded: Tensor) -> dict[str, Tensor]:
-        terms: dict[str, Tensor] = {}
+    def _terms(self, made: Tensor, recorded: Tensor) -> dict[str, Tensor | Mean]:
+        terms: dict[str, Tensor | Mean] = {}
         for loss in self.spec.losses:
             terms |= loss(made, recorded, self.data.audio.sample_rate)
         return terms
 
-    def generator_terms(self, batch: SegmentBatch, step: int) -> dict[str, Tensor]:
-        made = self._generate(self.generator, batch) if self._made is None else self._made
-        self._made = None
+    def generator_terms(self, batch: SegmentBatch, step: int) -> dict[str, Tensor | Mean]:
+        """Return the terms on what the discriminators' update heard, or of a new output where it heard other parts."""
+        before, self._made = self._made, None
+        made = before[1] if before and before[0] is batch else self._generate(self.generator, batch)
         terms = self._terms(made.float(), batch.wav)
         if "discriminators" in self.modules:
             judge = self.modules["discriminators"]

@@ -22,17 +22,17 @@ from torch import Tensor, nn
 
 
 class CheckpointError(ValueError):
-    """A checkpoint that cannot be read; the message says what to do."""
+    """Report a checkpoint that cannot be read; the message says what to do."""
 
 
 def save_modules(modules: Mapping[str, nn.Module], path: Path) -> None:
-    """Writes the modules' states to one safetensors file."""
+    """Write the modules' states to one safetensors file."""
     state = {f"{name}.{key}": v for name, module in modules.items() for key, v in module.state_dict().items()}
     save_file({key: value.detach().cpu().clone() for key, value in state.items()}, path)
 
 
 def load_modules(modules: Mapping[str, nn.Module], path: Path) -> None:
-    """Reads what `save_modules` wrote into the same modules.
+    """Read what `save_modules` wrote into the same modules.
 
     Raises:
         CheckpointError: the file holds other modules or other shapes, or cannot be read.
@@ -53,7 +53,7 @@ def save(
     optimizers: Mapping[str, torch.optim.Optimizer],
     state: dict[str, Any],
 ) -> None:
-    """Writes all but the random states to `folder`, which is new; `begin` and `commit` stand around it."""
+    """Write all but the random states to `folder`, which is new; `begin` and `commit` stand around it."""
     save_modules(modules, folder / "weights.safetensors")
     save_modules(averages, folder / "ema.safetensors")
     torch.save({name: optimizer.state_dict() for name, optimizer in optimizers.items()}, folder / "optimizers.pt")
@@ -66,7 +66,7 @@ def load(
     averages: Mapping[str, nn.Module],
     optimizers: Mapping[str, torch.optim.Optimizer],
 ) -> dict[str, Any]:
-    """Reads what `save` wrote into the same objects and returns the state.
+    """Read what `save` wrote into the same objects and return the state.
 
     Raises:
         CheckpointError: the checkpoint is of another model, or broken.
@@ -84,33 +84,40 @@ def load(
 
 
 def save_rng(folder: Path, rank: int) -> None:
-    """Writes this process's random states, CPU's and the current GPU's."""
+    """Write this process's random states, CPU's and the current GPU's."""
     states: dict[str, Tensor] = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         states["cuda"] = torch.cuda.get_rng_state()
     save_file(states, folder / f"rng-{rank}.safetensors")
 
 
-def load_rng(folder: Path, rank: int) -> None:
-    """Restores what `save_rng` wrote, as far as there is such a process and such a device."""
+def load_rng(folder: Path, rank: int) -> bool:
+    """Restore what `save_rng` wrote, the GPU's as far as there is one; return False if there was no such process."""
     path = folder / f"rng-{rank}.safetensors"
-    if path.exists():
-        states = load_file(path)
-        torch.set_rng_state(states["cpu"])
-        if "cuda" in states and torch.cuda.is_available():
-            torch.cuda.set_rng_state(states["cuda"])
+    if not path.exists():
+        return False
+    states = load_file(path)
+    torch.set_rng_state(states["cpu"])
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(states["cuda"])
+    return True
 
 
 def begin(folder: Path) -> Path:
-    """An empty folder beside `folder`, to write into."""
+    """Make an empty folder beside `folder` to write into, and return it."""
     part = folder.with_name(folder.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     return part
 
 
+def discard(folder: Path) -> None:
+    """Delete what `begin` started beside `folder`, and what it takes of the disk."""
+    shutil.rmtree(folder.with_name(folder.name + ".part"), ignore_errors=True)
+
+
 def commit(folder: Path) -> None:
-    """Puts the finished folder of `begin` in the place of `folder`.
+    """Put the finished folder of `begin` in the place of `folder`.
 
     A folder cannot be renamed over another: killed between the two renames, `latest` finds the old one.
     """
@@ -123,6 +130,6 @@ def commit(folder: Path) -> None:
 
 
 def latest(folder: Path) -> Path | None:
-    """The newest complete checkpoint at `folder`, if there is one."""
+    """Return the newest complete checkpoint at `folder`, if there is one."""
     old = folder.with_name(folder.name + ".old")
     return folder if folder.exists() else old if old.exists() else None

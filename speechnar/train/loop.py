@@ -3,113 +3,49 @@
     for each batch:  for each phase:  loss -> backward -> clip -> AdamW        (one phase, or discriminator, generator)
                      EMA;  now and then: log, validate with the EMA's weights, checkpoint
 
-What a script gives to it is a `Task`. A run killed at any moment goes on from its last checkpoint with the losses it
-would have had: the checkpoint holds weights, averages, optimizers, random states and the place in the data.
-Randomness in losses must come from torch's global generator, randomness in the data from the epoch's number.
+A script gives the loop a `Task`. The loop shares every batch out among the processes. A run that is killed at any
+moment goes on from its last checkpoint with the losses that it would have had, also with another number of processes:
+the checkpoint holds weights, averages, optimizers, random states and the place in the data, counted in whole batches.
+Randomness in losses must come from torch's global generator, randomness in the data from the number of the epoch.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from accelerate.utils import send_to_device
-from torch import Tensor, nn
+from safetensors import SafetensorError
+from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from speechnar.data.sampling import prefetch
 from speechnar.train import checkpoint
+from speechnar.train.config import LoopConfig, TrainingError
 from speechnar.train.ema import EMA
+from speechnar.train.keep import average_models, keep, kept_models, note_validation
 from speechnar.train.log import Log, Signals
 from speechnar.train.provenance import make_room
+from speechnar.train.ranks import Ranks, shares
+from speechnar.train.update import Part, Phase, Updater
+
+__all__ = ["LoopConfig", "Phase", "Task", "TrainingError", "train"]
 
 BAD_LOSSES = 10
-"""Losses in a row that may be infinite or not a number before the loop gives up."""
+"""Losses in a row that may be infinite or not a number, each skipped, before the loop gives up."""
 
+PREFETCHED = 2
+"""Batches that are loaded in a thread ahead of the one that is trained on."""
 
-class TrainingError(ValueError):
-    """Training that cannot go on; the message says why."""
-
-
-@dataclass(frozen=True)
-class LoopConfig:
-    """How to train.
-
-    Attributes:
-        max_steps: batches to train on.
-        log_every, validate_every: steps. Validation also comes at the end, and saves the model folder.
-        checkpoint_seconds: between checkpoints; one more at the end.
-        learning_rate: peak of AdamW's, after `warmup_steps` of linear rise; then a cosine down to
-            `final_learning_rate_ratio` of it at `max_steps`.
-        betas, weight_decay: AdamW's; only weights of two or more dimensions decay.
-        grad_clip: largest norm of a phase's gradient.
-        precision: "no" (float32), "bf16" or "fp16".
-        ema_decay: of the averaged weights, per step.
-        seed: of torch's generators.
-        compile: run the modules through `torch.compile`.
-        max_minutes: stop in good order after so long in this process; run again to go on.
-        threads: CPU threads of torch; None leaves its choice.
-    """
-
-    max_steps: int = 10000
-    log_every: int = 10
-    validate_every: int = 500
-    checkpoint_seconds: float = 180.0
-    learning_rate: float = 1e-3
-    warmup_steps: int = 200
-    final_learning_rate_ratio: float = 0.05
-    betas: tuple[float, float] = (0.9, 0.98)
-    weight_decay: float = 0.01
-    grad_clip: float = 1.0
-    precision: str = "bf16"
-    ema_decay: float = 0.999
-    seed: int = 0
-    compile: bool = False
-    max_minutes: float | None = None
-    threads: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.precision not in ("no", "bf16", "fp16"):
-            raise TrainingError(f"precision is {self.precision!r} but should be no, bf16 or fp16")
-
-    def learning_rate_at(self, step: int, first_step: int = 0) -> float:
-        """The learning rate of the step after `step` done ones, of what learns from `first_step` on."""
-        step, steps = step - first_step, self.max_steps - first_step
-        if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
-        progress = min(1.0, (step - self.warmup_steps) / max(1, steps - self.warmup_steps))
-        ratio = self.final_learning_rate_ratio
-        return self.learning_rate * (ratio + (1 - ratio) * 0.5 * (1 + math.cos(math.pi * progress)))
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One update for each batch, with its own AdamW.
-
-    Attributes:
-        name: how its figures are logged: `name/term`.
-        modules: names of the task's modules that it trains; gradients reach no other.
-        loss: (batch, steps done) -> named scalar terms. A term without a weight counts once; a term of weight 0 is
-            logged only. Phases of one step run in order, so a later one may use what an earlier one computed.
-        weights: of the terms.
-        learning_rate_ratio: its learning rate, relative to the config's.
-        first_step: steps done before it joins; its learning rate rises from there on.
-    """
-
-    name: str
-    modules: tuple[str, ...]
-    loss: Callable[[Any, int], dict[str, Tensor]]
-    weights: Mapping[str, float] = field(default_factory=dict)
-    learning_rate_ratio: float = 1.0
-    first_step: int = 0
+NAMED = 6
+"""Items of a batch that a message names before it counts the rest."""
 
 
 class Task(Protocol):
@@ -122,176 +58,227 @@ class Task(Protocol):
     modules: dict[str, nn.Module]
 
     def phases(self) -> tuple[Phase, ...]:
-        """The updates of each step, in order."""
+        """Return the updates of each step, in order."""
 
-    def batches(self, epoch: int, skip: int) -> Iterator[Any]:
-        """The batches of an epoch but for the first `skip`; anything with `.to(device)`, always in the same order."""
+    def batches(self, epoch: int) -> Sequence[Sequence[Any]]:
+        """Return the items of each batch of an epoch, such as utterance ids, without loading any data.
+
+        The batches depend on the number of the epoch alone and are the same in every process; the loop gives each
+        process its share of every batch. Items are named in messages by `str`.
+        """
+
+    def load(self, items: Sequence[Any]) -> Any:
+        """Return a batch of these items: tensors in tuples, lists or dictionaries, or anything with `.to(device)`.
+
+        Called in a thread, ahead of time.
+        """
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
-        """Figures of the averaged modules; may write images and audio. Torch's generator is seeded, then restored."""
+        """Return metrics of the averaged modules, in the first process alone; may write images and audio.
+
+        Torch's generator is seeded before and restored after.
+        """
 
     def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
-        """Writes the model folder of the averaged modules, beside what the loop keeps there."""
+        """Write the model folder of the averaged modules, beside what the loop keeps there."""
 
 
 def train(
     task: Task, config: LoopConfig, folder: Path, resume: bool = True, origin: Mapping[str, str] | None = None
 ) -> None:
-    """Trains until `max_steps`, `max_minutes` or Ctrl-C, whichever is first; a checkpoint is written in each case.
+    """Train until `max_steps`, `max_minutes`, early stopping or Ctrl-C, whichever is first; then write a checkpoint.
 
-    `folder` gets the model folder, `checkpoint/`, `tensorboard/` and `log.jsonl`.
+    `folder` gets the model folder, `checkpoint/`, `kept/`, `tensorboard/` and `log.jsonl`.
 
     Args:
         resume: go on from `folder/checkpoint` if there is one; False starts again and replaces it.
         origin: digests of what the task learns from (`origin_of`). A folder with a checkpoint from something else is
-            put aside, for its model is another one.
+            archived under another name, for its model is another one.
 
     Raises:
-        TrainingError: the loss was not finite 10 times in a row, or there are no batches.
+        TrainingError: the loss was not finite 10 times in a row, there are no batches, another process of this run has
+            ended, or the disk is full; the last checkpoint stays whole.
         CheckpointError: the checkpoint is of another model, or broken.
         SystemExit: 130 after Ctrl-C, 143 after SIGTERM, with a checkpoint written.
     """
     started = last_checkpoint = time.monotonic()
     if config.threads:
         torch.set_num_threads(config.threads)
-    cuda = torch.cuda.is_available()
-    AcceleratorState._reset_state()  # a second run in this process may want another precision
-    accelerator = Accelerator(mixed_precision=config.precision, cpu=not cuda)
-    device, scaler = accelerator.device, accelerator.scaler  # a scaler only for fp16
-    torch.manual_seed(config.seed + accelerator.process_index)
-    main = accelerator.is_main_process
-    if main and resume and origin:
+    ranks = Ranks(config.precision)
+    device, scaler = ranks.device, ranks.accelerator.scaler  # a scaler only for fp16
+    torch.manual_seed(config.seed + ranks.rank)
+    if ranks.main and resume and origin:
         make_room(folder, origin)
-    accelerator.wait_for_everyone()
+    ranks.wait()
     folder.mkdir(parents=True, exist_ok=True)
 
     modules = {name: module.to(device).train() for name, module in task.modules.items()}
-    _same_everywhere(accelerator, modules)
+    ranks.same_weights(modules)
     average = EMA(modules, config.ema_decay)
     phases = task.phases()
-    parameters = {p.name: [w for m in p.modules for w in modules[m].parameters() if w.requires_grad] for p in phases}
-    optimizers = {name: _adamw(weights, config, fused=cuda) for name, weights in parameters.items()}
+    updaters = {p.name: Updater(p, _trained(modules, p), config, ranks) for p in phases}
+    optimizers = {name: updater.optimizer for name, updater in updaters.items()}
     # Where the run stands: plain numbers, written to the checkpoint as they are.
     state: dict[str, Any] = {"step": 0, "epoch": 0, "batch": 0, "seconds": 0.0, "bad": {}, "skipped": 0, "meter": {}}
     saved = checkpoint.latest(folder / "checkpoint") if resume else None
     if saved:
         state = checkpoint.load(saved, modules, average.modules, optimizers)
-        if scaler and "scaler" in state:
+        if scaler and state.get("scaler"):
             scaler.load_state_dict(state["scaler"])
     state["origin"] = dict(origin or {})
+    _set_schedule(state, config, ranks.main)
     if config.compile:
         for module in modules.values():
             module.compile()
 
-    log = Log(folder, state["step"]) if main else None
-    bar = tqdm(total=config.max_steps, initial=state["step"], unit="step", disable=not main, dynamic_ncols=True)
-    if saved:
-        checkpoint.load_rng(saved, accelerator.process_index)  # last: nothing random comes between here and the loss
-    seconds_before = state["seconds"]
+    log = Log(folder, state["step"]) if ranks.main else None
+    bar = tqdm(total=config.max_steps, initial=state["step"], unit="step", disable=not ranks.main, dynamic_ncols=True)
+    if saved and not checkpoint.load_rng(saved, ranks.rank):  # a process more than there were
+        torch.manual_seed(config.seed + ranks.rank + state["step"] * ranks.count)
+    seconds_before = state["seconds"]  # nothing random comes between here and the loss
     with Signals() as signals, bar:
-        for batch in _batches(task, state) if state["step"] < config.max_steps else ():
-            batch = send_to_device(batch, device)
+        for items, parts in _batches(task, state, ranks, config) if not _finished(state, config) else ():
+            parts = [Part(part.share, send_to_device(part.batch, device)) for part in parts]
             step = state["step"]
-            figures: dict[str, float] = {}
             for phase in phases:
                 if step < phase.first_step:
                     continue
-                weights, optimizer = parameters[phase.name], optimizers[phase.name]
-                learning_rate = config.learning_rate_at(step, phase.first_step) * phase.learning_rate_ratio
-                for group in optimizer.param_groups:
-                    group["lr"] = learning_rate
-                optimizer.zero_grad(set_to_none=True)
-                with accelerator.autocast():
-                    terms = phase.loss(batch, step)
-                total = torch.stack([phase.weights.get(n, 1.0) * t.float() for n, t in terms.items()]).sum()
-                accelerator.backward(total, inputs=weights)  # `inputs`: other phases' modules get no gradient
-                _average_gradients(accelerator, weights)
-                if scaler:
-                    scaler.unscale_(optimizer)
-                norm = torch.nn.utils.clip_grad_norm_(weights, config.grad_clip)
-                values = torch.stack([t.detach().float() for t in (*terms.values(), total, norm)])
-                names = (*terms, "loss", "grad_norm")
-                measured = dict(zip(names, accelerator.reduce(values, "mean").tolist()))  # the only wait for the GPU
-                # fp16 overflows by design while its scale settles, so there only the loss tells.
-                finite = math.isfinite(measured["loss"]) and (bool(scaler) or math.isfinite(measured["grad_norm"]))
-                if scaler:
-                    scaler.step(optimizer)
-                    scaler.update()
-                elif finite:
-                    optimizer.step()
-                if finite:
+                updater = updaters[phase.name]
+                learning_rate = config.learning_rate_at(step, phase.first_step, state["schedule_until"])
+                measured = updater.update(parts, step, learning_rate * phase.learning_rate_ratio)
+                if updater.is_finite(measured):
                     state["bad"][phase.name] = 0
-                    figures.update({f"{phase.name}/{name}": value for name, value in measured.items()})
+                    _add(state["meter"], {f"{phase.name}/{name}": value for name, value in measured.items()})
                 else:
-                    state["bad"][phase.name] = state["bad"].get(phase.name, 0) + 1
-                    state["skipped"] += 1
-                    if state["bad"][phase.name] >= BAD_LOSSES:
-                        seen = ", ".join(f"{name} {value:.3g}" for name, value in measured.items())
-                        raise TrainingError(
-                            f"the {phase.name} loss was not finite {BAD_LOSSES} times in a row, to step {step}"
-                            f" ({seen}): lower the learning rate"
-                        )
+                    _skip(state, phase, step, measured, items, ranks.main)
             average.update(modules, step)
             state["step"] = step = step + 1
             state["seconds"] = seconds_before + time.monotonic() - started
-            for name, value in figures.items():
-                if math.isfinite(value):
-                    total_so_far, count = state["meter"].get(name, (0.0, 0))
-                    state["meter"][name] = (total_so_far + value, count + 1)
 
             late = config.max_minutes is not None and time.monotonic() - started >= 60 * config.max_minutes
             due = time.monotonic() - last_checkpoint >= config.checkpoint_seconds
-            late, due, interrupted = _agreed(accelerator, late, due, signals.number is not None)
+            late, due, interrupted = ranks.any(late, due, signals.number is not None)
             stop = late or interrupted or step >= config.max_steps
+            at_end = stop and not interrupted
+            validated = bool(config.validate_every) and (at_end or step % config.validate_every == 0)
             if log:
                 bar.update()
-                if step % config.log_every == 0:
-                    means = {name: total_so_far / count for name, (total_so_far, count) in state["meter"].items()}
+                if config.log_every and step % config.log_every == 0:
+                    means = {name: total / count for name, (total, count) in state["meter"].items()}
                     state["meter"] = {}
-                    log.train(state, config.learning_rate_at(step - 1), means)
+                    log.train(state, config.learning_rate_at(step - 1, 0, state["schedule_until"]), means)
                     bar.set_postfix({p.name: f"{means.get(f'{p.name}/loss', math.nan):.4g}" for p in phases})
-                if step % config.validate_every == 0 or (stop and not interrupted):
-                    log.validation(step, _validate(task, average, log.writer, config.seed, step))
-                    task.save(folder, average.modules)
+                if validated:
+                    metrics = _validate(task, average, log.writer, config.seed, step)
+                    log.validation(step, metrics)
+                    note_validation(state, config, step, metrics)
+                    with _room_for(folder):
+                        keep(folder, state, config, lambda path: task.save(path, average.modules))
+                if validated or at_end:
+                    with _room_for(folder):
+                        task.save(folder, average.modules)
+            if validated and config.patience:
+                (early,) = ranks.any(_finished(state, config))
+                stop = stop or early
             if due or stop:
                 state["scaler"] = scaler.state_dict() if scaler else {}
-                _checkpoint(accelerator, folder / "checkpoint", modules, average, optimizers, state)
+                with _room_for(folder / "checkpoint"):
+                    _checkpoint(ranks, folder / "checkpoint", modules, average, optimizers, state)
                 last_checkpoint = time.monotonic()
             if stop:
                 break
     if log:
         log.close()
+        if config.average_kept and _finished(state, config) and state.get("kept"):
+            with _room_for(folder):
+                average_models(kept_models(folder, state, config), folder)
     if signals.number is not None:
-        where = folder / "checkpoint"
-        if main:
-            print(f"speechnar: stopped after step {state['step']}; run again to go on from {where}", file=sys.stderr)
+        if ranks.main:
+            where = f"run again to go on from {folder / 'checkpoint'}"
+            print(f"speechnar: stopped after step {state['step']}; {where}", file=sys.stderr)
         raise SystemExit(128 + signals.number)
 
 
-def _batches(task: Task, state: dict[str, Any]) -> Iterator[Any]:
-    """Batches without end, from where `state` says the run stands; moves `state` on as each is taken."""
+def _trained(modules: Mapping[str, nn.Module], phase: Phase) -> list[nn.Parameter]:
+    return [weight for name in phase.modules for weight in modules[name].parameters() if weight.requires_grad]
+
+
+def _finished(state: Mapping[str, Any], config: LoopConfig) -> bool:
+    """Say whether there is nothing left to do: all steps are done, or validation has not become better for long."""
+    stale = bool(config.patience) and state.get("stale", 0) >= (config.patience or 0)
+    return stale or state["step"] >= config.max_steps
+
+
+def _set_schedule(state: dict[str, Any], config: LoopConfig, main: bool) -> None:
+    """Note the step at which the learning-rate schedule ends; say what a change of `max_steps` does to a run."""
+    before = state.setdefault("schedule_until", state.get("max_steps", config.max_steps))
+    if before == config.max_steps:
+        return
+    step = state["step"]
+    old, new = (config.learning_rate_at(step, 0, until) for until in (before, config.max_steps))
+    if not config.flat_when_extended:
+        state["schedule_until"] = config.max_steps
+    if main and step and step < config.max_steps and not math.isclose(old, new, rel_tol=1e-3):
+        kept = f"stays on the schedule of {before} steps: {old:.3g}"
+        stretched = f"goes from {old:.3g} to {new:.3g}; flat_when_extended: true keeps it"
+        what = kept if config.flat_when_extended else stretched
+        print(f"speechnar: max_steps was {before} and is {config.max_steps}: at step {step} the learning rate {what}",
+              file=sys.stderr)  # fmt: skip
+
+
+def _batches(
+    task: Task, state: dict[str, Any], ranks: Ranks, config: LoopConfig
+) -> Iterator[tuple[Sequence[Any], list[Part]]]:
+    """Yield batches without end, from where `state` says the run stands; move `state` on as each is taken.
+
+    Yields:
+        the items of the whole batch, and this process's parts of it, loaded.
+    """
+
+    def load(items: Sequence[Any]) -> tuple[Sequence[Any], list[Part]]:
+        mine = shares(items, ranks.rank, ranks.count, config.accumulate)
+        return items, [Part(share, task.load(share.items)) for share in mine]
+
     while True:
-        for batch in task.batches(state["epoch"], state["batch"]):
-            state["batch"] += 1
-            yield batch
-        if not state["batch"]:
+        batches = [batch for batch in task.batches(state["epoch"]) if len(batch)]
+        if not batches:
             raise TrainingError(f"epoch {state['epoch']} gave no batches: is the training set empty?")
+        for loaded in prefetch(map(load, batches[state["batch"] :]), PREFETCHED):
+            state["batch"] += 1
+            yield loaded
         state["epoch"] += 1
         state["batch"] = 0
 
 
-def _adamw(weights: list[nn.Parameter], config: LoopConfig, fused: bool) -> torch.optim.AdamW:
-    """AdamW that decays matrices and kernels, not biases and scales."""
-    groups = [
-        {"params": [w for w in weights if w.dim() >= 2], "weight_decay": config.weight_decay},
-        {"params": [w for w in weights if w.dim() < 2], "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=fused)
+def _add(meter: dict[str, Any], measured: Mapping[str, float]) -> None:
+    """Add finite values to the sums, and their counts, of which the log shows the means."""
+    for name, value in measured.items():
+        if math.isfinite(value):
+            total, count = meter.get(name, (0.0, 0))
+            meter[name] = (total + value, count + 1)
+
+
+def _skip(
+    state: dict[str, Any], phase: Phase, step: int, measured: Mapping[str, float], items: Sequence[Any], main: bool
+) -> None:
+    """Count an update that was skipped, and name the items of its batch."""
+    state["bad"][phase.name] = bad = state["bad"].get(phase.name, 0) + 1
+    state["skipped"] += 1
+    more = f" and {len(items) - NAMED} more" if len(items) > NAMED else ""
+    held = ", ".join(str(item) for item in items[:NAMED]) + more
+    seen = ", ".join(f"{name} {value:.3g}" for name, value in measured.items())
+    if bad >= BAD_LOSSES:
+        raise TrainingError(
+            f"the {phase.name} loss was not finite {BAD_LOSSES} times in a row, to step {step} ({seen}): lower the"
+            f" learning rate, or look for broken data in the last batch: {held}"
+        )
+    if main:
+        line = f"speechnar: the {phase.name} loss of step {step} is not finite ({seen}); its batch is skipped: {held}"
+        tqdm.write(line, file=sys.stderr)
 
 
 def _validate(task: Task, average: EMA, writer: SummaryWriter, seed: int, step: int) -> dict[str, float]:
-    """The task's figures, with the same random numbers each time and none taken from training."""
+    """Return the task's metrics, with the same random numbers each time and none taken from training."""
     devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
     with torch.random.fork_rng(devices), torch.no_grad():
         torch.manual_seed(seed)
@@ -299,49 +286,38 @@ def _validate(task: Task, average: EMA, writer: SummaryWriter, seed: int, step: 
 
 
 def _checkpoint(
-    accelerator: Accelerator,
+    ranks: Ranks,
     folder: Path,
     modules: Mapping[str, nn.Module],
     average: EMA,
     optimizers: Mapping[str, torch.optim.Optimizer],
     state: dict[str, Any],
 ) -> None:
-    """The main process writes; the others add their random states."""
+    """Write a checkpoint: the main process all but the other processes' random states."""
     part = folder.with_name(folder.name + ".part")
-    if accelerator.is_main_process:
+    if ranks.main:
         checkpoint.begin(folder)
-        checkpoint.save(part, modules, average.modules, optimizers, state)
-    accelerator.wait_for_everyone()
-    checkpoint.save_rng(part, accelerator.process_index)
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
+        try:
+            checkpoint.save(part, modules, average.modules, optimizers, state)
+        except BaseException:
+            checkpoint.discard(folder)
+            raise
+    ranks.wait()
+    checkpoint.save_rng(part, ranks.rank)
+    ranks.wait()
+    if ranks.main:
         checkpoint.commit(folder)
 
 
-# Several processes (torchrun): modules are not wrapped, so that a phase may call any of them in any way; what must be
-# equal everywhere is made equal by hand.
-
-
-def _same_everywhere(accelerator: Accelerator, modules: Mapping[str, nn.Module]) -> None:
-    """Gives every process the first one's weights."""
-    if accelerator.num_processes > 1:
-        for module in modules.values():
-            for tensor in module.state_dict().values():
-                torch.distributed.broadcast(tensor, src=0)
-
-
-def _average_gradients(accelerator: Accelerator, weights: list[nn.Parameter]) -> None:
-    """Averages gradients over processes, in one message."""
-    if accelerator.num_processes > 1:
-        gradients = [w.grad if w.grad is not None else torch.zeros_like(w) for w in weights]
-        flat = accelerator.reduce(torch.cat([g.flatten() for g in gradients]), "mean")
-        for weight, gradient in zip(weights, flat.split([w.numel() for w in weights])):
-            weight.grad = gradient.view_as(weight)
-
-
-def _agreed(accelerator: Accelerator, *flags: bool) -> list[bool]:
-    """Each flag is true if it is so in any process."""
-    if accelerator.num_processes == 1:
-        return list(flags)
-    counts = torch.tensor([float(flag) for flag in flags], device=accelerator.device)
-    return [count > 0 for count in accelerator.reduce(counts, "sum").tolist()]
+@contextlib.contextmanager
+def _room_for(path: Path) -> Iterator[None]:
+    """Turn a write that the system refuses into one sentence."""
+    try:
+        yield
+    except (OSError, SafetensorError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "write" not in str(error):
+            raise  # torch.save's own is "PytorchStreamWriter failed writing file"
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())[:160]
+        raise TrainingError(
+            f"cannot write {path} ({reason}): the checkpoint before it is whole; free some space and run again"
+        ) from None

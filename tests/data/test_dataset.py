@@ -66,9 +66,8 @@ def test_batch_moves_to_a_device() -> None:
     assert batch.utt_ids == ("a",)
 
 
-@pytest.mark.parametrize("prefetch", [0, 2])
-def test_epoch_holds_each_utterance_once_within_the_limit(prepared: tuple[Path, Path], prefetch: int) -> None:
-    data = SpeechData(*prepared, max_duration=0.8, num_buckets=3, prefetch=prefetch)
+def test_epoch_holds_each_utterance_once_within_the_limit(prepared: tuple[Path, Path]) -> None:
+    data = SpeechData(*prepared, max_duration=0.8, num_buckets=3)
     for epoch in range(1, 6):
         assert sorted(u for these in data.batch_ids(epoch) for u in these) == sorted(data.utt_ids)
     batches = list(data.epoch(0))
@@ -93,16 +92,14 @@ def test_order_depends_on_seed_and_epoch_alone(prepared: tuple[Path, Path]) -> N
     assert [b.utt_ids for b in data.epoch(1)] == order(0, 1)  # epochs before do not matter
 
 
-def test_processes_share_an_epoch(prepared: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_process_draws_the_same_batches(prepared: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")
-    shares = []
+    drawn = []
     for rank in range(3):
         monkeypatch.setenv("RANK", str(rank))
-        shares.append(SpeechData(*prepared, max_duration=0.8, num_buckets=3).batch_ids(1))
-        assert len(SpeechData(*prepared, max_duration=0.8, shuffle=False).batch_ids(0)) > 1
-    assert len({len(share) for share in shares}) == 1
-    assert {u for share in shares for these in share for u in these} == {f"utt-{n}" for n in range(8)}
-    assert shares[0] != shares[1] != shares[2]
+        drawn.append(SpeechData(*prepared, max_duration=0.8, num_buckets=3).batch_ids(1))
+    assert drawn[0] == drawn[1] == drawn[2]
+    assert sorted(u for these in drawn[0] for u in these) == [f"utt-{n}" for n in range(8)]
 
 
 def test_without_shuffling_every_epoch_is_the_same(prepared: tuple[Path, Path]) -> None:
@@ -111,9 +108,8 @@ def test_without_shuffling_every_epoch_is_the_same(prepared: tuple[Path, Path]) 
     assert [u for batch in data.batch_ids(0) for u in batch] == [f"utt-{n}" for n in range(8)]
 
 
-def test_skipped_batches_are_not_read(prepared: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    data = SpeechData(*prepared, max_duration=0.5, num_buckets=2, prefetch=0)
-    ids = data.batch_ids(3)
+def test_features_are_read_once_and_kept(prepared: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    data = SpeechData(*prepared, max_duration=0.5, num_buckets=2)
     read: list[str] = []
 
     def load(folder: Path, utt_id: str) -> Utterance:
@@ -121,11 +117,10 @@ def test_skipped_batches_are_not_read(prepared: tuple[Path, Path], monkeypatch: 
         return load_utterance(folder, utt_id)
 
     monkeypatch.setattr(dataset_module, "load_utterance", load)
-    assert [b.utt_ids for b in data.epoch(3, skip=2)] == ids[2:]
-    assert sorted(read) == sorted(u for these in ids[2:] for u in these)
-    assert list(data.epoch(3, skip=len(ids))) == []
+    first = data.batch_ids(3)[0]
+    assert data.batch(first).utt_ids == first and sorted(read) == sorted(first)
     list(data.epoch(3))
-    assert len(read) == 8  # each was read once and kept
+    assert sorted(read) == [f"utt-{n}" for n in range(8)]
 
 
 def test_one_utterance_is_enough(tmp_path: Path, prepared: tuple[Path, Path], corpus: CutSet) -> None:
@@ -164,7 +159,7 @@ def test_errors_of_the_thread_reach_the_loop(tmp_path: Path, prepared: tuple[Pat
 
 def test_thread_ends_when_an_epoch_is_left(prepared: tuple[Path, Path]) -> None:
     before = threading.active_count()
-    epoch = SpeechData(*prepared, max_duration=0.4, num_buckets=2, prefetch=1).epoch(0)
+    epoch = SpeechData(*prepared, max_duration=0.4, num_buckets=2).epoch(0)
     next(epoch)
     epoch.close()  # type: ignore[attr-defined]
     assert threading.active_count() == before

@@ -55,11 +55,11 @@ def test_discriminators_want_one_for_real_and_zero_for_made() -> None:
 def test_the_generator_wants_one_and_real_features() -> None:
     terms = generator_loss(judgement([1, 1], [2, 4]), judgement([1, 0.5], [3, 4]))
     assert float(terms["adversarial"]) == pytest.approx((0 + 0.25) / 2)
-    assert float(terms["features"]) == pytest.approx((1 / 2 + 0) / 2)
+    assert float(terms["features"].value.mean()) == pytest.approx((1 / 2 + 0) / 2)
 
 
 def test_real_features_get_no_gradient() -> None:
     real, made = torch.ones(1, 2, 3, requires_grad=True), torch.zeros(1, 2, 3, requires_grad=True)
     score = torch.zeros(1, 3)
-    generator_loss(Judgement((score,), (real,)), Judgement((score,), (made,)))["features"].backward()
+    generator_loss(Judgement((score,), (real,)), Judgement((score,), (made,)))["features"].value.sum().backward()
     assert real.grad is None and made.grad is not None

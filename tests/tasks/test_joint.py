@@ -151,7 +151,7 @@ def test_durations_are_those_of_speechnar_align(trained: Path, corpus: Corpus, t
     cuts = align_corpus(trained / "aligner", corpus[1], tmp_path / "out.jsonl.gz", VOICE, boundary_offset=0.03)
     expected = {cut.id: cut.supervisions[0].custom for cut in cuts}
     seen = 0
-    for batch in task.batches(0, 0):
+    for batch in map(task.load, task.batches(0)):
         timed = task.timed(model, batch)
         for utt_id, row, tokens in zip(timed.utt_ids, timed.durations.tolist(), timed.token_lengths.tolist()):
             its = expected[utt_id]
@@ -205,4 +205,4 @@ def test_features_of_other_phones_are_refused(corpus: Corpus, tmp_path: Path) ->
     save_cuts(cuts, tmp_path / "train.jsonl.gz")
     task = JointTask(CONFIG, corpus[0], tmp_path / "train.jsonl.gz", corpus[2])
     with pytest.raises(DataError, match="u0 has 6 phones in the manifest but 7 in the features: run the features"):
-        list(task.batches(0, 0))
+        list(map(task.load, task.batches(0)))

@@ -90,11 +90,12 @@ def test_frozen_parts_of_the_generator_are_not_trained(hummed_features: Features
 
 def test_the_generator_is_judged_on_what_the_discriminators_saw(hummed_features: Features) -> None:
     task = VocoderTask(PAIR, *hummed_features)
-    batch = next(task.batches(0, 0))
+    batch = task.load(task.batches(0)[0])
     task.discriminator_terms(batch, 0)["adversary"].backward()
     assert all(p.grad is None for p in task.generator.parameters())
-    seen = task._made
-    assert seen is not None and seen.requires_grad
+    assert task._made
+    _, seen = task._made
+    assert seen.requires_grad
     terms = task.generator_terms(batch, 0)
     adversarial = torch.stack([(s - 1).square().mean() for s in task.modules["discriminators"](seen).scores]).mean()
     assert float(terms["adversarial"].detach()) == pytest.approx(float(adversarial.detach()), rel=1e-5)
@@ -104,7 +105,7 @@ def test_the_generator_is_judged_on_what_the_discriminators_saw(hummed_features:
 
 def test_segments_are_aligned_pieces_of_the_corpus(hummed_features: Features) -> None:
     task = VocoderTask(ALONE, *hummed_features)
-    for batch in task.batches(0, 0):
+    for batch in map(task.load, task.batches(0)):
         assert batch.mel.shape == (2, LENGTH, 12) and batch.f0.shape == (2, LENGTH) and batch.wav.shape == (2, 2000)
         for mel, f0, wav in zip(batch.mel.numpy(), batch.f0.numpy(), batch.wav.numpy()):
             places = [
@@ -119,13 +120,11 @@ def test_segments_are_aligned_pieces_of_the_corpus(hummed_features: Features) ->
             np.testing.assert_array_equal(wav * 32768, u.wav[start * HOP : (start + LENGTH) * HOP])
 
 
-def test_an_epoch_is_the_same_again_and_entered_anywhere(hummed_features: Features) -> None:
+def test_an_epoch_is_the_same_again(hummed_features: Features) -> None:
     task = VocoderTask(ALONE, *hummed_features)
-    first, again, later, other = (list(task.batches(*place)) for place in ((3, 0), (3, 0), (3, 1), (4, 0)))
+    first, again, other = (task.batches(epoch) for epoch in (3, 3, 4))
     assert len(first) == 94 // (2 * LENGTH)  # 22 + 23 + 24 + 25 frames
-    assert [b.mel.tolist() for b in first] == [b.mel.tolist() for b in again]
-    assert [b.mel.tolist() for b in first[1:]] == [b.mel.tolist() for b in later]
-    assert [b.mel.tolist() for b in first] != [b.mel.tolist() for b in other]
+    assert first == again != other
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
@@ -133,7 +132,7 @@ def test_predicted_mels_take_the_place_of_the_recorded(hummed_features: Features
     config = dataclasses.replace(ALONE, recorded_share=share)
     recorded = VocoderTask(config, *hummed_features)
     predicted = VocoderTask(config, *hummed_features, predicted=mels)
-    for a, b in zip(recorded.batches(0, 0), predicted.batches(0, 0)):
+    for a, b in zip(*(map(task.load, task.batches(0)) for task in (recorded, predicted))):
         torch.testing.assert_close(a.mel - b.mel, torch.full_like(a.mel, 1 - share))
         assert torch.equal(a.wav, b.wav)
 
@@ -143,17 +142,17 @@ def test_predicted_mels_that_do_not_fit_are_refused(hummed_features: Features, m
         np.save(mels / f"{utt_id}.npy", np.zeros((3, 12), np.float32))
     task = VocoderTask(ALONE, *hummed_features, predicted=mels)
     with pytest.raises(DataError, match=r"is \(3, 12\), not .* predict the mels again"):
-        next(task.batches(0, 0))
+        task.load(task.batches(0)[0])
     for path in mels.iterdir():
         path.unlink()
     with pytest.raises(DataError, match="there is no predicted mel at"):
-        next(task.batches(0, 0))
+        task.load(task.batches(0)[0])
 
 
 def test_segments_longer_than_every_utterance_are_refused(hummed_features: Features) -> None:
     task = VocoderTask(dataclasses.replace(ALONE, segment_frames=1000), *hummed_features)
     with pytest.raises(DataError, match="1000 frames of a segment: lower segment_frames"):
-        next(task.batches(0, 0))
+        task.batches(0)
 
 
 def test_hifigan_learns_against_its_discriminators(hummed_features: Features, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from speechnar.layers.decoder_block import DecoderConfig
 from speechnar.layers.old_names import accept_old_names
 from speechnar.layers.token_decoder import OLD_NAMES, TokenDecoder
 from speechnar.losses.ctc import SMOOTHING, Targets
+from speechnar.losses.mean import Mean
 from speechnar.nar.lengths import length_mask
 from speechnar.nar.masking import insert_masks, merge_masks, random_masks
 
@@ -79,7 +80,7 @@ class MaskCTC(nn.Module):
         return DecoderOutput(self.decoder.out(hidden).float(), self.count_out(hidden).float())
 
 
-def masked_terms(model: MaskCTC, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Tensor]:
+def masked_terms(model: MaskCTC, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Mean]:
     """Return the loss terms of the decoder, in nats for each mask.
 
     Returns:
@@ -92,10 +93,11 @@ def masked_terms(model: MaskCTC, encoder_out: EncoderOutput, targets: Targets) -
     hidden = random_masks(tokens, token_lengths, mask_id)
     masks = (hidden == mask_id) & length_mask(token_lengths, tokens.shape[1])
     logits = model.decode(memory, hidden, token_lengths).logits
-    decoder = F.cross_entropy(logits[masks], tokens[masks], label_smoothing=SMOOTHING)
+    decoder = Mean(F.cross_entropy(logits[masks], tokens[masks], label_smoothing=SMOOTHING), masks.sum())
 
     hidden = random_masks(tokens, token_lengths, mask_id)
     merged, lengths, counts = insert_masks(*merge_masks(hidden, token_lengths, mask_id), EMPTY_MASKS, mask_id)
     masks = (merged == mask_id) & length_mask(lengths, merged.shape[1])
     logits = model.decode(memory, merged, lengths).count_logits
-    return {"decoder": decoder, "counts": F.cross_entropy(logits[masks], counts[masks].clamp(max=logits.shape[2] - 1))}
+    hidden_tokens = counts[masks].clamp(max=logits.shape[2] - 1)
+    return {"decoder": decoder, "counts": Mean(F.cross_entropy(logits[masks], hidden_tokens), masks.sum())}

@@ -20,6 +20,7 @@ from speechnar.layers.decoder_block import DecoderConfig, KeyValues
 from speechnar.layers.old_names import accept_old_names
 from speechnar.layers.token_decoder import OLD_NAMES, TokenDecoder
 from speechnar.losses.ctc import SMOOTHING, Targets
+from speechnar.losses.mean import Mean
 from speechnar.nar.lengths import length_mask
 
 
@@ -132,11 +133,11 @@ class AED(nn.Module):
         return finished[max(range(len(totals)), key=totals.__getitem__)][1]
 
 
-def causal_terms(model: AED, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Tensor]:
+def causal_terms(model: AED, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Mean]:
     """Return `decoder`: the cross-entropy of each token, and of the end, given those before; smoothed targets."""
     tokens, token_lengths, symbols = targets.tokens, targets.token_lengths, targets.symbols
     given = F.pad(tokens, (1, 0), value=symbols.bos_id)
     wanted = F.pad(tokens, (0, 1)).scatter(1, token_lengths[:, None], symbols.eos_id)
     real = length_mask(token_lengths + 1, wanted.shape[1])
     logits = model.decode(model.memory(encoder_out, symbols.blank_id), given)
-    return {"decoder": F.cross_entropy(logits[real], wanted[real], label_smoothing=SMOOTHING)}
+    return {"decoder": Mean(F.cross_entropy(logits[real], wanted[real], label_smoothing=SMOOTHING), real.sum())}
