@@ -48,7 +48,8 @@ def test_padding_has_no_effect(model: FastSpeech2) -> None:
 def loss_of(model: FastSpeech2, given: dict[str, Tensor], mel: Tensor) -> Tensor:
     prosody = model.normalized(given["f0"], given["energy"])
     lengths = (given["token_lengths"], given["mel_lengths"])
-    return torch.stack([*fastspeech2_loss(model(**given), mel, prosody, given["durations"], lengths).values()]).sum()
+    terms = fastspeech2_loss(model(**given), mel, prosody, given["durations"], lengths)
+    return torch.stack([term.value for term in terms.values()]).sum()
 
 
 def test_gradient_reaches_every_parameter(model: FastSpeech2) -> None:
