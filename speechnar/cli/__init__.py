@@ -15,10 +15,24 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import speechnar
-from speechnar.cli import bench, bulk, corpus, evaluate, export, lm, score, synth, train, transcribe, vocode, voices
+from speechnar.cli import (
+    bench,
+    bulk,
+    corpus,
+    evaluate,
+    export,
+    lm,
+    score,
+    serve,
+    synth,
+    train,
+    transcribe,
+    vocode,
+    voices,
+)
 from speechnar.cli.parser import VerbParser
 
-NOUNS = (synth, transcribe, vocode, score, voices, corpus, train, lm, evaluate, bench, export, bulk)
+NOUNS = (synth, transcribe, vocode, score, voices, corpus, train, lm, evaluate, bench, export, bulk, serve)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -191,6 +191,11 @@ class Recognizer:
         file = str(recording) if isinstance(recording, (str, Path)) else ""
         return Transcript(name or "audio", duration, tuple(ended), self.info.language, file)
 
+    @property
+    def letters(self) -> frozenset[str]:
+        """The characters that the recognizer can write, without the space."""
+        return frozenset(self._letters)
+
     @functools.cached_property
     def _lm(self) -> NgramModel | None:
         return NgramModel.load(self._lm_path) if self._lm_path.exists() else None

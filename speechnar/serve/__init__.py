@@ -1,0 +1,69 @@
+"""Servers that speak and transcribe, in protocols that programs already use: OpenAI's HTTP endpoints and Wyoming."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from speechnar.serve.engine import Engine
+
+MOST_AT_ONCE = 500  # connections
+GRACE = 60  # seconds for what was accepted, at a stop
+
+
+def run(
+    engine: Engine, host: str, port: int, wyoming_port: int | None, keys: Sequence[str], origins: Sequence[str]
+) -> None:
+    """Serve until interrupted; requests that were accepted are finished first.
+
+    Raises:
+        ServeError: an address is taken, or none of this machine's.
+    """
+    import uvicorn
+
+    from speechnar.serve import http
+    from speechnar.serve.engine import ServeError
+
+    def listener(number: int) -> socket.socket:
+        try:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            return socket.create_server((host, number), family=family)
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise ServeError(f"cannot listen on {host}, port {number} ({reason}): give another --port") from None
+
+    settings = uvicorn.Config(
+        http.app(engine, keys, origins),
+        http="h11",
+        ws="none",
+        log_level="warning",
+        limit_concurrency=MOST_AT_ONCE,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=GRACE,
+        server_header=False,
+    )
+
+    async def serve() -> None:
+        other = None
+        if wyoming_port is not None:
+            from speechnar import __version__
+            from speechnar.serve import wyoming
+
+            listener(wyoming_port).close()  # the sentence of an address that is taken
+            other = await wyoming.serve(engine, host, wyoming_port, __version__)
+            print(f"Wyoming on {host}, port {wyoming_port}", file=sys.stderr, flush=True)
+        await uvicorn.Server(settings).serve([connections])
+        if other:
+            await other.stop()
+
+    with listener(port) as connections:
+        name = f"[{host}]" if ":" in host else host
+        print(f"http://{name}:{connections.getsockname()[1]}/", flush=True)
+        try:
+            asyncio.run(serve())
+        finally:
+            engine.close()

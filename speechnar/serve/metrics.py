@@ -1,0 +1,41 @@
+"""Counters of a server, in the text format of Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import numpy as np
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
+
+from speechnar.serve.engine import Engine
+
+
+class Metrics:
+    """What `/metrics` shows: refused requests, seconds of audio, requests that wait."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._registry = CollectorRegistry()
+        self._refused = Counter("speechnar_refused", "Requests refused", ["status"], registry=self._registry)
+        self._spoken = Counter("speechnar_spoken_seconds", "Audio synthesized", registry=self._registry)
+        self._heard = Counter("speechnar_transcribed_seconds", "Audio transcribed", registry=self._registry)
+        waiting = Gauge("speechnar_requests", "Requests at work or waiting", ["kind"], registry=self._registry)
+        waiting.labels("speech").set_function(lambda: engine.speaking.waiting)
+        waiting.labels("transcription").set_function(lambda: engine.hearing.waiting)
+
+    def refused(self, status: int) -> None:
+        """Count a request that was refused with a status."""
+        self._refused.labels(str(status)).inc()
+
+    def transcribed(self, seconds: float) -> None:
+        """Count audio that was transcribed."""
+        self._heard.inc(seconds)
+
+    async def counted(self, wavs: AsyncIterator[np.ndarray], sample_rate: int) -> AsyncIterator[np.ndarray]:
+        """Count audio (T_wav,) that is synthesized, and pass it on."""
+        async for wav in wavs:
+            self._spoken.inc(len(wav) / sample_rate)
+            yield wav
+
+    def text(self) -> str:
+        """Return all counters."""
+        return generate_latest(self._registry).decode()

@@ -1,0 +1,98 @@
+"""The Wyoming server, asked with the events that Home Assistant sends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import numpy as np
+import pytest
+from serving import Running
+from stub_recognizer import RATE, spell
+
+pytest.importorskip("wyoming")
+from wyoming.asr import Transcribe, Transcript  # noqa: E402
+from wyoming.audio import AudioChunk, AudioStart, AudioStop  # noqa: E402
+from wyoming.client import AsyncTcpClient  # noqa: E402
+from wyoming.error import Error  # noqa: E402
+from wyoming.event import Event  # noqa: E402
+from wyoming.info import Describe, Info  # noqa: E402
+from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop, SynthesizeVoice  # noqa: E402
+
+
+def ask(server: Running, events: list[Any], until: Callable[[Event], bool]) -> list[Event]:
+    """Send events and return the answers, up to and with the first that `until` is true of."""
+
+    async def talk() -> list[Event]:
+        answers: list[Event] = []
+        async with AsyncTcpClient("127.0.0.1", server.wyoming) as client:
+            for event in events:
+                await client.write_event(event.event())
+            while not answers or not until(answers[-1]):
+                answer = await asyncio.wait_for(client.read_event(), 20)
+                assert answer is not None
+                answers.append(answer)
+        return answers
+
+    run: Coroutine[Any, Any, list[Event]] = talk()
+    return asyncio.run(run)
+
+
+def samples_of(answers: list[Event]) -> np.ndarray:
+    chunks = [AudioChunk.from_event(event).audio for event in answers if AudioChunk.is_type(event.type)]
+    return np.frombuffer(b"".join(chunks), "<i2")
+
+
+def test_it_says_what_it_offers(server: Running) -> None:
+    (answer,) = ask(server, [Describe()], lambda event: Info.is_type(event.type))
+    info = Info.from_event(answer)
+    assert [voice.name for voice in info.tts[0].voices] == ["stub"] and info.tts[0].supports_synthesize_streaming
+    assert info.tts[0].voices[0].languages == ["en-US"] and info.asr[0].models[0].languages == ["en-US"]
+
+
+def test_a_text_is_spoken(server: Running) -> None:
+    request = Synthesize("Hello, world.", SynthesizeVoice(name="stub"))
+    answers = ask(server, [request], lambda event: AudioStop.is_type(event.type))
+    voice = server.engine.voices["stub"]
+    assert AudioStart.from_event(answers[0]).rate == voice.sample_rate
+    wanted = np.concatenate(list(voice.stream("Hello, world.")))
+    np.testing.assert_allclose(samples_of(answers) / 32767, wanted.clip(-1, 1), atol=1 / 32767)
+
+
+def test_streamed_text_is_spoken_once_sentence_by_sentence(server: Running) -> None:
+    text = "Hello, world. Good night. And so"
+    events = [SynthesizeStart(), *(SynthesizeChunk(text[n : n + 5]) for n in range(0, len(text), 5))]
+    events += [Synthesize(text), SynthesizeStop()]
+    answers = ask(server, events, lambda event: event.type == "synthesize-stopped")
+    assert sum(AudioStop.is_type(event.type) for event in answers) == 3
+    voice = server.engine.voices["stub"]
+    spoken = [np.concatenate(list(voice.stream(part))) for part in ("Hello, world. ", "Good night. ", "And so")]
+    assert len(samples_of(answers)) == sum(map(len, spoken))
+
+
+@pytest.mark.parametrize("rate, width, channels, size", [(RATE, 2, 1, 1024), (RATE, 2, 2, 640), (48000, 2, 1, 4096)])
+def test_audio_of_any_shape_is_transcribed(server: Running, rate: int, width: int, channels: int, size: int) -> None:
+    from speechnar.audio import resample
+
+    wav = resample(spell(10, "ab", 5, "c", 10), RATE, rate) if rate != RATE else spell(10, "ab", 5, "c", 10)
+    pcm = np.repeat((wav * 32767).astype("<i2")[:, None], channels, axis=1).tobytes()
+    step = size * width * channels
+    shape = {"rate": rate, "width": width, "channels": channels}
+    chunks = [AudioChunk(audio=pcm[n : n + step], **shape) for n in range(0, len(pcm), step)]
+    events = [Transcribe(language="en", transcript_terms=["ab", "7"]), AudioStart(**shape), *chunks, AudioStop()]
+    answers = ask(server, events, lambda event: event.type == "transcript-stop")
+    (found,) = [Transcript.from_event(event).text for event in answers if Transcript.is_type(event.type)]
+    assert found == "ab c"
+
+
+def test_no_audio_is_no_text(server: Running) -> None:
+    shape = {"rate": RATE, "width": 2, "channels": 1}
+    answers = ask(server, [Transcribe(), AudioStart(**shape), AudioStop()], lambda e: Transcript.is_type(e.type))
+    assert Transcript.from_event(answers[-1]).text == ""
+
+
+def test_an_error_is_said_and_the_connection_stays(server: Running) -> None:
+    requests = [Synthesize("Hi.", SynthesizeVoice(name="nobody")), Synthesize("Hi.")]
+    answers = ask(server, requests, lambda event: AudioStop.is_type(event.type))
+    assert "there is no voice 'nobody'" in Error.from_event(answers[0]).text and len(samples_of(answers))
