@@ -76,6 +76,7 @@ def allowed(room: str) -> set[str]:
         return ONLY[room] | {room}
     rank = next(n for n, rooms in enumerate(ORDER) if room in rooms)
     before = set().union(*ORDER[: rank + 1]) - {"cli", "__main__"} | {"nar"}
+    before |= {"serve"} if room == "cli" else set()
     return before | ({"runtime"} if room in RUNTIME_USERS else set()) | ({"cli"} if room == "__main__" else set())
 
 
