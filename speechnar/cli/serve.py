@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+import speechnar
 from speechnar.extras import needing
 
 
@@ -61,4 +62,4 @@ def _serve(args: argparse.Namespace) -> None:
         voice = load_voice(name, args.threads)
         voices[voice.name] = voice
     engine = Engine(voices, load_recognizer(args.recognizer, args.threads), limits)
-    run(engine, args.host, args.port, args.wyoming, keys, args.cors_origin)
+    run(engine, args.host, args.port, args.wyoming, speechnar.__version__, keys, args.cors_origin)

@@ -16,9 +16,20 @@ GRACE = 60  # seconds for what was accepted, at a stop
 
 
 def run(
-    engine: Engine, host: str, port: int, wyoming_port: int | None, keys: Sequence[str], origins: Sequence[str]
+    engine: Engine,
+    host: str,
+    port: int,
+    wyoming_port: int | None,
+    version: str,
+    keys: Sequence[str] = (),
+    origins: Sequence[str] = (),
 ) -> None:
     """Serve until interrupted; requests that were accepted are finished first.
+
+    Args:
+        wyoming_port: of Wyoming; None serves HTTP alone.
+        version: of the package, which Wyoming's clients are told.
+        keys, origins: see `http.app`.
 
     Raises:
         ServeError: an address is taken, or none of this machine's.
@@ -50,11 +61,10 @@ def run(
     async def serve() -> None:
         other = None
         if wyoming_port is not None:
-            from speechnar import __version__
             from speechnar.serve import wyoming
 
             listener(wyoming_port).close()  # the sentence of an address that is taken
-            other = await wyoming.serve(engine, host, wyoming_port, __version__)
+            other = await wyoming.serve(engine, host, wyoming_port, version)
             print(f"Wyoming on {host}, port {wyoming_port}", file=sys.stderr, flush=True)
         await uvicorn.Server(settings).serve([connections])
         if other:
