@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import speechnar
 from speechnar.extras import needing
 
 
-def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
+def add_verbs(add: Callable[..., Any]) -> None:
     """Add the verb through the command line's `add(verb, name, summary, details)`."""
     serve = add(
         _serve,
@@ -31,6 +32,7 @@ def add_verbs(add: Callable[..., argparse.ArgumentParser]) -> None:
     serve.add_argument("--max-upload", type=int, metavar="MB", help="of a recording (100)")
     serve.add_argument("--max-waiting", type=int, metavar="N", help="requests of a kind that wait; then 429 (32)")
     serve.add_argument("--threads", type=int, metavar="N", help="CPU threads of each model (all cores, at most 4)")
+    serve.reads("api_key_file", "voice", "recognizer")
 
 
 def _serve(args: argparse.Namespace) -> None:
