@@ -14,7 +14,7 @@ from speechnar import audio
 from speechnar.data.features import load_utterance
 from speechnar.data.manifest import load_cuts
 from speechnar.runtime import load_voice
-from speechnar.runtime.voice import Frames
+from speechnar.runtime.frames import Frames
 
 
 def main() -> None:

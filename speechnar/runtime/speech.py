@@ -20,6 +20,10 @@ class SpeechError(ValueError):
     """A control, a voice, a recognizer or an output that cannot be used; the message says what to do."""
 
 
+class SpeechWarning(UserWarning):
+    """A notice of speech that is not quite what was asked for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timing:
     """When a sentence, a word or a phone is said.
@@ -72,7 +76,7 @@ class Speech(Timings):
     """Audio and what it was made from.
 
     Attributes:
-        wav: (T_mel * hop_length,) float32, about [-1, 1].
+        wav: (T_mel * hop_length,) float32 in [-1, 1].
         sample_rate: Hz.
         mel: (T_mel, n_mels) float32, natural log magnitude; the floor in the silence between sentences.
         f0: (T_mel,) float32, Hz, 0 = unvoiced.

@@ -25,6 +25,7 @@ from speechnar import config
 from speechnar.audio import LOG_FLOOR, AudioConfig
 from speechnar.config import renamed
 from speechnar.runtime.folder import ASSETS, BundleFormat
+from speechnar.runtime.frames import Frames, audible_durations, fade_out, limited, trimmed
 from speechnar.runtime.speech import Controls, Speech, SpeechError, Timing, Timings
 from speechnar.text.symbols import SymbolTable
 
@@ -71,22 +72,6 @@ class VoiceInfo:
             ConfigError: a key is missing or has a value of the wrong type.
         """
         return VOICE.read(cls, folder)
-
-
-@dataclass(frozen=True, eq=False)
-class Frames(Timings):
-    """What the acoustic model makes of one sentence.
-
-    Attributes:
-        silence: frames of pause before it.
-        mel: (T_mel, n_mels); f0: (T_mel,), as in `Speech`.
-        seed: of the sentence's noise.
-    """
-
-    silence: int
-    mel: np.ndarray
-    f0: np.ndarray
-    seed: tuple[int, int]
 
 
 class Voice:
@@ -185,7 +170,8 @@ class Voice:
             }
             mel, f0, durations = self._acoustic.run(["mel", "f0", "durations"], given)
             frames_a_second = audio.sample_rate / audio.hop_length / float(speed[0, 0])
-            mel, f0, durations = _trimmed(mel[0], f0[0], durations[0], round(EDGE * frames_a_second))
+            mel, f0, durations = trimmed(mel[0], f0[0], durations[0], round(EDGE * frames_a_second))
+            durations = audible_durations(durations, sentence.phones, mel)
             silence = round(pause * frames_a_second)
             edges = (np.cumsum([n_frames + silence, *durations]) * (audio.hop_length / audio.sample_rate)).tolist()
             yield Frames(
@@ -219,7 +205,10 @@ class Voice:
             chunk: frames to make first; every further chunk has twice as many, up to `LARGEST_CHUNK`.
 
         Yields:
-            (T_wav,) float32: the pause before the sentence, then the sentence.
+            (T_wav,) float32 in [-1, 1]: the pause before the sentence, then the sentence.
+
+        Warns:
+            SpeechWarning: the audio was too loud for [-1, 1].
         """
         hop, end = self.info.audio.hop_length, len(frames.f0)
         if frames.silence:
@@ -239,7 +228,8 @@ class Voice:
                 wav, phases = self._vocoder.run(["wav", "phases"], given)
             else:
                 (wav,) = self._vocoder.run(["wav"], given)
-            yield wav[0, (start - left) * hop : (stop - left) * hop]
+            wav = wav[0, (start - left) * hop : (stop - left) * hop]
+            yield limited(fade_out(wav, (end - stop) * hop, self.sample_rate))
             start, chunk = stop, min(2 * chunk, LARGEST_CHUNK)
 
     def speech(self, sentences: list[Frames], wavs: list[np.ndarray]) -> Speech:
@@ -259,15 +249,6 @@ class Voice:
             mel=np.concatenate(mels),
             f0=np.concatenate(f0s),
         )
-
-
-def _trimmed(
-    mel: np.ndarray, f0: np.ndarray, durations: np.ndarray, longest: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The three without what `<s>` and `</s>`, the silences around a sentence, last beyond `longest` frames."""
-    lead, trail = (max(0, int(durations[n]) - longest) for n in (0, -1))
-    durations = np.concatenate([durations[:1] - lead, durations[1:-1], durations[-1:] - trail])
-    return mel[lead : len(mel) - trail], f0[lead : len(f0) - trail], durations
 
 
 def _session(

@@ -133,7 +133,9 @@ def test_a_voice_may_have_a_hifigan(hifigan_dir):
     (frames,) = voice.frames(TEXT, Controls())
     with torch.no_grad():
         expected = model(torch.from_numpy(frames.mel[None])).wav[0]
-    np.testing.assert_allclose(np.concatenate(list(voice.vocode(frames))), expected, atol=1e-4)
+    faded = AUDIO.sample_rate // 50  # the last 20 ms
+    made = np.concatenate(list(voice.vocode(frames)))
+    np.testing.assert_allclose(made[:-faded], expected[:-faded], atol=1e-4)
     assert whole.wav.std() > 1e-3
     np.testing.assert_allclose(np.concatenate(list(voice.stream(TEXT * 4))), whole.wav, atol=1e-5)
 

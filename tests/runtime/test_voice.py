@@ -36,7 +36,7 @@ def broken(stub_voice: Path, tmp_path: Path) -> Path:
 
 
 def sine_of(sentence: Sentence) -> np.ndarray:
-    """The stub's audio at the usual controls, without noise: written as a loop over frames."""
+    """The stub's audio at the usual controls, without noise, faded out: written as a loop over frames."""
     tokens = [EN_US.index(p) for p in ("<s>", *sentence.phones, "</s>")]
     per_frame = [token for token in tokens for _ in range(FRAMES)]
     wav, phase = [], 0.0
@@ -47,7 +47,8 @@ def sine_of(sentence: Sentence) -> np.ndarray:
         cycles = phase + hz * np.arange(AUDIO.hop_length) / AUDIO.sample_rate
         wav.append(loudness * np.sin(2 * np.pi * cycles))
         phase += hz * FRAME
-    return np.concatenate(wav)
+    fade = np.cos(np.linspace(0, np.pi, 321)[1:]) / 2 + 0.5  # 20 ms
+    return np.concatenate(wav) * np.pad(fade, (FRAMES * (len(tokens)) * AUDIO.hop_length - 320, 0), constant_values=1)
 
 
 def decibels(error: np.ndarray, signal: np.ndarray) -> float:

@@ -1,0 +1,97 @@
+"""The frames of one sentence, between the acoustic model and the vocoder: when each phone sounds, and clean ends."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from speechnar.runtime.speech import SpeechWarning, Timings
+from speechnar.text.symbols import PAUSES
+
+SILENCE = 40 * np.log(10) / 20  # natural log magnitude; 40 dB below a sentence's loudest frame, nothing is heard
+FADE = 0.02  # seconds at the end of a sentence's audio
+KNEE = 0.95  # of full scale: the limiter leaves quieter samples as they are
+
+
+@dataclass(frozen=True, eq=False)
+class Frames(Timings):
+    """What the acoustic model makes of one sentence.
+
+    Attributes:
+        silence: frames of pause before it.
+        mel: (T_mel, n_mels); f0: (T_mel,), as in `Speech`.
+        seed: of the sentence's noise.
+    """
+
+    silence: int
+    mel: np.ndarray
+    f0: np.ndarray
+    seed: tuple[int, int]
+
+
+def trimmed(
+    mel: np.ndarray, f0: np.ndarray, durations: np.ndarray, longest: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the three without what `<s>` and `</s>`, the silences around a sentence, last beyond `longest` frames."""
+    lead, trail = (max(0, int(durations[n]) - longest) for n in (0, -1))
+    durations = np.concatenate([durations[:1] - lead, durations[1:-1], durations[-1:] - trail])
+    return mel[lead : len(mel) - trail], f0[lead : len(f0) - trail], durations
+
+
+def audible_durations(durations: np.ndarray, phones: Sequence[str], mel: np.ndarray) -> np.ndarray:
+    """Move the silence at the end of a phone into the pause that follows it.
+
+    Acoustic models learn from alignments that may end the last phone before a pause where the pause ends.
+
+        phone ə |=======        |  , |        phone ə |=======|        ,   |
+
+    Args:
+        durations: (n_phones + 2,) frames of `<s>`, the phones and `</s>`; their sum is T_mel.
+        mel: (T_mel, n_mels) natural log magnitude.
+
+    Returns:
+        (n_phones + 2,) frames with the same sum. A phone before a pause mark or before `</s>` ends with its last frame
+        that is less than 40 dB below the loudest of the sentence, and keeps at least one frame.
+    """
+    level = np.logaddexp.reduce(mel, axis=1)
+    audible = level > level.max() - SILENCE
+    edges = np.concatenate([[0], np.cumsum(durations)])
+    moved = durations.copy()
+    for n, following in enumerate((*phones[1:], "</s>"), 1):
+        if durations[n] and following in (*PAUSES, "</s>") and phones[n - 1] not in PAUSES:
+            heard = np.flatnonzero(audible[edges[n] : edges[n + 1]])
+            moved[n] = heard[-1] + 1 if heard.size else 1
+            moved[n + 1] += durations[n] - moved[n]
+    return moved
+
+
+def fade_out(wav: np.ndarray, to_come: int, sample_rate: int) -> np.ndarray:
+    """Bring the end of a sentence's audio to zero, by half a cosine of 20 ms.
+
+    Args:
+        wav: (T_wav,) a chunk of the sentence.
+        to_come: samples of the sentence after this chunk.
+    """
+    length = round(FADE * sample_rate)
+    left = np.arange(len(wav) + to_come - 1, to_come - 1, -1)  # samples after each of the chunk's
+    if to_come >= length:
+        return wav
+    return wav * (0.5 - 0.5 * np.cos(np.pi * np.minimum(left / length, 1))).astype(np.float32)
+
+
+def limited(wav: np.ndarray) -> np.ndarray:
+    """Return audio in [-1, 1]: samples beyond 0.95 of full scale are bent towards it, others stay as they are.
+
+    Warns:
+        SpeechWarning: the audio went beyond [-1, 1].
+    """
+    size = np.abs(wav)
+    if size.max(initial=0) <= KNEE:
+        return wav
+    if size.max() > 1:
+        warnings.warn("the audio is too loud and was limited: lower the energy", SpeechWarning, stacklevel=2)
+    bent = KNEE + (1 - KNEE) * np.tanh((size - KNEE) / (1 - KNEE))
+    return np.where(size > KNEE, np.sign(wav) * bent, wav).astype(np.float32)
