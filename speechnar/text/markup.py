@@ -59,6 +59,11 @@ def _code_lines(match: re.Match[str]) -> str:
     return "".join(f"• {line.strip()}\n" for line in match[2].splitlines() if line.strip())
 
 
+def is_tag(text: str) -> bool:
+    """Tell whether a text is one HTML or SSML tag."""
+    return text[:1] == "<" and _TAG.fullmatch(text) is not None
+
+
 def strip_inline(text: str) -> str:
     """Return what one block of HTML or Markdown shows: `[docs](https://a.org)` is `docs`, `&amp;` is `&`."""
     if "[" in text:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from speechnar.text.characters import LONGEST_TOKEN, TextWarning, left_out
 from speechnar.text.g2p import pronouncer, with_s
+from speechnar.text.markup import strip_emphasis, strip_inline
 from speechnar.text.normalize import normalize
+from speechnar.text.offsets import Offsets, Span
 from speechnar.text.sentences import SENTENCE_PAUSE, split_blocks, split_sentences
 from speechnar.text.symbols import PAUSES, WORD_BREAK, SymbolTable, TextError
 
@@ -22,11 +24,19 @@ _BATCH = 100  # words pronounced at once; in a longer "sentence" the listener sh
 
 @dataclass(frozen=True)
 class Word:
-    """A word as spoken, after normalization, whose phones are `phones[start:end]` of its sentence."""
+    """A word as spoken, after normalization, whose phones are `phones[start:end]` of its sentence.
+
+    Attributes:
+        text: the word; its pause mark is not part of it.
+        start, end: where its phones begin and end among those of the sentence.
+        span: where in the given text it is written, as offsets of characters; several words may share one place
+            (`$5` is two). None where that is not known.
+    """
 
     text: str
     start: int
     end: int
+    span: Span | None = None
 
 
 @dataclass(frozen=True)
@@ -38,12 +48,17 @@ class Sentence:
         phones: phones with stress, `" "` between words, pauses (`,` `.` `?` ...).
         words: the words in order; a word that is spelled or compound has `" "` among its phones.
         pause: seconds of silence to put after it.
+        source: the text as it is written, on one line and without markup: `"No. 14!"`, which `text` spells out. It is
+            `text` itself where the place is not known.
+        span: where in the given text it is written; None where that is not known.
     """
 
     text: str
     phones: tuple[str, ...]
     words: tuple[Word, ...]
     pause: float
+    source: str = ""
+    span: Span | None = None
 
 
 @dataclass(frozen=True)
@@ -51,6 +66,7 @@ class _Spoken:
     text: str
     phones: tuple[str, ...]
     pause: str
+    span: Span | None = None
 
     @property
     def size(self) -> int:
@@ -93,25 +109,31 @@ class Phonemizer:
         """
         _warn(text)
         spoke = False
+        offsets = Offsets(text)
         for block in split_blocks(text):
-            sentences = split_sentences(normalize(block.text, keep=self.lexicon))
+            normalized = normalize(block.text, keep=self.lexicon)
+            spans = offsets.spans(block.text, normalized.split())
+            sentences = split_sentences(normalized)
+            done = 0
             for n, sentence in enumerate(sentences, 1):
+                start, done = done, done + len(sentence.split())
+                shared = {spans[k] for k in (start, done) if 0 < k < len(spans) and spans[k] == spans[k - 1]}
                 last = n == len(sentences)
                 pause, end = (block.pause, block.end) if last else (SENTENCE_PAUSE, "")
-                for piece in self._pieces(sentence, pause, end):
+                for piece in self._pieces(sentence, spans[start:done], pause, end):
                     spoke = True
-                    yield piece
+                    yield _with_source(piece, text, shared)
         if not spoke:
             shown = text.strip()[:30]
             raise TextError(
                 f"the text {shown!r} has no word to speak" if shown else "the text is empty; give some words"
             )
 
-    def _pieces(self, sentence: str, pause: float, end: str) -> Iterator[Sentence]:
+    def _pieces(self, sentence: str, spans: Sequence[Span | None], pause: float, end: str) -> Iterator[Sentence]:
         """Cuts a sentence that is too long after the last clause that fits, else after the last word that fits."""
         held: list[_Spoken] = []
         size = 0
-        for spoken in self._spoken(sentence, end):
+        for spoken in self._spoken(sentence, spans, end):
             while held and size + spoken.size > self.max_phones:
                 sizes = accumulate(h.size for h in held)
                 clauses = [n for n, up_to in enumerate(sizes, 1) if held[n - 1].pause and 4 * up_to > self.max_phones]
@@ -124,17 +146,17 @@ class Phonemizer:
         if held:
             yield _sentence(held, pause)
 
-    def _spoken(self, sentence: str, end: str) -> Iterator[_Spoken]:
+    def _spoken(self, sentence: str, spans: Sequence[Span | None], end: str) -> Iterator[_Spoken]:
         tokens = [_TOKEN.match(token) for token in sentence.split()]
         for start in range(0, len(tokens), _BATCH):
             words, pauses = zip(*(m.groups() for m in tokens[start : start + _BATCH] if m))
             ends = start + _BATCH >= len(tokens)
             last: _Spoken | None = None
-            for word, phones, pause in zip(words, self._phones(words), pauses):
+            for word, phones, pause, span in zip(words, self._phones(words), pauses, spans[start:]):
                 if phones:
                     if last:
                         yield last
-                    last = _Spoken(word, tuple(phones), pause[:1])
+                    last = _Spoken(word, tuple(phones), pause[:1], span)
                 elif last and pause:
                     last = replace(last, pause=last.pause or pause[:1])
             if last:
@@ -151,6 +173,18 @@ class Phonemizer:
             return self.lexicon[word]
         stem = self.lexicon.get(word[:-2]) if word[-2:] == "'s" else None
         return with_s(stem) if stem else None
+
+
+def _with_source(sentence: Sentence, text: str, shared: Collection[Span | None]) -> Sentence:
+    """Add the text that a sentence is written as, unless it shares a written word with its neighbors."""
+    first, last = sentence.words[0].span, sentence.words[-1].span
+    if first is None or last is None or first in shared or last in shared:
+        return replace(sentence, source=sentence.text)
+    raw = text[first[0] : last[1]]
+    if "\n" in raw:
+        raw = " ".join(block.text for block in split_blocks(raw))
+    raw = re.sub(r"^[-*•]\s+", "", raw)
+    return replace(sentence, source=" ".join(strip_emphasis(strip_inline(raw)).split()), span=(first[0], last[1]))
 
 
 def _warn(text: str) -> None:
@@ -178,7 +212,7 @@ def _sentence(spoken: Sequence[_Spoken], pause: float) -> Sentence:
     for s in spoken:
         if phones:
             phones.append(WORD_BREAK)
-        words.append(Word(s.text, len(phones), len(phones) + len(s.phones)))
+        words.append(Word(s.text, len(phones), len(phones) + len(s.phones), s.span))
         phones += s.phones
         if s.pause:
             phones.append(s.pause)
