@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -31,11 +31,16 @@ class Timing:
     Attributes:
         text: a sentence or a word as it is spoken; a phone's symbol, with `" "` and punctuation for pauses.
         start, end: seconds from the start of the audio.
+        source: a sentence as it is written, with its figures and quotes; empty where that is not known.
+        span: where in the given text a sentence or a word is written, as offsets of its first character and of the one
+            after its last; None where that is not known.
     """
 
     text: str
     start: float
     end: float
+    source: str = field(default="", compare=False, kw_only=True)
+    span: tuple[int, int] | None = field(default=None, compare=False, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,8 @@ class Timings:
 
     @property
     def text(self) -> str:
-        return " ".join(sentence.text for sentence in self.sentences)
+        """The text as it is written, where that is known."""
+        return " ".join(line.text for line in self.lines)
 
     @property
     def duration(self) -> float:
@@ -57,8 +63,8 @@ class Timings:
 
     @property
     def lines(self) -> tuple[Timing, ...]:
-        """What subtitles show."""
-        return self.sentences
+        """The sentences as they are written, for subtitles."""
+        return tuple(replace(sentence, text=sentence.source or sentence.text) for sentence in self.sentences)
 
     @property
     def tiers(self) -> dict[str, Sequence[Timing]]:

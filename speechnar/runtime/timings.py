@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -64,11 +65,13 @@ def to_ctm(transcript: Transcript) -> str:
 def to_json(said: Said, indent: int | None = 1) -> str:
     """Return an object of the `text` and a list for each tier, of `{"text", "start", "end"}`.
 
-    Where it is known, `"confidence"` follows. A transcript begins with `"file"`, `"duration"` in seconds, `"language"`.
+    Where they are known, `"confidence"`, `"source"` (a sentence as it is written) and `"span"` (the offsets of a
+    sentence or a word in the text) follow. A transcript begins with `"file"`, `"duration"` in seconds, `"language"`.
     """
 
     def row(timed: Timed) -> dict[str, Any]:
-        return {k: round(v, 4) if isinstance(v, float) else v for k, v in config.to_dict(timed).items()}
+        known = {k: v for k, v in config.to_dict(timed).items() if v is not None and (k, v) != ("source", "")}
+        return {k: round(v, 4) if isinstance(v, float) else v for k, v in known.items()}
 
     tiers = {name: [row(timed) for timed in tier] for name, tier in said.tiers.items()}
     head: dict[str, Any] = {}
@@ -94,10 +97,10 @@ def cues(said: Said) -> Iterator[Timing]:
         text, begin, at, start = line.text, 0, 0, line.start
         while words and words[0].end <= line.end:
             word = words.popleft()
-            found = text.find(word.text, at)
-            if found < 0:  # not written as it is spoken: stays with its neighbor
+            written = re.compile(rf"(?<!\w){re.escape(word.text)}(?!\w)").search(text, at, at + LONGEST_CUE)
+            if written is None:  # not written as it is spoken: stays with its neighbor
                 continue
-            at = found + len(word.text)
+            found, at = written.span()
             if at - begin > LONGEST_CUE and found > begin:
                 yield Timing(" ".join(text[begin:found].split()), start, word.start)
                 begin, start = found, word.start
@@ -107,16 +110,26 @@ def cues(said: Said) -> Iterator[Timing]:
 def to_srt(said: Said) -> str:
     """Numbered cues."""
     return "\n".join(
-        f"{n}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{cue.text}\n" for n, cue in enumerate(cues(said), 1)
+        f"{n}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_in_lines(cue.text)}\n"
+        for n, cue in enumerate(cues(said), 1)
     )
 
 
 def to_vtt(said: Said) -> str:
     """Cues below a `WEBVTT` line."""
     return "WEBVTT\n" + "".join(
-        f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{html.escape(cue.text, quote=False)}\n"
+        f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{html.escape(_in_lines(cue.text), quote=False)}\n"
         for cue in cues(said)
     )
+
+
+def _in_lines(text: str) -> str:
+    """Break the text of a cue that is too long for one line into two, at the space that is nearest to its middle."""
+    spaces = [n for n, char in enumerate(text) if char == " "]
+    if len(text) <= LONGEST_CUE // 2 or not spaces:
+        return text
+    middle = min(spaces, key=lambda n: abs(2 * n - len(text)))
+    return f"{text[:middle]}\n{text[middle + 1 :]}"
 
 
 def _clock(seconds: float, mark: str) -> str:

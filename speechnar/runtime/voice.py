@@ -175,8 +175,11 @@ class Voice:
             silence = round(pause * frames_a_second)
             edges = (np.cumsum([n_frames + silence, *durations]) * (audio.hop_length / audio.sample_rate)).tolist()
             yield Frames(
-                sentences=(Timing(sentence.text, edges[0], edges[-1]),),
-                words=tuple(Timing(word.text, edges[word.start + 1], edges[word.end + 1]) for word in sentence.words),
+                sentences=(Timing(sentence.text, edges[0], edges[-1], source=sentence.source, span=sentence.span),),
+                words=tuple(
+                    Timing(word.text, edges[word.start + 1], edges[word.end + 1], span=word.span)
+                    for word in sentence.words
+                ),
                 phones=tuple(Timing(p, edges[n], edges[n + 1]) for n, p in enumerate(sentence.phones, 1)),
                 silence=silence,
                 mel=mel,

@@ -19,6 +19,7 @@ Span = tuple[int, int]
 
 _SKIPPED = 400  # written words between two blocks that may belong to neither, such as a long comment
 _AHEAD = 40  # words that a pin is looked for among, on each side
+_PATIENCE = 12  # words to look on for a better pin than a short word
 _PIECE = re.compile(r"<[^<>\s][^<>]{0,300}>|[^\s<]+|<\S?")
 _NOT_LETTERS = re.compile(r"[^a-z0-9]+")
 
@@ -109,14 +110,23 @@ def _first_sentence(
 
 
 def _next_pin(here: Sequence[str], said: Sequence[str], i: int, j: int) -> tuple[int, int]:
-    """Return the nearest places from which both go on with the same word; their ends where there is none."""
+    """Return the nearest places from which both go on with the same word; their ends where there is none.
+
+    A short word may be the same by chance: it counts if the next words are the same too, or if no other is near.
+    """
+    weak: tuple[int, int] | None = None
+    patience = 2 * _AHEAD
     for distance in range(2 * _AHEAD):
+        if distance > patience:
+            break
         for a in range(max(0, distance - _AHEAD), min(distance, len(here) - 1 - i) + 1):
             b = distance - a
             if j + b < len(said) and here[i + a] and here[i + a] == said[j + b]:
                 if not distance or len(here[i + a]) > 3 or _goes_on(here, said, i + a + 1, j + b + 1):
                     return i + a, j + b
-    return len(here), len(said)
+                if weak is None:
+                    weak, patience = (i + a, j + b), distance + _PATIENCE
+    return weak or (len(here), len(said))
 
 
 def _goes_on(here: Sequence[str], said: Sequence[str], i: int, j: int) -> bool:
