@@ -81,7 +81,7 @@ def _loaded(name: str, offline: bool, threads: int | None) -> Copy:
         import torch
 
         from speechnar.hub.published import load_vocoder
-        from speechnar.infer.copy_synthesis import copy_by_voice
+        from speechnar.infer.copy_synthesis import copy_by_vocoder, copy_by_voice
 
     if name in bundled() or (Path(name) / VOICE.file).is_file():
         voice = load_voice(name, threads)
@@ -89,4 +89,4 @@ def _loaded(name: str, offline: bool, threads: int | None) -> Copy:
     if threads:
         torch.set_num_threads(threads)
     vocoder = load_vocoder(name, offline)
-    return vocoder.audio.sample_rate, vocoder.copy
+    return vocoder.audio.sample_rate, lambda wav: copy_by_vocoder(vocoder, wav)

@@ -2,79 +2,60 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
 
 from speechnar import audio as audio_files
 from speechnar.audio import LOG_FLOOR, AudioConfig, AudioError
-from speechnar.models.folder import ModelConfig
+from speechnar.hub.published import LoadedVocoder
 from speechnar.runtime.voice import Frames, Voice
 
 CHUNK = 400
 """Frames that are computed at once."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Vocoder:
-    """A vocoder and the log-mel that it was trained on.
+def copy_by_vocoder(vocoder: LoadedVocoder, wav: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the resynthesis of (T_wav,) float32 in pieces, which together are as long.
 
-    Attributes:
-        floor: smaller magnitudes count as this one in its mel.
-        centered: frame t is centered on sample t * hop_length; else half a hop later.
+    Raises:
+        AudioError: too few samples for a frame.
     """
+    mel = log_mel(wav, vocoder.audio, vocoder.floor, vocoder.centered)
+    f0 = _f0(wav, len(mel), vocoder.audio) if vocoder.config.spec.uses_f0 else None
+    left = len(wav)
+    for piece in vocode(vocoder, mel, f0):
+        yield piece[:left]
+        left -= len(piece[:left])
 
-    model: Any
-    config: ModelConfig
-    floor: float = LOG_FLOOR
-    centered: bool = False
 
-    @property
-    def audio(self) -> AudioConfig:
-        return self.config.audio
+@torch.inference_mode()
+def vocode(vocoder: LoadedVocoder, mel: np.ndarray, f0: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    """Yield the audio of a mel (T_mel, n_mels) in pieces.
 
-    def log_mel(self, wav: np.ndarray) -> np.ndarray:
-        """Return the mel (T_mel, n_mels), natural logarithm, of (T_wav,) float32; silence fills the last frame.
-
-        Raises:
-            AudioError: too few samples for a frame.
-        """
-        return log_mel(wav, self.audio, self.floor, self.centered)
-
-    def copy(self, wav: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the resynthesis of (T_wav,) float32 in pieces, which together are as long."""
-        mel = self.log_mel(wav)
-        f0 = _f0(wav, len(mel), self.audio) if self.config.spec.uses_f0 else None
-        left = len(wav)
-        for piece in self.vocode(mel, f0):
-            yield piece[:left]
-            left -= len(piece[:left])
-
-    @torch.inference_mode()
-    def vocode(self, mel: np.ndarray, f0: np.ndarray | None = None) -> Iterator[np.ndarray]:
-        """Yield the audio of a mel (T_mel, n_mels) in pieces; Harmonic Vocos needs F0 (T_mel,) in Hz too."""
-        model, hop, end = self.model, self.audio.hop_length, len(mel)
-        noise = None
-        if self.config.spec.uses_f0:
-            generator = torch.Generator().manual_seed(0)
-            noise = torch.randn(1, end, model.n_noise, generator=generator)
-        phases, begin = torch.zeros(1, 1), 0  # of the source, at the frames from `begin` on
-        for start in range(0, end, CHUNK):
-            stop = min(start + CHUNK, end)
-            first, last = max(0, start - model.context), min(end, stop + model.context)
-            given = torch.from_numpy(mel[None, first:last])
-            if self.config.spec.uses_f0:
-                assert f0 is not None and noise is not None
-                pitch = torch.from_numpy(f0[None, first:last])
-                output = model(given, pitch, noise[:, first:last], phases[:, first - begin])
-                phases, begin = output.phases, first
-                wav = output.wav
-            else:
-                wav = model(given).wav
-            yield wav[0, (start - first) * hop : (stop - first) * hop].numpy()
+    Args:
+        f0: (T_mel,) in Hz, for a vocoder whose spec has `uses_f0`.
+    """
+    model, hop, end, uses_f0 = vocoder.model, vocoder.audio.hop_length, len(mel), vocoder.config.spec.uses_f0
+    noise = None
+    if uses_f0:
+        generator = torch.Generator().manual_seed(0)
+        noise = torch.randn(1, end, model.n_noise, generator=generator)
+    phases, begin = torch.zeros(1, 1), 0  # of the source, at the frames from `begin` on
+    for start in range(0, end, CHUNK):
+        stop = min(start + CHUNK, end)
+        first, last = max(0, start - model.context), min(end, stop + model.context)
+        given = torch.from_numpy(mel[None, first:last])
+        if uses_f0:
+            assert f0 is not None and noise is not None
+            pitch = torch.from_numpy(f0[None, first:last])
+            output = model(given, pitch, noise[:, first:last], phases[:, first - begin])
+            phases, begin = output.phases, first
+            wav = output.wav
+        else:
+            wav = model(given).wav
+        yield wav[0, (start - first) * hop : (stop - first) * hop].numpy()
 
 
 def copy_by_voice(voice: Voice, wav: np.ndarray) -> Iterator[np.ndarray]:
