@@ -120,6 +120,27 @@ def test_an_utterance_too_short_for_its_phones_is_named_and_nothing_written(trai
     assert not (tmp_path / "out.jsonl.gz").exists()
 
 
+def test_a_phone_that_was_not_in_training_is_aligned_as_a_similar_one(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cut, _ = spoken(tmp_path, 0)
+    phones = cut.supervisions[0].custom["phones"]
+    unknown = ["z" if phone == "s" else phone for phone in phones]
+    assert unknown != phones
+    save_cuts([cut], tmp_path / "known.jsonl.gz")
+    known = align_corpus(trained, tmp_path / "known.jsonl.gz", tmp_path / "out.jsonl.gz", VOICE)
+    cut.supervisions[0].custom = {"phones": unknown}
+    save_cuts([cut], tmp_path / "unknown.jsonl.gz")
+    aligned = align_corpus(trained, tmp_path / "unknown.jsonl.gz", tmp_path / "out.jsonl.gz", VOICE)
+    assert aligned[0].supervisions[0].custom["durations"] == known[0].supervisions[0].custom["durations"]
+    assert aligned[0].supervisions[0].custom["phones"] == unknown
+    assert "the aligner was not trained on the phone 'z', aligned as 's'" in capsys.readouterr().err
+    cut.supervisions[0].custom = {"phones": ["m"]}
+    save_cuts([cut], tmp_path / "none.jsonl.gz")
+    with pytest.raises(DataError, match="has the phone 'm', and the aligner was trained on none that is similar"):
+        align_corpus(trained, tmp_path / "none.jsonl.gz", tmp_path / "out.jsonl.gz", VOICE)
+
+
 def test_without_phones_the_cure_is_named(tmp_path: Path) -> None:
     cut, _ = spoken(tmp_path, 0)
     cut.supervisions[0].custom = None
