@@ -42,7 +42,8 @@ def edit_invariant_loss(
     """Return minus the log of the mean probability with which a place says each n-gram of the target: a scalar, nats.
 
     Args:
-        As for `bag_of_ngrams_loss`; utterances with fewer predictions than an n-gram are left out.
+        log_probs, lengths, tokens, token_lengths, order: as for `bag_of_ngrams_loss`; utterances
+            with fewer predictions than an n-gram are left out.
 
     Raises:
         ValueError: no target is as long as an n-gram.

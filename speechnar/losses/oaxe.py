@@ -51,7 +51,7 @@ def best_assignment(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_le
     """Assign each target token a prediction of its own, so that the sum of log-probabilities is the largest.
 
     Args:
-        As for `oaxe_loss`.
+        log_probs, lengths, tokens, token_lengths: as for `oaxe_loss`.
 
     Returns:
         (B, N) int64 places among the predictions; 0 in padding.
