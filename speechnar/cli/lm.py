@@ -82,13 +82,13 @@ def _perplexity(args: argparse.Namespace) -> None:
 
 
 def _tune(args: argparse.Namespace) -> None:
-    from speechnar.decode.beam import BeamOptions
+    from speechnar.decode.beam import PrefixBeamConfig
     from speechnar.decode.tune import load_dev_set, tune
-    from speechnar.text.symbols import SymbolTable
+    from speechnar.text.symbols import Vocabulary
 
-    dev = load_dev_set(args.log_probs, args.texts, SymbolTable.load(args.units), args.lm)
+    dev = load_dev_set(args.log_probs, args.texts, Vocabulary.load(args.units), args.lm)
     with needing("lm tune", "eval"):
-        trials = tune(dev, args.lm_weight, args.word_bonus, args.unknown_score, BeamOptions(args.beam), args.jobs)
+        trials = tune(dev, args.lm_weight, args.word_bonus, args.unknown_score, PrefixBeamConfig(args.beam), args.jobs)
     print("lm_weight  word_bonus  unknown_score   WER %")
     for trial in trials:
         weights = f"{trial.lm_weight:9g}  {trial.word_bonus:10g}  {trial.unknown_score:13g}"

@@ -238,7 +238,7 @@ def _units(args: argparse.Namespace) -> None:
     with needing("units", "train"):
         from lhotse import CutSet
 
-        from speechnar.text.tokenizer import make_units
+        from speechnar.text.tokenizer import train_tokenizer
 
         if args.subwords is not None:
             import sentencepiece  # noqa: F401
@@ -246,7 +246,7 @@ def _units(args: argparse.Namespace) -> None:
         if not path.exists():
             raise ValueError(f"there is no manifest at {path}: run the stage that prepares the data")
     texts = [s.text or "" for path in args.cuts for cut in CutSet.from_file(path) for s in cut.supervisions]
-    print(f"{len(make_units(texts, args.out, args.subwords))} symbols")
+    print(f"{len(train_tokenizer(texts, args.out, args.subwords))} symbols")
 
 
 def _decode(args: argparse.Namespace) -> None:

@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from speechnar.data.manifest import DataError, read_wav
 from speechnar.data.sampling import BucketSampler, prefetch
-from speechnar.text.tokenizer import load_units
+from speechnar.text.tokenizer import load_tokenizer
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class TranscribedData:
 
     Args:
         cuts_path: a Lhotse manifest.
-        units_dir: the folder that `make_units` filled.
+        units_dir: the folder that `train_tokenizer` filled.
         sample_rate: Hz; audio at another rate is resampled.
         max_duration, num_buckets, shuffle, seed: as `BucketSampler` takes them.
 
@@ -91,7 +91,7 @@ class TranscribedData:
         if not (units_dir / "tokens.txt").exists():
             raise DataError(f"there are no units in {units_dir}: make them with `speechnar units`")
         self.sample_rate = sample_rate
-        self.symbols, encode = load_units(units_dir)
+        self.symbols = load_tokenizer(units_dir)
         self._cuts = {cut.id: cut for cut in CutSet.from_file(cuts_path)}
         if not self._cuts:
             raise DataError(f"{cuts_path} holds no utterances")
@@ -102,7 +102,7 @@ class TranscribedData:
             if len(texts) != 1 or not texts[0]:
                 raise DataError(f"utterance {utt_id} of {cuts_path} should have one transcript but has {texts}")
             self.texts[utt_id] = texts[0]
-            self._tokens[utt_id] = torch.tensor(encode(texts[0]))
+            self._tokens[utt_id] = torch.tensor(self.symbols.encode(texts[0]))
         seconds = {utt_id: cut.duration for utt_id, cut in self._cuts.items()}
         self._sampler = BucketSampler(seconds, max_duration, num_buckets, shuffle, seed)
 

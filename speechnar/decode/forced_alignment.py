@@ -1,7 +1,9 @@
-"""Forced alignment: the most probable CTC path that says given units.
+"""The CTC lattice of a text: its most probable path (forced alignment), and the sum of all its paths.
 
-Source: Graves et al. 2006, "Connectionist temporal classification", section 4.1, the recursion over units with blanks
-    between them, with max in the place of the sum; the same path as `torchaudio.functional.forced_align`.
+    states of "a b b"   _ a _ b _ b _      a path stays, goes on by one state, or skips a blank between unlike tokens
+
+Source: Graves et al. 2006, "Connectionist temporal classification", section 4.1, the forward recursion; with a maximum
+    in place of the sum it finds the path that `torchaudio.functional.forced_align` finds.
 """
 
 from __future__ import annotations
@@ -15,35 +17,32 @@ from speechnar.decode.result import DecodeError
 
 
 def align(log_probs: np.ndarray, tokens: Sequence[int], blank_id: int) -> Alignment:
-    """Finds the frames of units. A frame's work is one step over all units at once.
+    """Find the frames of tokens. The work of a frame is one step over all tokens at once.
 
     Args:
         log_probs: (T, V) natural logarithms.
-        tokens: N unit ids without blanks, N from 0.
+        tokens: N ids without blanks, N from 0.
 
     Raises:
-        DecodeError: the frames are too few for the units and the blanks that equal neighbors need.
+        DecodeError: there are fewer frames than the tokens, and the blanks between equal neighbors, need.
     """
     n_frames = len(log_probs)
-    states = np.full(2 * len(tokens) + 1, blank_id)  # blank, unit, blank, unit, ..., blank
-    states[1::2] = tokens
+    states, skip = _lattice(tokens, blank_id)
     needed = len(tokens) + int(np.sum(states[3::2] == states[1:-2:2]))
     if n_frames < needed:
-        raise DecodeError(f"{n_frames} frames are too few for {len(tokens)} units, which need {needed}")
+        raise DecodeError(f"{n_frames} frames are too few for {len(tokens)} tokens, which need {needed}")
     if not n_frames:
         return Alignment.of_path(states[:0], log_probs, blank_id)
 
-    skip = np.full(len(states), -np.inf)  # what it costs to leave out the blank before a unit
-    skip[3::2][states[3::2] != states[1:-2:2]] = 0.0  # nothing, if the unit before it is another
     scores = log_probs[:, states].astype(np.float64)
     padded = np.full(len(states) + 2, -np.inf)
-    two, one, best = padded[:-2], padded[1:-1], padded[2:]  # views: of two states back, one back, the same
+    two_back, one_back, best = padded[:-2], padded[1:-1], padded[2:]  # views: the best score two states back, ...
     best[:2] = scores[0, :2]
-    came = np.zeros((n_frames, len(states)), dtype=np.int8)  # how many states back
+    moves = np.zeros((n_frames, len(states)), dtype=np.int8)  # how many states back the best path was
     for frame in range(1, n_frames):
-        skipping = two + skip
-        reached = np.maximum(best, one)
-        came[frame] = np.where(skipping > reached, 2, one > best)
+        skipping = two_back + skip
+        reached = np.maximum(best, one_back)
+        moves[frame] = np.where(skipping > reached, 2, one_back > best)
         best[:] = np.maximum(reached, skipping) + scores[frame]
 
     path = np.empty(n_frames, dtype=np.int64)
@@ -52,5 +51,40 @@ def align(log_probs: np.ndarray, tokens: Sequence[int], blank_id: int) -> Alignm
         state -= 1
     for frame in range(n_frames - 1, -1, -1):
         path[frame] = states[state]
-        state -= int(came[frame, state])
+        state -= int(moves[frame, state])
     return Alignment.of_path(path, log_probs, blank_id)
+
+
+def total_log_probs(log_probs: np.ndarray, texts: Sequence[Sequence[int]], blank_id: int) -> np.ndarray:
+    """Return the natural log-probability of each text, the sum over all its paths; -inf where there is none.
+
+    Args:
+        log_probs: (T, V) natural logarithms, T from 1.
+        texts: ids without blanks, of any lengths.
+    """
+    longest = max(map(len, texts))
+    states = np.full((len(texts), 2 * longest + 1), blank_id)
+    skip = np.full(states.shape, -np.inf)
+    for row, text in enumerate(texts):
+        its_states, its_skip = _lattice(text, blank_id)
+        states[row, : len(its_states)], skip[row, : len(its_skip)] = its_states, its_skip
+    padded = np.full((len(texts), states.shape[1] + 2), -np.inf)
+    two_back, one_back, here = padded[:, :-2], padded[:, 1:-1], padded[:, 2:]
+    here[:, :2] = log_probs[0, states[:, :2]]
+    for frame in log_probs[1:].astype(np.float64):
+        here[:] = np.logaddexp(np.logaddexp(here, one_back), two_back + skip) + frame[states]
+    last = 2 * np.array([len(text) for text in texts])
+    rows = np.arange(len(texts))
+    return np.logaddexp(here[rows, last], np.where(last > 0, here[rows, last - 1], -np.inf))
+
+
+def _lattice(tokens: Sequence[int], blank_id: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the states of a text, (2 N + 1,) ids: blank, token, blank, ..., blank; and the cost of skipping a blank.
+
+    The cost, in nats, is that of entering each state from two states back: 0 between unlike tokens, else -inf.
+    """
+    states = np.full(2 * len(tokens) + 1, blank_id)
+    states[1::2] = tokens
+    skip = np.full(len(states), -np.inf)
+    skip[3::2][states[3::2] != states[1:-2:2]] = 0.0
+    return states, skip

@@ -1,4 +1,4 @@
-"""Greedy CTC decoding, and words from units that have a place in time.
+"""Greedy CTC decoding, and words with times from tokens that are aligned with frames.
 
 Source: Graves et al. 2006, "Connectionist temporal classification", section 3.2, best path decoding.
 """
@@ -6,21 +6,23 @@ Source: Graves et al. 2006, "Connectionist temporal classification", section 3.2
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from speechnar.decode.interface import DecoderInput, State, padded
 from speechnar.decode.result import DecodeError, Hypothesis, Word
-from speechnar.decode.units import Units
+from speechnar.text.symbols import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """Units, each with the frames that it is said in; all arrays are (N,), in order of time.
+    """Tokens, each with the frames in which it is said; all arrays are (N,), in order of time.
 
     Attributes:
-        tokens: int64 unit ids, without blanks.
-        starts, ends: int64 first frame, and the frame after the last.
-        confidences: in [0, 1], the largest probability of the unit in its frames.
+        tokens: int64 ids, without blanks.
+        starts, ends: int64, the first frame, and the frame after the last.
+        confidences: in [0, 1], the largest probability of the token in its frames.
         score: natural log-probability of the whole path, blanks included.
     """
 
@@ -32,7 +34,7 @@ class Alignment:
 
     @classmethod
     def of_path(cls, path: np.ndarray, log_probs: np.ndarray, blank_id: int) -> Alignment:
-        """Merges repeats of a path, (T,) unit ids, and drops its blanks."""
+        """Merge the repeats of a path, (T,) token ids, and drop its blanks."""
         changes = np.flatnonzero(np.diff(path, prepend=-1))
         along = np.take_along_axis(log_probs, path[:, None], axis=1)[:, 0]
         peaks = np.exp(np.maximum.reduceat(along, changes)) if len(path) else along
@@ -43,25 +45,55 @@ class Alignment:
         )
 
 
-def greedy(log_probs: np.ndarray, units: Units, frame_seconds: float) -> Hypothesis:
-    """The words of the most probable path.
+@dataclass(frozen=True)
+class GreedyDecoder:
+    """Decode by the most probable path of CTC: all tokens at once, without a further iteration."""
+
+    vocabulary: Vocabulary
+    iterations: int = 0
+    batched: ClassVar[bool] = True
+
+    def first(self, encoder_out: DecoderInput) -> State:
+        found = [best_path(log_probs, self.vocabulary) for log_probs in encoder_out.utterances()]
+        tokens, lengths = padded([alignment.tokens for alignment in found])
+        scores, _ = padded([np.log(alignment.confidences) for alignment in found], float)
+        return State(tokens, lengths, scores, done=True)
+
+    def step(self, state: State) -> State:
+        return state
+
+
+def best_path(log_probs: np.ndarray, vocabulary: Vocabulary) -> Alignment:
+    """Return the tokens of the most probable path, with their frames.
 
     Args:
-        log_probs: (T, V) natural logarithms, T from 0; V is the number of units.
+        log_probs: (T, V) natural logarithms, T from 0; V is the size of the vocabulary.
+
+    Raises:
+        DecodeError: the shape does not fit the vocabulary, or a value is NaN.
+    """
+    check(log_probs, vocabulary)
+    return Alignment.of_path(log_probs.argmax(axis=1), log_probs, vocabulary.blank_id)
+
+
+def greedy(log_probs: np.ndarray, vocabulary: Vocabulary, frame_seconds: float) -> Hypothesis:
+    """Return the words of the most probable path.
+
+    Args:
+        log_probs: as `best_path` takes them.
         frame_seconds: seconds from one frame to the next.
 
     Raises:
-        DecodeError: the shape does not fit the units, or a value is not a number.
+        DecodeError: the shape does not fit the vocabulary, or a value is NaN.
     """
-    check(log_probs, units)
-    alignment = Alignment.of_path(log_probs.argmax(axis=1), log_probs, units.blank_id)
-    return Hypothesis(words(alignment, units, frame_seconds), alignment.score)
+    alignment = best_path(log_probs, vocabulary)
+    return Hypothesis(words_of(alignment, vocabulary, frame_seconds), alignment.score)
 
 
-def words(alignment: Alignment, units: Units, frame_seconds: float) -> tuple[Word, ...]:
-    """Joins units to words, each from its first unit's first frame to the end of its last unit.
+def words_of(alignment: Alignment, vocabulary: Vocabulary, frame_seconds: float) -> tuple[Word, ...]:
+    """Join tokens to words, each from the first frame of its first token to the end of its last token.
 
-    A unit that spells nothing, such as a `▁` that stands alone, divides words and is in none.
+    A token that spells nothing, such as a `▁` that stands alone, divides words and belongs to none.
     """
     found: list[Word] = []
     text, first, last, confidence = "", 0, 0, 1.0
@@ -70,22 +102,22 @@ def words(alignment: Alignment, units: Units, frame_seconds: float) -> tuple[Wor
         if text:
             found.append(Word(text, first * frame_seconds, last * frame_seconds, confidence))
 
-    for token, start, end, sure in zip(
+    for token, start, end, token_confidence in zip(
         alignment.tokens.tolist(), alignment.starts.tolist(), alignment.ends.tolist(), alignment.confidences.tolist()
     ):
-        if units.begins_word[token]:
+        if vocabulary.begins_word[token]:
             close()
             text, confidence = "", 1.0
-        if spelling := units.spellings[token]:
+        if spelling := vocabulary.spellings[token]:
             first = first if text else start
-            text, last, confidence = text + spelling, end, min(confidence, sure)
+            text, last, confidence = text + spelling, end, min(confidence, token_confidence)
     close()
     return tuple(found)
 
 
-def check(log_probs: np.ndarray, units: Units) -> None:
-    """Raises DecodeError for anything but (T, V) log-probabilities of these units."""
-    if log_probs.ndim != 2 or log_probs.shape[1] != len(units):
-        raise DecodeError(f"log_probs have shape {log_probs.shape} but should be (frames, {len(units)} units)")
+def check(log_probs: np.ndarray, vocabulary: Vocabulary) -> None:
+    """Raise DecodeError for anything but (T, V) log-probabilities of the tokens of a vocabulary."""
+    if log_probs.ndim != 2 or log_probs.shape[1] != len(vocabulary):
+        raise DecodeError(f"log_probs have shape {log_probs.shape} but should be (frames, {len(vocabulary)} tokens)")
     if np.isnan(log_probs).any():
         raise DecodeError("log_probs hold values that are not numbers: is the audio finite?")

@@ -1,4 +1,4 @@
-"""Words and phrases that a user expects to hear."""
+"""Hot words: words and phrases that a user expects in the audio."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 
 class HotWords:
-    """Gives a bonus to phrases, letter by letter, and takes it back from what turns out to be another text.
+    """Give a bonus to phrases, letter by letter, and take it back where the text turns out to be another.
 
-    A phrase may follow any word. The words before the present one that may begin a phrase are "pending", with a space
-    at their end.
+    A phrase may follow any word. Words before the present one that may be the beginning of a phrase are "pending"; they
+    end with a space.
 
     Args:
         phrases: words in the letters of the recognizer, with single spaces between them.
@@ -27,21 +27,21 @@ class HotWords:
         self._word_prefixes = {word[:n] for p in self._phrases for word in p.split() for n in range(1, len(word) + 1)}
 
     def begins(self, word: str) -> bool:
-        """Whether a word of a phrase begins with these letters, or is they."""
+        """Return whether these letters are a word of a phrase, or the beginning of one."""
         return word in self._word_prefixes
 
     def spell(self, pending: str, word: str) -> tuple[str, float, float]:
-        """What letters of the present word earn.
+        """Return the bonus of the letters of the present word.
 
         Returns:
-            What is still pending; nats given in advance for it and the letters; nats that stay for good.
+            The words that are still pending; nats in advance for them and the letters; nats that are final.
         """
         if (earned := self._prefixes.get(pending + word)) is not None:
             return pending, earned, 0.0
         return "", self._prefixes.get(word, 0.0), self._secured(pending)
 
     def end_word(self, pending: str, word: str) -> tuple[str, float, float]:
-        """What the end of a word earns; returns as `spell` does."""
+        """Return the bonus of the end of a word, as `spell` does."""
         for start in dict.fromkeys((pending, "")):
             secured = 0.0 if start else self._secured(pending)
             if (earned := self._prefixes.get(f"{start}{word} ")) is not None:
@@ -51,11 +51,11 @@ class HotWords:
         return "", 0.0, self._secured(pending)
 
     def unfinished(self, pending: str) -> float:
-        """Nats to take back where a text ends with these words pending."""
+        """Return the nats to take back where a text ends with these words pending."""
         return self._prefixes.get(pending, 0.0) - self._secured(pending)
 
     def _secured(self, pending: str) -> float:
-        """The bonus if pending words begin with a whole phrase, of which they would have been a longer one."""
+        """Return the bonus if the pending words begin with a whole phrase, though a longer one did not follow."""
         if not pending:
             return 0.0
         words = pending.split()

@@ -1,4 +1,4 @@
-"""What decoding returns: `Word` and `Hypothesis`."""
+"""Results of decoding for users: `Word` and `Hypothesis`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 class DecodeError(ValueError):
-    """Log-probabilities, units or options that cannot be decoded; the message says what to do."""
+    """Report log-probabilities or options that cannot be decoded; the message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +14,9 @@ class Word:
     """A recognized word.
 
     Attributes:
-        text: as its units spell it.
+        text: the word as its tokens spell it.
         start, end: seconds from the first frame.
-        confidence: in [0, 1], the probability that the acoustic model gives to the word's least certain unit.
+        confidence: in [0, 1], the probability that the acoustic model gives to the word's least probable token.
     """
 
     text: str
@@ -27,10 +27,10 @@ class Word:
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What one decoding found.
+    """The words of an utterance, with a score.
 
     Attributes:
-        words: in order.
+        words: in order of time.
         score: natural logarithm; comparable only between hypotheses of one decoder for the same audio.
     """
 

@@ -1,8 +1,8 @@
-"""What a language model and hot words say of a growing text, unit by unit.
+"""Scores of a language model and of hot words for a growing text, token by token.
 
-A word is known to be whole only when the next begins. Until then its letters are judged by the most frequent word that
-begins with them, so that the beam search neither goes on with a spelling that leads to no word nor finds out at the end
-of a long word what it costs.
+A word is known to be whole only when the next word begins. Until then its letters are scored by the most frequent word
+that begins with them: otherwise the beam search would extend spellings that lead to no word, and learn only at the end
+of a long word what the word costs.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from speechnar.decode.hot_words import HotWords
-from speechnar.decode.units import Units
 from speechnar.lm.ngram import NgramModel
+from speechnar.text.symbols import Vocabulary
 
 
 @dataclass(frozen=True)
 class ScorerOptions:
-    """How much the language model and the hot words weigh against the acoustic model.
+    """Weights of the language model and of hot words beside the acoustic model.
 
     Attributes:
         lm_weight: factor of the language model's log-probabilities.
-        word_bonus: nats for each word, against the language model's liking for few.
-        unknown_score: nats, at most 0, for each letter of a word outside the vocabulary, besides the model's `<unk>`;
-            added before `lm_weight` multiplies. Were it not for each letter, the cheapest text would be one long word.
+        word_bonus: nats for each word, because the language model prefers texts of few words.
+        unknown_score: nats, at most 0, for each letter of a word outside the language model, besides the model's
+            `<unk>`; added before `lm_weight` multiplies. It is counted for each letter because the cheapest text would
+            otherwise be one long unknown word.
         hot_bonus: nats for a hot word or phrase, given letter by letter.
     """
 
@@ -36,14 +37,14 @@ class ScorerOptions:
 
 @dataclass(eq=False, slots=True)
 class TextState:
-    """All that the scores of what follows a text depend on.
+    """Everything that the scores of the tokens after a text depend on.
 
     Attributes:
         context: the language model's state before the word that is being spelled.
         word: the letters of that word so far.
         pending: whole words before it that may be the beginning of a hot phrase.
-        ahead: nats that the letters so far have been given in advance.
-        moves: for each unit tried, the state after it and the factor that it brings.
+        ahead: nats that were counted in advance for the letters so far.
+        moves: for each token that was tried, the state after it and its factor.
     """
 
     context: tuple[int, ...]
@@ -54,16 +55,16 @@ class TextState:
 
 
 class Scorer:
-    """Scores texts by an n-gram model, hot words, or both. States are kept, and shared by equal texts."""
+    """Score texts by an n-gram model, hot words, or both. States are kept, and shared by equal texts."""
 
     def __init__(
         self,
-        units: Units,
+        vocabulary: Vocabulary,
         lm: NgramModel | None = None,
         hot_words: Sequence[str] = (),
         options: ScorerOptions | None = None,
     ) -> None:
-        self._units = units
+        self._vocabulary = vocabulary
         self._lm = lm
         self._options = options or ScorerOptions()
         self._hot = HotWords(hot_words, self._options.hot_bonus)
@@ -71,25 +72,25 @@ class Scorer:
         self._aheads: dict[str, float] = {"": 0.0}
 
     def start(self) -> TextState:
-        """The state of the empty text; forgets what earlier texts have left."""
+        """Return the state of the empty text, and forget the states of earlier texts."""
         self._states.clear()
         return self._state(self._lm.start if self._lm else (), "", "", 0.0)
 
-    def move(self, state: TextState, unit: int) -> tuple[TextState, float]:
-        """The state after one more unit, and the factor by which it changes the text's weight."""
-        if (known := state.moves.get(unit)) is None:
+    def move(self, state: TextState, token: int) -> tuple[TextState, float]:
+        """Return the state after one more token, and the factor by which it changes the weight of the text."""
+        if (known := state.moves.get(token)) is None:
             gained = 0.0
             after = state
-            if self._units.begins_word[unit] and state.word:
+            if self._vocabulary.begins_word[token] and state.word:
                 after, gained = self._end_word(state)
-            if letters := self._units.spellings[unit]:
+            if letters := self._vocabulary.spellings[token]:
                 after, more = self._spell(after, letters)
                 gained += more
-            known = state.moves[unit] = after, math.exp(gained)
+            known = state.moves[token] = after, math.exp(gained)
         return known
 
     def finish(self, state: TextState) -> float:
-        """Nats that the end of the text brings."""
+        """Return the nats of the end of the text."""
         gained = 0.0
         if state.word:
             state, gained = self._end_word(state)
@@ -121,7 +122,7 @@ class Scorer:
         return self._state(context, "", pending, hot), gained + hot + kept - state.ahead
 
     def _ahead(self, word: str) -> float:
-        """What the best word that begins so would be given, wherever it stood."""
+        """Return the nats of the best word that begins with these letters, in whatever context."""
         if self._lm is None:
             return 0.0
         if word not in self._aheads:

@@ -1,82 +1,69 @@
-"""A draft checked and mended by a decoder that reads many of its words at once.
+"""Speculative decoding: an autoregressive decoder verifies a draft, many tokens in one pass.
 
     draft     the  night  before  she  left
-    decoder   the  knight             says of every place what it would have written there, in one pass
-    rows           before  she  left  after its own word the draft goes on behind what is spelled alike,
-                   night  before ...  where it stands,
-                   she  left ...      or a word later, if that is not clear
-    decoder                           reads all of that at once; the row that stands longest is taken
+    decoder   the  knight             predicts every position in one pass; the first difference ends what it accepts
+    rows           before  she  left  behind its own token the draft continues after the tokens that are spelled alike,
+                   night  before ...  at the same position,
+                   she  left ...      or a word later, if the place is not clear
+    decoder                           reads all rows in one pass; the row with the longest accepted beginning is taken
 
-Where the draft is right nothing is written one by one. A wrong place costs a pass, unless the decoder had a better word
-for it, spelled much alike, while it read on behind another: the draft is written anew there. What comes out, if there
-is no margin and passes are enough, is what the decoder would have written piece by piece. Where it does not come to an
-end soon after the draft's, which decoders of speech are prone to, what is behind that is left out.
+Where the draft is right, no token is predicted one by one. A wrong token costs a pass, unless the decoder has read on
+behind another wrong token and predicted a similarly spelled token here: then the draft has been rewritten already. With
+an acceptance threshold of 0 and enough iterations, the result is what the decoder would have written token by token.
+Decoders of speech may repeat themselves endlessly: what they write far behind the end of the draft is left out.
 
-Source: Blockwise parallel decoding, Stern et al. 2018, section 3; speculative decoding, Leviathan et al. 2023,
-    section 2.
-Differs: the draft is that of a CTC model, all at once, and is taken up again behind a wrong place by its spelling, and
-    where that is not clear in several ways.
+Source: Stern et al. 2018, "Blockwise Parallel Decoding for Deep Autoregressive Models", section 3; Leviathan et al.
+    2023, "Fast Inference from Transformers via Speculative Decoding", section 2.
+Differs: the draft is a CTC text, all at once. Behind a wrong token it is taken up again by its spelling, and where the
+    place is not clear, at several places at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 import numpy as np
 
+from speechnar.decode.interface import DecoderInput, DraftReader, State, Verdict, refine
 from speechnar.decode.result import DecodeError
-from speechnar.text.whisper_bpe import Pieces
-
-LONGER = 1.5  # times the draft, and a few pieces: what is longer goes round in circles
-A_FEW = 12
-REACH = 4  # pieces within which a draft is looked through for the decoder's word
-WIDTH = 12  # pieces that are read in one pass, over all rows
-SHORTEST_ROW = 4
-ALIKE = 0.7  # of the longer spelling may differ where a word is written anew: what differs more stands elsewhere
-NEARLY = 1  # letters more than the fewest that may differ where a draft goes on
-LIKELY = 3  # places where it may
-FIRST_WIDTH = 64  # in the first pass, whose word on what is far ahead spares others
-BEYOND = 6  # pieces behind the draft's last word: a decoder that goes on longer than that goes round in circles
-
-
-@dataclass(frozen=True, eq=False)
-class Checked:
-    """What a decoder says of B rows of N pieces.
-
-    Attributes:
-        best: (B, N + 1) int64 the piece it would have written: at each place, and behind the last one.
-        best_log_probs: (B, N + 1) of that piece.
-        log_probs: (B, N) of the piece that stands there.
-    """
-
-    best: np.ndarray
-    best_log_probs: np.ndarray
-    log_probs: np.ndarray
-
-
-class Reader(Protocol):
-    """A decoder that goes on from a text that it keeps."""
-
-    def read(self, rows: np.ndarray) -> Checked:
-        """What it says of (B, N) int64 pieces, each row following the text."""
-
-    def keep(self, row: int, n: int, piece: int) -> None:
-        """Adds to the text: of what was read last, the first `n` pieces of a row, and another piece."""
+from speechnar.text.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
-class VerifyOptions:
-    """How a draft is mended.
+class VerifyConfig:
+    """Limits of speculative decoding. The fields after the first two were chosen on a dev set, for speed.
 
     Attributes:
-        iterations: passes of the decoder, at most; what is left after them stays a draft.
-        acceptance_threshold: nats by which the decoder may prefer another piece to the draft's before that gives way.
+        iterations: passes of the decoder, at most; what they do not reach stays as the draft has it.
+        acceptance_threshold: nats by which the decoder may prefer another token before the draft's token is replaced.
+        first_width: tokens that the first pass reads. It is wider than the others: what the decoder predicts far ahead
+            rewrites the draft there, and so saves passes.
+        width: tokens that each later pass reads, over all its rows.
+        min_row: tokens of a row, at least, however many rows there are.
+        max_length_ratio, extra_length: a text of more than ratio * (tokens of the draft) + extra tokens is taken for an
+            endless repetition and cut.
+        max_extra_tokens: tokens behind the draft's last word that are taken before they count as a repetition.
+        search_range: tokens of the draft among which the place is sought that is spelled like the decoder's token.
+        spelling_tolerance: letters more than the fewest that may differ where the draft continues.
+        max_places: places at which the draft may continue by spelling.
+        rewrite_difference: share of the letters of the longer spelling that may differ where a word of the draft is
+            rewritten; if more differ, the decoder's token belongs to another place.
     """
 
     iterations: int = 40
     acceptance_threshold: float = 0.0
+    first_width: int = 64
+    width: int = 12
+    min_row: int = 4
+    max_length_ratio: float = 1.5
+    extra_length: int = 12
+    max_extra_tokens: int = 6
+    search_range: int = 4
+    spelling_tolerance: int = 1
+    max_places: int = 3
+    rewrite_difference: float = 0.7
 
     def __post_init__(self) -> None:
         if self.iterations < 0 or self.acceptance_threshold < 0:
@@ -85,135 +72,203 @@ class VerifyOptions:
             )
 
 
+@dataclass(frozen=True)
+class Draft:
+    """A text to verify.
+
+    Attributes:
+        tokens: ids of the decoder's tokens.
+        acceptance_bonus: for each token, nats that are added to the acceptance threshold; empty for none.
+    """
+
+    tokens: Sequence[int]
+    acceptance_bonus: Sequence[float] = ()
+
+
 @dataclass(frozen=True, eq=False)
-class Verified:
-    """pieces: ids, without the end; probabilities: what the decoder gives them, 0 where it did not come to; passes: how
-    many it took.
+class SpeculativeState(State):
+    """The accepted text and what is left of the draft; `tokens` is both, `scores` is -inf where the draft is left.
+
+    Attributes:
+        accepted, log_probs: tokens that the decoder accepted or wrote, and what it gives them.
+        draft, thresholds: the whole draft as it is rewritten, and the acceptance threshold of each of its tokens.
+        starts: places in the draft that the rows of the next pass begin at.
+        limit: tokens of the text, at most.
+        words: number of words in the draft at first.
+        extra: tokens that were written behind the draft's last word.
     """
 
-    pieces: list[int]
-    probabilities: list[float]
-    passes: int
+    accepted: tuple[int, ...] = ()
+    log_probs: tuple[float, ...] = ()
+    draft: tuple[int, ...] = ()
+    thresholds: tuple[float, ...] = ()
+    starts: tuple[int, ...] = (0,)
+    limit: int = 0
+    words: int = 0
+    extra: int = 0
+    reader: DraftReader | None = field(default=None, repr=False)
 
 
-def verify(
-    draft: Sequence[int],
-    reader: Reader,
-    pieces: Pieces,
-    longest: int,
-    options: VerifyOptions = VerifyOptions(),
-    acceptance_bonus: Sequence[float] | None = None,
-) -> Verified:
-    """Mends a draft.
+@dataclass(frozen=True)
+class SpeculativeDecoder:
+    """Verify a draft with an autoregressive decoder.
 
-    Args:
-        draft: ids of pieces.
-        longest: pieces that the decoder can read.
-        acceptance_bonus: for each piece of the draft, nats that come to the margin.
-
-    Returns:
-        The text; what the decoder did not come to is a draft.
+    Attributes:
+        tokenizer: of the decoder.
+        draft: returns the draft of an utterance.
+        max_tokens: tokens that the decoder can read, at most.
     """
 
-    def n_words(ids: Sequence[int]) -> int:
-        return sum(pieces.begins_word[piece] for piece in ids)
+    tokenizer: Tokenizer
+    draft: Callable[[DecoderInput], Draft]
+    max_tokens: int
+    config: VerifyConfig = VerifyConfig()
+    batched: ClassVar[bool] = False
 
-    text: list[int] = []
-    log_probs: list[float] = []
-    draft = list(draft)
-    margins = [options.acceptance_threshold + extra for extra in (acceptance_bonus or [0.0] * len(draft))]
-    expected = n_words(draft)
-    limit = min(longest, int(LONGER * len(draft)) + A_FEW)
-    starts, done, beyond = [0], 0, 0  # of the rows, in the draft; passes; pieces after its end
-    while done < options.iterations and len(text) < limit:
-        width = min(max(SHORTEST_ROW, WIDTH // len(starts)) if done else FIRST_WIDTH, limit - len(text))
-        rows = np.full((len(starts), min(width, len(draft) - min(starts))), pieces.end_id)
+    @property
+    def iterations(self) -> int:
+        return self.config.iterations
+
+    def first(self, encoder_out: DecoderInput) -> SpeculativeState:
+        draft = self.draft(encoder_out)
+        tokens, bonus = tuple(draft.tokens), draft.acceptance_bonus or [0.0] * len(draft.tokens)
+        thresholds = tuple(self.config.acceptance_threshold + extra for extra in bonus)
+        limit = min(self.max_tokens, int(self.config.max_length_ratio * len(tokens)) + self.config.extra_length)
+        empty = SpeculativeState(*_row((), ()), reader=encoder_out.reader)
+        return self._state(empty, draft=tokens, thresholds=thresholds, limit=limit, words=self._n_words(tokens))
+
+    def step(self, state: SpeculativeState) -> SpeculativeState:
+        """Read the rows of the draft behind the accepted text, and take the one with the longest accepted beginning."""
+        assert state.reader is not None
+        tokenizer, starts = self.tokenizer, state.starts
+        rows = self._rows(state)
+        verdict = state.reader.read(rows)
+        agreed = [
+            _agreed(row, state.thresholds[start:], verdict, n) for n, (row, start) in enumerate(zip(rows, starts))
+        ]
+        row = int(np.argmax(agreed))
+        n, place = agreed[row], starts[row] + agreed[row]
+        accepted = (*state.accepted, *rows[row, :n].tolist())
+        log_probs = (*state.log_probs, *verdict.log_probs[row, :n].tolist())
+        token = int(verdict.best[row, n])
+        if token == tokenizer.eos_id:
+            return self._state(state, accepted=accepted, log_probs=log_probs, ended=True)
+        accepted, log_probs = (*accepted, token), (*log_probs, float(verdict.best_log_probs[row, n]))
+        extra = state.extra + (place >= len(state.draft) and self._n_words(accepted) > state.words)
+        if extra > self.config.max_extra_tokens:
+            return self._state(state, accepted=accepted[:-extra], log_probs=log_probs[:-extra], ended=True)
+        state.reader.keep(row, n, token)
+        draft, thresholds = list(state.draft), list(state.thresholds)
+        self._rewrite(draft, thresholds, starts[row], place + 1, verdict, row)
+        return self._state(
+            state, accepted=accepted, log_probs=log_probs, draft=tuple(draft), thresholds=tuple(thresholds),
+            starts=tuple(self._continuations(draft, place, token, lost=not n)), extra=extra,
+        )  # fmt: skip
+
+    def _state(self, state: SpeculativeState, ended: bool = False, **changes: object) -> SpeculativeState:
+        """Return the state with some fields changed, and those that follow from them."""
+        state = replace(state, **changes)  # type: ignore[arg-type]
+        rest = () if ended else state.draft[state.starts[0] :]
+        tokens, lengths, scores = _row((*state.accepted, *rest), state.log_probs)
+        done = ended or len(state.accepted) >= state.limit
+        return replace(state, tokens=tokens, token_lengths=lengths, scores=scores, done=done)
+
+    def _rows(self, state: SpeculativeState) -> np.ndarray:
+        """Return the rows of the next pass, (B, N): the draft from each of its starts on, padded with `</s>`."""
+        config, draft, starts = self.config, state.draft, state.starts
+        width = max(config.min_row, config.width // len(starts)) if state.step else config.first_width
+        width = min(width, state.limit - len(state.accepted))
+        rows = np.full((len(starts), min(width, len(draft) - min(starts))), self.tokenizer.eos_id)
         for row, start in zip(rows, starts):
             its = draft[start : start + len(row)]
             row[: len(its)] = its
-        checked = reader.read(rows)
-        done += 1
-        stands = [_stands(row, margins[start:], checked, n) for n, (row, start) in enumerate(zip(rows, starts))]
-        chosen = int(np.argmax(stands))
-        n, place = stands[chosen], starts[chosen] + stands[chosen]
-        text += rows[chosen, :n].tolist()
-        log_probs += checked.log_probs[chosen, :n].tolist()
-        piece = int(checked.best[chosen, n])
-        if piece == pieces.end_id:
-            return Verified(text, np.exp(log_probs).tolist(), done)
-        text.append(piece)
-        log_probs.append(float(checked.best_log_probs[chosen, n]))
-        beyond += place >= len(draft) and n_words(text) > expected
-        if beyond > BEYOND:
-            return Verified(text[:-beyond], np.exp(log_probs[:-beyond]).tolist(), done)
-        reader.keep(chosen, n, piece)
-        _revise(draft, margins, starts[chosen], place + 1, checked, chosen, pieces)
-        starts = _goes_on(draft, place, piece, pieces, lost=not n)
-    rest = list(draft[starts[0] :])
-    return Verified(text + rest, [*np.exp(log_probs).tolist(), *[0.0] * len(rest)], done)
+        return rows
+
+    def _n_words(self, tokens: Iterable[int]) -> int:
+        return sum(self.tokenizer.begins_word[token] for token in tokens)
+
+    def _rewrite(
+        self, draft: list[int], thresholds: list[float], start: int, first: int, verdict: Verdict, row: int
+    ) -> None:
+        """Rewrite the draft, in place, behind a wrong token, where the decoder has read on.
+
+        From the place on where a wrong word would cost another pass, the rest of each whole word becomes the one token
+        that the decoder predicts there, if the two are spelled alike; if they are not, the row was compared at the
+        wrong place. What is rewritten is still a draft.
+
+        Args:
+            start: place in the draft that the row begins at.
+            first: first place that may be rewritten.
+        """
+        tokenizer = self.tokenizer
+        end = min(start + verdict.log_probs.shape[1], len(draft))
+        edges = [n for n in range(first, end) if tokenizer.begins_word[draft[n]]]
+        usual = min(thresholds, default=0.0)
+        for a, b in reversed(list(zip(edges, edges[1:]))):
+            lacking = verdict.best_log_probs[row, a - start : b - start] - verdict.log_probs[row, a - start : b - start]
+            wrong = np.flatnonzero(lacking > thresholds[a:b])
+            if not len(wrong):
+                continue
+            place = a + int(wrong[0])
+            token = int(verdict.best[row, place - start])
+            if token == tokenizer.eos_id or (place == a and not tokenizer.begins_word[token]):
+                continue
+            before, after = "".join(tokenizer.symbols[old] for old in draft[place:b]), tokenizer.symbols[token]
+            if edit_distances(after, [before])[1] <= self.config.rewrite_difference * max(len(before), len(after)):
+                draft[place:b] = [token]
+                thresholds[place:b] = [usual]
+
+    def _continuations(self, draft: Sequence[int], place: int, token: int, lost: bool) -> list[int]:
+        """Return the places at which the draft may continue behind a token of the decoder, the most probable first.
+
+        They are the places behind the tokens that are spelled like the decoder's; and other words, if the draft is lost
+        because the decoder's token came at the first place of the row.
+        """
+        if place >= len(draft) or draft[place] == token:
+            return [min(place + 1, len(draft))]
+        config, symbols, begins = self.config, self.tokenizer.symbols, self.tokenizer.begins_word
+        range_end = place + 1 + config.search_range
+        distances = edit_distances(symbols[token], [symbols[old] for old in draft[place:range_end]])
+        near = [n for n, distance in enumerate(distances) if distance <= min(distances) + config.spelling_tolerance]
+        by_spelling = [place + n for n in sorted(near, key=distances.__getitem__)][: config.max_places]
+        if not lost:
+            return by_spelling
+        same = [n + 1 for n in range(place + 1, min(range_end, len(draft))) if draft[n] == token][:1]
+        words = [n for n in range(place + 1, len(draft)) if begins[draft[n]]][:2]
+        return list(dict.fromkeys((by_spelling[0], place + 1, *same, *words, place)))
 
 
-def _stands(row: np.ndarray, margins: Sequence[float], checked: Checked, n: int) -> int:
-    """How many pieces of a row the decoder agrees with, from its beginning on, within the draft."""
-    size = min(len(row), len(margins))
-    lacking = checked.best_log_probs[n, :size] - checked.log_probs[n, :size]
-    wrong = (row[:size] != checked.best[n, :size]) & (lacking > margins[:size])
+def verify(
+    draft: Draft, reader: DraftReader, tokenizer: Tokenizer, max_tokens: int, config: VerifyConfig
+) -> SpeculativeState:
+    """Verify one draft; see `SpeculativeDecoder`. `scores` of the result are -inf where the decoder read nothing."""
+    decoder = SpeculativeDecoder(tokenizer, lambda _: draft, max_tokens, config)
+    return refine(decoder, DecoderInput(np.empty((1, 0, 0)), np.zeros(1, np.int64), reader))
+
+
+def _row(tokens: Sequence[int], log_probs: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return (1, N) tokens, their number, and (1, N) scores, -inf behind those that are given."""
+    scores = np.full((1, len(tokens)), -np.inf)
+    scores[0, : len(log_probs)] = log_probs
+    return np.array([tokens], np.int64), np.array([len(tokens)]), scores
+
+
+def _agreed(row: np.ndarray, thresholds: Sequence[float], verdict: Verdict, n: int) -> int:
+    """Return how many tokens at the beginning of row `n`, within the draft, the decoder accepts."""
+    size = min(len(row), len(thresholds))
+    lacking = verdict.best_log_probs[n, :size] - verdict.log_probs[n, :size]
+    wrong = (row[:size] != verdict.best[n, :size]) & (lacking > thresholds[:size])
     return int(np.argmax(wrong)) if wrong.any() else size
 
 
-def _revise(
-    draft: list[int], margins: list[float], start: int, first: int, checked: Checked, row: int, pieces: Pieces
-) -> None:
-    """Writes a draft anew behind a wrong place, where the decoder has read on: from where it would have gone on
-    otherwise each whole word is what it would have written there, one piece, if that is spelled alike: else the row
-    stood beside what was said. It is still a draft.
-
-    Args:
-        start: where the row begins in the draft.
-        first: of the places that are written anew, in the draft; changed in place, as are the margins.
-    """
-    end = min(start + checked.log_probs.shape[1], len(draft))
-    edges = [n for n in range(first, end) if pieces.begins_word[draft[n]]]
-    usual = min(margins, default=0.0)
-    for a, b in reversed(list(zip(edges, edges[1:]))):
-        lacking = checked.best_log_probs[row, a - start : b - start] - checked.log_probs[row, a - start : b - start]
-        wrong = np.flatnonzero(lacking > margins[a:b])
-        if not len(wrong):
-            continue
-        place = a + int(wrong[0])
-        piece = int(checked.best[row, place - start])
-        if piece == pieces.end_id or (place == a and not pieces.begins_word[piece]):
-            continue
-        before, wanted = "".join(pieces.pieces[old] for old in draft[place:b]), pieces.pieces[piece]
-        if _differences(wanted, [before])[1] <= ALIKE * max(len(before), len(wanted)):
-            draft[place:b] = [piece]
-            margins[place:b] = [usual]
-
-
-def _differences(wanted: str, parts: Iterable[str]) -> list[int]:
-    """The edit distances of a text from nothing, from the first part, from the first two, and so on."""
-    row = list(range(len(wanted) + 1))
+def edit_distances(text: str, parts: Iterable[str]) -> list[int]:
+    """Return the edit distances of a text from nothing, from the first part, from the first two parts, and so on."""
+    row = list(range(len(text) + 1))
     found = [row[-1]]
     for part in parts:
         for letter in part:
             above, row = row, [row[0] + 1]
-            for n, other in enumerate(wanted):
+            for n, other in enumerate(text):
                 row.append(min(above[n] + (letter != other), above[n + 1] + 1, row[n] + 1))
         found.append(row[-1])
     return found
-
-
-def _goes_on(draft: Sequence[int], place: int, piece: int, pieces: Pieces, lost: bool) -> list[int]:
-    """Where a draft may go on behind a piece of the decoder's that came at a place in it, the likeliest first: behind
-    what is spelled as the piece is; and if it is lost, since that was its first place, at other words.
-    """
-    if place >= len(draft) or draft[place] == piece:
-        return [min(place + 1, len(draft))]
-    differences = _differences(pieces.pieces[piece], [pieces.pieces[old] for old in draft[place : place + 1 + REACH]])
-    nearly = [n for n, its in enumerate(differences) if its <= min(differences) + NEARLY]
-    likely = [place + n for n in sorted(nearly, key=differences.__getitem__)][:LIKELY]
-    if not lost:
-        return likely
-    again = [n + 1 for n in range(place + 1, min(place + 1 + REACH, len(draft))) if draft[n] == piece][:1]
-    words = [n for n in range(place + 1, len(draft)) if pieces.begins_word[draft[n]]][:2]
-    return list(dict.fromkeys((likely[0], place + 1, *again, *words, place)))

@@ -1,4 +1,4 @@
-"""Finds how much a language model should weigh, by decoding kept log-probabilities with each choice of weights."""
+"""Tune the weights of a language model: decode stored log-probabilities with each choice of weights."""
 
 from __future__ import annotations
 
@@ -12,29 +12,27 @@ from pathlib import Path
 
 import numpy as np
 
-from speechnar.decode.beam import BeamOptions, candidates
+from speechnar.decode.beam import PrefixBeamConfig, nbest
 from speechnar.decode.result import DecodeError
 from speechnar.decode.scorer import Scorer, ScorerOptions
-from speechnar.decode.units import Units
 from speechnar.lm.arpa import load_lm
-from speechnar.text.symbols import SymbolTable
-from speechnar.text.tokenizer import spelled
+from speechnar.text.symbols import Vocabulary
 
 
 @dataclass(frozen=True)
 class DevSet:
-    """Utterances to decode again and again.
+    """Utterances that are decoded with each choice of weights.
 
     Attributes:
         files: `UTT.npy` of each: (T, V) natural log-probabilities, as float16 or float32.
-        texts: what is said in each.
-        symbols: of the columns.
-        lm: a language model's file.
+        texts: the transcript of each.
+        vocabulary: the tokens of the columns.
+        lm: the file of a language model.
     """
 
     files: tuple[Path, ...]
     texts: tuple[str, ...]
-    symbols: SymbolTable
+    vocabulary: Vocabulary
     lm: Path
 
 
@@ -48,8 +46,8 @@ class Trial:
     wer: float
 
 
-def load_dev_set(log_probs: Path, texts: Path, symbols: SymbolTable, lm: Path) -> DevSet:
-    """Pairs `UTT.npy` of a folder with the lines of a TSV: the utterance's name first, its text last.
+def load_dev_set(log_probs: Path, texts: Path, vocabulary: Vocabulary, lm: Path) -> DevSet:
+    """Pair `UTT.npy` of a folder with the lines of a TSV: the utterance's name first, its text last.
 
     Raises:
         DecodeError: a line has no file, or there is no line.
@@ -60,7 +58,7 @@ def load_dev_set(log_probs: Path, texts: Path, symbols: SymbolTable, lm: Path) -
         raise DecodeError(f"{len(missing)} of {len(files)} utterances have no log-probabilities, such as {missing[0]}")
     if not files:
         raise DecodeError(f"{texts} has no utterance")
-    return DevSet(files, tuple(row[-1] for row in rows), symbols, lm)
+    return DevSet(files, tuple(row[-1] for row in rows), vocabulary, lm)
 
 
 def tune(
@@ -68,13 +66,13 @@ def tune(
     lm_weights: Sequence[float],
     word_bonuses: Sequence[float],
     unknown_scores: Sequence[float],
-    beam: BeamOptions | None = None,
+    beam: PrefixBeamConfig | None = None,
     jobs: int = 1,
 ) -> list[Trial]:
-    """Decodes a dev set with every choice of weights; see `ScorerOptions` for what they are.
+    """Decode a dev set with every choice of weights, which `ScorerOptions` describes.
 
     Args:
-        jobs: processes at once.
+        jobs: number of processes.
 
     Returns:
         The trials, from the fewest errors to the most.
@@ -84,11 +82,11 @@ def tune(
 
     choices = list(product(lm_weights, word_bonuses, unknown_scores))
     scorers = [ScorerOptions(*choice) for choice in choices]
-    decode = partial(_texts, symbols=dev.symbols, lm=dev.lm, beam=beam or BeamOptions(), scorers=scorers)
+    decode = partial(_texts, vocabulary=dev.vocabulary, lm=dev.lm, beam=beam or PrefixBeamConfig(), scorers=scorers)
     with ProcessPoolExecutor(jobs) as pool:
-        heard = list(tqdm(pool.map(decode, dev.files), total=len(dev.files), unit="utterance", disable=None))
-    said = list(dev.texts)
-    trials = [Trial(*choice, jiwer.wer(said, list(texts))) for choice, texts in zip(choices, zip(*heard))]
+        decoded = list(tqdm(pool.map(decode, dev.files), total=len(dev.files), unit="utterance", disable=None))
+    references = list(dev.texts)
+    trials = [Trial(*choice, jiwer.wer(references, list(texts))) for choice, texts in zip(choices, zip(*decoded))]
     return sorted(trials, key=lambda trial: trial.wer)
 
 
@@ -96,12 +94,12 @@ _lm = functools.cache(load_lm)  # once a process
 
 
 def _texts(
-    file: Path, symbols: SymbolTable, lm: Path, beam: BeamOptions, scorers: Sequence[ScorerOptions]
+    file: Path, vocabulary: Vocabulary, lm: Path, beam: PrefixBeamConfig, scorers: Sequence[ScorerOptions]
 ) -> list[str]:
-    """The text of an utterance with each scorer's options."""
+    """Return the text of an utterance with each choice of weights."""
     log_probs = np.load(file, allow_pickle=False).astype(np.float32)
-    units, found = Units(symbols.symbols), []
+    found = []
     for options in scorers:
-        best = candidates(log_probs, units, Scorer(units, _lm(lm), options=options), beam)[0]
-        found.append(spelled(symbols, best.tokens))
+        best = nbest(log_probs, vocabulary, Scorer(vocabulary, _lm(lm), options=options), beam)[0]
+        found.append(vocabulary.decode(best.tokens))
     return found

@@ -23,7 +23,7 @@ from speechnar.infer.encoder_cache import STATE_HOP
 from speechnar.models.asr.whisper import SAMPLE_RATE, SILENCE, Whisper
 from speechnar.models.folder import ModelError, load_model, save_model
 from speechnar.text.symbols import SymbolTable
-from speechnar.text.whisper_bpe import PIECES, Pieces
+from speechnar.text.whisper_bpe import PIECES, BytePairs
 
 ENCODER_STEP, DRAFT_STEP, DECODER_STEP, OUTPUT_STEP = 0.3, 0.2, 0.31, 0.15
 """Steps as shares of a row's root mean square. Quantization should cost each part about as much for each of its
@@ -35,7 +35,7 @@ UTTERANCES = 160
 class _Calibration:
     """The utterances that a recognizer is quantized for, and one pass of each part over them."""
 
-    def __init__(self, model: Whisper, cuts: Sequence[Cut], tokenizer: Pieces) -> None:
+    def __init__(self, model: Whisper, cuts: Sequence[Cut], tokenizer: BytePairs) -> None:
         self.model = model
         self.texts = [torch.tensor([tokenizer.encode(cut.supervisions[0].text)]) for cut in cuts]
         self.silence = round(SILENCE * SAMPLE_RATE)
@@ -61,7 +61,7 @@ class _Calibration:
 
 
 @torch.no_grad()
-def quantize_weights(model: Whisper, cuts: Sequence[Cut], tokenizer: Pieces) -> None:
+def quantize_weights(model: Whisper, cuts: Sequence[Cut], tokenizer: BytePairs) -> None:
     """Quantize the matrices of encoder, draft, decoder and output layer, in place.
 
     Args:
@@ -102,6 +102,6 @@ def quantize_recognizer(model_dir: Path, cuts_path: Path, out: Path, utterances:
         raise ModelError(f"{model_dir} holds no Whisper recognizer: others are quantized by `speechnar export`")
     cuts = load_cuts(cuts_path)
     chosen = random.Random(0).sample(cuts, min(utterances, len(cuts)))
-    quantize_weights(model.eval(), chosen, Pieces.load(model_dir / PIECES))
+    quantize_weights(model.eval(), chosen, BytePairs.load_lines(model_dir / PIECES))
     save_model(out, config, model, SymbolTable.load(model_dir / "tokens.txt"))
     shutil.copy(model_dir / PIECES, out)

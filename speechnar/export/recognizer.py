@@ -26,8 +26,8 @@ from speechnar.export.whisper import OPSETS, WHISPER_SECONDS, DecoderGraph, Whis
 from speechnar.layers.ctc_encoder import CTCEncoder
 from speechnar.models.asr.whisper import HOP_LENGTH, N_FFT, PROMPT, SAMPLE_RATE, Whisper
 from speechnar.models.folder import ModelConfig, ModelError, load_model
+from speechnar.runtime.reader import DECODER, DecoderInfo, memory_names
 from speechnar.runtime.recognizer import LM, RECOGNIZER, Decoding, RecognizerInfo
-from speechnar.runtime.speculative import DECODER, DecoderInfo, memory_names
 from speechnar.text.symbols import SymbolTable
 from speechnar.text.whisper_bpe import PIECES
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -17,7 +16,6 @@ from tqdm import tqdm
 from speechnar.data.features import DataError
 from speechnar.data.transcribed import load_wav
 from speechnar.decode import beam as prefixes
-from speechnar.decode.units import Units
 from speechnar.files import atomic_write
 from speechnar.layers.cross_attention import positions_in, token_positions
 from speechnar.layers.ctc_encoder import EncoderOutput
@@ -27,8 +25,7 @@ from speechnar.models.folder import ModelError, load_model
 from speechnar.nar.ctc import best_path
 from speechnar.nar.masking import easy_first, expand_masks, mask_unsure, merge_masks
 from speechnar.nar.rescoring import agreement
-from speechnar.text.symbols import BLANK, SymbolTable
-from speechnar.text.tokenizer import SPECIAL, spelled
+from speechnar.text.symbols import BLANK, SPECIAL, Vocabulary
 
 DECODERS = ("greedy", "beam", "mask_ctc", "rescoring", "autoregressive")
 """Methods of decoding; `decoders` of a model's spec in `speechnar.models.specs` names those that it can use."""
@@ -112,7 +109,7 @@ def decode_corpus(
         can = ", ".join(config.spec.decoders) or "none of the methods"
         raise ModelError(f"{model_dir} holds the model {config.model.name}, which cannot decode by {options.method}: "
                          f"it decodes by {can}")  # fmt: skip
-    symbols = SymbolTable.load(model_dir / "tokens.txt")
+    symbols = Vocabulary.load(model_dir / "tokens.txt")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device)
     if not cuts_path.exists():
@@ -138,10 +135,10 @@ def decode_corpus(
     return Timing(seconds, encoder_seconds, samples / config.audio.sample_rate)
 
 
-def decode_batch(model: Any, heard: EncoderOutput, symbols: SymbolTable, options: DecodeOptions) -> list[str]:
+def decode_batch(model: Any, heard: EncoderOutput, symbols: Vocabulary, options: DecodeOptions) -> list[str]:
     """The texts of a batch."""
     if options.method in ("autoregressive", "beam", "rescoring"):
-        return [spelled(symbols, _searched(model, one, symbols, options)) for one in _each(heard)]
+        return [symbols.decode(_searched(model, one, symbols, options)) for one in _each(heard)]
     lengths = heard.lengths
     if lengths is None:
         lengths = torch.full((len(heard.log_probs),), heard.log_probs.shape[1], device=heard.log_probs.device)
@@ -150,11 +147,11 @@ def decode_batch(model: Any, heard: EncoderOutput, symbols: SymbolTable, options
     if options.method == "mask_ctc":
         tokens = mask_unsure(tokens, token_lengths, best.confidences, options.threshold, symbols.mask_id)
         tokens, token_lengths = refine(model, heard, tokens, token_lengths, symbols, options.iterations)
-    return [spelled(symbols, row[:length]) for row, length in zip(tokens.tolist(), token_lengths.tolist())]
+    return [symbols.decode(row[:length]) for row, length in zip(tokens.tolist(), token_lengths.tolist())]
 
 
 def refine(
-    model: MaskCTC, heard: EncoderOutput, tokens: Tensor, token_lengths: Tensor, symbols: SymbolTable, iterations: int
+    model: MaskCTC, heard: EncoderOutput, tokens: Tensor, token_lengths: Tensor, symbols: Vocabulary, iterations: int
 ) -> tuple[Tensor, Tensor]:
     """Finds how many tokens the masks of (B, N) hide, and which; returns tokens without masks, and their lengths."""
     mask_id = symbols.mask_id
@@ -172,31 +169,28 @@ def refine(
     return easy_first(tokens, token_lengths, decode, iterations, mask_id, allowed), token_lengths
 
 
-def _searched(model: Any, heard: EncoderOutput, symbols: SymbolTable, options: DecodeOptions) -> list[int]:
+def _searched(model: Any, heard: EncoderOutput, symbols: Vocabulary, options: DecodeOptions) -> list[int]:
     """What a search finds for a batch of one."""
     if options.temperature != 1:
         heard = replace(heard, log_probs=(heard.log_probs / options.temperature).log_softmax(2))
     if options.method == "autoregressive":
         return model.search(heard, symbols.bos_id, symbols.eos_id, symbols.blank_id, options.beam)
-    sharp, usual = 1 / options.temperature, prefixes.BeamOptions(options.beam.beam)
+    sharp, usual = 1 / options.temperature, prefixes.PrefixBeamConfig(options.beam.beam)
     search = replace(  # as if CTC had not been calmed: then there is no more to try
-        usual, unit_margin=sharp * usual.unit_margin, prefix_margin=sharp * usual.prefix_margin
+        usual, token_threshold=sharp * usual.token_threshold, beam_threshold=sharp * usual.beam_threshold
     )
-    found = prefixes.candidates(heard.log_probs[0].cpu().numpy(), _units(tuple(symbols.symbols)), None, search)
+    found = prefixes.nbest(heard.log_probs[0].cpu().numpy(), symbols, None, search)
     near = [draft for draft in found if draft.score >= found[0].score - options.nbest_threshold]
     if options.method == "beam" or len(near) == 1 or options.beam.ctc_weight == 1:
         return list(found[0].tokens)
     return list(near[choose(model, heard, near, symbols, options)].tokens)
 
 
-_units = functools.cache(Units)  # which looks through all symbols
-
-
 def choose(
     model: MaskCTC,
     heard: EncoderOutput,
     drafts: Sequence[prefixes.Candidate],
-    symbols: SymbolTable,
+    symbols: Vocabulary,
     options: DecodeOptions,
 ) -> int:
     """Which of the drafts of one utterance CTC and the decoder together find best; the decoder reads all at once."""

@@ -14,7 +14,7 @@ from speechnar import config as config_files
 from speechnar.audio import AudioConfig
 from speechnar.config import Choice
 from speechnar.models.specs import MODELS, ModelSpec, configs_of
-from speechnar.text.symbols import SymbolTable
+from speechnar.text.symbols import Vocabulary
 
 
 class ModelError(ValueError):
@@ -45,7 +45,7 @@ def build(config: ModelConfig) -> Any:
     return config.spec.build(config.model.value, config.audio)
 
 
-def save_model(folder: Path, config: ModelConfig, model: nn.Module, symbols: SymbolTable | None = None) -> None:
+def save_model(folder: Path, config: ModelConfig, model: nn.Module, symbols: Vocabulary | None = None) -> None:
     """Write a model folder; each file is written beside its target and then renamed."""
     folder.mkdir(parents=True, exist_ok=True)
     config_files.save(config, folder / "config.yaml")

@@ -1,8 +1,8 @@
 """A recognizer: audio to words with ONNX Runtime and NumPy.
 
-The graph, features included, takes a window of audio at once; `windows` cuts and joins, `speechnar.decode` finds
-words, and `mender` mends them where the recognizer has a decoder. Memory stays that of one window, however long a
-recording lasts.
+The graph, features included, encodes a window of audio at once; `windows` cuts and joins, `speechnar.decode` finds the
+words of CTC, and `speculative` verifies them where the recognizer has a decoder. The memory in use is that of one
+window, however long a recording lasts.
 """
 
 from __future__ import annotations
@@ -19,46 +19,47 @@ import numpy as np
 from speechnar import audio
 from speechnar.audio import AudioError
 from speechnar.config import renamed
-from speechnar.decode.beam import BeamOptions, beam_search
+from speechnar.decode.beam import PrefixBeamConfig, beam_search
 from speechnar.decode.greedy import greedy
 from speechnar.decode.result import DecodeError, Hypothesis, Word
 from speechnar.decode.scorer import Scorer, ScorerOptions
-from speechnar.decode.speculative import VerifyOptions
-from speechnar.decode.units import Units
+from speechnar.decode.speculative import VerifyConfig
 from speechnar.lm.ngram import NgramModel
 from speechnar.runtime.folder import ASSETS, BundleFormat
-from speechnar.runtime.speculative import DecoderInfo, Mender
+from speechnar.runtime.reader import DecoderInfo
+from speechnar.runtime.speculative import Verifier
 from speechnar.runtime.transcript import Transcript
-from speechnar.runtime.windows import Heard, WindowSizes, pieces
+from speechnar.runtime.windows import EncodedAudio, WindowSizes, segments
+from speechnar.text.symbols import Vocabulary
 
 RECOGNIZER = BundleFormat("recognizer", "recognizer.json", format=4)
 RECOGNIZERS = ASSETS / "recognizers"
 DEFAULT = "english_base"
 LM = "lm.npz"  # a word n-gram model, which a recognizer may have
 OVERLAP = 3.0  # seconds that two windows share where there is no pause
-PAUSE = 0.4  # seconds without a word, where a window may end
-PADDED_PAUSE = 0.32  # the same where the graph hears silence behind the audio anyway, as those with a decoder do
-SHORTEST = 0.5  # seconds; what is shorter gets silence at its end, lest the graph have no frame
-SHORTEST_WORD = 0.1  # seconds; of less, models make words that nobody can have said
+PAUSE = 0.4  # seconds without a word, at which a window may end
+PADDED_PAUSE = 0.32  # the same for graphs that append silence to the audio themselves, as those with a decoder do
+SHORTEST = 0.5  # seconds; silence is appended to shorter audio, for which the graph may have no frame
+SHORTEST_WORD = 0.1  # seconds; models write words for shorter audio, though nobody can have said one
 
 Recording: TypeAlias = str | Path | np.ndarray
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How a recognizer decodes if it is not told otherwise.
+    """Options of decoding that a recognizer uses by default.
 
     Attributes:
         beam: prefixes that are kept; 1 is greedy decoding, without the language model.
         lm_weight, word_bonus: see `speechnar.decode.scorer`.
-        iterations, acceptance_threshold: of speculative decoding; see `SpeculativeConfig`.
+        iterations, acceptance_threshold: of speculative decoding; see `VerifyConfig`.
     """
 
     beam: int = 1
     lm_weight: float = ScorerOptions.lm_weight
     word_bonus: float = ScorerOptions.word_bonus
-    iterations: int = field(default=VerifyOptions.iterations, metadata=renamed("passes"))
-    acceptance_threshold: float = field(default=VerifyOptions.acceptance_threshold, metadata=renamed("margin"))
+    iterations: int = field(default=VerifyConfig.iterations, metadata=renamed("passes"))
+    acceptance_threshold: float = field(default=VerifyConfig.acceptance_threshold, metadata=renamed("margin"))
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,11 @@ class RecognizerInfo:
         format: version of the folder's layout; this package reads 1, which has no decoder, 2, 3, whose graphs are
             compressed, and 4, whose `decoding` has `iterations` for `passes`, `acceptance_threshold` for `margin`.
         sample_rate: Hz.
-        symbols: of the graph's outputs, in their order; see `speechnar.decode.units`.
+        symbols: the tokens of the graph's outputs, in their order; see `speechnar.text.symbols`.
         frame_seconds: from one frame of the output to the next.
-        window_seconds: of long audio, what the graph takes at once; of its end, half as much more.
-        decoder: what mends drafts, if anything does.
-        measured: figures by name, such as `WER`.
+        window_seconds: of audio that the graph takes at once; at the end of the audio, half as much more.
+        decoder: the decoder that verifies the words of CTC, if there is one.
+        measured: metrics by name, such as `WER`.
     """
 
     format: int
@@ -91,7 +92,7 @@ class RecognizerInfo:
 
     @classmethod
     def load(cls, folder: Path) -> RecognizerInfo:
-        """Reads `folder / "recognizer.json"`.
+        """Read `folder / "recognizer.json"`.
 
         Raises:
             SpeechError: it is missing, damaged, or of a newer format.
@@ -104,12 +105,12 @@ class Recognizer:
     """A recognizer folder, loaded.
 
     Attributes:
-        info: what `recognizer.json` says.
+        info: the contents of `recognizer.json`.
         name, sample_rate: of the recognizer; Hz.
     """
 
     def __init__(self, folder: str | Path, threads: int | None = None, device: str = "cpu") -> None:
-        """Loads a recognizer.
+        """Load a recognizer.
 
         Args:
             threads: CPU threads to use; by default as many as there are cores, at most 4.
@@ -117,18 +118,19 @@ class Recognizer:
 
         Raises:
             SpeechError: a file is missing, damaged or of a newer format, or there is no such device.
-            DecodeError: the symbols are not those of a CTC model.
+            TextError: the symbols are not those of a CTC model.
         """
         folder = Path(folder)
         self.info = RecognizerInfo.load(folder)
         self.name, self.sample_rate = self.info.name, self.info.sample_rate
-        self._units = Units(self.info.symbols)
-        self._letters = set("".join(self._units.spellings))
+        self._vocabulary = Vocabulary(self.info.symbols)
+        _ = self._vocabulary.blank_id  # without which CTC cannot be decoded
+        self._letters = set("".join(self._vocabulary.spellings))
         self._session = RECOGNIZER.session(folder / "model.onnx", {"wav"}, threads, device)
         self._lm_path = folder / LM
-        self._mender = None
+        self._verifier = None
         if self.info.decoder:
-            self._mender = Mender(RECOGNIZER, folder, self.info.decoder, self.info.symbols, threads, device)
+            self._verifier = Verifier(RECOGNIZER, folder, self.info.decoder, self.info.symbols, threads, device)
 
     def transcribe(
         self,
@@ -141,21 +143,21 @@ class Recognizer:
         name: str | None = None,
         progress: Callable[[float], object] | None = None,
     ) -> Transcript:
-        """Writes down what is said, in the memory of one window, however long it lasts.
+        """Transcribe a recording, in the memory of one window, however long it lasts.
 
         Args:
             recording: an audio or video file; or samples, (T_wav,) or, with any number of channels, (T_wav, C) or
                 (C, T_wav): floats in [-1, 1], or integers of the whole range of their type.
             sample_rate: Hz of samples; by default the recognizer's own.
-            beam: prefixes that the search keeps; 1 is greedy, and the default that of `recognizer.json`.
+            beam: prefixes that the search keeps; 1 is greedy. By default as `recognizer.json` says.
             iterations: of speculative decoding, at most; 0 leaves CTC's text as it is. By default as `recognizer.json`
                 says; a recognizer without a decoder has none.
             hotwords: words and phrases to expect.
             name: of the transcript; by default the file's, without its ending.
-            progress: is called with the seconds of audio that were done since its last call.
+            progress: called with the seconds of audio that were transcribed since the last call.
 
         Raises:
-            AudioError: the recording cannot be read, is empty, or holds what is no number.
+            AudioError: the recording cannot be read, is empty, or holds values that are not finite.
             DecodeError: the beam is less than 1, `iterations` less than 0, or a hot word has letters that the
                 recognizer does not know.
         """
@@ -179,9 +181,9 @@ class Recognizer:
                 yield block
 
         words: list[Word] = []
-        for first, piece in pieces(counted(), self._heard, sizes, self._units):
-            words += [_later(word, first * seconds) for word in decode(piece)]
-            end = min((first + len(piece)) * seconds, duration)
+        for first, segment in segments(counted(), self._encode, sizes, self._vocabulary):
+            words += [_later(word, first * seconds) for word in decode(segment)]
+            end = min((first + len(segment)) * seconds, duration)
             if progress:
                 progress(end - done)
             done = end
@@ -202,46 +204,48 @@ class Recognizer:
 
     def _decoder(
         self, beam: int | None, iterations: int | None, hotwords: Sequence[str]
-    ) -> Callable[[Heard], Iterable[Word]]:
-        """What makes words of what was heard."""
+    ) -> Callable[[EncodedAudio], Iterable[Word]]:
+        """Return the function that finds the words of a segment."""
         usual, seconds = self.info.decoding, self.info.frame_seconds
         expected = [" ".join(word.lower().split()) for word in hotwords]
         for word in expected:
             if unknown := set(word) - self._letters - {" "}:
                 raise DecodeError(f"the hot word {word!r} has {min(unknown)!r}, which the recognizer cannot write")
         if beam is None:
-            beam = max(usual.beam, BeamOptions.beam) if hotwords else usual.beam
+            beam = max(usual.beam, PrefixBeamConfig.beam) if hotwords else usual.beam
         search = self._search(beam, expected)
-        options = VerifyOptions(usual.iterations if iterations is None else iterations, usual.acceptance_threshold)
-        mender = self._mender
-        if mender is None:
-            return lambda heard: search(heard.log_probs).words
+        config = VerifyConfig(usual.iterations if iterations is None else iterations, usual.acceptance_threshold)
+        verifier = self._verifier
+        if verifier is None:
+            return lambda segment: search(segment.log_probs).words
 
-        return lambda heard: mender.mend(search(heard.log_probs), heard, seconds, expected, options).words
+        return lambda segment: verifier.verify(search(segment.log_probs), segment, seconds, expected, config).words
 
     def _search(self, beam: int, expected: Sequence[str]) -> Callable[[np.ndarray], Hypothesis]:
-        """What finds words in (T, V) log-probabilities."""
-        usual, units, seconds = self.info.decoding, self._units, self.info.frame_seconds
+        """Return the function that finds the words of CTC in (T, V) log-probabilities."""
+        usual, vocabulary, seconds = self.info.decoding, self._vocabulary, self.info.frame_seconds
         if beam == 1 and not expected:
-            return lambda log_probs: greedy(log_probs, units, seconds)
+            return lambda log_probs: greedy(log_probs, vocabulary, seconds)
         weights = ScorerOptions(lm_weight=usual.lm_weight, word_bonus=usual.word_bonus)
-        scorer = Scorer(units, self._lm, expected, weights) if self._lm or expected else None
-        options = BeamOptions(beam)
+        scorer = Scorer(vocabulary, self._lm, expected, weights) if self._lm or expected else None
+        config = PrefixBeamConfig(beam)
 
         def search(log_probs: np.ndarray) -> Hypothesis:
-            best = greedy(log_probs, units, seconds)  # where nobody speaks, a language model would still have a word
-            return beam_search(log_probs, units, seconds, scorer, options) if best.words else best
+            best = greedy(
+                log_probs, vocabulary, seconds
+            )  # where nobody speaks, a language model would find words all the same
+            return beam_search(log_probs, vocabulary, seconds, scorer, config) if best.words else best
 
         return search
 
-    def _heard(self, wav: np.ndarray) -> Heard:
-        """What the graph makes of (T_wav,) samples."""
+    def _encode(self, wav: np.ndarray) -> EncodedAudio:
+        """Return the output of the graph for (T_wav,) samples."""
         lacking = round(SHORTEST * self.sample_rate) - len(wav)
-        given = {"wav": np.pad(wav, (0, max(lacking, 0)))[None].astype(np.float32)}
+        inputs = {"wav": np.pad(wav, (0, max(lacking, 0)))[None].astype(np.float32)}
         if not self.info.decoder:
-            return Heard(self._session.run(["log_probs"], given)[0][0])
-        log_probs, memory = self._session.run(["log_probs", "memory"], given)
-        return Heard(log_probs[0], memory[0], self.info.decoder.memory_per_frame)
+            return EncodedAudio(self._session.run(["log_probs"], inputs)[0][0])
+        log_probs, memory = self._session.run(["log_probs", "memory"], inputs)
+        return EncodedAudio(log_probs[0], memory[0], self.info.decoder.memory_per_frame)
 
 
 def _later(word: Word, seconds: float) -> Word:
@@ -249,7 +253,7 @@ def _later(word: Word, seconds: float) -> Word:
 
 
 def _mono(samples: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:
-    """Any array of samples as (T_wav,) float32 at another rate."""
+    """Return any array of samples as (T_wav,) float32 at another rate."""
     samples = np.asarray(samples)
     if samples.dtype.kind not in "if" or samples.ndim not in (1, 2):
         raise AudioError(
@@ -269,15 +273,15 @@ def _mono(samples: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray
 
 
 def bundled() -> dict[str, Path]:
-    """The recognizers that came with the package: folders by name."""
+    """Return the recognizers that came with the package: folders by name."""
     return RECOGNIZER.bundled(RECOGNIZERS)
 
 
 def load_recognizer(name: str | Path = DEFAULT, threads: int | None = None, device: str = "cpu") -> Recognizer:
-    """Loads a recognizer by its name, or from a folder that holds `recognizer.json`.
+    """Load a recognizer by its name, or from a folder that holds `recognizer.json`.
 
     Raises:
-        SpeechError: no such recognizer, or see `Recognizer`.
+        SpeechError: there is no such recognizer; or see `Recognizer`.
     """
     return Recognizer(RECOGNIZER.find(name, RECOGNIZERS), threads, device)
 

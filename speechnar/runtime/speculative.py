@@ -1,92 +1,37 @@
-"""The second half of a recognizer that has a decoder: drafts mended, and their words found in time."""
+"""Speculative decoding in a recognizer: its decoder verifies the words of CTC, and forced alignment gives the times."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from speechnar.decode.forced_alignment import align
-from speechnar.decode.greedy import words
+from speechnar.decode.greedy import words_of
 from speechnar.decode.result import DecodeError, Hypothesis, Word
 from speechnar.decode.scorer import ScorerOptions
-from speechnar.decode.speculative import Checked, VerifyOptions, verify
-from speechnar.decode.units import Units
+from speechnar.decode.speculative import Draft, VerifyConfig, verify
 from speechnar.runtime.folder import BundleFormat
-from speechnar.runtime.windows import Heard
-from speechnar.text.whisper_bpe import PIECES, Pieces
+from speechnar.runtime.reader import DECODER, DecoderInfo, OnnxReader, memory_names
+from speechnar.runtime.windows import EncodedAudio
+from speechnar.text.whisper_bpe import PIECES, BytePairs
 
-if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
-DECODER = "decoder.onnx"
-
-
-@dataclass(frozen=True)
-class DecoderInfo:
-    """What `recognizer.json` says of a decoder.
-
-    Attributes:
-        max_tokens: the longest text that it reads, in pieces.
-        prompt: ids with which a text begins.
-        memory_per_frame: what it reads of the audio, to each frame of the log-probabilities.
-        past: layers * 2, heads and width of a head of what it keeps of a text.
-    """
-
-    max_tokens: int
-    prompt: tuple[int, ...]
-    memory_per_frame: int
-    past: tuple[int, int, int]
+SMALLEST_PROBABILITY = 1e-10
+"""What stands for 0, the probability of tokens that the decoder did not read, in the score of a text."""
 
 
-def memory_names(layers: int) -> list[str]:
-    """The inputs of a decoder's graph that hold the audio: each layer's keys, transposed, and values."""
-    return [f"memory_{n}" for n in range(layers)]
-
-
-class GraphReader:
-    """A `verify.Reader` on ONNX Runtime: what it has read of the text is not computed again.
-
-    Args:
-        memory: (layers * 2, heads, T, d_head) of the audio.
-    """
-
-    def __init__(self, session: InferenceSession, info: DecoderInfo, memory: np.ndarray) -> None:
-        layers, heads, width = info.past
-        self._session = session
-        parts = (part if n % 2 else part.swapaxes(1, 2) for n, part in enumerate(memory))
-        self._memory = {name: np.ascontiguousarray(its[None]) for name, its in zip(memory_names(layers), parts)}
-        self._past = np.zeros((layers, 1, heads, 0, width), np.float32)
-        self._present = self._past
-        self._pending = list(info.prompt)  # at the end of the text, but not yet in the past
-
-    def read(self, rows: np.ndarray) -> Checked:
-        before = len(self._pending)
-        pending = np.broadcast_to(np.array(self._pending, np.int64), (len(rows), before))
-        given = {"tokens": np.hstack([pending, rows]), "past": self._past} | self._memory
-        names = ["best", "best_log_probs", "log_probs", "present"]
-        best, best_log_probs, log_probs, self._present = self._session.run(names, given)
-        return Checked(best[:, before - 1 :], best_log_probs[:, before - 1 :], log_probs[:, before - 1 :])
-
-    def keep(self, row: int, n: int, piece: int) -> None:
-        read = self._present[:, row : row + 1, :, : len(self._pending) + n]
-        self._past = np.concatenate([self._past, read], axis=3)
-        self._pending = [piece]
-
-
-class Mender:
+class Verifier:
     """The decoder of a recognizer folder, loaded.
 
     Raises:
-        SpeechError, DecodeError: a file is missing or damaged, or the symbols are not the first of the pieces.
+        SpeechError: a file is missing or damaged.
+        TextError: the file of its tokens is missing or damaged.
     """
 
     def __init__(
         self,
-        kind: BundleFormat,
+        bundle: BundleFormat,
         folder: Path,
         info: DecoderInfo,
         symbols: Sequence[str],
@@ -94,67 +39,70 @@ class Mender:
         device: str,
     ) -> None:
         self._info = info
-        self._pieces = Pieces.load(folder / PIECES)
-        self._draft_pieces = Pieces.of_symbols(symbols)
-        self._units = Units(symbols)
+        self._tokenizer = BytePairs.load_lines(folder / PIECES)
+        self._ctc_tokenizer = BytePairs(tuple(symbols))
         inputs = {"tokens", "past", *memory_names(info.past[0])}
-        self._session = kind.session(folder / DECODER, inputs, threads, device)
+        self._session = bundle.session(folder / DECODER, inputs, threads, device)
 
-    def mend(
-        self, draft: Hypothesis, heard: Heard, frame_seconds: float, expected: Sequence[str], options: VerifyOptions
+    def verify(
+        self,
+        draft: Hypothesis,
+        encoder_out: EncodedAudio,
+        frame_seconds: float,
+        hot_words: Sequence[str],
+        config: VerifyConfig,
     ) -> Hypothesis:
-        """What the decoder makes of a draft.
+        """Return the text of the decoder, given a draft.
 
         Args:
-            draft: of `heard`; if it has no word, it is not asked.
-            expected: words and phrases that the decoder is to leave where the draft has them.
+            draft: the text of CTC; the decoder is not asked about an empty one.
+            hot_words: words and phrases that the decoder is to accept where the draft has them.
         """
-        if not draft.words or heard.memory is None or not options.iterations:
+        if not draft.words or encoder_out.memory is None or not config.iterations:
             return draft
-        reader = GraphReader(self._session, self._info, heard.memory)
-        tokens, trusted = self._trusted(draft, expected)
-        made = verify(tokens, reader, self._pieces, self._info.max_tokens, options, trusted)
-        text = self._pieces.decode(made.pieces)
-        sure = self._confidences(made.pieces, made.probabilities)
-        placed = self._placed(text, heard, frame_seconds)
-        found = tuple(
-            Word(word.text, word.start, word.end, min(1.0, its) if its > 0 else word.confidence)
-            for word, its in zip(placed, sure)
+        reader = OnnxReader(self._session, self._info, encoder_out.memory)
+        state = verify(self._draft(draft, hot_words), reader, self._tokenizer, self._info.max_tokens, config)
+        (tokens,), probabilities = state.sequences(), np.exp(state.scores[0])
+        timed = self._with_times(self._tokenizer.decode(tokens), encoder_out, frame_seconds)
+        words = tuple(
+            Word(word.text, word.start, word.end, min(1.0, confidence) if confidence > 0 else word.confidence)
+            for word, confidence in zip(timed, self._confidences(tokens, probabilities.tolist()))
         )
-        return Hypothesis(found, float(np.log(np.maximum(made.probabilities, 1e-10)).sum()))
+        return Hypothesis(words, float(np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)).sum()))
 
-    def _trusted(self, draft: Hypothesis, expected: Sequence[str]) -> tuple[list[int], list[float]]:
-        """The draft's pieces, and nats for those of expected words."""
-        said = [word.text for word in draft.words]
-        hot = [False] * len(said)
-        for phrase in (text.split() for text in expected):
-            for start in range(len(said) - len(phrase) + 1):
-                if said[start : start + len(phrase)] == phrase:
-                    hot[start : start + len(phrase)] = [True] * len(phrase)
+    def _draft(self, draft: Hypothesis, hot_words: Sequence[str]) -> Draft:
+        """Return the draft in the decoder's tokens, with a bonus for those of hot words."""
+        words = [word.text for word in draft.words]
+        is_hot = [False] * len(words)
+        for phrase in (text.split() for text in hot_words):
+            for start in range(len(words) - len(phrase) + 1):
+                if words[start : start + len(phrase)] == phrase:
+                    is_hot[start : start + len(phrase)] = [True] * len(phrase)
         tokens: list[int] = []
-        trusted: list[float] = []
-        for word, is_hot in zip(said, hot):
-            its = self._pieces.encode(word)
-            tokens += its
-            trusted += [ScorerOptions.hot_bonus * is_hot] * len(its)
-        return tokens, trusted
+        bonus: list[float] = []
+        for word, hot in zip(words, is_hot):
+            encoded = self._tokenizer.encode(word)
+            tokens += encoded
+            bonus += [ScorerOptions.hot_bonus * hot] * len(encoded)
+        return Draft(tokens, bonus)
 
-    def _confidences(self, pieces: Sequence[int], probabilities: Sequence[float]) -> list[float]:
-        """Of each word, the probability of its least certain piece."""
+    def _confidences(self, tokens: Sequence[int], probabilities: Sequence[float]) -> list[float]:
+        """Return for each word the probability of its least probable token."""
         found: list[float] = []
-        for piece, probability in zip(pieces, probabilities):
-            if self._pieces.begins_word[piece] or not found:
+        for token, probability in zip(tokens, probabilities):
+            if self._tokenizer.begins_word[token] or not found:
                 found.append(probability)
             else:
                 found[-1] = min(found[-1], probability)
         return found
 
-    def _placed(self, text: str, heard: Heard, frame_seconds: float) -> tuple[Word, ...]:
-        """The words of a text, with their times; evenly spread where the frames are too few for them."""
-        symbols = [piece + 1 for piece in self._draft_pieces.encode(text)]
+    def _with_times(self, text: str, encoder_out: EncodedAudio, frame_seconds: float) -> tuple[Word, ...]:
+        """Return the words of a text with their times; evenly spread where there are fewer frames than tokens."""
+        tokenizer = self._ctc_tokenizer
         try:
-            return words(align(heard.log_probs, symbols, self._units.blank_id), self._units, frame_seconds)
+            alignment = align(encoder_out.log_probs, tokenizer.encode(text), tokenizer.blank_id)
+            return words_of(alignment, tokenizer, frame_seconds)
         except DecodeError:
-            said = text.split()
-            step = len(heard) * frame_seconds / len(said)
-            return tuple(Word(word, n * step, (n + 1) * step, 0.0) for n, word in enumerate(said))
+            words = text.split()
+            step = len(encoder_out) * frame_seconds / len(words)
+            return tuple(Word(word, n * step, (n + 1) * step, 0.0) for n, word in enumerate(words))

@@ -24,7 +24,6 @@ from speechnar.losses.ctc import Targets
 from speechnar.losses.mean import Mean
 from speechnar.models.folder import ModelConfig, ModelError, build, save_model
 from speechnar.models.specs import configs_of
-from speechnar.text.symbols import SymbolTable
 from speechnar.train.init import freeze, start_from
 from speechnar.train.loop import LoopConfig, Phase, train
 from speechnar.train.provenance import origin_of
@@ -83,7 +82,7 @@ class RecognitionTask:
         rate, seconds = config.audio.sample_rate, config.batch_seconds
         self.data = TranscribedData(train_cuts, units, rate, max_duration=seconds, seed=config.loop.seed)
         self.dev = TranscribedData(dev_cuts, units, rate, max_duration=seconds, num_buckets=1, shuffle=False)
-        self.symbols: SymbolTable = self.data.symbols
+        self.symbols = self.data.symbols
         model = dataclasses.replace(config.model.value, n_symbols=len(self.symbols))
         self.config = ModelConfig(config.audio, Choice(config.model.name, model))
         self.model = build(self.config)

@@ -38,7 +38,7 @@ from speechnar.models.folder import load_model, save_model
 from speechnar.nar.ctc import best_path
 from speechnar.nar.lengths import length_mask
 from speechnar.text.symbols import SymbolTable
-from speechnar.text.whisper_bpe import PIECES, Pieces
+from speechnar.text.whisper_bpe import PIECES, BytePairs
 from speechnar.train.loop import LoopConfig, Phase, train
 from speechnar.train.provenance import origin_of
 
@@ -201,10 +201,10 @@ class DraftTask(SpeculativeTask):
 
     def __init__(self, config: SpeculativeConfig, init: Path, train_cuts: Sequence[Path], dev_cuts: Path) -> None:
         super().__init__(config, init, train_cuts, dev_cuts)
-        self.tokenizer = Pieces.of_symbols(self.symbols.symbols)
+        self.tokenizer = BytePairs(self.symbols.symbols)
 
     def tokens(self, text: str) -> list[int]:
-        return [1 + token for token in self.tokenizer.encode(text)]
+        return self.tokenizer.encode(text)
 
     def terms(self, model: nn.Module, batch: CachedBatch) -> dict[str, Tensor]:
         return self._terms(cast(Draft, model), batch)[0]
@@ -238,7 +238,7 @@ class DraftTask(SpeculativeTask):
             terms, log_probs = self._terms(model, batch)
             means.add(terms, len(batch.tokens[0]))
             path = best_path(log_probs, (batch.lengths + 1) // 2, BLANK_ID)
-            written = path.tokens[0, : int(path.token_lengths[0])] - 1
+            written = path.tokens[0, : int(path.token_lengths[0])]
             references.append(text)
             hypotheses.append(self.tokenizer.decode(written.tolist()))
         _show(writer, references, hypotheses, step)
@@ -253,7 +253,7 @@ class DecoderTask(SpeculativeTask):
 
     def __init__(self, config: SpeculativeConfig, init: Path, train_cuts: Sequence[Path], dev_cuts: Path) -> None:
         super().__init__(config, init, train_cuts, dev_cuts)
-        self.tokenizer = Pieces.load(init / PIECES)
+        self.tokenizer = BytePairs.load_lines(init / PIECES)
 
     def tokens(self, text: str) -> list[int]:
         return self.tokenizer.encode(text)
@@ -270,7 +270,7 @@ class DecoderTask(SpeculativeTask):
         logits = model(batch.tokens, model.memory(batch.states), batch.lengths).float()
         real = length_mask(batch.token_lengths, batch.tokens.shape[1])
         targets = F.pad(batch.tokens.masked_fill(~real, -1), (0, 1), value=-1)
-        targets[torch.arange(len(targets)), batch.token_lengths] = self.tokenizer.end_id
+        targets[torch.arange(len(targets)), batch.token_lengths] = self.tokenizer.eos_id
         return {"tokens": F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)}, logits
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:

@@ -1,19 +1,26 @@
-"""Symbol tables: phones and punctuation to token ids and back.
+"""The tokens of a model and their ids, and the file that keeps them, `tokens.txt`: in general, and phones.
 
-A phone is IPA as gruut writes American English, with its stress in front (`ˈæ`, `ˌoʊ`, `t͡ʃ`); `" "` stands between
-words.
+Tokens mark words in one of two ways. As in SentencePiece, `▁` begins a word: `▁the` does, and so does a `▁` that stands
+alone. Among phones, a space stands between words. Tokens in angle brackets (`<blank>`, `<unk>`, `<pad>`) spell nothing.
+
+A phone is IPA as gruut writes American English, with its stress in front (`ˈæ`, `ˌoʊ`, `t͡ʃ`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
+
+from speechnar.files import atomic_write
 
 PAD, BOS, EOS = "<pad>", "<s>", "</s>"
 BLANK, MASK = "<blank>", "<mask>"
-"""Of recognizers alone: what CTC says between symbols, and what a masked decoder fills in."""
+"""Tokens of recognizers alone: the blank of CTC, and the token that a masked decoder replaces."""
+SPECIAL = (MASK, PAD, BOS, EOS)
+BOUNDARY = "▁"
 WORD_BREAK = " "
 STRESSES = ("", "ˈ", "ˌ")
 PAUSES = (",", ".", ";", ":", "?", "!", "—", "…")
@@ -35,9 +42,120 @@ NEAR = {
 }  # fmt: skip
 """The phone to take when a table lacks one: the nearest sound or pause. Followed until a known one is met."""
 
+AnyVocabulary = TypeVar("AnyVocabulary", bound="Vocabulary")
+
 
 class TextError(ValueError):
-    """Text, phones or a lexicon that cannot be spoken; the message says what and how to mend it."""
+    """Report text, phones, tokens or a lexicon that cannot be used; the message says what is wrong and the cure."""
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """The tokens of one model, in the order of their ids. Vocabularies of equal tokens are equal.
+
+    Raises:
+        TextError: a token stands twice, or has a `▁` after its first character.
+    """
+
+    symbols: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "symbols", tuple(self.symbols))
+        if len(self.ids) != len(self.symbols):
+            twice = next(symbol for n, symbol in enumerate(self.symbols) if self.ids[symbol] != n)
+            raise TextError(f"a symbol table has {twice!r} more than once; every symbol stands once")
+        if inside := [symbol for symbol in self.symbols if BOUNDARY in symbol[1:]]:
+            raise TextError(f"the token {inside[0]!r} goes over the end of a word; {BOUNDARY} may only begin a token")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and self.symbols == other.symbols
+
+    def __hash__(self) -> int:
+        return hash(self.symbols)
+
+    def __len__(self) -> int:
+        return len(self.symbols)
+
+    @cached_property
+    def ids(self) -> dict[str, int]:
+        """Return the id of each token."""
+        return {symbol: n for n, symbol in enumerate(self.symbols)}
+
+    @property
+    def pad_id(self) -> int:
+        return self._special(PAD)
+
+    @property
+    def bos_id(self) -> int:
+        return self._special(BOS)
+
+    @property
+    def eos_id(self) -> int:
+        return self._special(EOS)
+
+    @property
+    def blank_id(self) -> int:
+        """Return the id of CTC's blank; raises TextError where there is none, as among the phones of a voice."""
+        return self._special(BLANK)
+
+    @property
+    def mask_id(self) -> int:
+        """Return the id of the mask; raises TextError where there is none."""
+        return self._special(MASK)
+
+    def _special(self, symbol: str) -> int:
+        if symbol not in self.ids:
+            raise TextError(f"a symbol table lacks {symbol!r}, which recognition needs: make it by `speechnar units`")
+        return self.ids[symbol]
+
+    @cached_property
+    def begins_word(self) -> tuple[bool, ...]:
+        """Return for each token whether a new word begins with it, or behind it if it is a space."""
+        return tuple(symbol.startswith(BOUNDARY) or symbol == WORD_BREAK for symbol in self.symbols)
+
+    @cached_property
+    def spellings(self) -> tuple[str, ...]:
+        """Return for each token the letters or the phone that it adds to a word."""
+        return tuple(
+            "" if _is_special(symbol) or symbol == WORD_BREAK else symbol.removeprefix(BOUNDARY)
+            for symbol in self.symbols
+        )
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the words of ids with single spaces between them; ids from the first `</s>` on are left out."""
+        end = self.ids.get(EOS)
+        text = ""
+        for token in ids:
+            if token == end:
+                break
+            text += " " * self.begins_word[token] + self.spellings[token]
+        return " ".join(text.split())
+
+    def save(self, path: str | Path) -> None:
+        """Write `symbol<TAB>id` lines; the file is replaced whole or not at all."""
+        with atomic_write(path) as part:
+            part.write_text("".join(f"{s}\t{n}\n" for n, s in enumerate(self.symbols)), encoding="utf-8")
+
+    @classmethod
+    def load(cls: type[AnyVocabulary], path: str | Path) -> AnyVocabulary:
+        """Read what `save` wrote.
+
+        Raises:
+            TextError: a line is not `symbol<TAB>id`, or the ids are not 0, 1, 2 ... in order.
+            OSError: the file cannot be read.
+        """
+        symbols: list[str] = []
+        for number, line in enumerate(Path(path).read_text(encoding="utf-8").split("\n"), 1):
+            if line:
+                symbol, _, index = line.rpartition("\t")
+                if not symbol or index.strip() != str(len(symbols)):
+                    raise TextError(f"{path}, line {number}: {line!r} should be a symbol, a tab and {len(symbols)}")
+                symbols.append(symbol)
+        return cls(tuple(symbols))
+
+
+def _is_special(symbol: str) -> bool:
+    return symbol.startswith("<") and symbol.endswith(">")
 
 
 def stress_of(phone: str) -> tuple[str, str]:
@@ -45,9 +163,9 @@ def stress_of(phone: str) -> tuple[str, str]:
     return (phone[0], phone[1:]) if phone[:1] in ("ˈ", "ˌ") else ("", phone)
 
 
-@dataclass(frozen=True)
-class SymbolTable:
-    """The symbols of one model, in the order of their ids.
+@dataclass(frozen=True, eq=False)
+class SymbolTable(Vocabulary):
+    """The phones of one model, in the order of their ids; as a `Tokenizer`, it takes phones for text.
 
     Raises:
         TextError: a symbol stands twice, or one of `<pad>`, `<s>`, `</s>` is missing.
@@ -56,48 +174,10 @@ class SymbolTable:
     symbols: tuple[str, ...] = EN_US
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "symbols", tuple(self.symbols))
-        twice = sorted({s for s in self.symbols if self.symbols.count(s) > 1})
-        if twice:
-            raise TextError(f"a symbol table has {twice[0]!r} more than once; every symbol stands once")
+        super().__post_init__()
         for symbol in (PAD, BOS, EOS):
-            if symbol not in self.symbols:
+            if symbol not in self.ids:
                 raise TextError(f"a symbol table lacks {symbol!r}; it needs {PAD}, {BOS} and {EOS}")
-
-    @cached_property
-    def ids(self) -> dict[str, int]:
-        """Symbol to id."""
-        return {symbol: n for n, symbol in enumerate(self.symbols)}
-
-    @property
-    def pad_id(self) -> int:
-        return self.ids[PAD]
-
-    @property
-    def bos_id(self) -> int:
-        return self.ids[BOS]
-
-    @property
-    def eos_id(self) -> int:
-        return self.ids[EOS]
-
-    @property
-    def blank_id(self) -> int:
-        """Raises TextError where there is none, as in a voice's table."""
-        return self._special(BLANK)
-
-    @property
-    def mask_id(self) -> int:
-        """Raises TextError where there is none."""
-        return self._special(MASK)
-
-    def _special(self, symbol: str) -> int:
-        if symbol not in self.ids:
-            raise TextError(f"a symbol table lacks {symbol!r}, which recognition needs: make it by `speechnar units`")
-        return self.ids[symbol]
-
-    def __len__(self) -> int:
-        return len(self.symbols)
 
     def id_of(self, phone: str) -> int:
         """The id of a phone: its own, else that of another stress, else that of its near phone (`NEAR`).
@@ -126,31 +206,3 @@ class SymbolTable:
             TextError: a phone has neither an id nor a near phone with one; the message names it.
         """
         return [self.bos_id, *(self.id_of(phone) for phone in phones), self.eos_id]
-
-    def decode(self, ids: Sequence[int]) -> list[str]:
-        """Symbols of the ids, without `<pad>`, `<s>` and `</s>`."""
-        return [s for s in (self.symbols[i] for i in ids) if s not in (PAD, BOS, EOS)]
-
-    def save(self, path: str | Path) -> None:
-        """Writes `symbol<TAB>id` lines; beside the target first, then renamed."""
-        from speechnar.files import atomic_write
-
-        with atomic_write(path) as part:
-            part.write_text("".join(f"{s}\t{n}\n" for n, s in enumerate(self.symbols)), encoding="utf-8")
-
-    @classmethod
-    def load(cls, path: str | Path) -> SymbolTable:
-        """Reads what `save` wrote.
-
-        Raises:
-            TextError: a line is not `symbol<TAB>id`, or the ids are not 0, 1, 2 ... in order.
-            OSError: the file cannot be read.
-        """
-        symbols: list[str] = []
-        for number, line in enumerate(Path(path).read_text(encoding="utf-8").split("\n"), 1):
-            if line:
-                symbol, _, index = line.rpartition("\t")
-                if not symbol or index.strip() != str(len(symbols)):
-                    raise TextError(f"{path}, line {number}: {line!r} should be a symbol, a tab and {len(symbols)}")
-                symbols.append(symbol)
-        return cls(tuple(symbols))

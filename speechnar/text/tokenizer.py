@@ -1,47 +1,129 @@
-"""The units of a recognizer: characters, or pieces of words; written text to their ids and back.
+"""Tokenizers: text to token ids and back.
 
-As in SentencePiece, `▁` begins a word: "so it" is `▁ s o ▁ i t` in characters, and perhaps `▁so ▁it` in subwords.
-A folder of units holds `tokens.txt`, and `subwords.model` if they are subwords.
+    Characters        "so it" -> ▁ s o ▁ i t
+    Subwords          "so it" -> ▁so ▁it        a unigram model, by SentencePiece
+    BytePairs         "so it" -> ▁so ▁it        Whisper's byte-pair encoding, in `speechnar.text.whisper_bpe`
+    SymbolTable       phones, in `speechnar.text.symbols`; its text is a sequence of phones
 
-Source: subwords are a unigram model (Kudo 2018), by SentencePiece.
+The folder of a tokenizer holds `tokens.txt` and, if the tokens are subwords, `subwords.model`.
+
+Source: Kudo 2018, "Subword Regularization", section 3.2, the unigram model of `Subwords`.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 from speechnar.files import atomic_write
-from speechnar.text.symbols import BLANK, BOS, EOS, MASK, PAD, SymbolTable, TextError
+from speechnar.text.symbols import BLANK, BOUNDARY, SPECIAL, TextError, Vocabulary
 
-BOUNDARY = "▁"
-SPECIAL = (MASK, PAD, BOS, EOS)
+SUBWORDS = "subwords.model"
 
 
-def make_units(texts: Iterable[str], folder: Path, subwords: int | None = None) -> SymbolTable:
-    """Writes a folder of units.
+class Tokenizer(Protocol):
+    """What every tokenizer has: a `Vocabulary`, and `encode`.
+
+    Attributes:
+        symbols: the tokens in the order of their ids.
+        ids: the id of each token.
+        begins_word: for each token, whether a new word begins with it.
+        spellings: for each token, what it adds to a word.
+        blank_id, pad_id, mask_id, bos_id, eos_id: raise TextError where the vocabulary has no such token.
+    """
+
+    @property
+    def symbols(self) -> tuple[str, ...]: ...
+    @property
+    def ids(self) -> dict[str, int]: ...
+    @property
+    def begins_word(self) -> tuple[bool, ...]: ...
+    @property
+    def spellings(self) -> tuple[str, ...]: ...
+    @property
+    def blank_id(self) -> int: ...
+    @property
+    def pad_id(self) -> int: ...
+    @property
+    def mask_id(self) -> int: ...
+    @property
+    def bos_id(self) -> int: ...
+    @property
+    def eos_id(self) -> int: ...
+
+    def __len__(self) -> int: ...
+
+    def encode(self, text: str, /) -> list[int]:
+        """Return the ids of a text; raises TextError where it has what no token spells."""
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Return the text of ids: of words with single spaces between them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Characters(Vocabulary):
+    """A tokenizer whose tokens are characters, with a `▁` before each word."""
+
+    def split(self, text: str) -> Sequence[str]:
+        """Return the tokens of a text, whether they are in the vocabulary or not."""
+        return [character for word in text.split() for character in BOUNDARY + word]
+
+    def encode(self, text: str, /) -> list[int]:
+        """Return the ids of a text.
+
+        Raises:
+            TextError: a token of the text is not in the vocabulary.
+        """
+        tokens = self.split(text)
+        for token in tokens:
+            if token not in self.ids:
+                raise TextError(
+                    f"{token!r} in the text {text!r} is none of the {len(self)} tokens: make the tokenizer again"
+                )
+        return [self.ids[token] for token in tokens]
+
+
+@dataclass(frozen=True, eq=False)
+class Subwords(Characters):
+    """A tokenizer whose tokens are subwords.
+
+    Attributes:
+        processor: a `sentencepiece.SentencePieceProcessor`.
+    """
+
+    processor: Any = None
+
+    def split(self, text: str) -> Sequence[str]:
+        found: list[str] = self.processor.encode(text, out_type=str)
+        return found
+
+
+def train_tokenizer(texts: Iterable[str], folder: Path, subwords: int | None = None) -> Vocabulary:
+    """Make a tokenizer of training transcripts and write its folder.
 
     Args:
         texts: the training transcripts.
-        subwords: how many; None takes characters.
+        subwords: number of subwords; None for characters.
 
     Raises:
-        TextError: there is no text, or `subwords` does not fit it.
-        ModuleNotFoundError: subwords without SentencePiece.
+        TextError: there is no text, or it is too little for so many subwords.
+        ModuleNotFoundError: SentencePiece, which makes subwords, is not installed.
     """
     texts = [" ".join(text.split()) for text in texts]
     characters = sorted({character for text in texts for character in text} - {" "})
     if not characters:
-        raise TextError("there is no text to make units of; give manifests whose utterances have transcripts")
+        raise TextError("there is no text to make tokens of: give manifests whose utterances have transcripts")
     folder.mkdir(parents=True, exist_ok=True)
     if subwords is None:
-        units = [BOUNDARY, *characters]
+        tokens = [BOUNDARY, *characters]
     else:
-        units = _train_subwords(texts, subwords, folder / "subwords.model")
-    symbols = SymbolTable((BLANK, *units, *SPECIAL))
-    symbols.save(folder / "tokens.txt")
-    return symbols
+        tokens = _train_subwords(texts, subwords, folder / SUBWORDS)
+    vocabulary = Vocabulary((BLANK, *tokens, *SPECIAL))
+    vocabulary.save(folder / "tokens.txt")
+    return vocabulary
 
 
 def _train_subwords(texts: Sequence[str], number: int, path: Path) -> list[str]:
@@ -62,37 +144,16 @@ def _train_subwords(texts: Sequence[str], number: int, path: Path) -> list[str]:
     return [processor.id_to_piece(n) for n in range(1, processor.get_piece_size())]
 
 
-def load_units(folder: Path) -> tuple[SymbolTable, Callable[[str], list[int]]]:
-    """Reads a folder of units.
+def load_tokenizer(folder: Path) -> Characters:
+    """Read the folder of a tokenizer.
 
-    Returns:
-        The table, and what turns a text into ids; it raises TextError where a character is unknown.
+    Raises:
+        TextError: `tokens.txt` is damaged.
+        OSError: a file cannot be read.
     """
-    symbols = SymbolTable.load(folder / "tokens.txt")
-    if (folder / "subwords.model").exists():
-        import sentencepiece
+    symbols = Vocabulary.load(folder / "tokens.txt").symbols
+    if not (folder / SUBWORDS).exists():
+        return Characters(symbols)
+    import sentencepiece
 
-        processor = sentencepiece.SentencePieceProcessor(model_file=str(folder / "subwords.model"))
-
-        def split(text: str) -> Sequence[str]:
-            return processor.encode(text, out_type=str)
-    else:
-
-        def split(text: str) -> Sequence[str]:
-            return [character for word in text.split() for character in BOUNDARY + word]
-
-    def encode(text: str) -> list[int]:
-        pieces = split(text)
-        for piece in pieces:
-            if piece not in symbols.ids:
-                raise TextError(f"{piece!r} in the text {text!r} is not among the units of {folder}: make them again")
-        return [symbols.ids[piece] for piece in pieces]
-
-    return symbols, encode
-
-
-def spelled(symbols: SymbolTable, ids: Iterable[int]) -> str:
-    """The text of ids; what is no unit (`<blank>`, `<mask>`, `<s>` ...) adds nothing."""
-    silent = {BLANK, *SPECIAL}
-    pieces = (symbols.symbols[n] for n in ids)
-    return " ".join("".join(piece for piece in pieces if piece not in silent).replace(BOUNDARY, " ").split())
+    return Subwords(symbols, sentencepiece.SentencePieceProcessor(model_file=str(folder / SUBWORDS)))

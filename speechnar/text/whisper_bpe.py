@@ -1,121 +1,81 @@
-"""The pieces that a decoder writes words with, by byte-pair encoding.
+"""Whisper's tokenizer: byte-pair encoding of lower-case words.
 
-Source: Sennrich et al. 2016, section 3.2, the merges in the order in which they were learned.
-Differs: a piece's place in the list is its merge's, so that there is no list of merges; text is lower-case words.
+Source: Sennrich et al. 2016, "Neural Machine Translation of Rare Words with Subword Units", section 3.2: neighbors are
+    merged in the order in which the merges were learned.
+Differs: the id of a token is the rank of its merge, so that no list of merges is kept; text is lower-case words.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from speechnar.text.symbols import EOS, TextError
-from speechnar.text.tokenizer import BOUNDARY
+from speechnar.text.symbols import BOUNDARY, EOS, TextError, Vocabulary
 
 PIECES = "pieces.txt"
-"""In the folder of a model or a recognizer: what its decoder writes with. A draft has the first of them."""
+"""File of the decoder's tokens, one a line, in the folder of a model or a recognizer."""
 
 
-@dataclass(frozen=True)
-class Pieces:
-    """The pieces in the order of their merges; `▁` begins a word, and the last one, `</s>`, ends a text.
+@dataclass(frozen=True, eq=False)
+class BytePairs(Vocabulary):
+    """A tokenizer by byte-pair encoding; tokens in angle brackets (`<blank>`, `</s>`) may stand anywhere among others.
 
-    Raises:
-        TextError: the last piece is another, or one stands twice.
+    The output of CTC and the decoder may be two such tokenizers, the tokens of CTC being the first of the decoder's.
     """
 
-    pieces: Sequence[str]
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "pieces", tuple(self.pieces))
-        if self.pieces[-1:] != (EOS,):
-            raise TextError(f"the last of the pieces is {self.pieces[-1:]} but should be {EOS!r}")
-        if len(self.ids) != len(self.pieces):
-            raise TextError("the pieces have one more than once; every piece stands once")
-
-    def __len__(self) -> int:
-        return len(self.pieces)
-
     @classmethod
-    def load(cls, path: Path) -> Pieces:
-        """Reads a file with a piece on each line.
+    def load_lines(cls, path: Path) -> BytePairs:
+        """Read a file with a token on each line, whose last one is `</s>`.
 
         Raises:
-            TextError: it cannot be read, or see `Pieces`.
+            TextError: the file cannot be read, has a token twice, or does not end with `</s>`.
         """
         try:
-            return cls(path.read_text(encoding="utf-8").splitlines())
+            tokens = cls(tuple(path.read_text(encoding="utf-8").splitlines()))
         except (OSError, UnicodeDecodeError) as error:
-            raise TextError(f"the pieces in {path} cannot be read ({error}): install the recognizer again") from None
+            raise TextError(f"the tokens in {path} cannot be read ({error}): install the recognizer again") from None
+        if tokens.symbols[-1:] != (EOS,):
+            raise TextError(f"the last token in {path} is {tokens.symbols[-1:]} but should be {EOS!r}")
+        return tokens
 
-    @classmethod
-    def of_symbols(cls, symbols: Sequence[str]) -> Pieces:
-        """Those of a CTC output: piece n is symbol n + 1, after the blank; `<pad>` and its like come last.
-
-        Raises:
-            TextError: see `Pieces`.
-        """
-        return cls((*(symbol for symbol in symbols if not symbol.startswith("<")), EOS))
-
-    @cached_property
-    def ids(self) -> dict[str, int]:
-        return {piece: number for number, piece in enumerate(self.pieces)}
-
-    @property
-    def end_id(self) -> int:
-        return len(self.pieces) - 1
-
-    @cached_property
-    def begins_word(self) -> tuple[bool, ...]:
-        return tuple(piece.startswith(BOUNDARY) for piece in self.pieces)
-
-    def encode(self, text: str) -> list[int]:
-        """The ids of words between spaces.
+    def encode(self, text: str, /) -> list[int]:
+        """Return the ids of words between spaces.
 
         Raises:
-            TextError: a character is no piece.
+            TextError: a character is in no token.
         """
-        return [number for word in text.split() for number in self._word(word)]
+        return [token for word in text.split() for token in self._encode_word(word)]
 
-    def merges(self, piece: str) -> list[int]:
-        """The pieces that come of merging a piece from letters, step by step, itself at last; nothing of a letter."""
-        return list(self._merging(list(piece)))
+    def merges(self, symbol: str) -> list[int]:
+        """Return the tokens that arise while the letters of a token are merged, the token itself last.
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of ids, without what follows an end."""
-        words = []
-        for number in ids:
-            if number == self.end_id:
-                break
-            words.append(self.pieces[number])
-        return " ".join("".join(words).replace(BOUNDARY, " ").split())
+        A token of one letter needs no merge: its list is empty.
+        """
+        return list(self._merge(list(symbol)))
 
     @cached_property
     def _words(self) -> dict[str, tuple[int, ...]]:
-        return {}  # that were encoded before
+        return {}  # words that were encoded before
 
-    def _word(self, word: str) -> tuple[int, ...]:
+    def _encode_word(self, word: str) -> tuple[int, ...]:
         if word not in self._words:
-            self._words[word] = self._merged(word)
+            parts = list(BOUNDARY + word)
+            for _ in self._merge(parts):
+                pass
+            if unknown := [part for part in parts if part not in self.ids]:
+                raise TextError(f"{unknown[0]!r} in {word!r} is in no token that the decoder can write")
+            self._words[word] = tuple(self.ids[part] for part in parts)
         return self._words[word]
 
-    def _merged(self, word: str) -> tuple[int, ...]:
-        parts = list(BOUNDARY + word)
-        for _ in self._merging(parts):
-            pass
-        if unknown := [part for part in parts if part not in self.ids]:
-            raise TextError(f"{unknown[0]!r} in {word!r} is no piece that the decoder can write")
-        return tuple(self.ids[part] for part in parts)
-
-    def _merging(self, parts: list[str]) -> Iterator[int]:
-        """Merges neighbors among parts, in place, until no two are a piece; gives each piece that it makes."""
+    def _merge(self, parts: list[str]) -> Iterator[int]:
+        """Merge neighbors in `parts`, in place, until no two of them form a token; yield each token that is formed."""
         while True:
             pairs = zip(parts, parts[1:])
             best = min(((self.ids[a + b], at) for at, (a, b) in enumerate(pairs) if a + b in self.ids), default=None)
             if best is None:
                 return
-            piece, place = best
-            parts[place : place + 2] = [self.pieces[piece]]
-            yield piece
+            token, place = best
+            parts[place : place + 2] = [self.symbols[token]]
+            yield token

@@ -12,7 +12,7 @@ from spoken import AUDIO, make_corpus, speak
 from speechnar.data.features import DataError
 from speechnar.data.transcribed import TranscribedData
 from speechnar.text.symbols import TextError
-from speechnar.text.tokenizer import make_units, spelled
+from speechnar.text.tokenizer import train_tokenizer
 
 TEXTS = ["ab c", "a", "cab ba", "b", "ccc"]
 
@@ -20,7 +20,7 @@ TEXTS = ["ab c", "a", "cab ba", "b", "ccc"]
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("spoken")
-    make_units(TEXTS, folder / "units")
+    train_tokenizer(TEXTS, folder / "units")
     return make_corpus(folder, TEXTS, "train"), folder / "units"
 
 
@@ -34,7 +34,7 @@ def test_an_epoch_has_every_utterance_once_with_its_samples_and_text(corpus: tup
             np.testing.assert_allclose(batch.wav[row, :length], speak(text), atol=1e-4)
             assert not batch.wav[row, length:].any()
             ids = batch.tokens[row].tolist()
-            assert spelled(data.symbols, ids) == text
+            assert data.symbols.decode(ids) == text
             n = int(batch.token_lengths[row])
             assert set(ids[n:]) <= {data.symbols.pad_id} and data.symbols.pad_id not in ids[:n]
             seen.append(utt_id)

@@ -15,13 +15,13 @@ from speechnar.nar.ctc import forced_alignment
 BLANK = 1
 
 
-def random_log_probs(n_frames: int, n_units: int, seed: int = 0) -> np.ndarray:
-    logits = 2 * np.random.default_rng(seed).standard_normal((n_frames, n_units))
+def random_log_probs(n_frames: int, n_tokens: int, seed: int = 0) -> np.ndarray:
+    logits = 2 * np.random.default_rng(seed).standard_normal((n_frames, n_tokens))
     return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
 
 
 def said(path: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(unit for unit, _ in itertools.groupby(path) if unit != BLANK)
+    return tuple(token for token, _ in itertools.groupby(path) if token != BLANK)
 
 
 @pytest.mark.parametrize("tokens", [(), (0,), (2, 0), (2, 2), (0, 2, 0), (2, 2, 0), (2, 2, 2)])
@@ -35,11 +35,11 @@ def test_the_best_of_all_paths_is_found(tokens: tuple[int, ...], seed: int) -> N
     assert tuple(found.tokens) == tokens
 
     best = paths[int(np.argmax(scores))]
-    runs = [(unit, [n for n, _ in run]) for unit, run in itertools.groupby(enumerate(best), lambda item: item[1])]
-    frames = [run for unit, run in runs if unit != BLANK]
+    runs = [(token, [n for n, _ in run]) for token, run in itertools.groupby(enumerate(best), lambda item: item[1])]
+    frames = [run for token, run in runs if token != BLANK]
     assert found.starts.tolist() == [run[0] for run in frames]
     assert found.ends.tolist() == [run[-1] + 1 for run in frames]
-    peaks = [max(log_probs[n, unit] for n in run) for run, unit in zip(frames, tokens)]
+    peaks = [max(log_probs[n, token] for n in run) for run, token in zip(frames, tokens)]
     assert found.confidences == pytest.approx(np.exp(peaks))
 
 
@@ -58,7 +58,7 @@ def test_it_equals_the_alignment_that_training_has(seed: int) -> None:
 
 def test_equal_neighbors_need_a_frame_between_them() -> None:
     assert align(random_log_probs(3, 3), [2, 2], BLANK).ends.tolist() == [1, 3]
-    with pytest.raises(DecodeError, match="2 frames.*2 units, which need 3"):
+    with pytest.raises(DecodeError, match="2 frames.*2 tokens, which need 3"):
         align(random_log_probs(2, 3), [2, 2], BLANK)
 
 

@@ -7,13 +7,13 @@ import pytest
 
 from speechnar.decode.greedy import greedy
 from speechnar.decode.result import DecodeError, Word
-from speechnar.decode.units import Units
+from speechnar.text.symbols import TextError, Vocabulary
 
-LETTERS = Units(["a", "b", "<blank>", "▁", "<unk>"])
-PIECES = Units(("<blank>", "▁the", "▁", "re", "▁a"))
+LETTERS = Vocabulary(["a", "b", "<blank>", "▁", "<unk>"])
+PIECES = Vocabulary(("<blank>", "▁the", "▁", "re", "▁a"))
 
 
-def peaked(units: Units, path: list[str], probability: float = 0.8) -> np.ndarray:
+def peaked(units: Vocabulary, path: list[str], probability: float = 0.8) -> np.ndarray:
     """(T, V) log-probabilities in which each frame of a path has `probability`."""
     probs = np.full((len(path), len(units)), (1 - probability) / (len(units) - 1))
     probs[range(len(path)), [units.symbols.index(s) for s in path]] = probability
@@ -58,7 +58,7 @@ def test_no_letters_are_no_words(path: list[str]) -> None:
 
 
 def test_what_cannot_be_decoded_is_told() -> None:
-    with pytest.raises(DecodeError, match=r"\(3, 4\).*5 units"):
+    with pytest.raises(DecodeError, match=r"\(3, 4\).*5 tokens"):
         greedy(np.zeros((3, 4)), LETTERS, 1.0)
     with pytest.raises(DecodeError, match="not numbers"):
         greedy(np.full((3, 5), np.nan), LETTERS, 1.0)
@@ -69,5 +69,5 @@ def test_what_cannot_be_decoded_is_told() -> None:
     [(["a"], "<blank>"), (["<blank>", "a", "a"], "'a' more than once"), (["<blank>", "a▁b"], "over the end")],
 )
 def test_units_that_cannot_be_used_are_refused(symbols: list[str], message: str) -> None:
-    with pytest.raises(DecodeError, match=message):
-        Units(symbols)
+    with pytest.raises(TextError, match=message):
+        _ = Vocabulary(tuple(symbols)).blank_id

@@ -20,10 +20,10 @@ from speechnar.export.quantize import round_for_inputs
 from speechnar.models.asr.whisper import Whisper, WhisperConfig
 from speechnar.models.folder import ModelConfig, ModelError, save_model
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
+from speechnar.runtime.reader import OnnxReader, memory_names
 from speechnar.runtime.recognizer import RECOGNIZER, Decoding, Recognizer
-from speechnar.runtime.speculative import GraphReader, memory_names
 from speechnar.text.symbols import BLANK, BOS, EOS, PAD, SymbolTable
-from speechnar.text.whisper_bpe import Pieces
+from speechnar.text.whisper_bpe import BytePairs
 
 AUDIO = AudioConfig(16000, 400, 160, 400, 8)
 CARD = RecognizerCard("tiny", "en", "CC0", "none", Decoding(acceptance_threshold=0.5), measured={"WER": 99.0})
@@ -131,7 +131,7 @@ def test_a_reader_goes_on_as_the_model_does(folders: tuple[Path, Path, Whisper])
     session = RECOGNIZER.session(out / "decoder.onnx", inputs, 1)
     torch.manual_seed(1)
     memory = model.decoder.memory(torch.randn(1, 20, 64)).detach()
-    reader = GraphReader(session, info, memory[0].numpy())
+    reader = OnnxReader(session, info, memory[0].numpy())
     text: list[int] = []
     rng = np.random.default_rng(0)
     for row, n in ((1, 2), (0, 0), (2, 3)):
@@ -153,7 +153,7 @@ def test_what_is_heard_is_mended_and_placed(folders: tuple[Path, Path, Whisper])
     wav = noise(3.9)
     draft, mended = recognizer.transcribe(wav, iterations=0), recognizer.transcribe(wav)
     assert draft.words and mended.text != draft.text  # weights are random, and so is what they say
-    pieces = Pieces(PIECES)
+    pieces = BytePairs(PIECES)
     assert pieces.decode(pieces.encode(mended.text)) == mended.text
     starts = [word.start for word in mended.words]
     assert starts == sorted(starts) and all(0 <= word.confidence <= 1 for word in mended.words)

@@ -23,7 +23,11 @@ from speechnar.decode.result import DecodeError
 from speechnar.lm.ngram import LMError, NgramModel, Table
 from speechnar.runtime import Recognizer, SpeechError, Transcript, load_recognizer
 from speechnar.runtime import recognizer as recognizer_module
+<<<<<<< HEAD
 from speechnar.runtime.transcript import Segment
+=======
+from speechnar.text.symbols import TextError
+>>>>>>> b62fbcf (Give decoders one interface and one loop; one vocabulary and one tokenizer protocol; name speculative decoding's limits)
 
 WAV = spell(10, "abc", "ba", 25, "c", 10)  # "abc" takes 9 frames, "ba" 6
 WORDS = [("abc", 10, 18), ("ba", 19, 24), ("c", 50, 52)]  # first frame, and the one after the last
@@ -335,7 +339,7 @@ def test_a_folder_that_is_no_recognizer_is_refused(broken: Path, stub_voice: Pat
     with pytest.raises(SpeechError, match="no recognizer in .*: recognizer.json: No such file"):
         load_recognizer(tmp_path)
     change(broken, symbols=["a", "b"])
-    with pytest.raises(DecodeError, match="the units lack '<blank>'"):
+    with pytest.raises(TextError, match="lacks '<blank>'"):
         load_recognizer(broken)
     change(broken, format=5, color="blue")
     with pytest.raises(SpeechError, match="the recognizer in .* has format 5 and this speechnar reads 4; upgrade it"):
@@ -362,5 +366,5 @@ def test_a_graph_may_be_compressed(broken: Path, recognizer: Recognizer) -> None
 
 def test_a_model_of_other_symbols_is_refused(broken: Path) -> None:
     change(broken, symbols=["<blank>", "▁a"])
-    with pytest.raises(DecodeError, match=r"should be \(frames, 2 units\)"):
+    with pytest.raises(DecodeError, match=r"should be \(frames, 2 tokens\)"):
         load_recognizer(broken).transcribe(WAV)

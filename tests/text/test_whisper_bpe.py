@@ -1,4 +1,4 @@
-"""Byte-pair encoding by a list of pieces alone."""
+"""Byte-pair encoding by a list of tokens alone."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from speechnar.text.symbols import TextError
-from speechnar.text.whisper_bpe import Pieces
+from speechnar.text.whisper_bpe import BytePairs
 
 MERGES = [("▁", "a"), ("b", "a"), ("▁a", "b"), ("a", "b"), ("ba", "b"), ("▁ab", "ba")]
-PIECES = Pieces(("▁", "a", "b", *(x + y for x, y in MERGES), "</s>"))
+TOKENS = BytePairs(("▁", "a", "b", *(x + y for x, y in MERGES), "</s>"))
 
 
 def by_merges(word: str) -> list[str]:
@@ -31,41 +31,42 @@ def test_words_are_merged_in_the_order_of_the_merges() -> None:
     for size in range(1, 9):
         for _ in range(40):
             word = "".join(rng.choice("ab") for _ in range(size))
-            assert [PIECES.pieces[n] for n in PIECES.encode(word)] == by_merges(word), word
+            assert [TOKENS.symbols[n] for n in TOKENS.encode(word)] == by_merges(word), word
 
 
-def test_a_piece_says_what_it_is_merged_from() -> None:
-    assert [PIECES.pieces[n] for n in PIECES.merges("▁abba")] == ["▁a", "ba", "▁ab", "▁abba"]
-    assert PIECES.merges("b") == []
+def test_the_merges_of_a_token_end_with_the_token() -> None:
+    assert [TOKENS.symbols[n] for n in TOKENS.merges("▁abba")] == ["▁a", "ba", "▁ab", "▁abba"]
+    assert TOKENS.merges("b") == []
 
 
 def test_text_comes_back() -> None:
     text = "abba b aab babab"
-    assert PIECES.decode(PIECES.encode(text)) == text
-    assert PIECES.decode([*PIECES.encode("ab a"), PIECES.end_id, *PIECES.encode("b")]) == "ab a"
-    assert PIECES.encode("  ") == []
+    assert TOKENS.decode(TOKENS.encode(text)) == text
+    assert TOKENS.decode([*TOKENS.encode("ab a"), TOKENS.eos_id, *TOKENS.encode("b")]) == "ab a"
+    assert TOKENS.encode("  ") == []
 
 
-def test_a_letter_that_is_no_piece_is_named() -> None:
-    with pytest.raises(TextError, match="'c' in 'ac' is no piece"):
-        PIECES.encode("ab ac")
+def test_a_letter_in_no_token_is_named() -> None:
+    with pytest.raises(TextError, match="'c' in 'ac' is in no token"):
+        TOKENS.encode("ab ac")
 
 
-def test_pieces_of_a_draft_follow_its_blank() -> None:
+def test_special_tokens_may_stand_among_the_others() -> None:
     symbols = ("<blank>", "▁", "a", "▁a", "<pad>", "<s>", "</s>")
-    pieces = Pieces.of_symbols(symbols)
-    assert [symbols[n + 1] for n in pieces.encode("aa")] == ["▁a", "a"]
+    tokenizer = BytePairs(symbols)
+    assert [symbols[n] for n in tokenizer.encode("aa")] == ["▁a", "a"]
+    assert tokenizer.decode([0, *tokenizer.encode("aa"), 0, *tokenizer.encode("a"), tokenizer.pad_id]) == "aa a"
 
 
-def test_a_file_of_pieces_is_checked(tmp_path: Path) -> None:
+def test_a_file_of_tokens_is_checked(tmp_path: Path) -> None:
     path = tmp_path / "pieces.txt"
     with pytest.raises(TextError, match="cannot be read"):
-        Pieces.load(path)
+        BytePairs.load_lines(path)
     path.write_text("▁\na\n", encoding="utf-8")
     with pytest.raises(TextError, match="should be '</s>'"):
-        Pieces.load(path)
+        BytePairs.load_lines(path)
     path.write_text("▁\na\na\n</s>\n", encoding="utf-8")
     with pytest.raises(TextError, match="more than once"):
-        Pieces.load(path)
-    path.write_text("\n".join(PIECES.pieces) + "\n", encoding="utf-8")
-    assert Pieces.load(path).pieces == PIECES.pieces
+        BytePairs.load_lines(path)
+    path.write_text("\n".join(TOKENS.symbols) + "\n", encoding="utf-8")
+    assert BytePairs.load_lines(path) == TOKENS

@@ -22,7 +22,7 @@ from speechnar.models.asr.whisper import HOP_LENGTH, N_FFT, SAMPLE_RATE, Whisper
 from speechnar.models.folder import ModelConfig, save_model
 from speechnar.text.symbols import BLANK, BOS, EOS, PAD, SymbolTable
 from speechnar.text.tokenizer import BOUNDARY
-from speechnar.text.whisper_bpe import PIECES, Pieces
+from speechnar.text.whisper_bpe import PIECES, BytePairs
 
 PROMPT = ("<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>")
 END = "<|endoftext|>"
@@ -34,7 +34,7 @@ def most_frequent(lower: list[str], first: int, size: int) -> list[str]:
     """Return `size` tokens at most, in Whisper's order: the `first` ones, all letters, and those that running English
     has most, with the tokens that each of them is merged from.
     """
-    tokenizer = Pieces([*lower, EOS])
+    tokenizer = BytePairs((*lower, EOS))
     counts: Counter[int] = Counter()
     for word in top_n_list("en", WORDS):
         if re.fullmatch("[a-z']+", word):
