@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.losses.mean import Mean
 from speechnar.nar.lengths import length_mask
-from speechnar.text.symbols import SymbolTable
+from speechnar.text.symbols import Vocabulary
 
 SMOOTHING = 0.1
 """Label smoothing of the targets of token decoders: the log-probabilities of an overconfident decoder would outweigh
@@ -37,7 +37,7 @@ class Targets:
 
     tokens: Tensor
     token_lengths: Tensor
-    symbols: SymbolTable
+    symbols: Vocabulary
     views: int = 1
     smoothing: bool = False
 

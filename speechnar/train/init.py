@@ -11,14 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from speechnar.models.folder import ModelConfig, ModelError, load_model
-from speechnar.text.symbols import SymbolTable, TextError
+from speechnar.text.symbols import SymbolTable, TextError, Vocabulary
 
 SHOWN = 6
 """The number of weights that a message lists by name before it counts the rest."""
 
 
 def start_from(
-    model: nn.Module, config: ModelConfig, folder: Path, symbols: SymbolTable | None = None, kept: Sequence[str] = ()
+    model: nn.Module, config: ModelConfig, folder: Path, symbols: Vocabulary | None = None, kept: Sequence[str] = ()
 ) -> list[str]:
     """Take every weight of a trained model that fits `model` by name and shape; say on stderr what was left out.
 
@@ -101,7 +101,7 @@ def freeze(model: nn.Module, parts: Sequence[str]) -> None:
         raise ModelError(f"freezing {', '.join(parts)} leaves nothing to train: name less")
 
 
-def _rows(symbols: SymbolTable, table: SymbolTable) -> tuple[list[int], list[str]]:
+def _rows(symbols: Vocabulary, table: SymbolTable) -> tuple[list[int], list[str]]:
     """Return the row of each symbol in a trained model's `table`, -1 where it has none, and remarks for the user."""
     rows, near, new = [], [], []
     for symbol in symbols.symbols:

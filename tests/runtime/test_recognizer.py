@@ -23,11 +23,8 @@ from speechnar.decode.result import DecodeError
 from speechnar.lm.ngram import LMError, NgramModel, Table
 from speechnar.runtime import Recognizer, SpeechError, Transcript, load_recognizer
 from speechnar.runtime import recognizer as recognizer_module
-<<<<<<< HEAD
 from speechnar.runtime.transcript import Segment
-=======
 from speechnar.text.symbols import TextError
->>>>>>> b62fbcf (Give decoders one interface and one loop; one vocabulary and one tokenizer protocol; name speculative decoding's limits)
 
 WAV = spell(10, "abc", "ba", 25, "c", 10)  # "abc" takes 9 frames, "ba" 6
 WORDS = [("abc", 10, 18), ("ba", 19, 24), ("c", 50, 52)]  # first frame, and the one after the last

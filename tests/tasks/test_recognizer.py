@@ -97,7 +97,6 @@ def test_init_takes_what_fits_of_another_model(
     task = RecognitionTask(config_of("mask_ctc"), *corpus, init=tmp_path / "ctc")
     assert all(torch.equal(value, source[name]) for name, value in task.model.encoder.state_dict().items())
     other = MaskCTCConfig(0, dataclasses.replace(ENCODER, self_conditioned=False), DECODER)
-<<<<<<< HEAD
     capsys.readouterr()
     RecognitionTask(config_of("mask_ctc", model=Choice("mask_ctc", other)), *corpus, init=tmp_path / "ctc")
     said = capsys.readouterr().err
@@ -138,13 +137,6 @@ def test_the_former_key_of_freeze_still_works(capsys: pytest.CaptureFixture[str]
     assert config_files.from_dict(RecognitionConfig, values | {"freeze_encoder": True}).freeze == ("encoder",)
     assert capsys.readouterr().err == "speechnar: config: the key 'freeze_encoder' is now called 'freeze'\n"
     assert config_files.from_dict(RecognitionConfig, values | {"freeze_encoder": False}).freeze == ()
-=======
-    with pytest.raises(ModelError, match="has another encoder than this config's"):
-        RecognitionTask(config_of("mask_ctc", mask_ctc=other), *corpus, init=tmp_path / "ctc")
-    train_tokenizer(["abcd"], tmp_path / "units")
-    with pytest.raises(ModelError, match="was trained with other units"):
-        RecognitionTask(config_of("mask_ctc"), tmp_path / "units", *corpus[1:], init=tmp_path / "ctc")
->>>>>>> b62fbcf (Give decoders one interface and one loop; one vocabulary and one tokenizer protocol; name speculative decoding's limits)
 
 
 @pytest.mark.parametrize("name", ["mask_ctc", "aed"])
