@@ -108,7 +108,7 @@ def test_the_decoder_is_taught_each_token_and_the_end(folders: Cached) -> None:
         for row, (length, tokens) in enumerate(zip(batch.lengths.tolist(), batch.token_lengths.tolist())):
             text = batch.tokens[row, :tokens]
             logits = decoder(text[None], decoder.memory(batch.states[row : row + 1, :length]), None)[0]
-            targets = torch.cat([text, torch.tensor([task.tokenizer.end_id])])
+            targets = torch.cat([text, torch.tensor([task.tokenizer.eos_id])])
             total -= float(logits.log_softmax(1).gather(1, targets[:, None]).sum())
             count += len(targets)
     assert loss == pytest.approx(total / count, abs=1e-4)
@@ -141,7 +141,7 @@ def test_an_epoch_has_each_text_once_in_some_variant(folders: Cached) -> None:
 def test_draft_and_decoder_write_the_same_tokens(folders: Cached) -> None:
     draft, decoder = draft_task(folders), decoder_task(folders)
     letters = [draft.symbols.symbols[token] for token in draft.tokens("it was")]
-    assert letters == list("▁it▁was") == [decoder.tokenizer.pieces[token] for token in decoder.tokens("it was")]
+    assert letters == list("▁it▁was") == [decoder.tokenizer.symbols[token] for token in decoder.tokens("it was")]
 
 
 def test_a_former_key_is_announced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
