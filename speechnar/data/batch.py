@@ -6,12 +6,15 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from speechnar.audio import LOG_FLOOR
+
+B = TypeVar("B", bound="Batch")
 
 MEL_PADDING = math.log(LOG_FLOOR)
 """The log-mel of silence, which pads mels."""
@@ -42,8 +45,18 @@ class Utterance:
     speaker: int = 0
 
 
+class Batch:
+    """The base of batches: frozen dataclasses of tensors, of other batches, and of values that have no device."""
+
+    def to(self: B, device: torch.device | str, non_blocking: bool = False) -> B:
+        """Return the same batch with every tensor on `device`."""
+        held = {name: value for name, value in vars(self).items() if hasattr(value, "to")}
+        moved = {name: value.to(device, non_blocking=non_blocking) for name, value in held.items()}
+        return cast(B, dataclasses.replace(cast(Any, self), **moved))
+
+
 @dataclass(frozen=True)
-class SpeechBatch:
+class SpeechBatch(Batch):
     """Utterances padded to the longest.
 
     Attributes:
@@ -72,11 +85,6 @@ class SpeechBatch:
 
     def __len__(self) -> int:
         return len(self.utt_ids)
-
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> SpeechBatch:
-        """The same batch with every tensor on `device`."""
-        tensors = {name: t.to(device, non_blocking=non_blocking) for name, t in vars(self).items() if name != "utt_ids"}
-        return dataclasses.replace(self, **tensors)
 
 
 def collate(utterances: Sequence[Utterance], pad_id: int) -> SpeechBatch:

@@ -6,7 +6,6 @@ an hour of speech at 40 bands and 200 frames a second.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,14 +16,14 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from speechnar.audio import AudioConfig, log_mel
-from speechnar.data.batch import MEL_PADDING
+from speechnar.data.batch import MEL_PADDING, Batch
 from speechnar.data.manifest import DataError, load_cuts, read_wav
 from speechnar.data.sampling import BucketSampler, prefetch
 from speechnar.text.symbols import BOS, EOS, PAD, SymbolTable
 
 
 @dataclass(frozen=True)
-class PhoneticBatch:
+class PhoneticBatch(Batch):
     """Utterances padded to the longest.
 
     Attributes:
@@ -43,11 +42,6 @@ class PhoneticBatch:
 
     def __len__(self) -> int:
         return len(self.utt_ids)
-
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> PhoneticBatch:
-        """The same batch with every tensor on `device`."""
-        tensors = {name: t.to(device, non_blocking=non_blocking) for name, t in vars(self).items() if name != "utt_ids"}
-        return dataclasses.replace(self, **tensors)
 
 
 def phones_in(cut: Cut) -> list[str]:

@@ -6,7 +6,6 @@ Each cut of a manifest has one supervision with a text.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,13 +16,14 @@ from lhotse.cut import Cut
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from speechnar.data.batch import Batch
 from speechnar.data.manifest import DataError, read_wav
 from speechnar.data.sampling import BucketSampler, prefetch
 from speechnar.text.tokenizer import load_tokenizer
 
 
 @dataclass(frozen=True)
-class TranscribedBatch:
+class TranscribedBatch(Batch):
     """Utterances padded to the longest.
 
     Attributes:
@@ -42,11 +42,6 @@ class TranscribedBatch:
 
     def __len__(self) -> int:
         return len(self.utt_ids)
-
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> TranscribedBatch:
-        """The same batch with every tensor on `device`."""
-        tensors = {name: t.to(device, non_blocking=non_blocking) for name, t in vars(self).items() if name != "utt_ids"}
-        return dataclasses.replace(self, **tensors)
 
 
 def load_wav(cut: Cut, sample_rate: int) -> Tensor:

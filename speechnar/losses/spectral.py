@@ -1,7 +1,7 @@
-"""The terms that a vocoder is trained on.
+"""Spectral loss terms of a vocoder.
 
-Source: multi-resolution log-mel distance, Kumar et al. 2023 (DAC), section 3.4; spectral convergence of short-time
-    magnitudes, Yamamoto et al. 2020; least-squares GAN and feature matching, HiFi-GAN (Kong et al. 2020), section 2.4.
+Source: multi-resolution log-mel distance, Kumar et al. 2023 (DAC), section 3.4; distances of short-time magnitudes over
+    several resolutions, Yamamoto et al. 2020.
 """
 
 from __future__ import annotations
@@ -12,9 +12,6 @@ import librosa
 import torch
 from torch import Tensor
 
-from speechnar.losses.mean import Mean
-from speechnar.models.vocoder.discriminators import Judgement
-
 RESOLUTIONS = ((128, 15), (256, 30), (512, 60), (1024, 100), (2048, 160))
 
 
@@ -24,7 +21,7 @@ def _filters(sample_rate: int, n_fft: int, n_mels: int) -> Tensor:
 
 
 def spectral_loss(made: Tensor, real: Tensor, sample_rate: int) -> dict[str, Tensor]:
-    """Mean absolute log-mel and log-magnitude distances over several window lengths.
+    """Return mean absolute log-mel and log-magnitude distances over several window lengths.
 
     Args:
         made, real: (B, T_wav), longer than 2,048 samples.
@@ -44,21 +41,3 @@ def spectral_loss(made: Tensor, real: Tensor, sample_rate: int) -> dict[str, Ten
         a, b = power.log().chunk(2)
         magnitude = magnitude + (a - b).abs().mean() / 2
     return {"mel": mel / len(RESOLUTIONS), "magnitude": magnitude / len(RESOLUTIONS)}
-
-
-def discriminator_loss(real: Judgement, made: Judgement) -> dict[str, Tensor]:
-    """Least squares: real towards 1, made towards 0; the mean over discriminators."""
-    terms = [(r - 1).square().mean() + m.square().mean() for r, m in zip(real.scores, made.scores)]
-    return {"adversary": torch.stack(terms).mean()}
-
-
-def generator_loss(real: Judgement, made: Judgement) -> dict[str, Tensor | Mean]:
-    """Return the terms `adversarial` and `features` that the discriminators give to the generator.
-
-    `adversarial` draws the scores of `made` towards 1. `features` is the distance of each layer relative to the size of
-    the real layer, the mean over layers.
-    """
-    adversarial = torch.stack([(m - 1).square().mean() for m in made.scores]).mean()
-    sizes = torch.stack([layer.detach().abs().mean() for layer in real.features]).clamp(min=1e-4)
-    distances = torch.stack([(m - r.detach()).abs().mean() for r, m in zip(real.features, made.features)])
-    return {"adversarial": adversarial, "features": Mean(distances / sizes, sizes * len(made.features[0]))}

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from speechnar.data.batch import SpeechBatch
+from speechnar.data.batch import Batch, SpeechBatch
 from speechnar.data.manifest import DataError
 from speechnar.data.phonetic import PhoneticBatch, PhoneticData
 from speechnar.infer.align import token_ends, whole_frames
@@ -65,14 +65,11 @@ class JointConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class JointBatch:
+class JointBatch(Batch):
     """The same utterances for the aligner and for the acoustic model."""
 
     heard: PhoneticBatch
     spoken: SpeechBatch
-
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> JointBatch:
-        return JointBatch(self.heard.to(device, non_blocking), self.spoken.to(device, non_blocking))
 
 
 class JointTask:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -28,6 +28,7 @@ from torch.nn.utils.rnn import pad_sequence
 from torch.utils.tensorboard import SummaryWriter
 
 from speechnar.config import ConfigError, renamed
+from speechnar.data.batch import Batch
 from speechnar.data.sampling import BucketSampler
 from speechnar.infer.encoder_cache import EncoderCache
 from speechnar.layers.augment import SpecAugmentConfig, spec_augment
@@ -80,7 +81,7 @@ class SpeculativeConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class CachedBatch:
+class CachedBatch(Batch):
     """states (B, T, d_model), 50 a second; lengths (B,); tokens (B, T_text), 0-padded; token_lengths (B,)."""
 
     states: Tensor
@@ -88,16 +89,10 @@ class CachedBatch:
     tokens: Tensor
     token_lengths: Tensor
 
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> CachedBatch:
-        """Return the same batch with every tensor on `device`."""
-        return self._each(lambda part: part.to(device, non_blocking=non_blocking))
-
     def twice(self) -> CachedBatch:
         """Return all utterances, and then all of them once more."""
-        return self._each(lambda part: torch.cat([part, part]))
-
-    def _each(self, change: Callable[[Tensor], Tensor]) -> CachedBatch:
-        return CachedBatch(*(change(part) for part in (self.states, self.lengths, self.tokens, self.token_lengths)))
+        parts = (self.states, self.lengths, self.tokens, self.token_lengths)
+        return CachedBatch(*(torch.cat([part, part]) for part in parts))
 
 
 class Run(NamedTuple):

@@ -18,10 +18,11 @@ from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
 from speechnar.config import Choice, one_of
+from speechnar.data.batch import Batch
 from speechnar.data.dataset import SpeechData
 from speechnar.data.features import DataError
+from speechnar.losses.adversarial import discriminator_loss, generator_loss
 from speechnar.losses.mean import Mean
-from speechnar.losses.spectral import discriminator_loss, generator_loss
 from speechnar.models.folder import ModelConfig, build, save_model
 from speechnar.models.specs import configs_of
 from speechnar.models.vocoder.discriminators import (
@@ -64,15 +65,12 @@ class VocoderConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class SegmentBatch:
+class SegmentBatch(Batch):
     """mel (B, T, n_mels); f0 (B, T) Hz; wav (B, T * hop_length) in [-1, 1]."""
 
     mel: Tensor
     f0: Tensor
     wav: Tensor
-
-    def to(self, device: torch.device | str, non_blocking: bool = False) -> SegmentBatch:
-        return SegmentBatch(*(t.to(device, non_blocking=non_blocking) for t in (self.mel, self.f0, self.wav)))
 
 
 class Segment(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from speechnar.losses.spectral import discriminator_loss
+from speechnar.losses.adversarial import discriminator_loss
 from speechnar.models.vocoder.discriminators import (
     DiscriminatorConfig,
     Discriminators,
