@@ -189,9 +189,6 @@ class _Speaker:
                 return alone, ""
         if count == 1:
             return [list(phones)], "" if any(map(is_vowel, phones)) else f"the word {word.text!r} has no vowel to hold"
-        fitted = fit_vowels(phones, count, [_spelled(s.text).lower() for s in word.syllables])
-        if fitted is not None:
-            return split_syllables(fitted), ""
         vowels = sum(map(is_vowel, phones))
         whole_first = not any(s.text for s in word.syllables[1:])
         if whole_first and vowels and vowels < count:  # OpenUtau's `+` after the last syllable continues its vowel
@@ -200,6 +197,9 @@ class _Speaker:
         if whole_first and vowels > count:
             groups = split_syllables(list(phones))
             return [*groups[: count - 1], [p for g in groups[count - 1 :] for p in g]], ""
+        fitted = fit_vowels(phones, count, [_spelled(s.text).lower() for s in word.syllables])
+        if fitted is not None:
+            return split_syllables(fitted), ""
         shown = "-".join(s.text for s in word.syllables)
         doubt = f"the word {shown!r} has {vowels} vowels for {count} syllables; each syllable is pronounced by itself"
         return [self.alone(s.text) for s in word.syllables], doubt

@@ -63,7 +63,9 @@ def read_lyric(text: str, syllabics: Sequence[str] = ("single",)) -> Typed:
     text = " ".join(text.replace("_", " ").split())
     before = text[:1] in tuple(_DASHES) and bool(_LETTER.search(text))
     dash = text[:1] not in ("-", "‐", "‑", "")
-    after = re.search(rf"\w[{_DASHES}]$", text) is not None  # `Hope -` and `wood,--` end in a dash, `Be-` in a hyphen
+    after = (
+        re.search(rf"[\w'][{_DASHES}]$", text) is not None
+    )  # `Hope -` and `wood,--` end in a dash, `Be-` in a hyphen
     pieces: list[Syllable] = []
     for n, elided in enumerate(_ELISIONS.split(text)):
         syllabic = syllabics[min(n, len(syllabics) - 1)] if syllabics else "single"
