@@ -11,7 +11,6 @@ ARPAbet or IPA; in DiffSinger a word's `ph_num` begins at its vowel and ends wit
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -95,7 +94,7 @@ def _words(segment: Mapping[str, Any]) -> list[Syllable]:
     """Return the words of a segment in order, silences among them, with their phones where those are known ones."""
     texts = _items(segment.get("text"))
     phones = _items(segment.get("ph_seq"))
-    counts = [int(_real(x)) for x in _items(segment.get("ph_num"))]
+    counts = [max(int(_real(x)), 0) for x in _items(segment.get("ph_num"))]
     if not phones or sum(counts) != len(phones):
         return [Syllable(text) for text in texts]
     groups: list[list[str]] = []
@@ -137,7 +136,9 @@ def _items(value: Any) -> list[str]:
 
 
 def _real(value: Any) -> float:
+    """Return a number of a file; 0 where it is none or absurd."""
     try:
-        return float(value)
+        number = float(value)
     except (TypeError, ValueError):
-        return math.nan
+        return 0.0
+    return number if abs(number) < 1e6 else 0.0
