@@ -33,6 +33,7 @@ ORDER = (
 )
 ONLY = {
     "nar": set(),
+    "score": {"config", "extras", "files", "audio", "text"},
     "runtime": {"config", "files", "audio", "text", "score", "lm", "decode"},
     "serve": {"config", "files", "audio", "text", "score", "lm", "decode", "runtime"},
 }

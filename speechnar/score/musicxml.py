@@ -1,17 +1,10 @@
-"""MusicXML (`.musicxml`, `.xml`) and compressed MusicXML (`.mxl`) to notes.
+"""MusicXML (`.musicxml`, `.xml`) and compressed MusicXML (`.mxl`) to written notes, and to notes as played.
 
-The bars of each part are read as written, in quarter notes; then put in the order in which they are played, with the
-lyrics of the verse that each pass sings; then timed by the tempo marks of all parts.
-
-    bar 1 (2 quarters)         bar 2            |: repeated :|
-    voice 1   C4 "Hal-"  D4 "le"   E4 "lu"  ...      pass 1 sings lyric 1, pass 2 lyric 2
-    voice 2   A3         B3                          not sung: one singer has one note
+The bars of each part are read as written, in quarter notes; `playing` then puts them in the order in which they are
+played.
 
 Source: MusicXML 4.0 (W3C Community Group Final Report, 2021).
-Differs: grace notes take their time from the note that follows (MusicXML leaves this open): a tenth of a second each,
-all together at most a third of that note; where no note follows, from the note before. A grace note takes over the
-syllable of its note. Of a chord the top note is sung, and of several voices the one with the most lyrics, the higher of
-two; bars where it rests or lacks the words of this verse are taken from another voice that has words.
+Differs: of a chord the top note is kept, with the words of all. Dynamics, articulations and figures are not read.
 """
 
 from __future__ import annotations
@@ -21,59 +14,19 @@ import re
 import xml.etree.ElementTree as ET
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
-from speechnar.score.notes import Note, Part, Score, ScoreError, ScoreWarning, make_part
-from speechnar.score.repeats import BarMarks, PlayedBar, unroll
+from speechnar.score.notes import Score, ScoreError, ScoreWarning
+from speechnar.score.playing import Shared, WrittenBar, WrittenNote, WrittenPart, played_score
+from speechnar.score.repeats import BarMarks
 from speechnar.score.safe_xml import parse_xml, read_bytes, unzip_score
-from speechnar.score.syllables import ELISION, Typed, join_typed, read_lyric
-from speechnar.score.tempo import DEFAULT_TEMPO, TempoMap, tempo_of_words
+from speechnar.score.syllables import ELISION, Typed, read_lyric
+from speechnar.score.tempo import tempo_of_words
 
-GRACE_SECONDS, GRACE_SHARE = 0.1, 1 / 3
 MOST_PARTS = 100
 _STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _UNITS = {"breve": 8.0, "whole": 4.0, "half": 2.0, "quarter": 1.0, "eighth": 0.5, "16th": 0.25, "32nd": 0.125}
-
-
-@dataclass
-class _Written:
-    """A note of one voice as written; times in quarter notes, from the start of its bar."""
-
-    start: Fraction
-    length: Fraction
-    pitch: float
-    tied: bool
-    grace: bool
-    breath: bool
-    lyrics: dict[int, Typed]
-
-
-@dataclass
-class _Bar:
-    number: str
-    length: Fraction = Fraction(0)
-    meter: Fraction = Fraction(4)
-    voices: dict[str, list[_Written]] = field(default_factory=dict)
-
-
-@dataclass
-class _WrittenPart:
-    name: str
-    bars: list[_Bar] = field(default_factory=list)
-    unpitched: int = 0
-    verses: set[int] = field(default_factory=set)
-
-
-@dataclass
-class _Shared:
-    """What holds for all parts: marks and tempi by bar, and doubts."""
-
-    marks: list[BarMarks] = field(default_factory=list)
-    tempi: list[dict[Fraction, float]] = field(default_factory=list)
-    words: float | None = None
-    warnings: list[ScoreWarning] = field(default_factory=list)
 
 
 def read_musicxml(path: str | Path, verse: int | None = None) -> Score:
@@ -95,11 +48,11 @@ def read_musicxml(path: str | Path, verse: int | None = None) -> Score:
     if root.tag not in ("score-partwise", "score-timewise"):
         raise ScoreError(f"{path} is XML but no score: its root is <{root.tag}>, not <score-partwise>")
     title = root.findtext("work/work-title") or root.findtext("movement-title") or Path(path).stem
-    shared = _Shared()
+    shared = Shared()
     written = [_read_part(part_name, measures, shared) for part_name, measures in _parts_of(root)]
     if verse is not None and verse < 1:
         raise ScoreError(f"--verse is {verse} but should be 1 or more")
-    return _played(" ".join(title.split()), written, shared, verse)
+    return played_score(" ".join(title.split()), written, shared, verse)
 
 
 def _parts_of(root: ET.Element) -> list[tuple[str, list[ET.Element]]]:
@@ -138,8 +91,8 @@ def _number(text: str | None, default: float = 0.0) -> Fraction:
 class _PartReader:
     """Reads one part bar by bar; what it keeps between bars is what MusicXML says holds until changed."""
 
-    def __init__(self, name: str, shared: _Shared) -> None:
-        self.part = _WrittenPart(name)
+    def __init__(self, name: str, shared: Shared) -> None:
+        self.part = WrittenPart(name)
         self.shared = shared
         self.divisions = Fraction(1)
         self.meter = Fraction(4)
@@ -155,7 +108,7 @@ class _PartReader:
         self.marks, self.tempi = self.shared.marks[index], self.shared.tempi[index]
         self.marks.endings |= self.endings
         self.now, self.chord_start = Fraction(0), Fraction(0)
-        self.written = _Bar(measure.get("number") or str(index + 1))
+        self.written = WrittenBar(measure.get("number") or str(index + 1))
         for element in measure:
             {
                 "note": self.note, "backup": self.backup, "forward": self.forward, "attributes": self.attributes,
@@ -253,7 +206,7 @@ class _PartReader:
         midi = float(12 * (octave + 1) + step + alter + self.transpose)
         ties = {t.get("type") for t in (*element.findall("tie"), *element.findall("notations/tied"))}
         breath = element.find("notations/articulations/breath-mark") is not None
-        note = _Written(start, length, midi, "stop" in ties, grace, breath, self.lyrics(element))
+        note = WrittenNote(start, length, midi, "stop" in ties, grace, breath, self.lyrics(element))
         voice = self.written.voices.setdefault((element.findtext("voice") or "1").strip(), [])
         below = next((n for n in reversed(voice) if n.start == start and n.grace == grace), None) if chord else None
         if below:  # the top note of a chord, with the words of all
@@ -292,166 +245,8 @@ class _PartReader:
         self.shared.warnings.append(ScoreWarning(self.part.name, self.written.number, message))
 
 
-def _read_part(name: str, measures: Sequence[ET.Element], shared: _Shared) -> _WrittenPart:
+def _read_part(name: str, measures: Sequence[ET.Element], shared: Shared) -> WrittenPart:
     reader = _PartReader(name, shared)
     for measure in measures:
         reader.bar(measure)
     return reader.part
-
-
-def _played(title: str, parts: Sequence[_WrittenPart], shared: _Shared, verse: int | None) -> Score:
-    """Return the score as played: bars in order, timed."""
-    order = unroll(shared.marks, verse)
-    lengths = [
-        max((p.bars[n].length for p in parts if n < len(p.bars)), default=Fraction(0))
-        or next((p.bars[n].meter for p in parts if n < len(p.bars)), Fraction(4))
-        for n in range(len(shared.marks))
-    ]
-    starts = [Fraction(0)]
-    for bar in order:
-        starts.append(starts[-1] + lengths[bar.index])
-    tempo = _tempo_map(order, starts, shared)
-    done, warnings = [], shared.warnings
-    for part in parts:
-        if part.unpitched:
-            kept = "the rest of it is sung" if any(bar.voices for bar in part.bars) else "it is not sung"
-            warnings.append(ScoreWarning(part.name, "", f"{part.unpitched} notes are percussion; {kept}"))
-        finished, found = _finish(part, order, starts, tempo, verse)
-        done.append(finished)
-        warnings += found
-    return Score.of(title, done, warnings)
-
-
-def _tempo_map(order: Sequence[PlayedBar], starts: Sequence[Fraction], shared: _Shared) -> TempoMap:
-    if not any(shared.tempi):
-        bpm = shared.words or DEFAULT_TEMPO
-        said = "its tempo word is read as" if shared.words else "it is sung at"
-        shared.warnings.append(
-            ScoreWarning("", "", f"the score has no tempo in numbers; {said} {bpm:g} quarters a minute")
-        )
-        return TempoMap([(0.0, bpm)])
-    in_force: list[float] = []  # at the start of each written bar
-    current = next(tempi[min(tempi)] for tempi in shared.tempi if tempi)
-    for tempi in shared.tempi:
-        in_force.append(current)
-        current = tempi[max(tempi)] if tempi else current
-    changes = []
-    for bar, start in zip(order, starts):
-        changes.append((float(start), in_force[bar.index]))
-        changes += [(float(start + place), bpm) for place, bpm in sorted(shared.tempi[bar.index].items())]
-    return TempoMap(changes)
-
-
-def _voice_of(part: _WrittenPart) -> list[str]:
-    """Return the voices of a part, the one to sing first: by lyrics, then by height."""
-    words: Counter[str] = Counter()
-    heights: dict[str, list[float]] = {}
-    for bar in part.bars:
-        for voice, notes in bar.voices.items():
-            words[voice] += sum(bool(n.lyrics) for n in notes)
-            heights.setdefault(voice, []).extend(n.pitch for n in notes)
-    most = max(words.values(), default=0)
-    high = {voice: sum(pitches) / len(pitches) for voice, pitches in heights.items() if pitches}
-    return sorted(high, key=lambda v: (words[v] < 0.5 * most, not words[v], -high[v], v))
-
-
-def _sung_bar(bar: _Bar, voices: Sequence[str], verse: int) -> list[_Written]:
-    """Return the notes to sing in a bar: those of the main voice, else of a voice that has the words of this verse."""
-    if not voices:
-        return []
-    main = bar.voices.get(voices[0], [])
-    if any(verse in n.lyrics for n in main) or (main and not any(n.lyrics for n in main)):
-        return main
-    for voice in voices[1:]:
-        other = bar.voices.get(voice, [])
-        if any(verse in n.lyrics for n in other) or (not main and any(n.lyrics for n in other)):
-            return other
-    return main
-
-
-def _verses_of_bars(bars: Sequence[list[_Written]], wanted: Sequence[int]) -> list[int]:
-    """Return the verse to sing in each played bar: the wanted one, else (a refrain) the nearest below that is there.
-
-    A bar without the wanted words between bars that have them is a melisma of this verse and keeps it.
-    """
-    there = [{v for n in bar for v in n.lyrics} for bar in bars]
-    with_words = [n for n, verses in enumerate(there) if verses]
-    chosen = list(wanted)
-    for place, n in enumerate(with_words):
-        if wanted[n] in there[n]:
-            continue
-        around = [with_words[k] for k in (place - 1, place + 1) if 0 <= k < len(with_words)]
-        if len(around) == 2 and all(wanted[n] in there[k] for k in around):
-            continue
-        below = [v for v in there[n] if v <= wanted[n]]
-        chosen[n] = max(below) if below else min(there[n])
-    return chosen
-
-
-def _finish(
-    part: _WrittenPart, order: Sequence[PlayedBar], starts: Sequence[Fraction], tempo: TempoMap, verse: int | None
-) -> tuple[Part, list[ScoreWarning]]:
-    warnings = []
-    verses = sorted(part.verses)
-    if verse is not None and verses and verse not in verses:
-        kept = ", ".join(map(str, verses))
-        warnings.append(ScoreWarning(part.name, "", f"there is no verse {verse}; of {kept} the nearest below is sung"))
-    voices = _voice_of(part)
-    order = [bar for bar in order if bar.index < len(part.bars)]
-    wanted = [verse or bar.number for bar in order]
-    bars = [_sung_bar(part.bars[bar.index], voices, v) for bar, v in zip(order, wanted)]
-    chosen = _verses_of_bars(bars, wanted)
-    unsung = [v for v in verses if v not in chosen]
-    if verse is None and unsung:
-        sentence = (
-            f"verse {', '.join(map(str, unsung))} is not sung, as no repeat is written for it; choose it with --verse"
-        )
-        warnings.append(ScoreWarning(part.name, "", sentence))
-    flat = [(n, starts[k] + n.start, v) for k, (bar, v) in enumerate(zip(bars, chosen)) for n in bar]
-    lyrics = [n.lyrics[v] if v in n.lyrics else Typed(()) for n, _, v in flat]
-    syllables = join_typed(lyrics)
-    numbers = [(tempo.seconds(float(starts[k])), part.bars[bar.index].number) for k, bar in enumerate(order)]
-    notes: list[Note] = []
-    graces: list[Note] = []
-    for (written, start, v), said in zip(flat, syllables):
-        onset = tempo.seconds(float(start))
-        length = tempo.seconds(float(start + written.length)) - onset
-        note = Note(onset, length, written.pitch, said, verse=v, breath=written.breath)
-        if written.grace:
-            graces.append(note)
-            continue
-        last = notes[-1] if notes else None
-        if (
-            written.tied
-            and last
-            and not said
-            and not graces
-            and last.pitch == note.pitch
-            and note.onset - last.end < 0.01
-        ):
-            notes[-1] = replace(last, length=note.end - last.onset, breath=note.breath)
-            continue
-        notes += _with_graces(graces, note)
-        graces = []
-    if graces and notes:
-        notes[-1:] = _after_graces(notes[-1], graces)
-    finished, found = make_part(part.name, notes, verses, numbers)
-    return finished, warnings + found
-
-
-def _with_graces(graces: Sequence[Note], note: Note) -> list[Note]:
-    """Return grace notes and their note, which gives them its time and its syllable."""
-    if not graces or note.onset - graces[0].onset > 1e-6:  # they ended the bar before: no note to lean on
-        return [replace(g, length=0.0) for g in graces] + [note]
-    each = min(GRACE_SECONDS, GRACE_SHARE * note.length / len(graces))
-    timed = [replace(g, onset=note.onset + n * each, length=each) for n, g in enumerate(graces)]
-    if note.syllables and not any(g.syllables for g in graces):
-        timed[0], note = replace(timed[0], syllables=note.syllables), replace(note, syllables=())
-    taken = each * len(graces)
-    return [*timed, replace(note, onset=note.onset + taken, length=note.length - taken)]
-
-
-def _after_graces(note: Note, graces: Sequence[Note]) -> list[Note]:
-    each = min(GRACE_SECONDS, GRACE_SHARE * note.length / len(graces))
-    shorter = replace(note, length=note.length - each * len(graces))
-    return [shorter, *(replace(g, onset=shorter.end + n * each, length=each) for n, g in enumerate(graces))]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 LOWEST, HIGHEST = 24.0, 96.0  # MIDI: C1 to C7, wider than any singer, so that what is outside is a mistake in the file
@@ -89,17 +89,17 @@ class Note:
 
     @property
     def rest(self) -> bool:
-        """Whether nothing is sung here."""
+        """Return True where nothing is sung."""
         return self.pitch is None
 
     @property
     def end(self) -> float:
-        """Seconds from the start of the score."""
+        """Return the end in seconds from the start of the score."""
         return self.onset + self.length
 
     @property
     def text(self) -> str:
-        """The syllables, with `_` where they are elided."""
+        """Return the syllables, with `_` where they are elided."""
         return "_".join(s.text for s in self.syllables)
 
 
@@ -121,12 +121,12 @@ class Part:
 
     @property
     def sung(self) -> tuple[Note, ...]:
-        """The notes without the rests."""
+        """Return the notes without the rests."""
         return tuple(n for n in self.notes if not n.rest)
 
     @property
     def syllable_count(self) -> int:
-        """Number of written syllables, elided ones counted apart."""
+        """Return the number of written syllables, elided ones counted apart."""
         return 0 if self.hummed else sum(len(n.syllables) for n in self.notes)
 
 
@@ -170,6 +170,9 @@ class Score:
             return (exact or near)[0]
         names = ", ".join(repr(p.name) for p in self.parts[:8]) + (", ..." if len(self.parts) > 8 else "")
         raise ScoreError(f"the score has {len(near) or 'no'} part{'s' * (len(near) > 1)} {name!r}; it has {names}")
+
+
+_Warn = Callable[["Note", str], None]
 
 
 def make_part(
@@ -231,7 +234,7 @@ def _shown(note: Note) -> str:
     return f"the note {pitch_name(note.pitch or 0)}" + (f' "{note.text}"' if note.syllables else "")
 
 
-def _in_range(note: Note, warn) -> Note:  # type: ignore[no-untyped-def]
+def _in_range(note: Note, warn: _Warn) -> Note:
     pitch = note.pitch or 0.0
     octaves = math.ceil((LOWEST - pitch) / 12) if pitch < LOWEST else -math.ceil((pitch - HIGHEST) / 12)
     if LOWEST <= pitch <= HIGHEST:
@@ -243,7 +246,7 @@ def _in_range(note: Note, warn) -> Note:  # type: ignore[no-untyped-def]
     return replace(note, pitch=pitch + 12 * octaves)
 
 
-def _with_syllables(notes: Sequence[Note], warn) -> list[Note]:  # type: ignore[no-untyped-def]
+def _with_syllables(notes: Sequence[Note], warn: _Warn) -> list[Note]:
     """Return the notes, every one of which begins a syllable or continues one."""
     filled: list[Note] = []
     has_lyrics = any(n.syllables for n in notes)
@@ -263,7 +266,7 @@ def _with_syllables(notes: Sequence[Note], warn) -> list[Note]:  # type: ignore[
     return filled
 
 
-def _with_rests(notes: Sequence[Note], bar_of) -> list[Note]:  # type: ignore[no-untyped-def]
+def _with_rests(notes: Sequence[Note], bar_of: Callable[[float, str], str]) -> list[Note]:
     filled: list[Note] = []
     end = 0.0
     for note in notes:
