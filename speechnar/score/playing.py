@@ -190,15 +190,15 @@ def _finish(
         kept = ", ".join(map(str, verses))
         warnings.append(ScoreWarning(part.name, "", f"there is no verse {verse}; of {kept} the nearest below is sung"))
     voices = _voice_of(part)
-    order = [bar for bar in order if bar.index < len(part.bars)]
+    here = [(bar, start) for bar, start in zip(order, starts) if bar.index < len(part.bars)]
+    order, starts = [bar for bar, _ in here], [start for _, start in here]
     wanted = [verse or bar.number for bar in order]
     bars = [_sung_bar(part.bars[bar.index], voices, v) for bar, v in zip(order, wanted)]
     chosen = _verses_of_bars(bars, wanted)
     unsung = [v for v in verses if v not in chosen]
     if verse is None and unsung:
-        sentence = (
-            f"verse {', '.join(map(str, unsung))} is not sung, as no repeat is written for it; choose it with --verse"
-        )
+        named = f"verse{'s' * (len(unsung) > 1)} {', '.join(map(str, unsung))}"
+        sentence = f"no repeat is written for {named}: not sung; choose one with --verse"
         warnings.append(ScoreWarning(part.name, "", sentence))
     flat = [(n, starts[k] + n.start, v) for k, (bar, v) in enumerate(zip(bars, chosen)) for n in bar]
     lyrics = [n.lyrics[v] if v in n.lyrics else Typed(()) for n, _, v in flat]
@@ -213,6 +213,9 @@ def _finish(
         if written.grace:
             graces.append(note)
             continue
+        if graces and note.onset - graces[0].onset > 1e-6:  # a rest follows the grace notes: they end the note before
+            notes[-1:] = _after_graces(notes[-1], graces) if notes else []
+            graces = []
         last = notes[-1] if notes else None
         if (
             written.tied
@@ -234,8 +237,8 @@ def _finish(
 
 def _with_graces(graces: Sequence[Note], note: Note) -> list[Note]:
     """Return grace notes and their note, which gives them its time and its syllable."""
-    if not graces or note.onset - graces[0].onset > 1e-6:  # they ended the bar before: no note to lean on
-        return [replace(g, length=0.0) for g in graces] + [note]
+    if not graces:
+        return [note]
     each = min(GRACE_SECONDS, GRACE_SHARE * note.length / len(graces))
     timed = [replace(g, onset=note.onset + n * each, length=each) for n, g in enumerate(graces)]
     if note.syllables and not any(g.syllables for g in graces):
@@ -245,6 +248,9 @@ def _with_graces(graces: Sequence[Note], note: Note) -> list[Note]:
 
 
 def _after_graces(note: Note, graces: Sequence[Note]) -> list[Note]:
+    """Return a note that ends in grace notes; they are dropped where they do not begin at its end."""
+    if graces[0].onset - note.end > 1e-6:
+        return [note]
     each = min(GRACE_SECONDS, GRACE_SHARE * note.length / len(graces))
     shorter = replace(note, length=note.length - each * len(graces))
     return [shorter, *(replace(g, onset=shorter.end + n * each, length=each) for n, g in enumerate(graces))]

@@ -122,6 +122,18 @@ def test_grace_notes_take_their_time_from_their_note_and_its_syllable(tmp_path: 
     ]  # fmt: skip
 
 
+def test_grace_notes_before_a_rest_end_the_note_before(tmp_path: Path) -> None:
+    text = score(part(bar(tempo(60), note("C4", 1, "a"), grace("D4"), note("R", 1), note("E4", 1, "b"))))
+    found = read(tmp_path, text).part().notes
+    assert told(found) == [(0, 0.9, 60, "a"), (0.9, 0.1, 62, ""), (1, 1, None, ""), (2, 1, 64, "b")]
+
+
+def test_a_part_that_stops_early_keeps_its_place(tmp_path: Path) -> None:
+    short = part(bar(tempo(60), note("C4", 4, "a")), name="Short")
+    long = part(bar(note("C3", 4)), bar(note("C3", 4), right=REPEAT), name="Long", identity="P2")
+    assert told(read(tmp_path, score(short, long)).part().sung) == [(0, 4, 60, "a"), (8, 4, 60, "a")]
+
+
 def test_elisions_put_two_syllables_on_a_note(tmp_path: Path) -> None:
     many = "<lyric><syllabic>begin</syllabic><text>man</text></lyric>"
     elided = ("<lyric><syllabic>end</syllabic><text>y</text><elision>_</elision><syllabic>single</syllabic>"
@@ -158,7 +170,7 @@ def test_verses_without_a_repeat_are_named(tmp_path: Path) -> None:
     text = score(part(bar(note("C4", 4, extra=VERSES[0]))))
     found = read(tmp_path, text)
     assert words(found.part().notes) == "one"
-    assert any("verse 2 is not sung" in str(w) and "--verse" in str(w) for w in found.warnings)
+    assert any("for verse 2: not sung" in str(w) and "--verse" in str(w) for w in found.warnings)
     assert words(read(tmp_path, text, verse=2).part().notes) == "un"
     third = read(tmp_path, text, verse=3)
     assert words(third.part().notes) == "un" and any("no verse 3" in str(w) for w in third.warnings)
