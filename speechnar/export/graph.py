@@ -27,7 +27,7 @@ from speechnar.models.folder import ModelError
 PARITY = 1e-3
 OPSET = 17
 SMALL = 2048  # values; smaller arrays stay float32
-FOURIER = "fourier_plain"
+FOURIER_REAL, FOURIER_IMAGINARY = "fourier_real", "fourier_imaginary"
 
 
 def export_graph(
@@ -225,13 +225,16 @@ def _error(values: np.ndarray, scale: np.ndarray, rounded: np.ndarray) -> float:
     return float(np.abs(values - rounded * scale).max())
 
 
-def fourier_nodes(graph: onnx.GraphProto, n_fft: int) -> list[onnx.NodeProto]:
-    """Nodes that make the matrix `FOURIER`, (n_fft, 2 * (n_fft // 2 + 1)) cosines and negative sines, of one turn."""
+def fourier_nodes(graph: onnx.GraphProto, n_fft: int, rows: int) -> list[onnx.NodeProto]:
+    """Nodes that make `FOURIER_REAL` and `FOURIER_IMAGINARY`, (rows, n_fft // 2 + 1), of one turn.
+
+    They are cosines and negative sines, for the first `rows` samples of a window.
+    """
     turn = 2 * np.pi / n_fft * np.arange(n_fft)
     constants = {
         "fourier_cos": np.cos(turn).astype(np.float32),
         "fourier_sin": (-np.sin(turn)).astype(np.float32),
-        "fourier_samples": np.arange(n_fft)[:, None],
+        "fourier_samples": np.arange(rows)[:, None],
         "fourier_bins": np.arange(n_fft // 2 + 1)[None],
         "fourier_size": np.array(n_fft),
     }
@@ -240,9 +243,8 @@ def fourier_nodes(graph: onnx.GraphProto, n_fft: int) -> list[onnx.NodeProto]:
     return [
         make("Mul", ["fourier_samples", "fourier_bins"], ["fourier_turns"]),
         make("Mod", ["fourier_turns", "fourier_size"], ["fourier_index"]),
-        make("Gather", ["fourier_cos", "fourier_index"], ["fourier_real"]),
-        make("Gather", ["fourier_sin", "fourier_index"], ["fourier_imaginary"]),
-        make("Concat", ["fourier_real", "fourier_imaginary"], [FOURIER], axis=1),
+        make("Gather", ["fourier_cos", "fourier_index"], [FOURIER_REAL]),
+        make("Gather", ["fourier_sin", "fourier_index"], [FOURIER_IMAGINARY]),
     ]
 
 

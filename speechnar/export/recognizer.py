@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from speechnar import config as config_files
 from speechnar.config import renamed
-from speechnar.export.graph import FOURIER, export_graph, fourier_nodes, prepend, round_weights
+from speechnar.export.graph import FOURIER_IMAGINARY, FOURIER_REAL, export_graph, fourier_nodes, prepend, round_weights
 from speechnar.export.quantize import compressed
 from speechnar.export.whisper import OPSETS, WHISPER_SECONDS, DecoderGraph, WhisperGraph, with_rows_alike
 from speechnar.layers.ctc_encoder import CTCEncoder
@@ -185,7 +185,8 @@ def _fourier_by_formula(graph: onnx.GraphProto) -> None:
     graph.initializer.append(numpy_helper.from_array(window.astype(np.float32)[:, None], "fourier_window"))
     graph.initializer.append(numpy_helper.from_array(np.array(shape), "fourier_shape"))
     make = helper.make_node
-    windowed = make("Mul", [FOURIER, "fourier_window"], ["fourier_windowed"])
+    plain = make("Concat", [FOURIER_REAL, FOURIER_IMAGINARY], ["fourier_plain"], axis=1)
+    windowed = make("Mul", ["fourier_plain", "fourier_window"], ["fourier_windowed"])
     turned = make("Transpose", ["fourier_windowed"], ["fourier_turned"], perm=[1, 0])
     shaped = make("Reshape", ["fourier_turned", "fourier_shape"], [kernel.name])
-    prepend(graph, [*fourier_nodes(graph, N_FFT), windowed, turned, shaped])
+    prepend(graph, [*fourier_nodes(graph, N_FFT, N_FFT), plain, windowed, turned, shaped])

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from speechnar import config as config_files
 from speechnar.config import Choice, renamed
-from speechnar.export.graph import FOURIER, export_graph, fourier_nodes, prepend, round_weights
+from speechnar.export.graph import FOURIER_IMAGINARY, FOURIER_REAL, export_graph, fourier_nodes, prepend, round_weights
 from speechnar.hub.published import load_vocoder
 from speechnar.models.folder import ModelConfig, ModelError, load_model
 from speechnar.models.specs import MODELS, configs_of
@@ -241,40 +241,35 @@ def vocoder_inputs(model: HarmonicVocos, length: int = 60) -> dict[str, Tensor]:
 
 
 def _fourier_by_formula(graph: onnx.GraphProto, model: HarmonicVocos) -> None:
-    """Replaces the two Fourier matrices by nodes that make them of a table of one turn."""
+    """Replaces the Fourier matrices by nodes that make them of a table of one turn."""
     stft = model.stft
-    n_fft = stft.hop_length * stft.overlap
-    matrices = {"analysis": stft.analysis.numpy(), "synthesis": stft.synthesis.numpy()}
-    names = {}
-    for name, matrix in matrices.items():
-        for tensor in graph.initializer:
-            values = numpy_helper.to_array(tensor)
-            if values.shape == matrix.shape and np.array_equal(values, matrix):
-                names[name] = tensor
-                break
-        else:
-            raise ModelError(f"the exported vocoder lacks its {name} matrix: export it with a newer torch")
-    turn = 2 * np.pi / n_fft * np.arange(n_fft)
-    window = (0.5 - 0.5 * np.cos(turn)) / n_fft**0.5
-    weights = np.full(stft.n_bins, 2.0)
-    weights[0] = 1.0
+    n_fft, rows = stft.hop_length * stft.overlap, stft.n_bins
+    weights = np.full((1, rows), 2.0)
+    weights[:, 0] = 1.0
     if n_fft % 2 == 0:
-        weights[-1] = 1.0
-    weights = np.tile(weights / (3 / 8 * stft.overlap), 2)
+        weights[:, -1] = 1.0
     constants = {
-        "fourier_window": window.astype(np.float32)[:, None],
-        "fourier_weights": weights.astype(np.float32)[None],
+        "fourier_window": stft.window.numpy()[:rows, None],
+        "fourier_weights": (weights / (3 / 8 * stft.overlap)).astype(np.float32),
     }
-    for tensor in names.values():
-        graph.initializer.remove(tensor)
     graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in constants.items())
     make = helper.make_node
-    prepend(
-        graph,
-        [
-            *fourier_nodes(graph, n_fft),
-            make("Mul", [FOURIER, "fourier_window"], [names["analysis"].name]),
-            make("Mul", [names["analysis"].name, "fourier_weights"], ["fourier_weighted"]),
-            make("Transpose", ["fourier_weighted"], [names["synthesis"].name], perm=[1, 0]),
-        ],
-    )
+    nodes = fourier_nodes(graph, n_fft, rows)
+    for kind, plain in (("cosines", FOURIER_REAL), ("sines", FOURIER_IMAGINARY)):
+        analysis = _taken(graph, getattr(stft, f"analysis_{kind}").numpy())
+        synthesis = _taken(graph, getattr(stft, f"synthesis_{kind}").numpy())
+        nodes += [
+            make("Mul", [plain, "fourier_window"], [analysis]),
+            make("Mul", [analysis, "fourier_weights"], [f"{synthesis}_turned"]),
+            make("Transpose", [f"{synthesis}_turned"], [synthesis], perm=[1, 0]),
+        ]
+    prepend(graph, nodes)
+
+
+def _taken(graph: onnx.GraphProto, matrix: np.ndarray) -> str:
+    """Removes a matrix from a graph's constants and returns its name."""
+    for tensor in graph.initializer:
+        if tuple(tensor.dims) == matrix.shape and np.array_equal(numpy_helper.to_array(tensor), matrix):
+            graph.initializer.remove(tensor)
+            return tensor.name
+    raise ModelError("the exported vocoder lacks a Fourier matrix: export it with a newer torch")

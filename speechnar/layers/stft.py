@@ -1,7 +1,7 @@
 """Short-time Fourier transforms on rows of `hop_length` samples, as matrix products.
 
 A window spans `overlap` hops. The transform of a row, its neighbors and the inverse are then a concatenation of
-shifted rows and one matrix product, the same in training and in an exported graph. Where the magnitudes alone are
+shifted rows and two matrix products, the same in training and in an exported graph. Where the magnitudes alone are
 wanted, a fast Fourier transform finds them, but for exported graphs, which have none.
 """
 
@@ -18,10 +18,19 @@ class HopSTFT(nn.Module):
 
     Frame t is centered on row t. The two together are the identity, but for the first and last `overlap // 2` rows,
     which lack neighbors.
+
+    Cosines are even about sample 0 of a window and sines odd, so that one product with the cosines, of the sums of
+    samples n and n_fft - n, and one with the sines, of their differences, do half the work of a product of all samples.
+
+    Attributes:
+        analysis_cosines, analysis_sines: (n_fft // 2 + 1, n_bins), under the window.
+        synthesis_cosines, synthesis_sines: (n_bins, n_fft // 2 + 1).
     """
 
-    analysis: Tensor
-    synthesis: Tensor
+    analysis_cosines: Tensor
+    analysis_sines: Tensor
+    synthesis_cosines: Tensor
+    synthesis_sines: Tensor
     window: Tensor
 
     def __init__(self, hop_length: int, overlap: int = 3) -> None:
@@ -31,25 +40,37 @@ class HopSTFT(nn.Module):
         self.hop_length, self.overlap = hop_length, overlap
         n_fft = hop_length * overlap
         self.n_bins = n_fft // 2 + 1
-        window = torch.hann_window(n_fft, dtype=torch.float64)
-        turns = torch.arange(n_fft, dtype=torch.float64)[:, None] * torch.arange(self.n_bins, dtype=torch.float64)
-        angle = 2 * math.pi / n_fft * (turns % n_fft)
-        forward = torch.cat([angle.cos(), -angle.sin()], dim=1) * window[:, None] / n_fft**0.5
+        window = torch.hann_window(n_fft, dtype=torch.float64) / n_fft**0.5
+        numbers = torch.arange(self.n_bins, dtype=torch.float64)
+        angle = 2 * math.pi / n_fft * (numbers[:, None] * numbers % n_fft)
         weights = torch.full((self.n_bins,), 2.0, dtype=torch.float64)
         weights[0] = 1.0
         if n_fft % 2 == 0:
             weights[-1] = 1.0
         gain = 1 / (3 / 8 * overlap)  # the sum of squared Hann windows at these hops
-        inverse = forward * weights.repeat(2) * gain
-        self.register_buffer("analysis", forward.float(), persistent=False)
-        self.register_buffer("synthesis", inverse.T.float().contiguous(), persistent=False)
-        self.register_buffer("window", (window / n_fft**0.5).float(), persistent=False)
+        for name, values in (("cosines", angle.cos()), ("sines", -angle.sin())):
+            forward = values * window[: self.n_bins, None]
+            inverse = (forward * weights * gain).T.contiguous()
+            self.register_buffer(f"analysis_{name}", forward.float(), persistent=False)
+            self.register_buffer(f"synthesis_{name}", inverse.float(), persistent=False)
+        self.register_buffer("window", window.float(), persistent=False)
 
     def transform(self, rows: Tensor) -> Tensor:
         """(B, T, hop_length) -> (B, T, 2 * n_bins): real parts, then imaginary parts."""
         time, padded = rows.shape[1], self._with_sides(rows)
         windows = torch.cat([padded[:, k : k + time] for k in range(self.overlap)], dim=2)
-        return windows @ self.analysis
+        first, last, middle = self._halves(windows)
+        zero = windows[:, :, :1]  # where the window is 0
+        real = torch.cat([zero, first + last, middle], dim=2) @ self.analysis_cosines
+        imaginary = torch.cat([zero, first - last, middle], dim=2) @ self.analysis_sines
+        return torch.cat([real, imaginary], dim=2)
+
+    def _halves(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Samples 1 to (n_fft - 1) // 2, those after the middle in reverse, and the middle one if n_fft is even."""
+        n_fft = self.hop_length * self.overlap
+        pairs = (n_fft - 1) // 2
+        after = windows[:, :, n_fft - pairs :].flip(2)
+        return windows[:, :, 1 : pairs + 1], after, windows[:, :, pairs + 1 : n_fft - pairs]
 
     def magnitudes(self, rows: Tensor) -> Tensor:
         """(B, T, hop_length) -> (B, T, n_bins): absolute values of what `transform` finds, a quarter of its work."""
@@ -69,8 +90,12 @@ class HopSTFT(nn.Module):
 
     def inverse(self, spectrum: Tensor) -> Tensor:
         """(B, T, 2 * n_bins) -> (B, T * hop_length)."""
-        side, time = self.overlap // 2, spectrum.shape[1]
-        parts = (spectrum @ self.synthesis).unflatten(2, (self.overlap, self.hop_length))
+        side, time, n_fft = self.overlap // 2, spectrum.shape[1], self.hop_length * self.overlap
+        real, imaginary = spectrum.chunk(2, dim=2)
+        even, odd = real @ self.synthesis_cosines, imaginary @ self.synthesis_sines
+        before = even + odd  # samples 0 to n_fft // 2; the others mirror them
+        after = (even - odd)[:, :, 1 : (n_fft + 1) // 2].flip(2)
+        parts = torch.cat([before, after], dim=2).unflatten(2, (self.overlap, self.hop_length))
         padded = torch.nn.functional.pad(parts, (0, 0, 0, 0, side, side))
         rows = torch.stack([padded[:, 2 * side - k : 2 * side - k + time, k] for k in range(self.overlap)])
         return rows.sum(0).flatten(1)
