@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from speechnar.text.symbols import PAUSES
 
 SILENCE = 40 * np.log(10) / 20  # natural log magnitude; 40 dB below a sentence's loudest frame, nothing is heard
 FADE = 0.02  # seconds at the end of a sentence's audio
+NORMAL_VALUES = 2**16
 KNEE = 0.95  # of full scale: the limiter leaves quieter samples as they are
 
 
@@ -66,6 +68,17 @@ def audible_durations(durations: np.ndarray, phones: Sequence[str], mel: np.ndar
             moved[n] = heard[-1] + 1 if heard.size else 1
             moved[n + 1] += durations[n] - moved[n]
     return moved
+
+
+def white_noise(seed: tuple[int, int], shape: tuple[int, ...]) -> np.ndarray:
+    """Return standard normal values, float32, drawn from a fixed set of 65,536: a fifth of the time of new ones."""
+    picks = np.random.default_rng(seed).integers(0, NORMAL_VALUES, shape, dtype=np.uint16)
+    return _normal_values().take(picks)
+
+
+@functools.cache
+def _normal_values() -> np.ndarray:
+    return np.random.default_rng(0).standard_normal(NORMAL_VALUES, dtype=np.float32)
 
 
 def fade_out(wav: np.ndarray, to_come: int, sample_rate: int) -> np.ndarray:

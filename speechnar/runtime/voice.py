@@ -25,7 +25,7 @@ from speechnar import config
 from speechnar.audio import LOG_FLOOR, AudioConfig
 from speechnar.config import renamed
 from speechnar.runtime.folder import ASSETS, BundleFormat
-from speechnar.runtime.frames import Frames, audible_durations, fade_out, limited, trimmed
+from speechnar.runtime.frames import Frames, audible_durations, fade_out, limited, trimmed, white_noise
 from speechnar.runtime.speech import Controls, Speech, SpeechError, Timing, Timings
 from speechnar.text.symbols import SymbolTable
 
@@ -217,7 +217,7 @@ class Voice:
         if frames.silence:
             yield np.zeros(frames.silence * hop, np.float32)
         n_noise = self._source["noise"][2] if self._source else 0
-        noise = np.random.default_rng(frames.seed).standard_normal((1, end, n_noise), dtype=np.float32)
+        noise = white_noise(frames.seed, (1, end, n_noise))
         phases = np.zeros((1, 1), np.float32)  # of the frames from `left` on
         start = left = 0
         while start < end:

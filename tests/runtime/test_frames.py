@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from speechnar.runtime.frames import audible_durations, fade_out, limited, trimmed
+from speechnar.runtime.frames import audible_durations, fade_out, limited, trimmed, white_noise
 from speechnar.runtime.speech import SpeechWarning
 
 LOUD, SOFT, SILENT = 0.0, -4.0, -5.0  # natural log; 40 dB are 4.6
@@ -45,6 +45,17 @@ def test_the_silences_around_a_sentence_are_cut_to_the_longest() -> None:
     mel, f0, durations = trimmed(mel, f0, np.array([3, 2, 4]), longest=2)
     assert durations.tolist() == [2, 2, 2]
     assert f0.tolist() == mel[:, 0].tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def test_noise_is_standard_normal_and_its_seeds() -> None:
+    noise = white_noise((3, 1), (1, 400, 500))
+    assert noise.dtype == np.float32 and noise.shape == (1, 400, 500)
+    shares = [np.mean(np.abs(noise) < limit) for limit in (1, 2, 3)]
+    np.testing.assert_allclose(shares, [0.6827, 0.9545, 0.9973], atol=0.006)
+    flat = noise.ravel()
+    assert abs(flat.mean()) < 0.01 and abs(np.mean(flat[1:] * flat[:-1])) < 0.01
+    np.testing.assert_array_equal(noise, white_noise((3, 1), (1, 400, 500)))
+    assert np.mean(noise == white_noise((3, 2), (1, 400, 500))) < 0.01
 
 
 @pytest.mark.parametrize("cut", [1, 5, 30, 39, 50])

@@ -113,7 +113,7 @@ class HarmonicVocos(nn.Module):
             pulses = pulse_train(f0.float(), edges, phases, audio.hop_length, audio.sample_rate)
             p_real, p_imaginary = self.stft.transform(pulses).chunk(2, dim=2)
             power = p_real.square() + p_imaginary.square() + 1e-6
-            scale = power ** ((COMPRESSION - 1) / 2)
+            scale = (power.log() * ((COMPRESSION - 1) / 2)).exp()  # which takes a third of the time of a power
             source = torch.cat([p_real * scale, p_imaginary * scale], dim=2)
         hidden = self.backbone(self.embedding_norm(self.embedding(given) + self.source_embedding(source)))
         harmonic_gain, real, imaginary, noise_gain = self.head(hidden).float().chunk(4, dim=2)
