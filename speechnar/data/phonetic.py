@@ -6,6 +6,7 @@ an hour of speech at 40 bands and 200 frames a second.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from speechnar.audio import AudioConfig, log_mel
 from speechnar.data.batch import MEL_PADDING, Batch
 from speechnar.data.manifest import DataError, load_cuts, read_wav
 from speechnar.data.sampling import BucketSampler, prefetch
-from speechnar.text.symbols import BOS, EOS, PAD, SymbolTable
+from speechnar.text.symbols import BOS, EOS, PAD, STRESSES, VOWELS, SymbolTable, TextError, stress_of
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,46 @@ def symbols_of(cuts: Sequence[Cut]) -> SymbolTable:
     return SymbolTable((PAD, BOS, EOS, *sorted({phone for cut in cuts for phone in phones_in(cut)})))
 
 
+SIMILAR = (
+    *("fv", "sz", "ʃʒ", "θð", "pb", "td", "kɡ", ("t͡ʃ", "d͡ʒ")),  # voiceless and voiced
+    *("fvszʃʒθðh", ("t͡ʃ", "d͡ʒ", *"pbtdkɡ"), "mnŋlɹjw", VOWELS),  # the same manner
+)
+"""Groups of phones: one that the aligner lacks is aligned as another of the first group in which it has one."""
+
+
+def known_phones(cut: Cut, symbols: SymbolTable) -> list[str]:
+    """Return the phones of a cut, those that a table lacks replaced by similar ones, with a notice on stderr.
+
+    Raises:
+        DataError: the table has no similar phone either, or the cut has no phones.
+    """
+    phones = []
+    for phone in phones_in(cut):
+        try:
+            symbols.id_of(phone)
+            phones.append(phone)
+        except TextError:
+            phones.append(_similar(phone, symbols, cut.id))
+            notice = (
+                f"utterance {cut.id}: the aligner was not trained on the phone {phone!r}, aligned as {phones[-1]!r}"
+            )
+            print(f"speechnar: {notice}", file=sys.stderr)
+    return phones
+
+
+def _similar(phone: str, symbols: SymbolTable, utt_id: str) -> str:
+    base = stress_of(phone)[1]
+    for group in SIMILAR:
+        for other in group if base in group else ():
+            for stressed in (stress + other for stress in STRESSES):
+                if stressed in symbols.ids:
+                    return stressed
+    raise DataError(
+        f"utterance {utt_id} has the phone {phone!r}, and the aligner was trained on none that is similar: "
+        "train it on more recordings, or leave the utterance out"
+    )
+
+
 class PhoneticData:
     """The utterances of one manifest. Batches depend on `seed` and the epoch's number alone.
 
@@ -73,8 +114,7 @@ class PhoneticData:
         max_duration, num_buckets, shuffle, seed: as `BucketSampler` takes them.
 
     Raises:
-        DataError: a cut has no phones.
-        TextError: a phone has neither an id nor a near phone with one.
+        DataError: a cut has no phones, or one that the table lacks and that is similar to none of its phones.
     """
 
     def __init__(
@@ -89,7 +129,7 @@ class PhoneticData:
     ) -> None:
         self.audio, self.symbols = audio, symbols
         self.cuts = {cut.id: cut for cut in cuts}
-        self._tokens = {cut.id: torch.tensor(symbols.encode(phones_in(cut))) for cut in cuts}
+        self._tokens = {cut.id: torch.tensor(symbols.encode(known_phones(cut, symbols))) for cut in cuts}
         self._mels: dict[str, Tensor] = {}
         self._sampler = BucketSampler({c.id: c.duration for c in cuts}, max_duration, num_buckets, shuffle, seed)
 

@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from lhotse.cut import Cut
-from lhotse.utils import fastcopy
 from torch import Tensor
 from tqdm import tqdm
 
 from speechnar.audio import AudioConfig, AudioError
 from speechnar.data.durations import SILENT, boundaries_of, frames_of, set_durations, to_frames
 from speechnar.data.manifest import DataError, load_cuts, save_cuts
-from speechnar.data.phonetic import PhoneticBatch, PhoneticData, phones_in
+from speechnar.data.phonetic import PhoneticBatch, PhoneticData
 from speechnar.data.textgrid import Interval, write_textgrid
 from speechnar.models.folder import ModelError, load_model
 from speechnar.models.tts.aligner import Aligner, AlignerOutput
 from speechnar.nar.alignment import AlignmentError, forward_sum, path_shares
-from speechnar.text.symbols import STRESSES, VOWELS, SymbolTable, TextError, stress_of
+from speechnar.text.symbols import SymbolTable
 
 POSTERIOR_SCALE = 0.5
 """Factor on the log-likelihoods for posteriors, so that paths beside the best one have more weight: on the corpus
 `heart` it moves boundaries half a millisecond nearer to the true ones."""
-
-SIMILAR = (
-    *("fv", "sz", "ʃʒ", "θð", "pb", "td", "kɡ", ("t͡ʃ", "d͡ʒ")),  # voiceless and voiced
-    *("fvszʃʒθðh", ("t͡ʃ", "d͡ʒ", *"pbtdkɡ"), "mnŋlɹjw", VOWELS),  # the same manner
-)
-"""Groups of phones: one that the aligner lacks is aligned as another of the first group in which it has one."""
 
 SCORE = "alignment_score"
 """Custom field of a supervision: how well its phones fit its audio, see `Alignment`."""
@@ -82,8 +74,7 @@ def align_corpus(
         )
     symbols = SymbolTable.load(model_dir / "tokens.txt")
     cuts = load_cuts(cuts_path)
-    known = [_with_known_phones(cut, symbols) for cut in cuts]
-    data = PhoneticData(known, config.audio, symbols, shuffle=False, num_buckets=1)
+    data = PhoneticData(cuts, config.audio, symbols, shuffle=False, num_buckets=1)
     failed = []
     for cut in tqdm(cuts, desc="align", unit="utt"):
         try:
@@ -101,42 +92,6 @@ def align_corpus(
             write_textgrid(textgrids / f"{cut.id}.TextGrid", tiers_of(cut, audio), cut.duration)
     save_cuts(cuts, out)
     return cuts
-
-
-def _with_known_phones(cut: Cut, symbols: SymbolTable) -> Cut:
-    """Return a cut in which phones that the aligner lacks are similar ones, which is said on stderr; or the same cut.
-
-    Raises:
-        DataError: the aligner has no similar phone either, or the cut has no phones.
-    """
-    replaced = []
-    for phone in phones_in(cut):
-        try:
-            symbols.id_of(phone)
-            replaced.append(phone)
-        except TextError:
-            replaced.append(_similar(phone, symbols, cut.id))
-            notice = (
-                f"utterance {cut.id}: the aligner was not trained on the phone {phone!r}, aligned as {replaced[-1]!r}"
-            )
-            print(f"speechnar: {notice}", file=sys.stderr)
-    if replaced == phones_in(cut):
-        return cut
-    known: Cut = fastcopy(cut, supervisions=[fastcopy(cut.supervisions[0], custom={"phones": replaced})])
-    return known
-
-
-def _similar(phone: str, symbols: SymbolTable, utt_id: str) -> str:
-    base = stress_of(phone)[1]
-    for group in SIMILAR:
-        for other in group if base in group else ():
-            for stressed in (stress + other for stress in STRESSES):
-                if stressed in symbols.ids:
-                    return stressed
-    raise DataError(
-        f"utterance {utt_id} has the phone {phone!r}, and the aligner was trained on none that is similar: "
-        "train it on more recordings, or leave the utterance out"
-    )
 
 
 @torch.no_grad()

@@ -34,7 +34,7 @@ from speechnar.models.vocoder.discriminators import (
 )
 from speechnar.train.init import freeze, start_from
 from speechnar.train.loop import LoopConfig, Phase, train
-from speechnar.train.provenance import origin_of
+from speechnar.train.provenance import origin_of, settings_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -244,6 +244,7 @@ def train_vocoder(
     task = VocoderTask(config, features, train_cuts, dev_cuts, predicted, init)
     origin = origin_of(
         {
+            "training config": settings_of(config),
             "set of utterances": task.data.utt_ids,  # and not the manifest, whose alignment a vocoder never sees
             "features": features / "stats.json",
             "predicted mels": predicted,

@@ -2,14 +2,44 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+from speechnar.config import to_dict
 from speechnar.train import checkpoint
+
+
+NOT_THE_MODEL = frozenset(
+    ("max_steps", "max_minutes", "log_every", "validate_every", "checkpoint_seconds", "threads", "compile")
+)
+"""Keys of a training config that may change in a run that goes on."""
+
+
+def settings_of(config: Any) -> tuple[str, ...]:
+    """Return the settings of a training config as a source for `origin_of`.
+
+    Settings at their defaults are left out, so that a new one does not count, and so are those of `NOT_THE_MODEL`.
+    """
+    return (json.dumps(_given(config), sort_keys=True),)
+
+
+def _given(config: Any) -> dict[str, Any]:
+    """Return the settings that are not at their defaults, as plain values."""
+    found = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+        if field.name not in NOT_THE_MODEL and value != default:
+            plain = _given(value) if dataclasses.is_dataclass(value) else to_dict(value)
+            if plain != {}:
+                found[field.name] = plain
+    return found
 
 
 def origin_of(sources: Mapping[str, Path | Sequence[str] | None]) -> dict[str, str]:

@@ -19,7 +19,7 @@ from speechnar.models.vocoder.harmonic_vocos import HarmonicVocosConfig
 from speechnar.tasks.acoustic import AcousticConfig, train_acoustic
 from speechnar.tasks.vocoder import VocoderConfig, train_vocoder
 from speechnar.train.loop import LoopConfig
-from speechnar.train.provenance import origin_of
+from speechnar.train.provenance import origin_of, settings_of
 
 LOOP = LoopConfig(max_steps=2, log_every=1, validate_every=2, warmup_steps=0, precision="no", ema_decay=0.0, threads=1)
 TINY = FastSpeech2Config(
@@ -128,3 +128,29 @@ def test_a_model_folder_is_its_weights_and_other_folders_their_files(tmp_path: P
     (units / "tokens.txt").rename(units / "other.txt")
     changed = origin_of({**sources, "names": ("ab",)})
     assert {name for name in first if changed[name] != first[name]} == {"model", "units", "names"}
+
+
+def test_another_learning_rate_starts_anew_and_more_steps_go_on(
+    corpus: Features, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "acoustic"
+    train_acoustic(ACOUSTIC, *corpus, out)
+    before = weights(out)
+    longer = dataclasses.replace(LOOP, max_steps=3, log_every=2, threads=2)
+    train_acoustic(dataclasses.replace(ACOUSTIC, loop=longer), *corpus, out)
+    assert not (tmp_path / "acoustic.1").exists() and "changed" not in capsys.readouterr().err
+    after = weights(out)
+    assert after != before
+    faster = dataclasses.replace(LOOP, learning_rate=0.1)
+    train_acoustic(dataclasses.replace(ACOUSTIC, loop=faster), *corpus, out)
+    assert "the training config changed since" in capsys.readouterr().err
+    assert weights(tmp_path / "acoustic.1") == after
+
+
+def test_settings_at_their_defaults_and_the_length_of_a_run_do_not_count() -> None:
+    same = dataclasses.replace(ACOUSTIC, loop=dataclasses.replace(LOOP, max_steps=9, max_minutes=1.0, threads=4))
+    assert settings_of(same) == settings_of(ACOUSTIC)
+    (text,) = settings_of(ACOUSTIC)
+    assert "learning_rate" not in text and "weights" not in text and '"batch_seconds": 1.0' in text
+    wider = dataclasses.replace(ACOUSTIC, model=Choice("fastspeech2", dataclasses.replace(TINY, d_ff=16)))
+    assert settings_of(wider) != settings_of(ACOUSTIC)
