@@ -149,5 +149,5 @@ def train_acoustic(
     """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
     torch.manual_seed(config.loop.seed)
     sources = {"training manifest": train_cuts, "features": features / "stats.json", "model of --init": init}
-    sources["training config"] = settings_of(config)
-    train(AcousticTask(config, features, train_cuts, dev_cuts, init), config.loop, out, origin=origin_of(sources))
+    origin = origin_of(sources | {"training config": settings_of(config)})
+    train(AcousticTask(config, features, train_cuts, dev_cuts, init), config.loop, out, origin=origin)

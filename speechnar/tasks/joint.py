@@ -159,5 +159,5 @@ def train_joint(
               f"{config.acoustic_step} (acoustic_step)", file=sys.stderr)  # fmt: skip
     torch.manual_seed(config.loop.seed)
     sources = {"training manifest": train_cuts, "features": features / "stats.json", "model of --init": init}
-    sources["training config"] = settings_of(config)
-    train(JointTask(config, features, train_cuts, dev_cuts, init), config.loop, out, origin=origin_of(sources))
+    origin = origin_of(sources | {"training config": settings_of(config)})
+    train(JointTask(config, features, train_cuts, dev_cuts, init), config.loop, out, origin=origin)

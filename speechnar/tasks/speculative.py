@@ -319,6 +319,6 @@ def train_speculative(
     A folder that was trained from another model or other caches is renamed (`speechnar.train.provenance`).
     """
     torch.manual_seed(config.loop.seed)
-    sources = {"training config": settings_of(config), "model of --init": init}
-    sources |= {f"manifest {n} of --train": path for n, path in enumerate(train_cuts)}
-    train(task_of(config, init, train_cuts, dev_cuts), config.loop, out, origin=origin_of(sources))
+    manifests = {f"manifest {n} of --train": path for n, path in enumerate(train_cuts)}
+    origin = origin_of({"training config": settings_of(config), "model of --init": init, **manifests})
+    train(task_of(config, init, train_cuts, dev_cuts), config.loop, out, origin=origin)

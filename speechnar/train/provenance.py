@@ -14,7 +14,6 @@ from typing import Any
 from speechnar.config import to_dict
 from speechnar.train import checkpoint
 
-
 NOT_THE_MODEL = frozenset(
     ("max_steps", "max_minutes", "log_every", "validate_every", "checkpoint_seconds", "threads", "compile")
 )
