@@ -106,7 +106,7 @@ def clean(text: str) -> str:
         r"(?<![\w:;])[:;=]['-]?[)(DPp](?=\s|$|[.,!?])|(?<=[\w.!?])\s*<3+\s*(?=[.!?]?\s*$)", " ", text
     )  # emoticons
     text = re.sub(r"(?<=[a-z])\(s\)", "s", text)
-    text = re.sub(r"(?<!\w)(['\"])a\1(?!\w)", "A", text)  # the letter
+    text = re.sub(r"(?<!\w)(['\"`])a\1(?!\w)", "A", text)  # the letter
     text = re.sub(r"(?<![\w\"])\"(?=\S)([^\"]*)\"", r" \1 ", text)  # what is left may be inches
     return text
 

@@ -39,11 +39,15 @@ def dates(text: str) -> str:
     text = re.sub(rf"\b({_SHORT})\b(?=\s\d)|(?<=\d\s)({_SHORT})\b", lambda m: _SHORT_MONTHS[m[0]], text)
     text = re.sub(r"(?<![\w/.-])(\d{1,4})([/.-])(\d{1,2})\2(\d{4}|\d{2})(?![\w/-])", _numeric_date, text)
     text = re.sub(
-        rf"\b({_MONTH})\s+({_DAY})(?:st|nd|rd|th)?(?:\s?[-–]\s?({_DAY}))?(?!\d|,\d)(?:,?\s+(\d{{4}})\b)?",
+        rf"\b({_MONTH})\s+({_DAY})(?:st|nd|rd|th)?(?:\s?[-–]\s?({_DAY})(?:st|nd|rd|th)?)?(?!\d|,\d)(?:,?\s+(\d{{4}})\b)?",
         _month_first,
         text,
     )
-    text = re.sub(rf"\b([Tt]he\s+)?({_DAY})(?:st|nd|rd|th)?\s+(?:of\s+)?({_MONTH})\b", _day_first, text)
+    text = re.sub(
+        rf"\b([Tt]he\s+)?(?:({_DAY})(?:st|nd|rd|th)?\s?[-–]\s?)?({_DAY})(?:st|nd|rd|th)?\s+(?:of\s+)?({_MONTH})\b",
+        _day_first,
+        text,
+    )
     text = re.sub(r"(?<![\d.,])((?:1[0-9]|20)\d\d)\s?[-–]\s?((?:1[0-9]|20)?\d\d)(?![\d-]|\.\d)", _years, text)
     text = re.sub(r"(?:(?<=[a-z])-)?(?<![\d.,])'?\b((?:1[1-9]|20)\d0|[1-9]0)'?s\b", _decade, text)
     text = re.sub(r"\b1(000|00)s\b", lambda m: "thousands" if m[1] == "000" else "hundreds", text)
@@ -120,7 +124,8 @@ def _month_and_day(match: re.Match[str]) -> str:
 
 
 def _day_first(match: re.Match[str]) -> str:
-    return f"{match[1] or 'the '}{ordinal(int(match[2]))} of {match[3]}"
+    first = f"{ordinal(int(match[2]))} to the " if match[2] else ""
+    return f"{match[1] or 'the '}{first}{ordinal(int(match[3]))} of {match[4]}"
 
 
 def _two_digits(text: str) -> str:

@@ -120,6 +120,7 @@ _NUMBERS: tuple[tuple[str, _Say | str], ...] = (
     ),
     (r"(?<![\w.-])\d+(?:-\d+){2,}(?![\w-])", lambda m: ", ".join(map(digits, m[0].split("-")))),  # 978-3-16-148410-0
     (rf"(?<![\w.])({NUMBER})\s?[-–]\s?(?={NUMBER}(?![\w-]*[A-Za-z]))(?!\d+-)", r"\1 to "),  # 3-2
+    (r"(?<![\w.,])(\d[\d,]*(?:st|nd|rd|th))\s?[-–]\s?(?=\d[\d,]*(?:st|nd|rd|th)\b)", r"\1 to "),
     (r"(?<![\w.,])(\d[\d,]*)(?:st|nd|rd|th)\b", lambda m: as_ordinal(number(m[1]))),
     (r"(?<![\w.,-])(\d+)-(?=[A-Za-z]{2,})", lambda m: f"{number(m[1])}-"),  # 24-hour
     (r"\b[vV](?:er)?\.?\s?(?=\d+\.\d)", "version "),

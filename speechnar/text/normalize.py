@@ -19,7 +19,7 @@ from speechnar.text.identifiers import identifiers
 from speechnar.text.markup import strip_emphasis, strip_inline
 from speechnar.text.money import money
 from speechnar.text.number_formats import number_formats
-from speechnar.text.quantities import quantities
+from speechnar.text.quantities import quantities, rates
 from speechnar.text.roman_numerals import numbered_parts, roman_numerals
 from speechnar.text.short_forms import short_forms
 from speechnar.text.urls import urls
@@ -44,7 +44,7 @@ def normalize(text: str, keep: Collection[str] = ()) -> str:
     text = roman_numerals(abbreviations(short_forms(text)))
     if any(c.isdecimal() for c in text):
         text = quantities(money(dates(text)))
-    text = tidy(capitals(identifiers(text)))
+    text = tidy(capitals(identifiers(rates(text) if "/" in text else text)))
     words = {placeholder: word for word, placeholder in kept.items()}
     return re.sub(f"[{PLACEHOLDERS}]", lambda m: words.get(m[0], ""), text)
 

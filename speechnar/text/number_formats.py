@@ -33,6 +33,10 @@ _DECIMAL_SCALE = re.compile(
     r"(?<![\w.,$€£¥₹])(\d+\.\d+)([kKMB])(?![\w/-])(?!\s(?:display|monitor|screen|video|run|race))"
 )
 _WHOLE_SCALE = re.compile(r"(?<![\w.,$€£¥₹])(\d+)([kKMB])(?!\w)")
+_SMALL_SCALE = re.compile(
+    r"(?<![\w.,$€£¥₹])(\d+(?:\.\d+)?)(mn?|bn)(?=\s(?:people|users|customers|views|subscribers|followers|copies|downloads|jobs"
+    r"|homes|households|children|tons|tonnes|barrels|dollars|euros|pounds)\b)"
+)
 _NOT_COUNTED = re.compile(r"\s(?:runs|races|videos|screens|displays|monitors|movies|cameras|models|is|was|has)\b")
 
 _CODE_WORDS = (
@@ -69,6 +73,7 @@ def number_formats(text: str) -> str:
     text = _DIAL.sub(_dial, text)
     text = _CODE.sub(lambda m: m[1] + (m[2].replace("#", "") or " ") + _in_groups(m[3]), text)
     text = _DECIMAL_SCALE.sub(lambda m: f"{m[1]} {_SCALES[m[2]]}", text)
+    text = _SMALL_SCALE.sub(lambda m: f"{m[1]} {'billion' if m[2] == 'bn' else 'million'}", text)
     text = _WHOLE_SCALE.sub(_whole_scale, text)
     return re.sub(r"(?<![\w.,])(\d\d)er(s?)\b", lambda m: _member(number(m[1])) + m[2], text)  # 49ers
 

@@ -69,10 +69,14 @@ _MEASURE = re.compile(
     rf"((?:/(?:{_PERS})){{0,2}})(?![\w/²³])(\.)?(?!\.?\w)"
 )
 _SAME_UNIT = re.compile(r"(?<=\d)(\s?)([A-Za-zµ/]{1,5}|%|°[CF]?)\s?[-–]\s?(?=\d[\d.,]*\s?\2(?!\w))")
+_RATE = re.compile(
+    r"(?<![\w/])(mg|µg|ng|kg|g|mmol|km|mL|ml|kWh|MB|GB|kcal)/(dL|dl|mL|ml|L|kg|m²|m³|h|min|s|day|d)(?![\w/])"
+)
 _DURATION = re.compile(
     r"(?<![\w.])(?:(\d{1,4})d\s?)?(\d{1,4})\s?h\s?(\d{1,4})(?:\s?m(?:in)?)?(?:\s?(\d{1,4})\s?s)?(?!\w)"
     r"|(?<![\w.])(\d{1,4})m\s?(\d{1,4})s(?!\w)"
 )
+_SIZE_IN_FEET = re.compile(r"(?<![\w.])(\d+)'\s?[x×]\s?(\d+)'(?!\w)(\s[a-z])?")
 _FEET = re.compile(
     r"(?<![\w.'])(\d+(?:\.\d+)?)'(?=\s+(?:(tall|long|wide|deep|high|thick|across|above|below|away|down|apart|by|of|from)"
     r"|ladder|fence|wall|board|boat|pole|cable|ceiling|drop|gap|table|rope|tree|section|length)\b|\s*(?:$|[.,;)]))"
@@ -93,7 +97,7 @@ def quantities(text: str) -> str:
     text = _DURATION.sub(_duration, text)
     text = re.sub(rf"({_FRACTION})\"(\s[a-z])?", lambda m: f"{m[1]}-inch{m[2]}" if m[2] else f"{m[1]} inch", text)
     text = re.sub(r"\b(\d)'\s?(\d{1,2})(?:\"|'')?(?![\w'])", lambda m: f"{_say(m[1])} foot {_say(m[2])}", text)
-    text = re.sub(r"(?<![\w.])(\d+)'(?=\s?[x×]\s?\d+')", r"\1", text)
+    text = _SIZE_IN_FEET.sub(lambda m: f"{m[1]} by {m[2]}-foot{m[3]}" if m[3] else f"{m[1]} by {m[2]} feet", text)
     text = _FEET.sub(_feet, text)
     text = re.sub(r"\b(\d+)\s?(?:ft|feet)\.?\s(\d+)\s?in\b(\.(?!\s*(?:$|[A-Z])))?", _feet_and_inches, text)
     text = re.sub(rf"({_AMOUNT})\s?°(?:\s?([CF])\b|\s?([NSEW])\b)?", _degrees, text)
@@ -109,6 +113,11 @@ def quantities(text: str) -> str:
     text = re.sub(r"(?<![\w.])(\d{3,4})[x×](\d{3,4})(?!\w)", lambda m: f"{pairs(m[1])} by {pairs(m[2])}", text)
     text = re.sub(rf"(?<![\w.])({NUMBER})\s?x\s?(?={NUMBER})", lambda m: f"{_say(m[1])} by ", text)
     return re.sub(rf"(?<![\w.])({NUMBER})[x×](?!\w)", lambda m: f"{_say(m[1])} times", text)
+
+
+def rates(text: str) -> str:
+    """Read units of rates that stand without a number: `in mg/dL`."""
+    return _RATE.sub(lambda m: f"{plural(UNITS[m[1]])} per {_PER[m[2]]}", text)
 
 
 def _say(amount: str) -> str:
@@ -163,7 +172,8 @@ def _inflected(match: re.Match[str], name: str, amount: str, singular: re.Patter
 
 def _measure(match: re.Match[str]) -> str:
     amount, gap, unit, per, stop = match.groups()
-    if unit == "in" and gap and not (stop and not ends_sentence(after(match))) and "x" not in amount:
+    inches = stop and not ends_sentence(after(match)) or "x" in amount or "." in amount
+    if unit == "in" and gap and not (inches and not re.match(r"\s(?:the|a|an|\d)", after(match))):
         return match[0]  # 5 in the morning
     if unit == "s" and not gap and "x" in amount:
         return match[0]  # 4x4s
