@@ -1,4 +1,4 @@
-"""The phones of a corpus, by the front end that the runtime speaks with."""
+"""Phonemize a corpus with the front end that the runtime speaks with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from speechnar.text.symbols import WORD_BREAK, TextError
 
 
 def phones_of(text: str, lexicon: Path | None = None) -> list[str]:
-    """Phones, pauses and word breaks of a text; its sentences follow each other with a word break between.
+    """Return the phones, pauses and word breaks of a text; its sentences follow each other with a word break between.
 
     Raises:
         TextError: there is nothing in it that can be spoken, or the lexicon cannot be read.
@@ -32,7 +32,7 @@ def _phonemizer(lexicon: Path | None) -> Phonemizer:
 
 
 def phonemize_cuts(cuts: Sequence[Cut], lexicon: Path | None = None, jobs: int = 1) -> list[Cut]:
-    """The same cuts, with the custom field `phones` in every supervision.
+    """Return the same cuts with the custom field `phones` in every supervision.
 
     Raises:
         DataError: an utterance has no text, or one that cannot be spoken.
@@ -54,7 +54,7 @@ def phonemize_cuts(cuts: Sequence[Cut], lexicon: Path | None = None, jobs: int =
 
 
 def _of_cut(cut: Cut, lexicon: Path | None) -> list[list[str]] | str:
-    """The phones of each supervision, or why there are none."""
+    """Return the phones of each supervision, or why there are none."""
     try:
         return [phones_of(supervision.text or "", lexicon) for supervision in cut.supervisions]
     except TextError as error:

@@ -1,1 +1,1 @@
-"""From text to tokens: normalize, split into sentences, look up phones, number them. Nothing heavy is imported here."""
+"""Turn text into tokens: normalize, split into sentences, look up phones, number them. Imports nothing heavy."""

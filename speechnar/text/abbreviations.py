@@ -63,8 +63,8 @@ _NO_STREET = frozenset(
 )
 
 
-def abbreviations(text: str) -> str:
-    """Writes out what is abbreviated; a full stop that also ends the sentence stays."""
+def expand_abbreviations(text: str) -> str:
+    """Write out what is abbreviated; a full stop that also ends the sentence stays."""
     if "." in text or "/" in text:
         text = _PHRASE.sub(_phrase, text)
         text = _STREET.sub(lambda m: f"{m[1]} Drive" + _stop(m), text)

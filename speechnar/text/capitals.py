@@ -1,4 +1,7 @@
-"""Words in capitals: shouted, said as a word, or spelled. What is left in capitals is spelled."""
+"""Read words in capitals: lower shouting, say acronyms as words, and leave in capitals what is spelled.
+
+Words that are written with signs or capitals inside are read here too: formulas, `camelCase`, stutters, the letter `a`.
+"""
 
 from __future__ import annotations
 
@@ -67,8 +70,8 @@ _NO_STUTTER = frozenset(
 _STUTTERED = {"c": "k", "q": "kw", "qu": "kw", "x": "z", "a": "", "e": "", "o": "", "u": ""}
 
 
-def unshout(text: str) -> str:
-    """Lowers sentences that are wholly in capitals, unless they are mere strings of initialisms."""
+def lower_shouting(text: str) -> str:
+    """Lower sentences that are wholly in capitals, unless they are mere strings of initialisms."""
     if not re.search("[A-Z]{3}", text):
         return text
     return _SEGMENT.sub(lambda m: _lowered(m[0]) if _is_shouted(m[0]) else m[0], text)
@@ -93,8 +96,8 @@ def _lowered(segment: str) -> str:
     return re.sub(r"[A-Z']+", lower, segment)
 
 
-def capitals(text: str) -> str:
-    """Says acronyms and shouted words, keeps what is spelled in capitals, and takes apart `camelCase`."""
+def read_capitals(text: str) -> str:
+    """Read acronyms and shouted words, keep what is spelled in capitals, and take apart `camelCase`."""
     text = re.sub(r"\bWi-?Fi\b", "wifi", text)
     text = _FORMULA.sub(_formula, text)
     text = _JARGON.sub(lambda m: _JARGON_SAID[m[0]], text)
@@ -149,7 +152,7 @@ def _acronym(match: re.Match[str]) -> str:
 
 
 def _is_pronounceable(word: str) -> bool:
-    """Whether letters in capitals look like a word: four of them like `SALE` or `STOP`, more like `OPENING`."""
+    """Tell whether letters in capitals look like a word: four of them like `SALE` or `STOP`, more like `OPENING`."""
     if len(word) < 5:
         return re.fullmatch("(?=.{4})[^AEIOU]{1,2}[AEIOU][^AEIOU]{1,2}E?", word) is not None
     return re.search("[AEIOU]", word) is not None and re.search("[^AEIOUY]{4}|^[^AEIOUY]{3}", word) is None

@@ -1,4 +1,4 @@
-"""The first and the last step of normalizing: to the characters that are read, and from them to words and pauses."""
+"""Map text to the characters that the steps of normalizing know, and what they return to words and pauses."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class TextWarning(UserWarning):
 
 
 class _Characters(dict[int, str]):
-    """What to write for each character, worked out when it is first met."""
+    """A table for `str.translate` that works out what to write for a character when it is first met."""
 
     def __missing__(self, code: int) -> str:
         self[code] = written = self._written(chr(code))
@@ -137,7 +137,7 @@ def _greek(match: re.Match[str]) -> str:
 
 
 def tidy(text: str) -> str:
-    """Words and pauses only: brackets and dashes become commas, and of a run of pauses the strongest is left."""
+    """Return words and pauses only: brackets and dashes become commas, and of a run of pauses the strongest is left."""
     text = " ".join(re.sub(rf"(?<!\w)'(?!(?:{_KEEPS_APOSTROPHE})\b)|'(?!\w)", " ", text).split())
     text = re.sub(r"\(\s*\)|\[\s*\]|\s*[)\]}]+\s*(?=$|[.,;:?!])", " ", text)
     text = re.sub(r"\.(?:\s?\.)+", "...", text)

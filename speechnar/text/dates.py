@@ -1,4 +1,4 @@
-"""Times, dates, years and decades in context."""
+"""Read times, dates, years and decades; the words around a number tell which of them it is."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ COUNTED = re.compile(r"\s+(?:(?!(?:was|has|does|towards|perhaps|always)\b)[a-z]{
                       r"|(?:people|men|women|children|feet|percent|more|other|different|extra)\b)")  # fmt: skip
 
 
-def dates(text: str) -> str:
-    """Says the times, dates, decades and ranges of years, and leaves single years to `is_year`."""
+def read_dates(text: str) -> str:
+    """Read the times, dates, decades and ranges of years of a text; single years are left for `is_year` to tell."""
     text = re.sub(r"(?<=[\dmM.])\s?[–-]\s?(?=\d{1,2}(?::\d\d)?\s*[aApP]\.?[mM]\b)", " to ", text)
     text = re.sub(
         r"(?<![\w:.])(\d{1,3}):(\d{1,3})(?::([0-5]\d))?(?![:\w]*\d)(?:\s*([ap])(?:\.\s?m\.?|m\b\.?))?",
@@ -56,7 +56,7 @@ def dates(text: str) -> str:
 
 
 def is_year(match: re.Match[str]) -> bool:
-    """Whether a matched number of four digits is a year, by what stands around it."""
+    """Tell whether a matched number of four digits is a year, by the words around it."""
     value = int(match[0])
     cued = _YEAR_CUE.search(before(match)) is not None
     if cued:

@@ -43,7 +43,7 @@ _ROOT = re.compile(r"√\s?(?=[\w(])")
 _LOVE = re.compile(r"\b(I|we|you|they|u)\s+<3(?=\s+[A-Za-z])", re.I)
 
 
-def equations(text: str) -> str:
+def read_equations(text: str) -> str:
     """Replace the signs of equations and comparisons by words: `7 - 3 = 4` is `7 minus 3 equals 4`.
 
     Args:

@@ -1,12 +1,13 @@
-"""Words to phones with gruut's American English data: its lexicon, part-of-speech tagger and grapheme guesser.
+"""Look up the phones of words in gruut's American English data: lexicon, part-of-speech tagger, grapheme guesser.
 
 gruut's own pipeline also verbalizes numbers and dates, for which it imports half a second of libraries. Our normalizer
-has done that already, so this reads the three data files (package `gruut_lang_en`) and gives the same phones sooner.
+has done that already, so this module reads the three data files (package `gruut_lang_en`) directly, and is sooner.
 
 Source: gruut 2.4 (MIT), `phonemize.py`, `pos.py`, `g2p.py`: the order of look-ups and the names of the CRF features.
 Differs: a plural or possessive initialism (`CEOs`) is spelled and takes its ending, a possessive that the lexicon lacks
 is its known stem and the ending, and `A` inside a sentence is the letter: gruut guesses the first two and reads the
-last as the article.
+last as the article. A tag that the lexicon has no entry for takes the entry of its kind (`heteronyms.ROLES`), where
+gruut takes the first of all; words and tags around a word come before its tag (`heteronyms.by_context`).
 """
 
 from __future__ import annotations
@@ -29,8 +30,6 @@ Phones = tuple[str, ...]
 _INITIALISM = re.compile(r"([A-Z]{2,})('?s)?$")
 _DOTTED = re.compile(r"(?:[A-Za-z]\.)+$")
 _LONGEST_GUESS = 60  # letters; a longer "word" is cut, since nothing that long is one
-
-
 _MISSING = {
     word: tuple(phones.split())
     for word, phones in {
@@ -59,14 +58,14 @@ def _syllable(word: str) -> Phones:
 
 
 def with_s(phones: Phones) -> Phones:
-    """Adds the plural or possessive ending: /ɪz/ after a sibilant, /s/ after a voiceless sound, else /z/."""
+    """Add the plural or possessive ending: /ɪz/ after a sibilant, /s/ after a voiceless sound, else /z/."""
     if phones[-1] in ("s", "z", "ʃ", "ʒ", "t͡ʃ", "d͡ʒ"):
         return (*phones, "ɪ", "z")
     return (*phones, "s" if phones[-1] in ("p", "t", "k", "f", "θ") else "z")
 
 
 class Pronouncer:
-    """Phones of the words of one sentence. Safe to share between threads.
+    """A lexicon, a tagger and a guesser that give the phones of the words of a sentence. Threads may share one.
 
     Raises:
         TextError: gruut's data package is not installed.
@@ -89,7 +88,7 @@ class Pronouncer:
         self._known: dict[str, dict[str, Phones]] = {}
 
     def __call__(self, words: Sequence[str]) -> list[Phones]:
-        """Phones of each word, with `" "` between those of a hyphenated word's parts and of spelled letters.
+        """Return the phones of each word, with `" "` between those of a hyphenated word's parts and of spelled letters.
 
         Args:
             words: the words of one sentence in order, without punctuation but for `J.` and `don't`. One in capitals is
@@ -123,7 +122,7 @@ class Pronouncer:
         return _MISSING.get(word.lower()) or _syllable(word.lower()) or self._guess(word.lower())
 
     def _roles(self, word: str) -> dict[str, Phones]:
-        """Role to phones, in the lexicon's order; empty when the word is not in it."""
+        """Return role to phones, in the lexicon's order; empty when the word is not in it."""
         roles = self._known.get(word)
         if roles is None:
             if len(self._known) > 50_000:
@@ -132,7 +131,7 @@ class Pronouncer:
         return roles
 
     def _find(self, word: str) -> dict[str, Phones]:
-        """Bisects the lexicon, which has no index but whose rows are, to within three, in the order of their words."""
+        """Bisect the lexicon, which has no index but whose rows are, to within three, in the order of their words."""
         key = word.replace(".", "")
         low, high = 1, self._rows + 1
         while low < high:
@@ -164,12 +163,12 @@ class Pronouncer:
 
 @lru_cache(maxsize=1)
 def pronouncer() -> Pronouncer:
-    """The process's one Pronouncer, loaded at the first call (about 50 ms)."""
+    """Return the process's one Pronouncer, loaded at the first call (about 50 ms)."""
     return Pronouncer()
 
 
 def _split(word: str) -> list[str]:
-    """The pieces that gruut takes for words of their own: letters of an initialism, parts of a compound."""
+    """Return the pieces that gruut takes for words of their own: letters of an initialism, parts of a compound."""
     if _DOTTED.match(word):
         return list(word.replace(".", ""))
     parts: list[str] = []
@@ -183,13 +182,13 @@ def _split(word: str) -> list[str]:
 
 
 def _forms(word: str) -> tuple[str, ...]:
-    """The spellings under which a word is looked up, in order."""
+    """Return the spellings under which a word is looked up, in order."""
     plain = re.sub(r"\W", "", word)
     return tuple(dict.fromkeys((word, word.lower(), plain, plain.lower())))
 
 
 def _stem(word: str) -> str:
-    """The word without its possessive ending; empty when it has none."""
+    """Return the word without its possessive ending; empty when it has none."""
     return word[:-2].lower() if word[-2:] == "'s" else ""
 
 
@@ -214,7 +213,7 @@ def _word_features(word: str, place: str) -> dict[str, Any]:
 
 
 def _tag_features(words: Sequence[str]) -> list[dict[str, Any]]:
-    """What the tagger sees of each word: itself and two neighbors on each side."""
+    """Return the features of each word for the tagger: itself and two neighbors on each side."""
     items = []
     for n, word in enumerate(words):
         item = dict(_word_features(word, ""))
@@ -230,7 +229,7 @@ def _tag_features(words: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _guess_features(word: str) -> Iterator[dict[str, Any]]:
-    """What the guesser sees of each letter: itself and three neighbors on each side."""
+    """Yield the features of each letter for the guesser: itself and three neighbors on each side."""
     for n, letter in enumerate(word):
         item: dict[str, Any] = {"bias": 1.0, "grapheme": _coded(letter)}
         if n == 0:

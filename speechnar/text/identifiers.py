@@ -1,4 +1,4 @@
-"""Telephone numbers, names with digits in them, signs, and at last every number that is still written in digits."""
+"""Read telephone numbers, names with digits in them, signs, and at last every number that is still in digits."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ _SIGNS = (
 )
 
 
-def identifiers(text: str) -> str:
-    """Says telephone numbers, signs, names with digits (`B-52`, `MP3`) and what other digits there are."""
+def read_identifiers(text: str) -> str:
+    """Read telephone numbers, signs, names with digits (`B-52`, `MP3`) and all other digits."""
     if _DIGIT.search(text):
         for pattern, say in _GROUPS:
             text = re.sub(pattern, say, text)

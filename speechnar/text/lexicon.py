@@ -1,4 +1,4 @@
-"""User lexicons: files of `word<TAB>phones` lines that override what the voice would say."""
+"""Read user lexicons: files of `word<TAB>phones` lines, which come before all other pronunciations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from speechnar.text.symbols import WORD_BREAK, SymbolTable, TextError
 
 
 def load_lexicon(path: str | Path) -> dict[str, tuple[str, ...]]:
-    """Reads a lexicon: one `word<TAB>phones` a line, phones separated by spaces, `|` between spoken words.
+    """Read a lexicon: one `word<TAB>phones` a line, phones separated by spaces, `|` between spoken words.
 
     Words are compared without regard to case; the last line of a word counts. Empty lines and lines that begin with `#`
     and a space are skipped.

@@ -1,4 +1,4 @@
-"""What stands before and after a match: looked at a few characters deep, so that it costs the same in any text."""
+"""Look at the text before and after a match, a few characters deep, so that it costs the same in any text."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ _NEAR = 40  # characters
 
 
 def before(match: re.Match[str]) -> str:
-    """The text just before a match."""
+    """Return the text just before a match."""
     return match.string[max(0, match.start() - _NEAR) : match.start()]
 
 
 def after(match: re.Match[str]) -> str:
-    """The text just after a match."""
+    """Return the text just after a match."""
     return match.string[match.end() : match.end() + _NEAR]
 
 
 def starts_sentence(match: re.Match[str]) -> bool:
-    """Whether a match stands at the beginning of a sentence."""
+    """Tell whether a match stands at the beginning of a sentence."""
     return re.search(r"(?:^|[.?!:]\s+)$", before(match)) is not None
 
 
 def ends_sentence(rest: str) -> bool:
-    """Whether the full stop of an abbreviation also ends the sentence, by the text after it."""
+    """Tell whether the full stop of an abbreviation also ends the sentence, by the text after it."""
     found = re.match(r"[\"')\]]*\s*(?:$|([A-Z][a-z']*)\b)", rest)
     return found is not None and (found[1] is None or found[1].lower() in STARTERS)

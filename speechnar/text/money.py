@@ -44,7 +44,7 @@ _FOREIGN = re.compile(
 )
 
 
-def money(text: str) -> str:
+def read_money(text: str) -> str:
     """Read the amounts of money of a text."""
     text = re.sub(r"(?<=\d[kKmMbB])\s?[-–]\s?(?=[$€£¥₹])", " to ", text)
     text = re.sub(r"(?<=[€£])/([a-z]{2,})\b", lambda m: f" per {UNITS.get(m[1], m[1])}", text)

@@ -61,7 +61,7 @@ _DIAL = re.compile(
 _DIALED = {"tel": "telephone", "mob": "mobile"}
 
 
-def number_formats(text: str) -> str:
+def unify_numbers(text: str) -> str:
     """Rewrite grouped numbers, ISO dates with times and scaled amounts; read codes and telephone numbers as digits."""
     if not _DIGIT.search(text):
         return text

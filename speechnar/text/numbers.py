@@ -1,4 +1,4 @@
-"""Numbers to American English words: pure functions from digits to words, without context."""
+"""Write numbers in American English words: pure functions from digits to words, without context."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _ORDINALS = {
     "twelve": "twelfth",
 }
 LONGEST_CARDINAL = 15
-"""Digits of the longest number that is read as one; a longer one is read digit by digit."""
+"""Digits of the longest number that is read as a number; a longer one is read digit by digit, whatever its length."""
 
 
 def cardinal(number: int) -> str:
-    """`121` -> `one hundred twenty-one`; numbers below zero and above the octillions are not known."""
+    """Write a number from zero up to the octillions in words: `121` -> `one hundred twenty-one`."""
     if number < 20:
         return _ONES[number]
     if number < 100:
@@ -38,24 +38,24 @@ def cardinal(number: int) -> str:
 
 
 def as_ordinal(words: str) -> str:
-    """`twenty-one` -> `twenty-first`."""
+    """Turn the words of a number into its ordinal: `twenty-one` -> `twenty-first`."""
     stem = words.replace("-", " ").split()[-1]
     ending = _ORDINALS.get(stem) or (f"{stem[:-1]}ieth" if stem.endswith("y") else f"{stem}th")
     return words[: len(words) - len(stem)] + ending
 
 
 def ordinal(number: int) -> str:
-    """`21` -> `twenty-first`."""
+    """Write an ordinal in words: `21` -> `twenty-first`."""
     return as_ordinal(cardinal(number))
 
 
 def digits(text: str) -> str:
-    """Each digit by its name: `007` -> `zero zero seven`; other characters are dropped."""
+    """Return each digit by its name: `007` -> `zero zero seven`; other characters are dropped."""
     return " ".join(_ONES[int(d)] for d in text if d.isdecimal())
 
 
 def number(text: str) -> str:
-    """A number as written, with or without thousands separators, decimals and a minus: `-1,234.50`."""
+    """Read a number as it is written, with or without thousands separators, decimals and a minus: `-1,234.50`."""
     if text[:1] in ("-", "+"):
         return ("plus " if text[0] == "+" else "minus ") + number(text[1:])
     whole, point, decimals = text.replace(",", "").partition(".")
@@ -67,7 +67,7 @@ def number(text: str) -> str:
 
 
 def year(value: int) -> str:
-    """`1984` -> `nineteen eighty-four`, `1905` -> `nineteen oh five`, `2007` -> `two thousand seven`."""
+    """Write a year in words: `1984`: `nineteen eighty-four`, `1905`: `nineteen oh five`; `2007`: a number."""
     century, rest = divmod(value, 100)
     if value < 1000 or value > 9999 or century % 10 == 0 and rest < 10:
         return cardinal(value)
@@ -75,7 +75,7 @@ def year(value: int) -> str:
 
 
 def pairs(text: str) -> str:
-    """Digits of a name: `66` -> `sixty-six`, `747` -> `seven forty-seven`, `1080` -> `ten eighty`; more one by one."""
+    """Read the digits of a name: `66`: `sixty-six`, `747`: `seven forty-seven`; five and more one by one."""
     if text[0] == "0" or len(text) > 4:
         return digits(text)
     value = int(text)
@@ -89,7 +89,7 @@ def _after_hundreds(rest: int) -> str:
 
 
 def plural(word: str) -> str:
-    """`inch` -> `inches`, `sixty` -> `sixties`, `ninety-nine` -> `ninety-nines`."""
+    """Return the plural: `inch` -> `inches`, `sixty` -> `sixties`, `ninety-nine` -> `ninety-nines`."""
     if word.endswith(("ch", "sh", "s", "x")):
         return f"{word}es"
     return f"{word[:-1]}ies" if word.endswith("y") and word[-2] not in "aeo" else f"{word}s"

@@ -1,4 +1,4 @@
-"""From text to sentences of phones, one after the other, so that the first can be spoken while the rest waits."""
+"""Turn text into sentences of phones, one after the other, so that the first can be spoken while the rest waits."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Word:
 
 @dataclass(frozen=True)
 class Sentence:
-    """What is spoken in one go.
+    """A sentence, or a part of a long one, that is spoken in one go.
 
     Attributes:
         text: normalized text.
@@ -74,7 +74,7 @@ class _Spoken:
 
 
 class Phonemizer:
-    """Normalizes text, splits it and looks up the phones.
+    """Normalize text, split it into sentences and look up their phones.
 
     Args:
         lexicon: phones of lower-case words, which come before all others (`load_lexicon`).
@@ -98,7 +98,7 @@ class Phonemizer:
         self._pronounce = pronounce
 
     def __call__(self, text: str) -> Iterator[Sentence]:
-        """Yields the sentences of a text of any length, each as soon as it is read.
+        """Yield the sentences of a text of any length, each as soon as it is read.
 
         Warns:
             TextWarning: words in a script that has no English reading are left out, or a word has more than
@@ -130,7 +130,7 @@ class Phonemizer:
             )
 
     def _pieces(self, sentence: str, spans: Sequence[Span | None], pause: float, end: str) -> Iterator[Sentence]:
-        """Cuts a sentence that is too long after the last clause that fits, else after the last word that fits."""
+        """Cut a sentence that is too long after the last clause that fits, else after the last word that fits."""
         held: list[_Spoken] = []
         size = 0
         for spoken in self._spoken(sentence, spans, end):
@@ -168,7 +168,7 @@ class Phonemizer:
         return [self._own(word.lower()) or phones for word, phones in zip(words, pronounce(words))]
 
     def _own(self, word: str) -> tuple[str, ...] | None:
-        """The user's phones of a word or of a possessive's stem."""
+        """Return the user's phones of a word or of a possessive's stem."""
         if word in self.lexicon:
             return self.lexicon[word]
         stem = self.lexicon.get(word[:-2]) if word[-2:] == "'s" else None
@@ -220,12 +220,12 @@ def _sentence(spoken: Sequence[_Spoken], pause: float) -> Sentence:
 
 
 def format_phones(sentence: Sentence) -> str:
-    """One line that shows the phones and that `parse_phones` reads back: `h ɛ l ˈoʊ , | w ˈɚ l d .`"""
+    """Return one line that shows the phones and that `parse_phones` reads back: `h ɛ l ˈoʊ , | w ˈɚ l d .`"""
     return " ".join(WORD_MARK if phone == WORD_BREAK else phone for phone in sentence.phones)
 
 
 def parse_phones(text: str) -> Sentence:
-    """Reads phones given directly: separated by spaces, with `|` (or a new line) between words and pauses among them.
+    """Read phones given directly: separated by spaces, with `|` (or a new line) between words and pauses among them.
 
     Raises:
         TextError: there is no phone, or one that no voice knows.

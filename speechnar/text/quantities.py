@@ -88,7 +88,7 @@ _DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 _DEGREES = {"C": " Celsius", "F": " Fahrenheit"}
 
 
-def quantities(text: str) -> str:
+def read_quantities(text: str) -> str:
     """Read the measures, percentages, degrees, fractions and sizes of a text."""
     text = _SAME_UNIT.sub(r"\1\2 to ", text)
     text = re.sub(r"(?<=[x×%])/([a-z]{2,})\b", lambda m: f" per {UNITS.get(m[1], m[1])}", text)
@@ -115,13 +115,13 @@ def quantities(text: str) -> str:
     return re.sub(rf"(?<![\w.])({NUMBER})[x×](?!\w)", lambda m: f"{_say(m[1])} times", text)
 
 
-def rates(text: str) -> str:
+def read_rates(text: str) -> str:
     """Read units of rates that stand without a number: `in mg/dL`."""
     return _RATE.sub(lambda m: f"{plural(UNITS[m[1]])} per {_PER[m[2]]}", text)
 
 
 def _say(amount: str) -> str:
-    """A number, a range, a size or a fraction as written."""
+    """Read a number, a range, a size or a fraction."""
     top, slash, bottom = amount.partition("/")
     if slash:
         whole, _, part = top.rpartition(" ")
@@ -151,7 +151,7 @@ def _bare_fraction(match: re.Match[str]) -> str:
 
 
 def qualifies(match: re.Match[str]) -> bool:
-    """Whether the amount stands before a noun, as in `a 10 km run`, and so takes the singular."""
+    """Tell whether the amount stands before a noun, as in `a 10 km run`, and so takes the singular."""
     noun = re.match(r"\s+([a-z]+)|-[a-z]", after(match))
     article = re.search(r"\b(?:an?|this|that|another|every|each)\s+$", before(match), re.I)
     return bool(noun and (noun[0][0] == "-" or article and noun[1] not in _NOT_A_NOUN))

@@ -1,7 +1,7 @@
 """Read roman numerals as numbers: of chapters and list items, of kings and popes, of years and centuries.
 
-Letters are numerals only where their neighbors show it: `Chapter I` is, `when Henry and I met` is not. `numbered_parts`
-runs before words in capitals are lowered, because `CHAPTER XII THE END` is shouted as a whole.
+Letters are numerals only where their neighbors show it: `Chapter I` is one, `when Henry and I met` has none.
+`read_numbered_parts` runs before words in capitals are lowered, because `CHAPTER XII THE END` is shouted as a whole.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _AFTER_FIRST = re.compile(
 _NOT_FIRST_NAMES = frozenset("The In See World Super Star Final Grand Title Part Chapter Phase Act Type".split())
 
 
-def numbered_parts(text: str) -> str:
+def read_numbered_parts(text: str) -> str:
     """Write the numerals of chapters, years, centuries and list items in digits: `CHAPTER XII` is `chapter 12`."""
     if re.search(r"\b[IVXLCDM]+(?:\b|th)", text):
         text = _PART.sub(_part, text)
@@ -96,7 +96,7 @@ def _bracketed(match: re.Match[str], listed: bool) -> str:
     return f"{match[1] or ''}({number})"
 
 
-def roman_numerals(text: str) -> str:
+def read_roman_numerals(text: str) -> str:
     """Read the numerals after names: `Henry VIII`, `World War II`, `Rocky IV`."""
     return _AFTER_NAME.sub(_after_name, text)
 

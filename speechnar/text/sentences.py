@@ -165,7 +165,7 @@ def _cut(text: str) -> Iterator[str]:
 
 
 def split_sentences(text: str) -> list[str]:
-    """The sentences of a normalized text, in which abbreviations have no full stops left but initials do (`J. Smith`).
+    """Return the sentences of a normalized text, where only initials have full stops of their own left (`J. Smith`).
 
     Nothing is lost: joined by spaces, the sentences are the text.
     """

@@ -46,7 +46,7 @@ _OTHER = re.compile(r"(?<=[a-z] )Jr\b(?!\.)|(?<=[a-z], )Jr\b(?!\.)|\b(?:vs|appro
 _ANY = re.compile(rf"\b(?:{'|'.join([*_PERIODS, *_ROADS, *_TITLES, 'St', *_OTHERS])})\b")
 
 
-def short_forms(text: str) -> str:
+def expand_short_forms(text: str) -> str:
     """Write out the short forms that have no full stop, and ranges and lists of days and months with or without."""
     if not _ANY.search(text):
         return text

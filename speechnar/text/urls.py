@@ -1,4 +1,4 @@
-"""Addresses as they are read out: URLs, e-mail addresses, host and file names, paths."""
+"""Read out addresses: URLs, e-mail addresses, host and file names, paths."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ _ADDRESS = re.compile(
 _DOTTED_NAME = re.compile(r"(?:(?<=[\s(,/])|^)\.(NET|[a-z]{2,}[a-z\d]*)(?![\w.])")
 
 
-def urls(text: str) -> str:
-    """Reads out every address: `docs.example.com/a-b` is `docs dot example dot com slash A dash B`."""
+def read_urls(text: str) -> str:
+    """Read out every address: `docs.example.com/a-b` is `docs dot example dot com slash A dash B`."""
     text = _DOTTED_NAME.sub(lambda m: "dot net" if m[1] == "NET" else f"dot {m[1]}", text)
     if not re.search(r"[./\\@]\w", text):
         return text

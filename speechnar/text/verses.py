@@ -35,7 +35,7 @@ _NUMBERED_BOOK = re.compile(
 _ABBREVIATED = re.compile(r"(?<![\w.])v(v?)\.\s?(?=\d+(?![\d.]*\w))")
 
 
-def verses(text: str) -> str:
+def read_verses(text: str) -> str:
     """Write out references to chapter and verse; the numbers stay in digits."""
     if ":" in text:
         text = _VERSES.sub(_verses, text)
