@@ -13,6 +13,7 @@ from tqdm import tqdm
 from speechnar import audio
 from speechnar.data.features import load_utterance
 from speechnar.data.manifest import load_cuts
+from speechnar.files import safe_file_name
 from speechnar.runtime import load_voice
 from speechnar.runtime.frames import Frames
 
@@ -27,7 +28,9 @@ def main() -> None:
         recorded = load_utterance(args.features, cut.id)
         frames = Frames((), (), (), silence=0, mel=recorded.mel, f0=recorded.f0, seed=(0, 0))
         args.out.mkdir(parents=True, exist_ok=True)
-        audio.write(args.out / f"{cut.id}.wav", np.concatenate(list(voice.vocode(frames))), voice.sample_rate)
+        audio.write(
+            args.out / f"{safe_file_name(cut.id)}.wav", np.concatenate(list(voice.vocode(frames))), voice.sample_rate
+        )
 
 
 if __name__ == "__main__":

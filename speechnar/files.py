@@ -1,15 +1,25 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all, and names of files that cannot leave their folder."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 
 class FileError(OSError):
-    """A file that cannot be written; the message names the file and the reason."""
+    """Report a file that cannot be written; the message names the file and the reason."""
+
+
+def safe_file_name(name: str) -> str:
+    """Return a name, such as an utterance id, as the name of a file in one folder.
+
+    Slashes, backslashes, control characters, a leading dot and the percent sign itself become `%` and two hexadecimal
+    digits, so that two names never give the same file; every other name is returned as it is.
+    """
+    return re.sub(r"^\.|[/\\%\x00-\x1f\x7f]", lambda found: f"%{ord(found[0]):02X}", name)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from speechnar.data.durations import SILENT, frames_of, set_durations, to_frames
 from speechnar.data.manifest import DataError, read_lines
 from speechnar.data.problems import Problem
 from speechnar.data.textgrid import Interval, read_textgrid
+from speechnar.files import safe_file_name
 from speechnar.text.symbols import NEAR, WORD_BREAK, stress_of
 
 SILENCES = {"", "sil", "sp", "spn", "silence", "<eps>", "<sil>", "pau"}
@@ -48,11 +49,12 @@ def read_textgrids(folder: Path, names: Iterable[str]) -> Read:
     paths = {path.stem: path for path in sorted(folder.rglob("*.TextGrid"))}
     found = Read({}, [])
     for name in names:
-        if name not in paths:
+        path = paths.get(safe_file_name(name))
+        if path is None:
             found.problems.append(Problem("no alignment", name, f"there is no {name}.TextGrid below {folder}"))
             continue
         try:
-            tiers = read_textgrid(paths[name])
+            tiers = read_textgrid(path)
         except DataError as error:
             found.problems.append(Problem("alignment", name, str(error)))
             continue
@@ -62,7 +64,7 @@ def read_textgrids(folder: Path, names: Iterable[str]) -> Read:
             for kind in ("phones", "words")
         )
         if phones is None:
-            detail = f"{paths[name]} has no tier 'phones' but {', '.join(tiers) or 'none'}"
+            detail = f"{path} has no tier 'phones' but {', '.join(tiers) or 'none'}"
             found.problems.append(Problem("alignment", name, detail))
             continue
         begins = [row.start for row in words or () if not _is_silence(row.text)]

@@ -164,6 +164,16 @@ def import_corpus(found: Found, prefix: str = "", jobs: int = 1) -> Imported:
     cuts: list[Cut] = []
     problems = list(found.problems)
     for entry in found.entries:
+        if unsafe(prefix + entry.utt_id):
+            problems.append(
+                Problem(
+                    "unsafe id",
+                    entry.utt_id,
+                    "an utterance id may not hold '..' between slashes, a"
+                    " backslash or a control character, nor begin with a slash",
+                )
+            )
+            continue
         look = looks[entry.audio]
         made = Problem(look[0], entry.utt_id, look[1]) if isinstance(look, tuple) else _cut_of(entry, look, prefix)
         if isinstance(made, Problem):
@@ -174,6 +184,11 @@ def import_corpus(found: Found, prefix: str = "", jobs: int = 1) -> Imported:
             detail = f"it ends at {entry.end:g} s and the recording at {made.end:.3f}"
             problems.append(Problem("segment end", entry.utt_id, detail))
     return Imported(cuts, problems)
+
+
+def unsafe(name: str) -> bool:
+    """Say whether an id, taken as a path, leaves its folder or cannot be a file name."""
+    return name.startswith("/") or ".." in name.split("/") or bool(re.search(r"[\\\x00-\x1f\x7f]", name))
 
 
 def look_into(path: Path) -> Recording | tuple[str, str]:

@@ -25,7 +25,7 @@ from speechnar.audio import AudioConfig, log_mel_of, mel_filters, spectrogram, t
 from speechnar.data.batch import Utterance
 from speechnar.data.durations import frames_of
 from speechnar.data.manifest import DataError, mapped, read_wav
-from speechnar.files import atomic_write
+from speechnar.files import atomic_write, safe_file_name
 from speechnar.text.symbols import BOS, EOS, PAD, SymbolTable
 
 ARRAYS = ("tokens", "durations", "mel", "f0", "energy", "wav")
@@ -161,7 +161,7 @@ def load_utterance(folder: str | Path, utt_id: str) -> Utterance:
 
 
 def _path(folder: Path, utt_id: str) -> Path:
-    return folder / "utterances" / f"{utt_id}.npz"
+    return folder / "utterances" / f"{safe_file_name(utt_id)}.npz"
 
 
 def _tokens_and_durations(cut: Cut, symbols: SymbolTable) -> tuple[np.ndarray, np.ndarray]:

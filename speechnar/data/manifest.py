@@ -68,10 +68,10 @@ def save_cuts(cuts: Iterable[Cut], path: Path) -> None:
 
 
 def read_wav(cut: Cut, sample_rate: int) -> np.ndarray:
-    """The audio of a cut, all channels mixed, at `sample_rate`: (T_wav,) float32.
+    """Return the audio of a cut, all channels mixed, at `sample_rate`: (T_wav,) float32.
 
     Raises:
-        DataError: it cannot be read.
+        DataError: it cannot be read, or has samples that are infinite or not a number.
     """
     try:
         wav = np.asarray(cut.load_audio(), dtype=np.float32).mean(axis=0)
@@ -80,6 +80,15 @@ def read_wav(cut: Cut, sample_rate: int) -> np.ndarray:
         raise DataError(
             f"the audio of {cut.id} cannot be read ({cause}): `speechnar corpus check` finds all such"
         ) from None
+    if not np.isfinite(wav).all():
+        source = (
+            cut.recording.sources[0].source if cut.has_recording and cut.recording.sources[0].type == "file" else ""
+        )
+        where = f"the audio of {cut.id}" + (f" ({source})" if source else "")
+        raise DataError(
+            f"{where} has samples that are infinite or not a number: write the file again, or leave it out with"
+            " `speechnar corpus check --fix`"
+        )
     return wav if cut.sampling_rate == sample_rate else resample(wav, cut.sampling_rate, sample_rate)
 
 

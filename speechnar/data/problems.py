@@ -24,6 +24,8 @@ ERRORS = {
     "unreadable audio": "convert it to WAV or FLAC",
     "empty audio": "it holds no samples: record it again",
     "truncated audio": "the file ends before its header says: copy or record it again",
+    "broken samples": "samples are infinite or not a number: write the file again, as 16-bit PCM",
+    "unsafe id": "an id that leaves its folder as a file name: rename the utterance",
     "changed audio": "the file is not the one that the manifest was made of: import the corpus again",
     "silent audio": "nothing is heard in it: record it again",
     "clipped audio": "too loud to be recorded: samples stand at full scale; record it with less gain",

@@ -6,6 +6,8 @@ Each cut of a manifest has one supervision with a text.
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,9 @@ from speechnar.data.batch import Batch
 from speechnar.data.manifest import DataError, read_wav
 from speechnar.data.sampling import BucketSampler, prefetch
 from speechnar.text.tokenizer import load_tokenizer
+
+SHOWN = 10
+"""Unknown characters that a notice lists before it counts the rest."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +61,8 @@ def load_wav(cut: Cut, sample_rate: int) -> Tensor:
 class TranscribedData:
     """The utterances of one manifest. Batches depend on `seed` and the epoch's number alone.
 
+    Characters of the transcripts that are not among the units are left out of `tokens`, and named on stderr.
+
     Args:
         cuts_path: a Lhotse manifest.
         units_dir: the folder that `train_tokenizer` filled.
@@ -67,8 +74,7 @@ class TranscribedData:
         texts: transcripts by utterance id, in the manifest's order.
 
     Raises:
-        DataError: there is no manifest, it is empty, or a cut has no transcript.
-        TextError: a transcript has a character that is not among the units.
+        DataError: there is no manifest, it is empty, or a cut has no transcript, or none with a known character.
     """
 
     def __init__(
@@ -92,12 +98,26 @@ class TranscribedData:
             raise DataError(f"{cuts_path} holds no utterances")
         self.texts: dict[str, str] = {}
         self._tokens: dict[str, Tensor] = {}
+        unknown: Counter[str] = Counter()
         for utt_id, cut in self._cuts.items():
             texts = [supervision.text for supervision in cut.supervisions]
             if len(texts) != 1 or not texts[0]:
                 raise DataError(f"utterance {utt_id} of {cuts_path} should have one transcript but has {texts}")
             self.texts[utt_id] = texts[0]
-            self._tokens[utt_id] = torch.tensor(self.symbols.encode(texts[0]))
+            pieces = self.symbols.split(texts[0])
+            known = [self.symbols.ids[piece] for piece in pieces if piece in self.symbols.ids]
+            unknown.update(piece for piece in pieces if piece not in self.symbols.ids)
+            if not known:
+                raise DataError(f"no character of utterance {utt_id} of {cuts_path} is in {units_dir}: {texts[0]!r}")
+            self._tokens[utt_id] = torch.tensor(known)
+        if unknown:
+            shown = ", ".join(f"{piece!r} ({count})" for piece, count in unknown.most_common(SHOWN))
+            more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+            print(
+                f"speechnar: {cuts_path} has characters that the tokenizer of {units_dir} lacks, which the model cannot"
+                f" write and which count as errors: {shown}{more}",
+                file=sys.stderr,
+            )
         seconds = {utt_id: cut.duration for utt_id, cut in self._cuts.items()}
         self._sampler = BucketSampler(seconds, max_duration, num_buckets, shuffle, seed)
 

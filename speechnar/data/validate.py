@@ -115,6 +115,8 @@ def _check(cut: Cut, options: CheckOptions) -> _Checked:
         samples = _samples(cut)
         if isinstance(samples, str):
             problems.append(Problem("truncated audio", cut.id, samples))
+        elif broken := int((~np.isfinite(samples)).sum()):
+            problems.append(Problem("broken samples", cut.id, f"{broken} of {samples.size} samples"))
         else:
             speech, found = _level_problems(samples, cut.sampling_rate)
             problems += [Problem(kind, cut.id, detail) for kind, detail in found]
@@ -185,7 +187,7 @@ def _samples(cut: Cut) -> np.ndarray | str:
     missing = cut.num_samples - samples.shape[1]
     if missing > 0.01 * cut.sampling_rate:
         return f"it holds {samples.shape[1]} samples of {cut.num_samples}"
-    return samples if np.isfinite(samples).all() else "it holds samples that are not finite numbers"
+    return samples
 
 
 def _level_problems(samples: np.ndarray, rate: int) -> tuple[float, list[tuple[str, str]]]:

@@ -16,6 +16,7 @@ from speechnar.data.durations import SILENT, boundaries_of, frames_of, set_durat
 from speechnar.data.manifest import DataError, load_cuts, save_cuts
 from speechnar.data.phonetic import PhoneticBatch, PhoneticData
 from speechnar.data.textgrid import Interval, write_textgrid
+from speechnar.files import safe_file_name
 from speechnar.models.folder import ModelError, load_model
 from speechnar.models.tts.aligner import Aligner, AlignerOutput
 from speechnar.nar.alignment import AlignmentError, forward_sum, path_shares
@@ -89,7 +90,7 @@ def align_corpus(
         raise DataError(f"{counts}: find out why with `speechnar corpus check`, and drop them by its --fix")
     if textgrids:
         for cut in cuts:
-            write_textgrid(textgrids / f"{cut.id}.TextGrid", tiers_of(cut, audio), cut.duration)
+            write_textgrid(textgrids / f"{safe_file_name(cut.id)}.TextGrid", tiers_of(cut, audio), cut.duration)
     save_cuts(cuts, out)
     return cuts
 

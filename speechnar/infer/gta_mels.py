@@ -8,7 +8,6 @@ Source: Shen et al. 2018, section 3.1, where WaveNet is trained on the ground-tr
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from tqdm import tqdm
 
 from speechnar.data.dataset import SpeechData
 from speechnar.data.manifest import DataError
+from speechnar.files import atomic_write, safe_file_name
 from speechnar.models.folder import load_model
 
 
@@ -43,7 +43,6 @@ def write_gta_mels(acoustic: Path, features: Path, cuts: Sequence[Path], out: Pa
                     batch.speakers,
                 ).mel  # fmt: skip
                 for utt_id, mel, length in zip(batch.utt_ids, mels, batch.mel_lengths.tolist()):
-                    part = out / f".{utt_id}.{os.getpid()}.npy"
-                    np.save(part, mel[:length].numpy())
-                    part.replace(out / f"{utt_id}.npy")
+                    with atomic_write(out / f"{safe_file_name(utt_id)}.npy") as part, open(part, "wb") as file:
+                        np.save(file, mel[:length].numpy())
                 bar.update(len(batch))

@@ -21,6 +21,7 @@ from speechnar.config import Choice, one_of
 from speechnar.data.batch import Batch
 from speechnar.data.dataset import SpeechData
 from speechnar.data.features import DataError
+from speechnar.files import safe_file_name
 from speechnar.losses.adversarial import discriminator_loss, generator_loss
 from speechnar.losses.mean import Mean
 from speechnar.models.folder import ModelConfig, build, save_model
@@ -169,7 +170,7 @@ class VocoderTask:
         if self.predicted is None:
             return data[utt_id].mel
         if utt_id not in self._mels:
-            path = self.predicted / f"{utt_id}.npy"
+            path = self.predicted / f"{safe_file_name(utt_id)}.npy"
             if not path.exists():
                 raise DataError(f"there is no predicted mel at {path}: run the stage that predicts mels")
             mel = np.load(path, allow_pickle=False).astype(np.float32)
