@@ -39,7 +39,7 @@ from speechnar.tasks.joint import JointConfig, JointTask
 from speechnar.tasks.recognizer import Augmentation, RecognitionConfig, RecognitionTask
 from speechnar.tasks.speculative import SpeculativeConfig, task_of
 from speechnar.tasks.vocoder import VocoderConfig, VocoderTask
-from speechnar.text.tokenizer import make_units
+from speechnar.text.tokenizer import train_tokenizer
 from speechnar.train.loop import LoopConfig, Task, train
 
 LOOP = LoopConfig(max_steps=3, log_every=1, validate_every=0, warmup_steps=0, precision="no", threads=1)
@@ -59,7 +59,7 @@ def prepare(folder: Path) -> None:
     audio = AudioConfig(RATE, 256, 100, 256, 12, 0.0, 4000.0)
     compute_features(CutSet.from_cuts(made[:5]), folder / "tones", audio, [CutSet.from_cuts(made[5:])])
     texts = ["ab", "ba c", "cab", "b a", "ac"]
-    make_units(texts, folder / "units")
+    train_tokenizer(texts, folder / "units")
     make_corpus(folder, texts, "letters")
     cached(folder / "cached")
 
@@ -84,7 +84,7 @@ def task(name: str, folder: Path) -> Task:
     elif name == "aligner":
         made = AlignerTask(aligner, *tones)
     elif name == "joint":
-        made = JointTask(JointConfig(aligner, acoustic, acoustic_step=1), folder / "tones", *tones)
+        made = JointTask(JointConfig(aligner, acoustic, acoustic_step=0), folder / "tones", *tones)
     elif name == "recognizer":
         encoder = CTCEncoderConfig(ConformerConfig(16, 2, 2, 32, 3, 2, 4), (1,), True)
         config = RecognitionConfig(

@@ -6,12 +6,11 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from lhotse import CutSet
-
 from speechnar import config as config_files
 from speechnar.audio import AudioConfig
 from speechnar.data.batch import SpeechBatch, Utterance, collate
 from speechnar.data.features import DataError, FeatureStats, load_utterance
+from speechnar.data.manifest import load_cuts
 from speechnar.data.sampling import BucketSampler, prefetch
 from speechnar.text.symbols import SymbolTable
 
@@ -52,8 +51,6 @@ class SpeechData:
     ) -> None:
         self.aligned = aligned
         self.features_dir = Path(features_dir)
-        if not Path(cuts_path).exists():
-            raise DataError(f"there is no manifest at {cuts_path}: run the stage that prepares the data")
         if not (self.features_dir / "stats.json").exists():
             raise DataError(f"there are no finished features in {features_dir}: run the features stage")
         self.audio = config_files.load(AudioConfig, self.features_dir / "audio.json")
@@ -61,7 +58,7 @@ class SpeechData:
         self.stats = config_files.load(FeatureStats, self.features_dir / "stats.json")
         self.speakers = tuple(self.stats.speakers)
         seconds, self._speaker = {}, {}
-        for cut in CutSet.from_file(cuts_path):  # the rest is in the features
+        for cut in load_cuts(Path(cuts_path)):  # the rest is in the features
             seconds[cut.id] = cut.duration
             if self.speakers:
                 name = cut.supervisions[0].speaker if cut.supervisions else None
@@ -69,8 +66,6 @@ class SpeechData:
                     known = ", ".join(self.speakers)
                     raise DataError(f"utterance {cut.id} is of the speaker {name!r}, the training set has {known}")
                 self._speaker[cut.id] = self.speakers.index(name)
-        if not seconds:
-            raise DataError(f"{cuts_path} holds no utterances")
         self.utt_ids = tuple(seconds)
         self._sampler = BucketSampler(seconds, max_duration, num_buckets, shuffle, seed)
         self._utterances: dict[str, Utterance] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -14,6 +15,7 @@ from typing import TypeVar
 
 import numpy as np
 from lhotse import CutSet
+from lhotse.audio.backend import audio_backend
 from lhotse.cut import Cut
 from tqdm import tqdm
 
@@ -29,7 +31,10 @@ class DataError(ValueError):
 
 
 def load_cuts(path: Path) -> list[Cut]:
-    """All cuts of a manifest, in its order.
+    """Return all cuts of a manifest, in its order.
+
+    Args:
+        path: `.jsonl` or `.jsonl.gz`; or a folder of Lhotse Shar, whose audio, as it is compressed, is then in memory.
 
     Raises:
         DataError: there is no such file, it is not a manifest, or it is empty.
@@ -37,7 +42,7 @@ def load_cuts(path: Path) -> list[Cut]:
     if not path.exists():
         raise DataError(f"there is no manifest at {path}: run the stage that prepares the data")
     try:
-        cuts = list(CutSet.from_jsonl_lazy(path))
+        cuts = list(CutSet.from_shar(in_dir=path) if path.is_dir() else CutSet.from_jsonl_lazy(path))
     except Exception as error:  # whatever JSON, gzip and Lhotse make of a broken file
         cause = " ".join(str(error).split())[:200]
         raise DataError(
@@ -74,22 +79,26 @@ def read_wav(cut: Cut, sample_rate: int) -> np.ndarray:
         DataError: it cannot be read, or has samples that are infinite or not a number.
     """
     try:
-        wav = np.asarray(cut.load_audio(), dtype=np.float32).mean(axis=0)
+        with _reader_of(cut):
+            wav = np.asarray(cut.load_audio(), dtype=np.float32).mean(axis=0)
     except Exception as error:  # Lhotse's audio backends share no class of their own
         cause = " ".join(str(error).split())[:200]
         raise DataError(
             f"the audio of {cut.id} cannot be read ({cause}): `speechnar corpus check` finds all such"
         ) from None
     if not np.isfinite(wav).all():
-        source = (
-            cut.recording.sources[0].source if cut.has_recording and cut.recording.sources[0].type == "file" else ""
-        )
-        where = f"the audio of {cut.id}" + (f" ({source})" if source else "")
+        files = ", ".join(str(source.source) for source in cut.recording.sources if source.type == "file")
         raise DataError(
-            f"{where} has samples that are infinite or not a number: write the file again, or leave it out with"
-            " `speechnar corpus check --fix`"
+            f"the audio of {cut.id} ({files or 'in memory'}) has samples that are infinite or not a number: write it"
+            " again, or leave it out with `speechnar corpus check --fix`"
         )
     return wav if cut.sampling_rate == sample_rate else resample(wav, cut.sampling_rate, sample_rate)
+
+
+def _reader_of(cut: Cut) -> contextlib.AbstractContextManager[object]:
+    """Return a context in which Lhotse reads audio that is in memory with libsndfile, which needs no torchaudio."""
+    in_memory = cut.has_recording and all(source.type == "memory" for source in cut.recording.sources)
+    return audio_backend("LibsndfileBackend") if in_memory else contextlib.nullcontext()
 
 
 def processes(jobs: int | None) -> int:

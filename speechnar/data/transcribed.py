@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from lhotse import CutSet
 from lhotse.cut import Cut
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from speechnar.data.batch import Batch
-from speechnar.data.manifest import DataError, read_wav
+from speechnar.data.manifest import DataError, load_cuts, read_wav
 from speechnar.data.sampling import BucketSampler, prefetch
 from speechnar.text.tokenizer import load_tokenizer
 
@@ -87,15 +86,11 @@ class TranscribedData:
         shuffle: bool = True,
         seed: int = 0,
     ) -> None:
-        if not cuts_path.exists():
-            raise DataError(f"there is no manifest at {cuts_path}: run the stage that prepares the data")
         if not (units_dir / "tokens.txt").exists():
             raise DataError(f"there are no units in {units_dir}: make them with `speechnar units`")
         self.sample_rate = sample_rate
         self.symbols = load_tokenizer(units_dir)
-        self._cuts = {cut.id: cut for cut in CutSet.from_file(cuts_path)}
-        if not self._cuts:
-            raise DataError(f"{cuts_path} holds no utterances")
+        self._cuts = {cut.id: cut for cut in load_cuts(cuts_path)}
         self.texts: dict[str, str] = {}
         self._tokens: dict[str, Tensor] = {}
         unknown: Counter[str] = Counter()

@@ -14,8 +14,9 @@ from pathlib import Path
 import librosa
 import numpy as np
 import pytest
+import soundfile
 from hummed import AUDIO, PHONES, make_cut
-from lhotse import CutSet
+from lhotse import CutSet, Recording, SupervisionSegment
 
 from speechnar import config as config_files
 from speechnar.audio import AudioConfig
@@ -212,3 +213,41 @@ def test_unvoiced_corpus_has_usable_statistics(tmp_path: Path) -> None:
     assert (stats.log_f0_mean, stats.log_f0_std) == (0.0, 1.0)
     numbers = json.loads((tmp_path / "features" / "stats.json").read_text())["mel_std"]
     assert all(math.isfinite(n) and n > 0 for n in numbers)
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/tmp/evil", ".hidden", "a/b", "a%2Fb", "Grüße, 1"])
+def test_no_name_of_an_utterance_leaves_the_folder(tmp_path: Path, name: str) -> None:
+    cut = make_cut(tmp_path, "plain", [3, 5, 0, 8, 2]).with_id(name)
+    compute_features(CutSet.from_cuts([cut]), tmp_path / "features", AUDIO)
+    assert {path.parent for path in tmp_path.rglob("*.npz")} == {tmp_path / "features" / "utterances"}
+    assert load_utterance(tmp_path / "features", name).utt_id == name
+
+
+def test_a_file_of_broken_samples_among_good_ones_is_named(tmp_path: Path) -> None:
+    cuts = [make_cut(tmp_path, f"u{n}", [3, 5, 0, 8, 2]) for n in range(3)]
+    wav, rate = soundfile.read(tmp_path / "u1.wav", dtype="float32")
+    wav[50] = np.inf
+    soundfile.write(tmp_path / "u1.wav", wav, rate, subtype="FLOAT")
+    with pytest.raises(DataError, match=r"the audio of u1 \(.*u1.wav\) has samples that are infinite or not a number"):
+        compute_features(CutSet.from_cuts(cuts), tmp_path / "features", AUDIO)
+    assert not (tmp_path / "features" / "stats.json").exists()
+
+
+@pytest.mark.parametrize("rate", [44100, 48000])
+def test_recordings_at_higher_rates_have_the_features_of_the_voice_s_rate(tmp_path: Path, rate: int) -> None:
+    """The same tones written at 22.05 kHz and at the rate: equal frames, and nearly equal mels below the cutoff."""
+    voice = AudioConfig(f_max=8000.0)
+    made = {}
+    for its in (voice.sample_rate, rate):
+        time = np.arange(its) / its
+        wav = sum(0.1 * np.sin(2 * np.pi * hertz * time) for hertz in (200, 1000, 5000))
+        soundfile.write(tmp_path / f"{its}.wav", wav, its, subtype="FLOAT")
+        recording = Recording.from_file(tmp_path / f"{its}.wav", recording_id=str(its))
+        cut = recording.to_cut().with_id(str(its))
+        cut.supervisions = [SupervisionSegment("s", str(its), 0, 1.0, text="Hello.", custom={"phones": PHONES})]
+        made[its] = utterance_of(cut, voice, SYMBOLS)
+    low, high = made.values()
+    assert len(low.mel) == len(high.mel) == 22050 // 256 and len(low.wav) == len(high.wav)
+    inner = slice(4, -4)  # the filter of the resampler rings at the ends
+    loud = low.mel[inner] > -6
+    assert loud.sum() > 300 and np.abs(low.mel[inner] - high.mel[inner])[loud].max() < 0.05

@@ -145,3 +145,14 @@ def test_what_kaldi_cannot_hold_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="utterance a1 is not one supervision of one audio file"):
         write_kaldi(cuts, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["../../../evil", "/etc/evil", "a/../../evil", "..", "a\\b", "bell\a"])
+def test_ids_that_leave_their_folder_are_refused(tmp_path: Path, name: str) -> None:
+    record(tmp_path / "a.wav", "x" * 20)
+    files = {"wav.scp": f"{name} {tmp_path}/a.wav\nfine {tmp_path}/a.wav\n", "text": f"{name} yes\nfine yes\n"}
+    for file, content in (files | {"utt2spk": f"{name} s\nfine s\n"}).items():
+        (tmp_path / file).write_text(content)
+    imported = import_corpus(read_kaldi(tmp_path))
+    assert [cut.id for cut in imported.cuts] == ["fine"]
+    assert [(problem.kind, problem.utt_id) for problem in imported.problems] == [("unsafe id", name)]

@@ -104,7 +104,7 @@ def test_files_that_are_gone_broken_or_others(tmp_path: Path) -> None:
         ("unreadable audio", "text"),
         ("truncated audio", "cut"),
         ("changed audio", "other"),
-        ("truncated audio", "nan"),
+        ("broken samples", "nan"),
     ]
     assert [cut.id for cut in without_errors(cuts, problems)] == ["fine"]
 
@@ -214,7 +214,7 @@ def test_the_verbs_from_a_folder_to_three_manifests(tmp_path: Path, capsys: pyte
     assert corpus("import", "ljspeech", folder, cuts, "--jobs", 1) == 1
     said = capsys.readouterr()
     assert "error: no audio, 1" in said.out and "  gone: there is no" in said.out
-    assert "1 entries of" in said.err and "leave them out by --fix" in said.err
+    assert "1 entries of" in said.err and "leave them out with --fix" in said.err
     assert not cuts.exists()
     assert corpus("import", "ljspeech", folder, cuts, "--fix", "--speaker", "me", "--report", report) == 0
     assert capsys.readouterr().out.endswith("4 utterances, 0.00 h\n") and "gone" in report.read_text()

@@ -15,6 +15,10 @@ import torch
 
 from speechnar.train.ranks import shares
 
+# Logarithms of the spectrum of near silence, of which the vocoder's loss has many, make more of float32's rounding: one
+# process in float64 differs from itself in float32 as much.
+TOLERANCE = {name: 1e-5 for name in every_kind.NAMES} | {"vocoder": 1e-4}
+
 pytestmark = pytest.mark.filterwarnings("ignore:Empty filters detected")
 
 
@@ -66,7 +70,7 @@ def test_half_batches_have_the_gradient_of_the_whole(runs: Path, name: str) -> N
         of_one, of_two = ({n: x["exp_avg"] for n, x in run[phase]["state"].items()} for run in (one, two))
         norm = float(torch.cat([gradient.flatten() for gradient in of_one.values()]).norm())
         assert norm > 1e-3
-        torch.testing.assert_close(of_two, of_one, rtol=1e-4, atol=3e-5 * norm)
+        torch.testing.assert_close(of_two, of_one, rtol=10 * TOLERANCE[name], atol=3 * TOLERANCE[name] * norm)
 
 
 @pytest.mark.parametrize("name", every_kind.NAMES)
@@ -77,5 +81,8 @@ def test_losses_are_the_same_also_after_going_on_with_fewer_processes(runs: Path
         first, second = map(json.loads, lines)
         values = {key: value for key, value in first.items() if "/" in key}
         assert len(values) > 2
-        assert {key: second[key] for key in values} == pytest.approx(values, rel=1e-5 if step == 0 else 2e-3, abs=1e-7)
+        norms = {key: values.pop(key) for key in list(values) if key.endswith("grad_norm")}
+        loose = 1 if step == 0 else 100
+        assert {key: second[key] for key in values} == pytest.approx(values, rel=loose * TOLERANCE[name], abs=1e-7)
+        assert {key: second[key] for key in norms} == pytest.approx(norms, rel=10 * loose * TOLERANCE[name])
         assert first["epoch"] == second["epoch"]
