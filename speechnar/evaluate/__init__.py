@@ -1,1 +1,1 @@
-"""How good a system is, whether it is better than another, and how sure that is."""
+"""Evaluation: metrics of systems with intervals, and paired tests of two systems."""

@@ -1,1 +1,1 @@
-"""Listening tests: made of folders of wavs, served to raters in a browser, and reported."""
+"""Listening tests: made from folders of wavs, served to raters in a browser, and reported."""

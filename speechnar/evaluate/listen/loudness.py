@@ -1,4 +1,4 @@
-"""Audio of a listening test: equal loudness without clipping, MUSHRA's low anchor, and the wreck of a catch trial.
+"""Audio of a listening test: equal loudness without clipping, MUSHRA's low anchor, degraded catch trials.
 
 Source: ITU-R BS.1770-5 (loudness, and true peak by oversampling); ITU-R BS.1534-3, section 5.1 (the 3.5 kHz anchor);
     ITU-T P.810 (the modulated noise reference unit, for the wreck).
@@ -25,21 +25,21 @@ WRECK_DB = -5.0  # speech over noise that follows it: below every scale
 
 @dataclass(frozen=True)
 class Level:
-    """How loud a wav is: integrated loudness in LUFS (-inf for silence), true peak in dB of full scale."""
+    """Loudness of a wav: integrated loudness in LUFS (-inf for silence), true peak in dB of full scale."""
 
     loudness: float
     peak: float
 
 
 def level(wav: np.ndarray, sample_rate: int) -> Level:
-    """Measures (T_wav,) float32 of SHORTEST seconds or more."""
+    """Measure the level of (T_wav,) float32 of SHORTEST seconds or more."""
     peak = float(np.abs(resample(wav, sample_rate, OVERSAMPLING * sample_rate)).max())
     loudness = float(pyloudnorm.Meter(sample_rate).integrated_loudness(wav.astype(np.float64)))
     return Level(loudness, 20 * float(np.log10(max(peak, 1e-9))))
 
 
 def low_pass(wav: np.ndarray, sample_rate: int) -> np.ndarray:
-    """What is left of (T_wav,) float32 below 3.5 kHz; above 4 kHz it is 60 dB weaker."""
+    """Filter (T_wav,) float32: keep what is below 3.5 kHz; above 4 kHz it is 60 dB weaker."""
     nyquist = sample_rate / 2
     taps, beta = signal.kaiserord(STOP_DB, (STOP_EDGE - PASS_EDGE) / nyquist)
     edge = (PASS_EDGE + STOP_EDGE) / 2
@@ -49,6 +49,6 @@ def low_pass(wav: np.ndarray, sample_rate: int) -> np.ndarray:
 
 
 def wreck(wav: np.ndarray) -> np.ndarray:
-    """(T_wav,) float32 drowned in noise as loud as itself at each moment and 5 dB louder; the same at each call."""
+    """Add noise to (T_wav,) float32 that is 5 dB louder than the speech at each moment; the same noise at each call."""
     noise = np.random.default_rng(0).standard_normal(len(wav)).astype(np.float32)
     return wav * (1 + 10 ** (-WRECK_DB / 20) * noise)

@@ -1,4 +1,4 @@
-"""From folders of wavs to the folder of a listening test."""
+"""Make the folder of a listening test from folders of wavs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ INTRO = "Please use headphones and sit in a quiet place. You may listen to each 
 
 @dataclass(frozen=True)
 class ListenConfig:
-    """What `make_test` makes a test of.
+    """Settings of `make_test`.
 
     Attributes:
         method: mos, cmos, abx or mushra.
@@ -73,7 +73,7 @@ class ListenConfig:
 
 
 def make_test(settings: ListenConfig, out: Path) -> ListeningTest:
-    """Writes a test folder, whole or not at all.
+    """Write a test folder, whole or not at all.
 
     Raises:
         ListenError: the settings or the wavs make no test, or `out` is there already.
@@ -106,7 +106,7 @@ def make_test(settings: ListenConfig, out: Path) -> ListeningTest:
     levels = {}
     for system, item in tqdm(sources, unit=" wavs measured", disable=None):
         levels[system, item] = _level(wav_of(system, item), rate, f"{system}: {item}")
-    # One target for all: a limiter on the loud ones alone would be heard. A wreck, full of peaks, may be softer.
+    # One target for all: a limiter on the loud ones alone would be audible. Degraded audio may be softer.
     highest = [x.loudness + loudness.PEAK_LIMIT - x.peak for (system, _), x in levels.items() if system != WRECK]
     target = min(settings.loudness, *highest)
     part = out.with_name(f".{out.name}.{secrets.token_hex(4)}.part")
@@ -143,7 +143,7 @@ def make_test(settings: ListenConfig, out: Path) -> ListeningTest:
 
 
 def _check(settings: ListenConfig) -> None:
-    """Refuses settings that no wavs could make a test of."""
+    """Refuse settings with which no wavs could make a test."""
     if settings.method not in METHODS:
         raise ListenError(f"the method is {settings.method!r} but should be one of {', '.join(METHODS)}")
     fewest = 2 if settings.method in ("cmos", "abx") else 1
@@ -166,13 +166,13 @@ def _check(settings: ListenConfig) -> None:
 
 
 def _folders(settings: ListenConfig) -> dict[str, Path]:
-    """Where each system's wavs lie; the reference, if there is one, is the first."""
+    """Return the folder of each system; the reference, if there is one, is the first."""
     folders = {REFERENCE: settings.reference} if settings.reference else {}
     return {**folders, **settings.systems}
 
 
 def _items(settings: ListenConfig) -> list[str]:
-    """The names of the wavs that every folder has to have, in order."""
+    """Return the names of the wavs that every folder must have, in order."""
     for item in settings.items:
         if item != Path(item).name or item in ("", ".", "..") or "\\" in item:
             raise ListenError(f"the item {item!r} is a path; give the name of a file that lies in each folder")
@@ -198,7 +198,7 @@ def _items(settings: ListenConfig) -> list[str]:
 
 
 def _common_rate(folders: dict[str, Path], items: list[str]) -> int:
-    """The sample rate of all files, in Hz."""
+    """Return the sample rate of all files, in Hz."""
     import soundfile
 
     first: tuple[int, Path] | None = None

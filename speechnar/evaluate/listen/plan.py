@@ -1,4 +1,4 @@
-"""What a listening test holds, and what each rater hears in which order.
+"""Contents of a listening test, and the order of trials of each rater.
 
 A rater's plan follows from the test and the rater's number alone, so that nothing of it has to be stored. A trial is an
 item (a sentence) in a condition: a system (MOS), two systems in one order (CMOS), the same with a choice of X (ABX), or
@@ -36,7 +36,7 @@ class ListenError(ValueError):
 
 @dataclass(frozen=True)
 class Choice:
-    """An answer among a few, and what it says."""
+    """One of a few answers, with its score and its label."""
 
     score: int
     label: str
@@ -44,7 +44,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Method:
-    """How a kind of test asks.
+    """The question and the answers of a kind of test.
 
     Attributes:
         question: above the answers.
@@ -58,7 +58,7 @@ class Method:
 
     @property
     def scores(self) -> range:
-        """Every score that may be given."""
+        """Return all scores that may be given."""
         given = [choice.score for choice in self.choices] or [0, 100]
         return range(min(given), max(given) + 1)
 
@@ -93,7 +93,7 @@ METHODS = {
 
 @dataclass(frozen=True)
 class Stimulus:
-    """An audio file of the test: its opaque name, and what it is."""
+    """An audio file of the test: its opaque name, its system and its item."""
 
     file: str
     system: str
@@ -102,7 +102,7 @@ class Stimulus:
 
 @dataclass(frozen=True)
 class ListeningTest:
-    """A test as `test.json` keeps it.
+    """A test as stored in `test.json`.
 
     Attributes:
         id: opaque; raters' tokens hold for one test alone.
@@ -149,7 +149,7 @@ class Trial:
 
 
 def load(folder: Path) -> ListeningTest:
-    """Reads `test.json` and checks that all its audio is there.
+    """Read `test.json` and check that all its audio exists.
 
     Raises:
         ListenError: it is no test, of another format, or names audio that it should not or does not have.
@@ -168,19 +168,19 @@ def load(folder: Path) -> ListeningTest:
 
 
 def balanced_square(size: int) -> list[tuple[int, ...]]:
-    """Williams' Latin square of 0 ... size - 1: each follows each other one equally often; with its mirror if odd."""
+    """Return Williams' Latin square of 0 ... size - 1: each follows each other as often; with its mirror if odd."""
     first = [(step + 1) // 2 if step % 2 else -(step // 2) for step in range(size)]
     rows = [tuple((number + shift) % size for number in first) for shift in range(size)]
     return rows if size % 2 == 0 else rows + [row[::-1] for row in rows]
 
 
 def pairs(test: ListeningTest) -> list[tuple[str, str]]:
-    """Every two systems, in the order of the test."""
+    """Return every pair of systems, in the order of the test."""
     return list(itertools.combinations(test.systems, 2))
 
 
 def conditions(method: str, systems: tuple[str, ...]) -> list[tuple[str, ...]]:
-    """What an item may be heard in: the samples of a trial. MUSHRA has one, whose order each trial changes."""
+    """Return the conditions of an item: the samples of a trial. MUSHRA has one, whose order differs in each trial."""
     orders: list[tuple[str, ...]] = list(itertools.permutations(systems, 2))
     if method == "mos":
         return [(system,) for system in systems]
@@ -192,7 +192,7 @@ def conditions(method: str, systems: tuple[str, ...]) -> list[tuple[str, ...]]:
 
 
 def plan(test: ListeningTest, number: int) -> tuple[Trial, ...]:
-    """What rater `number` (0 or more) hears: practice first, then rated trials with catch trials among them."""
+    """Return the trials of rater `number`, from 0: practice first, then rated trials with catch trials among them."""
     rng = random.Random(f"{test.seed} {number}")
     found = conditions(test.method, test.systems)
     practice = [
@@ -209,7 +209,7 @@ def plan(test: ListeningTest, number: int) -> tuple[Trial, ...]:
 
 
 def _rated(test: ListeningTest, number: int, found: list[tuple[str, ...]], rng: random.Random) -> list[Trial]:
-    """Blocks as long as there are conditions; in each, the conditions follow a row of the square.
+    """Return blocks as long as there are conditions; in each, the conditions follow a row of the square.
 
     Items are dealt into as many classes as there are conditions. A turn gives each class a condition, and the next turn
     the next one; which item of a class is heard in which block is left to chance.
@@ -219,7 +219,7 @@ def _rated(test: ListeningTest, number: int, found: list[tuple[str, ...]], rng: 
     trials: list[Trial] = []
     for turn in range(number, number + test.rounds):
         classes = [rng.sample(items, len(items)) for items in (test.items[n::size] for n in range(size))]
-        row = square[(turn + number // size) % len(square)]  # the same in turn and row would tie items to places
+        row = square[(turn + number // size) % len(square)]  # equal shifts would tie an item to a position
         for block in range(len(classes[0])):
             for condition in row:
                 items = classes[(condition - turn) % size]
@@ -237,7 +237,7 @@ def _shown(test: ListeningTest, samples: tuple[str, ...], row: int) -> tuple[str
 
 
 def _catch(test: ListeningTest, rng: random.Random) -> tuple[str, ...]:
-    """Samples of which one is wrecked, or in MUSHRA all but the hidden reference."""
+    """Return samples of which one is degraded, or in MUSHRA all but the hidden reference."""
     if test.method == "mos":
         return (WRECK,)
     if test.method == "mushra":
@@ -250,12 +250,12 @@ def _catch(test: ListeningTest, rng: random.Random) -> tuple[str, ...]:
 
 
 def n_scores(trial: Trial, method: str) -> int:
-    """How many scores an answer to the trial has: one, or in MUSHRA one for each sample but the open reference."""
+    """Return the number of scores of an answer: one, or in MUSHRA one for each sample but the open reference."""
     return len(trial.systems) - 1 if method == "mushra" else 1
 
 
 def passed(trial: Trial, scores: tuple[int, ...], method: str) -> bool:
-    """Whether an answer to a catch trial is one that a rater who listens would give."""
+    """Return True if an answer to a catch trial is one that an attentive rater would give."""
     if method == "mos":
         return scores[0] <= 2
     if method == "cmos":

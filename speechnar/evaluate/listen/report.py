@@ -1,4 +1,4 @@
-"""What a listening test found: screening of raters, means with intervals, paired comparisons, plots and tables.
+"""Report of a listening test: screening of raters, means with intervals, paired comparisons, plots and tables.
 
 Ratings of one rater are not independent, so raters are what the bootstrap draws, and a comparison of two systems is one
 of each rater's means. P-values of several comparisons are corrected together.
@@ -24,14 +24,14 @@ from speechnar.evaluate.stats.statistics import Difference, Interval, bootstrap_
 from speechnar.evaluate.stats.table import format_interval, format_p, format_table
 from speechnar.files import atomic_write
 
-CATCH_SHARE = 2 / 3  # of the catch trials that a rater has to pass
+CATCH_SHARE = 2 / 3  # of the catch trials that a rater must pass
 REFERENCE_SCORE, REFERENCE_SHARE = 90, 0.15  # BS.1534-3
-STRAIGHT_LINE = 8  # equal answers in a row that nobody gives who listens, where there is no other
+STRAIGHT_LINE = 8  # equal answers, without any other, that show a rater does not listen
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A rating with what was rated."""
+    """A rating with the trial that was rated."""
 
     rating: Rating
     trial: Trial
@@ -39,7 +39,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class RaterCheck:
-    """What screening says of a rater.
+    """The result of screening one rater.
 
     Attributes:
         rater: number, from 0.
@@ -56,11 +56,11 @@ class RaterCheck:
 
 @dataclass(frozen=True)
 class Metric:
-    """What was found of a system, or in CMOS and ABX of a pair of systems.
+    """The mean score of a system, or in CMOS and ABX of a pair of systems.
 
     Attributes:
         name: of the system, or `A / B`.
-        ratings, raters: how many it rests on.
+        ratings, raters: numbers of both.
         mean: MOS 1 to 5; CMOS -3 to 3, above 0 where B is better; ABX the share of right answers; MUSHRA 0 to 100.
     """
 
@@ -76,7 +76,7 @@ class RatingComparison:
 
     Attributes:
         name: `A / B`.
-        raters: who rated both.
+        raters: number of those who rated both.
         difference: B minus A; in ABX the share of right answers minus that of guessing.
         p_holm: the difference's p-value, corrected for the number of comparisons.
     """
@@ -89,7 +89,7 @@ class RatingComparison:
 
 @dataclass(frozen=True)
 class Report:
-    """All that a listening test found."""
+    """All results of a listening test."""
 
     title: str
     method: str
@@ -99,11 +99,11 @@ class Report:
 
 
 def make_report(folder: Path, out: Path) -> Report:
-    """Writes `ratings.csv`, `report.json`, `report.png` and `report.svg` into `out`.
+    """Write `ratings.csv`, `report.json`, `report.png` and `report.svg` into `out`.
 
     Raises:
         ListenError: there is no test or no rating in `folder`, or no rater passed the screening.
-        AudioError: a file cannot be written.
+        FileError: a file cannot be written.
     """
     test = plan.load(folder)
     if not (folder / DATABASE).is_file():
@@ -133,7 +133,7 @@ def make_report(folder: Path, out: Path) -> Report:
 
 
 def _answers(test: ListeningTest, ratings: Iterable[Rating]) -> dict[int, list[Answer]]:
-    """Answers by rater, in the order of the trials."""
+    """Return the answers by rater, in the order of the trials."""
     found: dict[int, list[Answer]] = {}
     trials: tuple[Trial, ...] = ()
     for rating in ratings:
@@ -151,7 +151,7 @@ def _check(test: ListeningTest, rater: int, answers: list[Answer]) -> RaterCheck
 
 
 def _objections(method: str, answers: list[Answer]) -> Iterable[str]:
-    """Why answers, practice aside, are not those of a rater who listens."""
+    """Return the reasons why answers, practice aside, are not those of an attentive rater."""
     rated = [answer for answer in answers if answer.trial.kind == RATED]
     if not rated:
         yield "rated nothing"
@@ -171,7 +171,7 @@ def _objections(method: str, answers: list[Answer]) -> Iterable[str]:
 
 @dataclass(frozen=True)
 class _Score:
-    """A number about a system or a pair, and who gave it."""
+    """A score of a system or a pair, and the rater who gave it."""
 
     rater: int
     name: str
@@ -179,7 +179,7 @@ class _Score:
 
 
 def _scores(test: ListeningTest, answer: Answer) -> list[_Score]:
-    """What an answer says of which system or pair; a pair is turned to the order of the test's systems."""
+    """Yield the scores of an answer by system or pair; a pair is put in the order of the test's systems."""
     systems, scores, rater = answer.trial.systems, answer.rating.scores, answer.rating.rater
     if test.method == "mos":
         return [_Score(rater, systems[0], scores[0])]
@@ -205,7 +205,7 @@ def _found(test: ListeningTest, rated: list[Answer]) -> tuple[tuple[Metric, ...]
 
 
 def _comparisons(test: ListeningTest, means: dict[str, dict[int, float]]) -> tuple[RatingComparison, ...]:
-    """Each two systems, by the means of each rater who rated both."""
+    """Compare each pair of systems by the means of each rater number of those who rated both."""
     found = []
     for a, b in plan.pairs(test):
         if test.method in ("mos", "mushra"):
@@ -225,7 +225,7 @@ def _pair(a: str, b: str) -> str:
 
 
 def _by_rater(scores: list[_Score]) -> dict[int, float]:
-    """Each rater's mean."""
+    """Return the mean of each rater."""
     values: dict[int, list[float]] = {}
     for score in scores:
         values.setdefault(score.rater, []).append(score.value)
@@ -239,7 +239,7 @@ def _metric(name: str, scores: list[_Score]) -> Metric:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected by Holm's method, in the same order; nan, where there was no test, stays nan."""
+    """Return p-values corrected by Holm's method, in the same order; nan, where there was no test, stays nan."""
     corrected = [math.nan] * len(p_values)
     tested = sorted((place for place, p in enumerate(p_values) if not math.isnan(p)), key=p_values.__getitem__)
     highest = 0.0
@@ -250,7 +250,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def table(report: Report) -> str:
-    """The report as text."""
+    """Format the report as text."""
     kept = [check for check in report.raters if not check.why_not]
     lines = [f"{report.title} ({report.method.upper()}): {len(kept)} of {len(report.raters)} raters count"]
     lines += [f"  rater {check.rater} left out: {check.why_not}" for check in report.raters if check.why_not]
@@ -274,7 +274,7 @@ _DIFFERENCE = {"mos": "B - A", "cmos": "B over A", "abx": "over guessing", "mush
 
 
 def _write_csv(path: Path, test: ListeningTest, answers: dict[int, list[Answer]], kept: set[int]) -> None:
-    """One line a score, of all raters and trials."""
+    """Write one line for each score, of all raters and trials."""
     with atomic_write(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("rater", "counts", "trial", "kind", "item", "samples", "rated", "score", "seconds", "received"))
@@ -296,7 +296,7 @@ _MEANS = {
 
 
 def _plot(report: Report, path: Path) -> None:
-    """Means, and below them differences, with intervals."""
+    """Draw means, and below them differences, with intervals."""
     panels = [Panel(_MEANS[report.method], {metric.name: metric.mean for metric in report.metrics})]
     if report.comparisons:
         label = f"A / B: {_DIFFERENCE[report.method]}"

@@ -1,4 +1,4 @@
-"""The server of a listening test: one page, and a small interface for its script.
+"""The server of a listening test: one page, and a small API for its script.
 
     POST /api/raters    {key}                              -> {token}
     GET  /api/test                                         -> what is asked, and which trials are answered
@@ -35,16 +35,16 @@ from speechnar.evaluate.listen.plan import AUDIO_FOLDER, METHODS, ListenError, L
 from speechnar.evaluate.listen.store import Full, Rating, Refused, Store
 
 LARGEST_BODY = 16384  # bytes
-SLOWEST_BODY = 10.0  # seconds until a request has to be here
+SLOWEST_BODY = 10.0  # seconds until a request must be complete
 MOST_AT_ONCE = 1000  # connections
 MOST_RATERS = 1000
 HEADERS = {
-    # no script, style or frame but ours; samples are played from blobs that the script has fetched
+    # only our own script and style, no frames; samples are played from blobs that the script has fetched
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "media-src blob:; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",  # a sample that comes from the cache at once would tell what X is
+    "Cache-Control": "no-store",  # a cached sample would load faster and so reveal what X is
 }
 ASSETS = {"page.css": "text/css", "page.js": "text/javascript"}
 
@@ -52,7 +52,7 @@ Key = Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
 
 
 class NewRater(BaseModel):
-    """Sent with a rater's consent."""
+    """The request that registers a rater, sent with the consent."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -71,10 +71,10 @@ class NewRating(BaseModel):
 
 
 def listener(host: str = "127.0.0.1", port: int = 8000) -> socket.socket:
-    """A socket that waits for connections; port 0 takes one that is free.
+    """Return a socket that waits for connections; port 0 takes a free one.
 
     Raises:
-        ListenError: the address is taken, or none of this machine's.
+        ListenError: the address is taken, or not one of this computer's.
     """
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -84,7 +84,7 @@ def listener(host: str = "127.0.0.1", port: int = 8000) -> socket.socket:
 
 
 def serve(folder: Path, connections: socket.socket, most_raters: int = MOST_RATERS) -> None:
-    """Serves the test of a folder until it is interrupted.
+    """Serve the test of a folder until interrupted.
 
     Raises:
         ListenError: the folder holds no test, or cannot be written.
@@ -108,7 +108,7 @@ def serve(folder: Path, connections: socket.socket, most_raters: int = MOST_RATE
 
 
 def app(folder: Path, test: ListeningTest, store: Store, most_raters: int = MOST_RATERS) -> Guard:
-    """The ASGI application of a test."""
+    """Return the ASGI application of a test."""
     signer = Signer(store.secret(), test.id)
     files = {(stimulus.system, stimulus.item): folder / AUDIO_FOLDER / stimulus.file for stimulus in test.stimuli}
     plan_of = functools.lru_cache(maxsize=4096)(functools.partial(plan.plan, test))
@@ -176,7 +176,7 @@ def app(folder: Path, test: ListeningTest, store: Store, most_raters: int = MOST
 
 
 class Signer:
-    """Makes and checks raters' tokens, `NUMBER.SIGNATURE`."""
+    """Make and check raters' tokens, `NUMBER.SIGNATURE`."""
 
     def __init__(self, secret: bytes, test_id: str) -> None:
         self._secret, self._test_id = secret, test_id
@@ -186,7 +186,7 @@ class Signer:
         return f"{number}.{signature.hexdigest()}"
 
     def number(self, token: str) -> int | None:
-        """The rater whose token this is; None if it is nobody's."""
+        """Return the number of the rater of a token; None if the token is not valid."""
         found = re.fullmatch(r"(0|[1-9][0-9]{0,8})\.[0-9a-f]{64}", token, re.ASCII)
         if not found or not hmac.compare_digest(token, self.token(int(found[1]))):
             return None
@@ -194,7 +194,7 @@ class Signer:
 
 
 class Guard:
-    """Reads a request's body before anything else sees it, refuses one that is large or slow, and adds HEADERS."""
+    """Middleware that reads the body of each request first, refuses one that is large or slow, and adds HEADERS."""
 
     def __init__(self, inner: Any) -> None:
         self._inner = inner
@@ -229,7 +229,7 @@ class Guard:
 
 
 async def _body(receive: Any) -> bytes:
-    """Raises OverflowError once there are too many bytes."""
+    """Return the body of a request; raise OverflowError when it has too many bytes."""
     body = b""
     while True:
         message = await receive()
@@ -241,7 +241,7 @@ async def _body(receive: Any) -> bytes:
 
 
 def _asked(test: ListeningTest, trials: tuple[Trial, ...]) -> dict[str, Any]:
-    """What a rater's page shows; whether a trial is a catch trial is not in it."""
+    """Return the data of a rater's page; it does not tell which trials are catch trials."""
     method = METHODS[test.method]
     samples = len(trials[0].systems)
     labels = method.samples or ("the reference", *(f"sample {n}" for n in range(1, samples)))
@@ -259,7 +259,7 @@ def _asset(name: str) -> str:
 
 
 def _page(test: ListeningTest) -> str:
-    """The page with the test's texts in it, as text: what looks like markup in them is shown, not obeyed."""
+    """Return the page with the texts of the test; markup in them is escaped."""
 
     def paragraphs(text: str) -> str:
         return "\n".join(f"<p>{html.escape(part.strip())}</p>" for part in re.split(r"\n\s*\n", text) if part.strip())

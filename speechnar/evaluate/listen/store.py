@@ -1,4 +1,4 @@
-"""Raters and their ratings in SQLite: what `add_rating` has returned from is on the disk."""
+"""Raters and their ratings in SQLite: when `add_rating` has returned, the rating is on the disk."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS ratings (
 
 
 class Full(ListenError):
-    """No more raters are taken."""
+    """The test has all its raters."""
 
 
 class Refused(ListenError):
@@ -84,7 +84,7 @@ class Store:
             self._db.close()
 
     def secret(self) -> bytes:
-        """What tokens are signed with: 32 bytes, drawn once for a test folder."""
+        """Return the key that signs tokens: 32 bytes, drawn once for a test folder."""
         with self._lock:
             self._db.execute(
                 "INSERT INTO secret SELECT ? WHERE NOT EXISTS (SELECT 1 FROM secret)", (secrets.token_bytes(32),)
@@ -92,7 +92,7 @@ class Store:
             return self._db.execute("SELECT value FROM secret").fetchone()[0]
 
     def add_rater(self, key: str, most: int) -> int:
-        """The number of the rater who came with `key`, a new one if need be.
+        """Return the number of the rater who registered with `key`; register a new one if there is none.
 
         Raises:
             Full: there are `most` raters.
@@ -109,7 +109,7 @@ class Store:
         return row[0]
 
     def add_rating(self, rating: Rating) -> None:
-        """Stores a rating; the same one again, with the same key, changes nothing.
+        """Store a rating; the same one again, with the same key, changes nothing.
 
         Raises:
             Refused: the trial is rated already, or the key belongs to another rating.
@@ -127,7 +127,7 @@ class Store:
             raise Refused("this contradicts an answer that is stored already, which stands")
 
     def answered(self, rater: int) -> list[int]:
-        """The trials that a rater has rated, in order."""
+        """Return the trials that a rater has rated, in order."""
         with self._lock:
             rows = self._db.execute("SELECT trial FROM ratings WHERE rater = ? ORDER BY trial", (rater,))
             return [trial for (trial,) in rows]
@@ -137,7 +137,7 @@ class Store:
             return self._db.execute("SELECT count(*) FROM raters").fetchone()[0]
 
     def ratings(self) -> list[Rating]:
-        """All ratings, by rater and trial."""
+        """Return all ratings, by rater and trial."""
         with self._lock:
             rows = self._db.execute(
                 "SELECT rater, trial, key, scores, seconds, received FROM ratings ORDER BY rater, trial"

@@ -1,4 +1,4 @@
-"""How far an aligner's boundaries are from those of a reference.
+"""Distance of an aligner's boundaries from those of a reference.
 
 A boundary is where one token ends and the next begins; that of `<s>` and the first phone counts, and so do those around
 spaces and punctuation. Aligners agree on where a sound begins only up to a constant: a teacher whose durations came
@@ -33,11 +33,11 @@ class BoundaryErrors:
 
     @property
     def offset(self) -> float:
-        """Their median, ms."""
+        """Return the median error, ms."""
         return float(np.median(self.errors))
 
     def metrics(self) -> dict[str, dict[str, float]]:
-        """Rows of metrics: as they are, without the offset, and of the latter those beside silence and the others."""
+        """Return rows of metrics: as measured; without the offset, also apart beside silence and elsewhere."""
         straight = self.errors - self.offset
         chosen = {
             "all": self.errors,
@@ -58,7 +58,7 @@ def _metrics(errors: np.ndarray) -> dict[str, float]:
 def compare(
     cuts: Iterable[Cut], references: Iterable[Cut], audio: AudioConfig, reference_audio: AudioConfig
 ) -> BoundaryErrors:
-    """The errors of the utterances that both manifests have.
+    """Return the boundary errors of the utterances that both manifests have.
 
     Args:
         audio, reference_audio: whose frames the durations of each count.

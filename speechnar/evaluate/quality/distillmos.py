@@ -22,14 +22,14 @@ SAMPLE_RATE = 16000
 LENGTH = 122880  # samples, of a segment
 APART = 16000  # samples, between the starts of two segments at most
 STEP = 320  # samples, from one output of the convolutions to the next
-MARGIN = 4  # outputs that one of the convolutions' ends, or the sound's, can be heard across
+MARGIN = 4  # outputs that depend on an end of the signal
 
 
 class DistillMos:
-    """The network, loaded."""
+    """The loaded network."""
 
     def __init__(self, threads: int = 1) -> None:
-        """Loads the network; `threads` is torch's, and so for the whole process."""
+        """Load the network; `threads` is set in torch, and so for the whole process."""
         import torch
 
         torch.set_num_threads(threads)
@@ -40,7 +40,7 @@ class DistillMos:
             self._of_silence = self._network.cnn(torch.zeros(1, LENGTH))
 
     def __call__(self, wav: np.ndarray) -> float:
-        """Scores (T_wav,) float32 at 16 kHz, one sample or more: 1 to 5."""
+        """Predict the score, 1 to 5, of (T_wav,) float32 at 16 kHz, one sample or more."""
         beyond = max(len(wav) - LENGTH, 0)
         starts = np.linspace(0, beyond, int(np.ceil(beyond / APART)) + 1).astype(int)
         return float(np.mean([self._score(wav[start : start + LENGTH]) for start in starts]))
@@ -53,7 +53,7 @@ class DistillMos:
             return 1 + 4 * float(self._network.transformer_pool_attn(features.transpose(1, 2)))
 
     def _features(self, wav: Any) -> Any:
-        """What the convolutions make of (1, T_wav) and zeros up to LENGTH: (1, channels, LENGTH / STEP)."""
+        """Return the output of the convolutions for (1, T_wav), zero-padded to LENGTH: (1, channels, LENGTH / STEP)."""
         import torch
 
         heard = -(-wav.shape[1] // STEP) + MARGIN

@@ -30,9 +30,9 @@ SECONDS = 9.01  # of a segment; shorter recordings are repeated
 LENGTH = int(SECONDS * SAMPLE_RATE)
 FRAME, HOP = 320, 160  # samples
 FRAMES, FRAMES_APART = 900, 100  # of a segment; between the starts of two
-POOLED = 4  # frames that the shared layers make one of
+POOLED = 4  # frames that the shared layers pool into one
 EDGE = 2  # pooled frames at each end that see the padding
-BLOCK = 64 * POOLED  # frames that the shared layers get at once: what they make of them stays in the processor's cache
+BLOCK = 64 * POOLED  # frames that the shared layers process at once, so that the output stays in the processor's cache
 GROUP = 64  # segments whose features are kept at once
 
 CALIBRATION = {  # of the raw outputs to opinion scores, highest power first
@@ -53,7 +53,7 @@ class DnsmosScore:
 
 
 class Dnsmos:
-    """The networks, loaded."""
+    """The loaded networks."""
 
     def __init__(self, threads: int = 1) -> None:
         models = importlib.resources.files("speechmos") / "dnsmos_models"
@@ -62,7 +62,7 @@ class Dnsmos:
         self._p808 = _session((models / "model_v8.onnx").read_bytes(), threads)
 
     def __call__(self, wav: np.ndarray) -> DnsmosScore:
-        """Scores (T_wav,) float32 at 16 kHz, one sample or more."""
+        """Predict the scores of (T_wav,) float32 at 16 kHz, one sample or more."""
         while len(wav) < LENGTH:
             wav = np.concatenate([wav, wav])
         starts = list(_starts(len(wav)))
@@ -77,7 +77,7 @@ class Dnsmos:
         return DnsmosScore(ovrl, sig, bak, float(np.mean(p808)))
 
     def _features(self, wav: np.ndarray, starts: list[int]) -> Iterator[np.ndarray]:
-        """What the shared layers make of each segment, (1, channels, FRAMES / POOLED, bands) float32."""
+        """Yield the output of the shared layers for each segment, (1, channels, FRAMES / POOLED, bands) float32."""
         frames = np.lib.stride_tricks.sliding_window_view(wav, FRAME)[::HOP]  # (T, FRAME)
         origin, end = starts[0] * FRAMES_APART, starts[-1] * FRAMES_APART + FRAMES
         margin = EDGE * POOLED
@@ -104,14 +104,14 @@ class Dnsmos:
 
 
 def _starts(n_samples: int) -> Iterator[int]:
-    """The seconds at which speechmos starts a segment; it leaves out those whose end its floating point rounds down."""
+    """Yield the seconds at which speechmos starts a segment, without those that its floating point rounds away."""
     for second in range(int(n_samples // SAMPLE_RATE - SECONDS) + 1):
         if int((second + SECONDS) * SAMPLE_RATE) - second * SAMPLE_RATE >= LENGTH:
             yield second
 
 
 def _decibels(wav: np.ndarray) -> np.ndarray:
-    """What the P.808 network hears of a segment: (1, FRAMES, 120) mel decibels below its loudest, scaled."""
+    """Return the input of the P.808 network for a segment: (1, FRAMES, 120) mel decibels below its loudest, scaled."""
     import librosa
 
     power = librosa.feature.melspectrogram(y=wav, sr=SAMPLE_RATE, n_fft=FRAME + 1, hop_length=HOP, n_mels=120)
@@ -119,7 +119,7 @@ def _decibels(wav: np.ndarray) -> np.ndarray:
 
 
 def _halves(network: bytes) -> tuple[bytes, bytes]:
-    """Cuts the P.835 network: the layers from frames, any number of them, to the second pooling, and the rest."""
+    """Split the P.835 network: the layers from any number of frames to the second pooling, and the rest."""
     import onnx
     from onnx import TensorProto, helper
 

@@ -1,4 +1,4 @@
-"""How far speech is from a recording of the same words: metrics that need no listener, and none of which is quality.
+"""Distance of speech from a recording of the same words: metrics without listeners; none of them measures quality.
 
 | metric | over | what it is |
 | --- | --- | --- |
@@ -43,7 +43,7 @@ COPY_TOLERANCE = 0.1  # seconds by which the length of a copy may differ
 
 @dataclass(frozen=True)
 class Frames:
-    """What a recording is compared by, at the frames of `AUDIO`.
+    """Features by which recordings are compared, at the frames of `AUDIO`.
 
     Attributes:
         mel: (T_mel, n_mels) natural log magnitude.
@@ -55,23 +55,27 @@ class Frames:
 
     @classmethod
     def of(cls, wav: np.ndarray) -> Frames:
-        """Of (T_wav,) float32 at the rate of `AUDIO`; raises AudioError when it is shorter than a frame."""
+        """Compute the features of (T_wav,) float32 at the rate of `AUDIO`.
+
+        Raises:
+            AudioError: it is shorter than a frame.
+        """
         return cls(log_mel(wav, AUDIO), track_f0(wav, AUDIO))
 
     def at(self, index: np.ndarray) -> Frames:
-        """The frames of an index, in its order."""
+        """Return the frames of an index, in its order."""
         return Frames(self.mel[index], self.f0[index])
 
 
 def cepstra(mel: np.ndarray) -> np.ndarray:
-    """Mel cepstra 1 to N_CEPSTRA of (T_mel, n_mels) natural log magnitudes: (T_mel, N_CEPSTRA)."""
+    """Return mel cepstra 1 to N_CEPSTRA, (T_mel, N_CEPSTRA), of (T_mel, n_mels) natural log magnitudes."""
     n_mels = mel.shape[1]
     orders = np.arange(1, N_CEPSTRA + 1)
     return 2 * mel @ np.cos(np.pi * orders * (np.arange(n_mels)[:, None] + 0.5) / n_mels) / n_mels
 
 
 def warp(reference: Frames, other: Frames) -> tuple[Frames, Frames]:
-    """Pairs frames by dynamic time warping over the cepstra: both as long as the path."""
+    """Pair frames by dynamic time warping over the cepstra; both results are as long as the path."""
     from librosa.sequence import dtw
 
     path = dtw(cepstra(reference.mel).T, cepstra(other.mel).T, metric="euclidean")[1][::-1]
@@ -79,7 +83,7 @@ def warp(reference: Frames, other: Frames) -> tuple[Frames, Frames]:
 
 
 def distances(reference: Frames, other: Frames) -> dict[str, float]:
-    """The metrics over frames that are paired one by one; those of pitch are nan where there is none in both."""
+    """Return the metrics over frames paired one by one; those of pitch are nan if no frame is voiced in both."""
     difference = cepstra(reference.mel) - cepstra(other.mel)
     voiced = (reference.f0 > 0) & (other.f0 > 0)
     cents = 1200 * np.log2(other.f0[voiced] / reference.f0[voiced])
@@ -92,7 +96,7 @@ def distances(reference: Frames, other: Frames) -> dict[str, float]:
 
 
 def stoi(reference: np.ndarray, other: np.ndarray) -> float:
-    """STOI of two recordings of one length at PERCEPTUAL_RATE; nan where there is too little speech."""
+    """Return the STOI of two recordings of one length at PERCEPTUAL_RATE; nan where there is too little speech."""
     from pystoi import stoi as of_package
 
     with warnings.catch_warnings():
@@ -104,7 +108,7 @@ def stoi(reference: np.ndarray, other: np.ndarray) -> float:
 
 
 def pesq(reference: np.ndarray, other: np.ndarray) -> float:
-    """Wide-band PESQ of two recordings of one length at PERCEPTUAL_RATE; nan where it hears no speech."""
+    """Return the wide-band PESQ of two recordings of one length at PERCEPTUAL_RATE; nan where it finds no speech."""
     from pesq import PesqError
     from pesq import pesq as of_package
 
@@ -113,12 +117,12 @@ def pesq(reference: np.ndarray, other: np.ndarray) -> float:
 
 
 def has_pesq() -> bool:
-    """Whether the package is there."""
+    """Return True if the package pesq is installed."""
     return importlib.util.find_spec("pesq") is not None
 
 
 def compare_wavs(reference: np.ndarray, other: np.ndarray, copy: bool = False) -> dict[str, float]:
-    """All metrics of (T_wav,) float32 against a reference, both at the rate of `AUDIO`.
+    """Return all metrics of (T_wav,) float32 against a reference, both at the rate of `AUDIO`.
 
     Args:
         copy: frames and samples belong together one by one, and STOI and PESQ are to be computed.
@@ -144,7 +148,7 @@ def compare_wavs(reference: np.ndarray, other: np.ndarray, copy: bool = False) -
 def measure(
     system: str, references: Mapping[str, Recording], recordings: Iterable[Recording], copy: bool = False
 ) -> Measured:
-    """Compares recordings with the references of their names; of one that cannot be compared it is noted why."""
+    """Compare recordings with the references of the same names; note why one cannot be compared."""
     metrics, failed = {}, {}
     for recording in recordings:
         try:

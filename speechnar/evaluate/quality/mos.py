@@ -26,7 +26,7 @@ class MosError(ValueError):
 
 
 def distillmos(threads: int) -> Predictor:
-    """Overall quality, by DistillMOS."""
+    """Load the predictor of overall quality by DistillMOS."""
     from speechnar.evaluate.quality.distillmos import DistillMos
 
     network = DistillMos(threads)
@@ -34,7 +34,7 @@ def distillmos(threads: int) -> Predictor:
 
 
 def dnsmos(threads: int) -> Predictor:
-    """Overall quality, speech and background by DNSMOS P.835, and overall quality by P.808."""
+    """Load the predictor of overall quality, speech and background (DNSMOS P.835) and of overall quality (P.808)."""
     from speechnar.evaluate.quality.dnsmos import Dnsmos
 
     network = Dnsmos(threads)
@@ -45,7 +45,7 @@ PREDICTORS: dict[str, Callable[[int], Predictor]] = {"distillmos": distillmos, "
 
 
 def predictors(names: Sequence[str], threads: int = 1) -> list[Predictor]:
-    """Loads predictors.
+    """Load predictors.
 
     Raises:
         MosError: there is none of that name, or a number of threads below 1.
@@ -60,7 +60,7 @@ def predictors(names: Sequence[str], threads: int = 1) -> list[Predictor]:
 
 
 def measure(system: str, recordings: Iterable[Recording], loaded: Sequence[Predictor]) -> Measured:
-    """Scores recordings; of one that cannot be read it is noted why, and the others go on."""
+    """Score recordings; note why one cannot be read, and go on with the others."""
     scores: dict[str, Mapping[str, float]] = {}
     failed = {}
     for recording in recordings:

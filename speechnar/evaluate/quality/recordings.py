@@ -1,4 +1,4 @@
-"""Recordings to be measured, named so that those of two systems can be paired.
+"""Recordings to be evaluated, named so that those of two systems can be paired.
 
 | source | recordings | names |
 | --- | --- | --- |
@@ -44,7 +44,7 @@ class Recording:
 
 
 def recordings_of(source: str | Path) -> list[Recording]:
-    """The recordings of a source, at least one.
+    """Return the recordings of a source, at least one.
 
     Raises:
         RecordingError: there is nothing at the path, no recording in it, or two of one name.
@@ -72,7 +72,7 @@ def recordings_of(source: str | Path) -> list[Recording]:
 
 
 def of_file(path: Path, name: str) -> Recording:
-    """A recording of a file."""
+    """Return the recording of a file."""
     return Recording(name, lambda sample_rate: audio.read(path, sample_rate)[0])
 
 
@@ -99,7 +99,7 @@ def _of_lhotse(item: Any, sample_rate: int) -> np.ndarray:
 
 
 def systems_of(sources: Sequence[str]) -> dict[str, str]:
-    """Sources by what to call each system: the last part of its path, or the whole path where those are the same."""
+    """Return sources by the name of their system: the last part of the path, or all of it where two are the same."""
     names = [Path(source).name for source in sources]
     if len(set(names)) < len(names):
         names = list(sources)
@@ -109,6 +109,6 @@ def systems_of(sources: Sequence[str]) -> dict[str, str]:
 
 
 def in_one_only(first: Iterable[str], second: Iterable[str]) -> str:
-    """The names that only one of two systems has, for a message; empty when there is none."""
+    """Return the names that only one of two systems has, for a message; empty if there is none."""
     odd = sorted({*first} ^ {*second})
     return ", ".join(odd[:SHOWN]) + (f" and {len(odd) - SHOWN} more" if len(odd) > SHOWN else "")

@@ -1,4 +1,4 @@
-"""How a voice is understood: it speaks sentences, a recognizer writes down what it hears, and the two are compared.
+"""Intelligibility of a voice: it speaks sentences, a recognizer transcribes them, and the two texts are compared.
 
 Word error rates say as much of the recognizer as of the voice: compare voices heard by the same one.
 """
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 WER, RTF, SIZE = "WER, %", "RTF", "size, MB"
 
-Recognizer = Callable[[Path], str]  # from a wav file to what is heard
+Recognizer = Callable[[Path], str]  # from a wav file to its transcript
 
 
 class TtsError(ValueError):
@@ -35,7 +35,7 @@ class TtsError(ValueError):
 
 @dataclass(frozen=True)
 class Spoken:
-    """What one voice made.
+    """The results of one voice.
 
     Attributes:
         measured: its metrics by utterance.
@@ -49,7 +49,7 @@ class Spoken:
 
 
 def check_texts(texts: Mapping[str, str], where: str) -> None:
-    """Raises TtsError when an utterance has no text, or a name that cannot be that of a file."""
+    """Check that every utterance has a text and a name that can be that of a file; raise TtsError otherwise."""
     for utterance, text in texts.items():
         if not text.strip():
             raise TtsError(f"{where} has no text for {utterance}; give some or leave it out")
@@ -58,7 +58,7 @@ def check_texts(texts: Mapping[str, str], where: str) -> None:
 
 
 def speak(voice: Voice, texts: Iterable[tuple[str, str]], folder: Path, speaker: str | None = None) -> dict[str, float]:
-    """Speaks utterances and their texts into `folder / UTTERANCE.wav`.
+    """Speak the texts of utterances into `folder / UTTERANCE.wav`.
 
     Args:
         speaker: of a voice with several.
@@ -69,7 +69,7 @@ def speak(voice: Voice, texts: Iterable[tuple[str, str]], folder: Path, speaker:
     Raises:
         TextError: a text has nothing that can be spoken.
         SpeechError: the voice has no such speaker.
-        AudioError: a file cannot be written.
+        FileError: a file cannot be written.
     """
     factors = {}
     for utterance, text in texts:
@@ -110,7 +110,7 @@ def command(line: str) -> Recognizer:
 
 
 def recognizer(name: str | None, threads: int) -> Recognizer:
-    """A recognizer by its name or folder, a program, or, by default, the one that came with the package.
+    """Return a recognizer by its name or folder, a program, or, by default, the one in the package.
 
     Raises:
         TtsError: none came with the package, or see `command`.
@@ -136,7 +136,7 @@ def spoken(
     voice: Path,
     normalize: Callable[[str], str],
 ) -> Spoken:
-    """Puts together what was measured of one voice.
+    """Collect the measurements of one voice.
 
     Args:
         texts, heard, factors: by utterance, the same ones.
@@ -150,7 +150,7 @@ def spoken(
 
 
 def metrics_of(voices: Sequence[Spoken]) -> tuple[list[Means], list[MetricComparison]]:
-    """The metrics of each voice, and of each pair their differences: WER and sizes beside those by utterance."""
+    """Return the metrics of each voice and the differences of each pair, WER and size included."""
     report = wer.report([voice.score for voice in voices])
     systems = []
     for voice, heard in zip(voices, report.systems):

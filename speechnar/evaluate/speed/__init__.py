@@ -1,1 +1,1 @@
-"""Speed and memory of voices."""
+"""Speed and memory of voices and recognizers."""

@@ -1,4 +1,4 @@
-"""How fast a voice or a recognizer is, against length, requests at once and threads; cold and warm; and its memory.
+"""Speed of a voice or a recognizer by length, number of requests at once and threads; cold and warm; and its memory.
 
 Each number of threads is measured in a process of its own, so that peak memory is its own too. A batch is as many
 requests at once as a server might get: one loaded model, a Python thread for each request. Latency is from the batch's
@@ -39,7 +39,7 @@ been shovelled back into the shed, and nobody would have guessed that half the t
 
 @dataclass(frozen=True)
 class Case:
-    """What is asked of a system: texts of some characters or recordings of some seconds, and how many at once."""
+    """A request to a system: the length of texts in characters or of recordings in seconds, and how many at once."""
 
     length: float
     batch: int
@@ -47,7 +47,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """One case on one number of threads, warm.
+    """The measurement of one case with one number of threads, warm.
 
     Attributes:
         rtf: of each repeat.
@@ -69,7 +69,7 @@ class Row:
         return statistics.median(self.rtf)
 
     def latency(self, percent: float) -> float:
-        """A percentile of the latencies, in seconds."""
+        """Return a percentile of the latencies, in seconds."""
         return float(np.percentile(self.latencies, percent))
 
 
@@ -94,7 +94,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Result:
-    """What a run found.
+    """The result of a run.
 
     Attributes:
         kind: "tts" or "asr".
@@ -115,7 +115,7 @@ class Result:
 
 
 def text_of(length: int, start: int) -> str:
-    """Whole words of the passage, `length` characters or just below, from its sentence `start` on and round again."""
+    """Return words of the passage, at most `length` characters, from its sentence `start` on, in a circle."""
     sentences = re.findall(r"[^.]+\.", PASSAGE)
     first = start % len(sentences)
     words = " ".join(sentences[first:] + sentences[:first]).split()
@@ -128,7 +128,7 @@ def text_of(length: int, start: int) -> str:
 
 
 def input_of(kind: Kind, length: float, number: int) -> str | np.ndarray:
-    """What is given to a system: text, or the passage spoken over and over, from another second on for each number.
+    """Return the input of a system: a text, or the passage spoken repeatedly, from another second for each number.
 
     Returns:
         A text of `length` characters, or a recording of `length` seconds, (T_wav,) float32 at SAMPLE_RATE.
@@ -149,7 +149,7 @@ def _spoken_passage() -> np.ndarray:
 
 @dataclass(frozen=True)
 class System:
-    """A voice or a recognizer, to be loaded.
+    """A voice or a recognizer that is loaded in a process of its own.
 
     Attributes:
         model: its name or folder.
@@ -160,7 +160,7 @@ class System:
     threads: int
 
     def start(self, given: str | np.ndarray) -> Start:
-        """Measures one cold start in a new process; the operating system may have the files in memory."""
+        """Measure one cold start in a new process; the operating system may have the files in memory."""
         begin = time.perf_counter()
         with _process() as process:
             load = process.submit(_load, self).result()
@@ -169,7 +169,7 @@ class System:
         return Start(self.threads, total, load, first, warm, peak_bytes)
 
     def rows(self, cases: Sequence[Case], repeats: int) -> Iterator[Row]:
-        """Measures cases, warm, in one new process."""
+        """Measure cases, warm, in one new process."""
         with _process() as process:
             process.submit(_load, self).result()
             for case in cases:
@@ -204,7 +204,7 @@ def _load(system: System) -> float:
 
 @functools.lru_cache(maxsize=1)
 def _loaded(system: System) -> Callable[[Any], float]:
-    """What does the work of one input and returns the seconds of its audio."""
+    """Return a function that processes one input and returns the seconds of its audio."""
     from speechnar.runtime import load_recognizer, load_voice
 
     if system.kind == "tts":
@@ -250,7 +250,7 @@ def _answer(system: System, given: Sequence[str | np.ndarray]) -> _Batch:
 
 
 def describe(kind: Kind, folder: Path, threads: int) -> Result:
-    """A result without any rows yet."""
+    """Return a result that has no rows yet."""
     import onnxruntime
 
     graphs = sorted(folder.glob("*.onnx"))

@@ -1,4 +1,4 @@
-"""A benchmark's result for people: tables, a comparison with an older result, a picture."""
+"""Tables of a benchmark's result, a comparison with an older result, and a plot."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Key = tuple[int, float, int]  # threads, length, batch
 
 
 def format_header(result: Result) -> str:
-    """What was measured, where and when."""
+    """Format the system, the computer and the time of a measurement."""
     where = dataclasses.asdict(result.header)
     threads = sorted({row.threads for row in result.rows} | {one.threads for one in result.starts})
     where |= {"threads": ", ".join(map(str, threads))}
@@ -26,7 +26,7 @@ def format_header(result: Result) -> str:
 
 
 def format_rows(result: Result) -> str:
-    """A line for each number of threads, length and batch."""
+    """Format a line for each number of threads, length and batch."""
     percentiles = [f"latency p{percent}, ms" for percent in PERCENTILES]
     table = [[result.unit, "threads", "batch", "audio, s", "RTF", *percentiles, "peak MB"]]
     for row in result.rows:
@@ -37,7 +37,7 @@ def format_rows(result: Result) -> str:
 
 
 def format_starts(result: Result) -> str:
-    """A line for each number of threads: cold starts, medians."""
+    """Format a line for each number of threads: the medians of cold starts."""
     table = [["cold start", "threads", "total, s", "load, s", "first, ms", "warm, ms", "peak MB"]]
     for threads in sorted({one.threads for one in result.starts}):
         some = [one for one in result.starts if one.threads == threads]
@@ -50,7 +50,7 @@ def format_starts(result: Result) -> str:
 
 
 def format_comparison(old: Result, new: Result) -> str:
-    """The cases that both results have, side by side, after what else differs between them."""
+    """Format the cases that both results have, side by side, after all other differences between them."""
     before = _by_key(old)
     table = [[new.unit, "threads", "batch", "RTF old", "new", "ratio", "latency p50 old, ms", "new", "ratio"]]
     for key, row in _by_key(new).items():
@@ -79,11 +79,11 @@ def _differences(old: Result, new: Result) -> Iterator[str]:
 
 
 def plot(path: str | Path, result: Result) -> None:
-    """Draws RTF and latency against length, a line for each number of threads and batch, bands from best to worst.
+    """Plot RTF and latency against length, a line for each number of threads and batch, bands from best to worst.
 
     Raises:
         SpeechError: the ending is unknown, or matplotlib is missing.
-        AudioError: the file cannot be written.
+        FileError: the file cannot be written.
     """
     check(path)
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Where and when something was measured: what a metric means nothing without."""
+"""The computer, the software and the time of a measurement."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Header:
-    """One machine at one time.
+    """A computer at one time.
 
     Attributes:
         date: ISO 8601, UTC.
@@ -33,7 +33,7 @@ class Header:
 
 
 def header(threads: int) -> Header:
-    """This machine now, and the threads that will be used."""
+    """Return the description of this computer now, with the number of threads that will be used."""
     model = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
         found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text(encoding="utf-8"))
@@ -50,7 +50,7 @@ def header(threads: int) -> Header:
 
 
 def peak_memory() -> int:
-    """Peak resident bytes of this process; 0 where the system does not tell."""
+    """Return the peak resident memory of this process in bytes; 0 where the system does not tell."""
     try:
         import resource
     except ImportError:  # Windows

@@ -1,4 +1,4 @@
-"""Metrics that are one number an utterance: a system's means with intervals, systems compared, tables and pictures."""
+"""Metrics with one number an utterance: means with intervals, comparisons of systems, tables and plots."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from speechnar.evaluate.stats.record import write_json
 from speechnar.evaluate.stats.statistics import Difference, Interval, bootstrap_interval, paired_difference
 from speechnar.evaluate.stats.table import format_interval, format_number, format_p, format_table
 
-SMALL = 0.2  # below which two decimal places say little
+SMALL = 0.2  # below it, two decimals are too few
 
 
 class MetricsError(ValueError):
-    """Something that could not be measured; the message says what and why."""
+    """A metric that could not be computed; the message says which and why."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What was measured of one system.
+    """The measurements of one system.
 
     Attributes:
         utterances: utterance to metric to value; nan where an utterance has none.
@@ -38,17 +38,17 @@ class Measured:
 
     @property
     def names(self) -> list[str]:
-        """Of the metrics."""
+        """Return the names of the metrics."""
         return list(next(iter(self.utterances.values()), ()))
 
     def of(self, metric: str, utterances: Sequence[str] | None = None) -> np.ndarray:
-        """(N,) one metric's values, by default of all utterances."""
+        """Return the (N,) values of one metric, by default of all utterances."""
         return np.array([self.utterances[name][metric] for name in utterances or self.utterances])
 
 
 @dataclass(frozen=True)
 class Means:
-    """One system's metrics; an interval's ends are nan where there is none."""
+    """The metrics of one system; the ends of an interval are nan where there is none."""
 
     system: str
     utterances: int
@@ -57,7 +57,7 @@ class Means:
 
 @dataclass(frozen=True)
 class MetricComparison:
-    """Two systems on the same utterances, by metric: the second's less the first's."""
+    """Differences of two systems on the same utterances, by metric: the second minus the first."""
 
     first: str
     second: str
@@ -65,7 +65,7 @@ class MetricComparison:
 
 
 def means(measured: Measured) -> Means:
-    """Means over the utterances that have the metric, with their intervals."""
+    """Return the means over the utterances that have a metric, with their intervals."""
     metrics = {}
     for name in measured.names:
         values = measured.of(name)
@@ -75,7 +75,7 @@ def means(measured: Measured) -> Means:
 
 
 def compare(systems: Sequence[Measured]) -> list[MetricComparison]:
-    """Compares systems that were measured on the same utterances, over those where both have the metric."""
+    """Compare systems that were measured on the same utterances, over those where both have the metric."""
     found = []
     for first, second in combinations(systems, 2):
         if first.utterances.keys() != second.utterances.keys():
@@ -91,7 +91,7 @@ def compare(systems: Sequence[Measured]) -> list[MetricComparison]:
 
 
 def format_means(systems: Sequence[Means]) -> str:
-    """A line for each metric of each system."""
+    """Format a line for each metric of each system."""
     rows = [["metric", "system", "mean", "95 % interval", "utterances"]]
     for name in systems[0].metrics:
         for system in systems:
@@ -104,7 +104,7 @@ def format_means(systems: Sequence[Means]) -> str:
 
 
 def format_comparisons(comparisons: Sequence[MetricComparison]) -> str:
-    """A line for each metric of each pair of systems: the difference, and whether chance explains it."""
+    """Format a line for each metric of each pair of systems: the difference, its interval and p."""
     rows = [["metric", "difference", "mean", "95 % interval", "p"]]
     for pair in comparisons:
         for name, metric in pair.metrics.items():
@@ -116,16 +116,16 @@ def format_comparisons(comparisons: Sequence[MetricComparison]) -> str:
 
 
 def _digits(metric: Interval | Difference) -> int:
-    """Decimal places: more for what is small, such as real-time factors."""
+    """Return the number of decimals: more for small values, such as real-time factors."""
     return 4 if 0 < abs(metric.value) < SMALL else 2
 
 
 def plot(path: str | Path, systems: Sequence[Means], comparisons: Sequence[MetricComparison]) -> None:
-    """Draws the metrics of systems and their differences with their intervals, a panel for each metric.
+    """Plot the metrics of systems and their differences with their intervals, a panel for each metric.
 
     Raises:
         SpeechError: the ending is unknown, or matplotlib is missing.
-        AudioError: the file cannot be written.
+        FileError: the file cannot be written.
     """
     plot_intervals(path, list(_panels(systems, comparisons)))
 
@@ -139,14 +139,14 @@ def _panels(systems: Sequence[Means], comparisons: Sequence[MetricComparison]) -
 
 
 def report(measured: Sequence[Measured], json: str | None, picture: str | None, **settings: object) -> None:
-    """Prints means and comparisons, and writes them to the files that are given.
+    """Print means and comparisons, and write them to the files that are given.
 
     Args:
         settings: what else stands in the JSON file.
 
     Raises:
         MetricsError: after all this, when something could not be measured.
-        SpeechError, AudioError: a file cannot be written.
+        SpeechError, FileError: a file cannot be written.
     """
     some = [one for one in measured if one.utterances]
     systems, comparisons = [means(one) for one in some], compare(some)

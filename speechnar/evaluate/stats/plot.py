@@ -1,4 +1,4 @@
-"""A picture of metrics and their intervals."""
+"""Plots of metrics and their intervals."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Panel:
 
 
 def plot_intervals(path: str | Path, panels: Sequence[Panel]) -> None:
-    """Draws each metric as a point on its 95 % interval into a `.png`, `.svg` or `.pdf` file, panels one above another.
+    """Plot each metric as a point on its 95 % interval into a `.png`, `.svg` or `.pdf` file, panels one above another.
 
     Raises:
         SpeechError: the ending is unknown, or matplotlib is missing.
-        AudioError: the file cannot be written.
+        FileError: the file cannot be written.
     """
     check(path)
     from matplotlib.figure import Figure

@@ -1,4 +1,4 @@
-"""Results written down for programs."""
+"""Results as JSON."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from speechnar.files import atomic_write
 
 
 def write_json(path: str | Path, found: Mapping[str, Any]) -> None:
-    """Writes metrics, dataclasses among them, as JSON; nan and infinity, which JSON does not know, as null.
+    """Write metrics, dataclasses among them, as JSON; nan and infinity, which JSON does not have, become null.
 
     Raises:
-        AudioError: the file cannot be written.
+        FileError: the file cannot be written.
     """
     with atomic_write(path) as part:
         part.write_text(json.dumps(_plain(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

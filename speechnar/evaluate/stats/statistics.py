@@ -1,14 +1,14 @@
-"""How sure a metric is: bootstrap intervals, and paired tests of two systems on the same utterances.
+"""Bootstrap intervals of metrics, and paired tests of two systems on the same utterances.
 
 A metric is a ratio of sums over utterances, such as word errors over reference words; with denominators of 1 it is a
 mean, such as a predicted MOS. Utterances of one speaker are not independent, so where speakers are known whole speakers
 are drawn.
 
 Source: Bisani & Ney 2004, "Bootstrap estimates for confidence intervals in ASR performance evaluation"; Davison &
-    Hinkley 1997, "Bootstrap methods and their application", sections 2.4 (the studentised interval) and 5.2.1; Gillick
+    Hinkley 1997, "Bootstrap methods and their application", sections 2.4 (the studentized interval) and 5.2.1; Gillick
     & Cox 1989, "Some statistical issues in the comparison of speech recognition algorithms" (matched pairs).
 Differs: Bisani & Ney take percentiles of the resampled metric, an interval that is too short over few or unequal units;
-    here each draw is studentised. The matched-pairs test takes Student's t for the normal distribution.
+    here each draw is studentized. The matched-pairs test takes Student's t for the normal distribution.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from scipy import special
 
 DRAWS = 5000
 LEVEL = 0.95
-FEWEST = 5  # units below which draws are too much alike for an interval
+FEWEST = 5  # units below which draws are too similar for an interval
 BLOCK = 1 << 20  # numbers held at once while drawing
 
 
 class StatisticsError(ValueError):
-    """Metrics that no interval or test can be computed of; the message says why."""
+    """Metrics for which no interval or test can be computed; the message says why."""
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A metric and the ends of its 95 % interval, which are nan where fewer than `FEWEST` units were there to draw."""
+    """A metric and the ends of its 95 % interval, which are nan where there are fewer than `FEWEST` units to draw."""
 
     value: float
     low: float
@@ -41,7 +41,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class Difference:
-    """The second system's metric minus the first's, its 95 % interval, and how likely chance makes as large a one.
+    """The metric of the second system minus that of the first, with its 95 % interval and p.
 
     Attributes:
         low, high, p: nan where fewer than `FEWEST` units were there to draw.
@@ -76,7 +76,7 @@ def bootstrap_interval(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Interval:
-    """The ratio of two sums, or a mean, with its 95 % bootstrap interval.
+    """Return the ratio of two sums, or a mean, with its 95 % bootstrap interval.
 
     Args:
         numerators: (N,) one number an utterance, such as its word errors.
@@ -91,7 +91,7 @@ def bootstrap_interval(
     units = _Units.of(numerators, denominators, groups)
     if units.size < FEWEST:
         return Interval(units.ratio, np.nan, np.nan)
-    low, high = units.interval(units.studentised(draws, seed))
+    low, high = units.interval(units.studentized(draws, seed))
     return Interval(units.ratio, max(low, 0.0) if units.numerators.min() >= 0 else low, high)
 
 
@@ -103,7 +103,7 @@ def paired_difference(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Difference:
-    """The paired bootstrap: the second system's metric minus the first's on the same utterances.
+    """Return the second system's metric minus the first's on the same utterances, by the paired bootstrap.
 
     Args:
         first, second: (N,) the systems' numerators, utterance by utterance.
@@ -118,13 +118,13 @@ def paired_difference(
     units = _Units.of(after - before, denominators, groups)
     if units.size < FEWEST:
         return Difference(units.ratio, np.nan, np.nan, np.nan)
-    studentised = units.studentised(draws, seed)
-    low, high = units.interval(studentised)
-    return Difference(units.ratio, low, high, units.p_of_zero(studentised))
+    studentized = units.studentized(draws, seed)
+    low, high = units.interval(studentized)
+    return Difference(units.ratio, low, high, units.p_of_zero(studentized))
 
 
 def matched_pairs(first: ArrayLike, second: ArrayLike) -> MatchedPairs:
-    """Whether two systems differ in their mean errors over the same segments, by Student's t of the differences.
+    """Test the difference of two systems' mean errors over the same segments, by Student's t of the differences.
 
     Args:
         first, second: (N,) errors of the systems in each segment; what happens in one segment should not depend on the
@@ -149,7 +149,7 @@ def matched_pairs(first: ArrayLike, second: ArrayLike) -> MatchedPairs:
 
 @dataclass(frozen=True)
 class _Units:
-    """What is drawn, utterances or groups of them: (U,) float64 sums each."""
+    """The units that are drawn, utterances or groups of them: (U,) float64 sums each."""
 
     numerators: np.ndarray
     denominators: np.ndarray
@@ -178,44 +178,46 @@ class _Units:
 
     @property
     def residuals(self) -> np.ndarray:
-        """(U,) what each unit has more than its share; 0 in sum."""
+        """Return (U,) the excess of each unit over its share; the sum is 0."""
         return self.numerators - self.ratio * self.denominators
 
     @property
     def error(self) -> float:
-        """The standard error of the ratio, by linearisation."""
+        """Return the standard error of the ratio, by linearization."""
         return float(np.sqrt((self.residuals**2).sum() * self.size / (self.size - 1)) / self.denominators.sum())
 
-    def studentised(self, draws: int, seed: int) -> np.ndarray:
-        """(draws,) how many of its own standard errors the ratio of each draw lies from that of the data, sorted."""
+    def studentized(self, draws: int, seed: int) -> np.ndarray:
+        """Return (draws,) sorted distances of the draws' ratios from the data's, in standard errors of the draw."""
         rng = np.random.default_rng(seed)
         rows = max(1, BLOCK // self.size)
-        blocks = [self._studentised(rng, min(rows, draws - start)) for start in range(0, draws, rows)]
+        blocks = [self._studentized(rng, min(rows, draws - start)) for start in range(0, draws, rows)]
         return np.sort(np.concatenate(blocks))
 
-    def _studentised(self, rng: np.random.Generator, draws: int) -> np.ndarray:
+    def _studentized(self, rng: np.random.Generator, draws: int) -> np.ndarray:
         drawn = rng.integers(self.size, size=(draws, self.size)) + self.size * np.arange(draws)[:, None]
         times = np.bincount(drawn.ravel(), minlength=draws * self.size).reshape(draws, self.size)
         rest, below = self.residuals, self.denominators
         sums = times @ np.stack([rest, below, rest**2, rest * below, below**2], axis=1)
-        total_rest, total, squares, products, weights = sums[sums[:, 1] > 0].T  # empty references alone say nothing
-        shifts = total_rest / total  # the draw's ratio less the data's
+        total_rest, total, squares, products, weights = sums[
+            sums[:, 1] > 0
+        ].T  # without draws of empty references alone
+        shifts = total_rest / total  # the draw's ratio minus the data's
         spread = squares - 2 * shifts * products + shifts**2 * weights
         errors = np.sqrt(np.maximum(spread, 0) * self.size / (self.size - 1)) / total
         alike = errors <= 1e-6 * self.error  # a draw of one unit alone, or of those without errors, has no spread
         return shifts / np.where(alike, self.error or 1.0, errors)
 
-    def interval(self, studentised: np.ndarray) -> tuple[float, float]:
-        below, above = np.quantile(studentised, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    def interval(self, studentized: np.ndarray) -> tuple[float, float]:
+        below, above = np.quantile(studentized, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
         return float(self.ratio - above * self.error), float(self.ratio - below * self.error)
 
-    def p_of_zero(self, studentised: np.ndarray) -> float:
-        """How likely the ratio would lie as far from 0, were 0 the truth; two-sided, never quite 0."""
+    def p_of_zero(self, studentized: np.ndarray) -> float:
+        """Return the two-sided probability of a ratio at least as far from 0 if the truth were 0; it is never 0."""
         if not self.numerators.any():
             return 1.0
         distance = self.ratio / self.error if self.error > 0 else np.copysign(np.inf, self.ratio)
-        beyond = min((studentised >= distance).sum(), (studentised <= distance).sum())
-        return min(1.0, float(2 * (beyond + 1) / (studentised.size + 1)))
+        beyond = min((studentized >= distance).sum(), (studentized <= distance).sum())
+        return min(1.0, float(2 * (beyond + 1) / (studentized.size + 1)))
 
 
 def _numbers(values: ArrayLike) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Results as people read them in a terminal: aligned columns, metrics and their intervals; `-` where there is none."""
+"""Tables for a terminal: aligned columns, metrics and their intervals; `-` where there is none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from speechnar.evaluate.stats.statistics import Difference, Interval
 
 
 def format_table(rows: Sequence[Sequence[str]]) -> str:
-    """Lines of aligned columns, the first to the left and the others to the right; the first row is the header."""
+    """Format rows as aligned columns, the first column to the left, the others to the right; row 0 is the header."""
     widths = [max(map(len, column)) for column in zip(*rows)]
     lines = []
     for first, *others in rows:
@@ -19,17 +19,17 @@ def format_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def format_number(value: float, form: str = ".2f") -> str:
-    """A metric in a format of Python's."""
+    """Format a number; `-` for nan."""
     return "-" if math.isnan(value) else format(value, form)
 
 
 def format_interval(metric: Interval | Difference, scale: float = 1.0, digits: int = 2) -> str:
-    """The ends of an interval, as `3.10 to 4.25`."""
+    """Format the ends of an interval, such as `3.10 to 4.25`."""
     if math.isnan(metric.low):
         return "-"
     return f"{metric.low * scale:.{digits}f} to {metric.high * scale:.{digits}f}"
 
 
 def format_p(p: float) -> str:
-    """A p-value with three digits, or `<0.001`."""
+    """Format a p-value with three digits, or as `<0.001`."""
     return "<0.001" if p < 0.001 else format_number(p, ".3f")

@@ -1,4 +1,4 @@
-"""Alignments to look at: what each system heard beside what was said, as text in the manner of sclite, or as HTML."""
+"""Alignments of transcripts with the reference for reading, as text in the style of sclite or as HTML."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ p { margin: .2rem 0; }
 
 
 def check(path: str | Path) -> None:
-    """Raises WerError when `write` knows no form for the file's ending."""
+    """Check that `write` has a format for the file's ending; raise WerError otherwise."""
     if Path(path).suffix.lower() not in WRITERS:
         raise WerError(f"{path} should end in {' or '.join(WRITERS)}")
 
 
 def write(path: str | Path, scores: Sequence[Score]) -> None:
-    """Writes the alignments of systems, utterance by utterance, to `.txt` or `.html`.
+    """Write the alignments of systems, utterance by utterance, to `.txt` or `.html`.
 
     Args:
         scores: of the same reference, one or more.
 
     Raises:
         WerError: another ending.
-        AudioError: the file cannot be written.
+        FileError: the file cannot be written.
     """
     check(path)
     with atomic_write(path) as part, open(part, "w", encoding="utf-8") as file:
@@ -49,7 +49,7 @@ def write(path: str | Path, scores: Sequence[Score]) -> None:
 
 
 def kind_of(reference: str, hypothesis: str) -> str:
-    """S, D or I; "" where both say the same."""
+    """Return S, D or I; "" where both are the same."""
     if reference == hypothesis:
         return ""
     return "I" if not reference else "S" if hypothesis else "D"

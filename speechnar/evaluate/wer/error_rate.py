@@ -1,4 +1,4 @@
-"""Word and character error rates: each utterance aligned with its reference, and what is counted over them.
+"""Word and character error rates: alignments of utterances with their references, and counts over them.
 
 An error rate is the substitutions, deletions and insertions of all utterances over the words of their references; or
 over the characters, with one space between words. Alignments are jiwer's, with the fewest errors that are possible.
@@ -73,12 +73,12 @@ class Score:
 
     @property
     def errors(self) -> np.ndarray:
-        """(N,) of each utterance."""
+        """Return the (N,) errors of each utterance."""
         return np.array([alignment.errors for alignment in self.alignments])
 
     @property
     def lengths(self) -> np.ndarray:
-        """(N,) words or characters of each reference."""
+        """Return the (N,) words or characters of each reference."""
         return np.array([alignment.length for alignment in self.alignments])
 
 
@@ -95,14 +95,14 @@ class Counts:
 
     @property
     def rate(self) -> float:
-        """Errors over reference words or characters; nan where there are none."""
+        """Return errors over reference words or characters; nan where there are none."""
         errors = self.substitutions + self.deletions + self.insertions
         return errors / self.length if self.length else float("nan")
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often a hypothesis has one word for another; "" stands for none."""
+    """The number of times that a hypothesis has one word for another; "" stands for none."""
 
     reference: str
     hypothesis: str
@@ -111,7 +111,7 @@ class Confusion:
 
 @dataclass(frozen=True)
 class System:
-    """One system's error rate, and where its errors lie.
+    """The error rate of one system, and the distribution of its errors.
 
     Attributes:
         rate: errors over reference words or characters, with its interval.
@@ -160,7 +160,7 @@ def score(
     normalize: Callable[[str], str],
     unit: Unit = "word",
 ) -> Score:
-    """Aligns a system's transcripts with the reference.
+    """Align a system's transcripts with the reference.
 
     Args:
         reference, hypothesis: utterance to words; the hypothesis has all utterances of the reference.
@@ -201,7 +201,7 @@ def _alignment(
 
 
 def report(scores: Sequence[Score], speakers: Sequence[str] | None = None) -> Report:
-    """Puts intervals to the error rates of systems, and compares each with each.
+    """Compute the error rates of systems with intervals, and compare each pair.
 
     Args:
         scores: of the same reference, one or more.
@@ -266,7 +266,7 @@ def _confusions(one: Score) -> tuple[Confusion, ...]:
 
 
 def segments(first: Score, second: Score) -> tuple[np.ndarray, np.ndarray]:
-    """The errors of two systems in each segment of the matched-pairs test.
+    """Return the errors of two systems in each segment of the matched-pairs test.
 
     A segment is a stretch of an utterance with errors of one system or both; `BUFFER` words in a row that both have
     right, with nothing inserted between them, end it, and so does the utterance.
@@ -287,7 +287,7 @@ def segments(first: Score, second: Score) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _places(one: Score) -> np.ndarray:
-    """Errors at every place of the references: word i of an utterance at 2i + 1, what is inserted before it at 2i.
+    """Return the errors by position: word i of an utterance at 2i + 1, insertions before it at 2i.
 
     After each utterance stand `BUFFER` words without errors, so that no segment reaches into the next.
     """

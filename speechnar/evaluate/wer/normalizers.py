@@ -1,4 +1,4 @@
-"""What two transcripts may differ in without being wrong: named normalizers, and rules from a file.
+"""Normalizers, which remove the differences of transcripts that are no errors: by name, or rules from a file.
 
 | name | does |
 | --- | --- |
@@ -30,7 +30,7 @@ ADDED_TO_WHISPER = ("kinda", "sorta", "dunno", "cause")
 
 
 def normalizer(name: str) -> Normalizer:
-    """The normalizer of a name, or of a file of rules.
+    """Return the normalizer of a name, or of a file of rules.
 
     Raises:
         TranscriptError: neither a name nor a file, or a rule that is not of the form.
@@ -54,7 +54,7 @@ def _step(line: str, where: str) -> Normalizer:
         raise TranscriptError(f"{where}: {line!r} should be pattern<TAB>replacement, or one of {names}")
     try:
         rule = re.compile(pattern)
-        rule.sub(replacement, "")  # a reference to a group that is not there shows itself here
+        rule.sub(replacement, "")  # fails here if the replacement names a group that the pattern lacks
     except (re.error, IndexError) as error:
         raise TranscriptError(f"{where}: {line!r} is no rule ({error})") from None
     return functools.partial(rule.sub, replacement)

@@ -1,4 +1,4 @@
-"""Error rates for people and programs: tables, JSON and a picture."""
+"""Error rates as tables, JSON and plots."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RATE = {"word": "WER", "character": "CER"}
 
 
 def format_systems(report: Report) -> str:
-    """A line for each system: its rate, the interval, and what errors there are."""
+    """Format a line for each system: its rate, the interval and the kinds of errors."""
     rows = [["system", f"{RATE[report.unit]} %", "95 % interval", "S", "D", "I", f"{report.unit}s"]]
     for system in report.systems:
         rate = system.rate
@@ -27,7 +27,7 @@ def format_systems(report: Report) -> str:
 
 
 def format_comparisons(report: Report) -> str:
-    """A line for each pair of systems: the difference of their rates, and whether chance explains it."""
+    """Format a line for each pair of systems: the difference of their rates, its interval and p."""
     matched = ["p (MAPSSWE)", "segments"] if report.unit == "word" else []
     rows = [["difference", "points", "95 % interval", "p (bootstrap)", *matched]]
     for pair in report.comparisons:
@@ -39,7 +39,7 @@ def format_comparisons(report: Report) -> str:
 
 
 def format_details(report: Report) -> Iterator[str]:
-    """For each system, tables by speaker and by length, and of its most frequent errors."""
+    """Yield tables for each system: by speaker, by length, and of its most frequent errors."""
     for system in report.systems:
         for label, groups in (("speaker", system.speakers), ("words in the reference", system.lengths)):
             if groups:
@@ -67,20 +67,20 @@ def _errors(counts: Counts) -> list[str]:
 
 
 def write_json(path: str | Path, settings: Mapping[str, Any], reports: Sequence[Report]) -> None:
-    """Writes what the metrics were computed of, and all metrics.
+    """Write the inputs of the metrics and all metrics.
 
     Raises:
-        AudioError: the file cannot be written.
+        FileError: the file cannot be written.
     """
     record.write_json(path, {**settings, "reports": reports})
 
 
 def plot(path: str | Path, reports: Sequence[Report]) -> None:
-    """Draws the rates of systems and their differences, in per cent, with their intervals.
+    """Plot the rates of systems and their differences, in percent, with their intervals.
 
     Raises:
         SpeechError: the ending is unknown, or matplotlib is missing.
-        AudioError: the file cannot be written.
+        FileError: the file cannot be written.
     """
     panels = []
     for report in reports:

@@ -1,4 +1,4 @@
-"""Transcripts: what was said in each utterance, read from the formats in which recognizers and corpora write it.
+"""Transcripts by utterance, read from the formats of recognizers and corpora.
 
 | file | a line, or what it holds |
 | --- | --- |
@@ -35,7 +35,7 @@ class TranscriptError(ValueError):
 
 
 def read(path: str | Path) -> dict[str, str]:
-    """Reads utterances and their words; the file's ending tells the format.
+    """Read utterances and their words; the file's ending tells the format.
 
     Returns:
         utterance to words, in the file's order; the words may be none.
@@ -56,7 +56,7 @@ def read(path: str | Path) -> dict[str, str]:
 
 
 def read_speakers(path: str | Path, utterances: Sequence[str]) -> list[str]:
-    """Reads Kaldi's `utt2spk`, lines of `utterance speaker`, and returns the speaker of each utterance.
+    """Read Kaldi's `utt2spk`, lines of `utterance speaker`, and return the speaker of each utterance.
 
     Raises:
         TranscriptError: as `read`, or an utterance that has no speaker.
@@ -69,7 +69,7 @@ def read_speakers(path: str | Path, utterances: Sequence[str]) -> list[str]:
 
 
 def same_utterances(reference: Mapping[str, str], hypothesis: Mapping[str, str], where: str) -> None:
-    """Raises TranscriptError when a hypothesis has not exactly the reference's utterances, and says which differ."""
+    """Check that a hypothesis has exactly the reference's utterances; raise TranscriptError with those that differ."""
     missing = [utterance for utterance in reference if utterance not in hypothesis]
     unknown = [utterance for utterance in hypothesis if utterance not in reference]
     if missing:
@@ -85,7 +85,7 @@ def _named(utterances: Sequence[str]) -> str:
 
 
 def decode(path: str | Path) -> str:
-    """The text of a UTF-8 file, without byte order mark and with line feeds only.
+    """Return the text of a UTF-8 file, without byte order mark and with line feeds only.
 
     Raises:
         TranscriptError: another encoding.
@@ -103,7 +103,7 @@ def decode(path: str | Path) -> str:
 
 
 def lines_of(text: str) -> Lines:
-    """The lines that are not blank, with their numbers from 1."""
+    """Yield the lines that are not blank, with their numbers from 1."""
     return ((number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip())
 
 

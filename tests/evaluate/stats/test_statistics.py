@@ -28,7 +28,7 @@ def ratio_and_error(units: list[tuple[int, int]]) -> tuple[float, float]:
     return above / below, math.sqrt(len(units) / (len(units) - 1) * squares) / below
 
 
-def all_studentised(errors: list[int], words: list[int]) -> list[float]:
+def all_studentized(errors: list[int], words: list[int]) -> list[float]:
     """Of all draws that there are, how many standard errors each ratio lies from the data's."""
     units = list(zip(errors, words))
     ratio, error = ratio_and_error(units)
@@ -40,7 +40,7 @@ def all_studentised(errors: list[int], words: list[int]) -> list[float]:
 
 
 def test_the_interval_is_that_of_all_draws() -> None:
-    distances = all_studentised(ERRORS, WORDS)
+    distances = all_studentized(ERRORS, WORDS)
     ratio, error = ratio_and_error(list(zip(ERRORS, WORDS)))
     low, high = np.quantile(distances, [0.025, 0.975])
     found = bootstrap_interval(ERRORS, WORDS, draws=200_000)
@@ -54,7 +54,7 @@ def test_p_is_that_of_all_draws() -> None:
     second = [3, 4, 3, 4, 6]
     change = [after - before for before, after in zip(first, second)]
     ratio, error = ratio_and_error(list(zip(change, WORDS)))
-    distances = np.array(all_studentised(change, WORDS))
+    distances = np.array(all_studentized(change, WORDS))
     beyond = min((distances >= ratio / error).mean(), (distances <= ratio / error).mean())
     found = paired_difference(first, second, WORDS, draws=200_000)
     assert found.value == pytest.approx(ratio)
