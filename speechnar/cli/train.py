@@ -19,7 +19,7 @@ NEEDS = "(needs speechnar[train])"
 LOWEST = 5
 """Utterances of low scores that `align` prints."""
 
-METHODS = "greedy, beam, mask_ctc, rescoring or autoregressive (greedy)"
+METHODS = "greedy, beam, mask_predict, mask_ctc, rescoring, speculative or autoregressive (greedy)"
 FORMER_METHODS = {"mask-ctc": "mask_ctc", "drafts": "rescoring", "ar": "autoregressive"}
 
 
@@ -134,7 +134,9 @@ def _add_recognition_data(add: Callable[..., VerbParser]) -> None:
     decode.reads("model_dir", "cuts")
     decode.writes("out")
     decode.add_argument("--method", default="greedy", help=METHODS)
-    decode.add_argument("--iterations", type=int, default=10, metavar="N", help="of mask_ctc, at most (10)")
+    decode.add_argument(
+        "--iterations", type=int, default=10, metavar="N", help="of the iterative methods, at most (10)"
+    )
     decode.add_argument(
         "--threshold", type=float, default=0.9, metavar="P", help="mask_ctc masks tokens of less confidence (0.9)"
     )
@@ -253,14 +255,14 @@ def _decode(args: argparse.Namespace) -> None:
     with needing("decode", "train"):
         import torch
 
-        from speechnar.infer.decode import DecodeOptions, decode_corpus
-        from speechnar.models.autoregressive.aed import BeamOptions
+        from speechnar.decode.methods import DecodeOptions
+        from speechnar.infer.decode import decode_corpus
 
     torch.set_num_threads(args.threads)
-    beam = BeamOptions(args.beam, args.ctc_weight)
     options = DecodeOptions(
-        _method(args.method), args.iterations, args.threshold, beam, args.masking_passes, temperature=args.temperature
-    )
+        _method(args.method), args.iterations, args.threshold, args.beam, args.ctc_weight, args.masking_passes,
+        temperature=args.temperature,
+    )  # fmt: skip
     took = decode_corpus(args.model_dir, args.cuts, args.out, options)
     print(f"{took.audio_seconds:.1f} s of audio in {took.seconds:.2f} s: RTF {took.real_time_factor:.4f}")
 

@@ -18,6 +18,8 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
+from speechnar.decode.result import DecodeError
+
 
 @dataclass(frozen=True, eq=False)
 class DecoderInput:
@@ -151,6 +153,17 @@ class DraftReader(Protocol):
 
     def keep(self, row: int, n: int, token: int) -> None:
         """Append to the text: of the rows that were read last, the first `n` tokens of one, and another token."""
+
+
+def single(encoder_out: DecoderInput) -> np.ndarray:
+    """Return the log-probabilities (T, V) of the one utterance of a batch.
+
+    Raises:
+        DecodeError: there are several.
+    """
+    if len(encoder_out.lengths) != 1:
+        raise DecodeError(f"the method decodes one utterance at a time but was given {len(encoder_out.lengths)}")
+    return encoder_out.log_probs[0, : int(encoder_out.lengths[0])]
 
 
 def padded(rows: Sequence[Any], dtype: type = int, value: float = 0) -> tuple[np.ndarray, np.ndarray]:

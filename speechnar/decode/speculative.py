@@ -26,9 +26,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from speechnar.decode.interface import DecoderInput, DraftReader, State, Verdict, refine
+from speechnar.decode.greedy import best_path
+from speechnar.decode.interface import DecoderInput, DraftReader, State, Verdict, refine, single
 from speechnar.decode.result import DecodeError
-from speechnar.text.tokenizer import Tokenizer
+from speechnar.text.symbols import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -114,12 +115,12 @@ class SpeculativeDecoder:
     """Verify a draft with an autoregressive decoder.
 
     Attributes:
-        tokenizer: of the decoder.
+        vocabulary: of the decoder; its draft is written in the same tokens.
         draft: returns the draft of an utterance.
         max_tokens: tokens that the decoder can read, at most.
     """
 
-    tokenizer: Tokenizer
+    vocabulary: Vocabulary
     draft: Callable[[DecoderInput], Draft]
     max_tokens: int
     config: VerifyConfig = VerifyConfig()
@@ -140,7 +141,7 @@ class SpeculativeDecoder:
     def step(self, state: SpeculativeState) -> SpeculativeState:
         """Read the rows of the draft behind the accepted text, and take the one with the longest accepted beginning."""
         assert state.reader is not None
-        tokenizer, starts = self.tokenizer, state.starts
+        vocabulary, starts = self.vocabulary, state.starts
         rows = self._rows(state)
         verdict = state.reader.read(rows)
         agreed = [
@@ -151,7 +152,7 @@ class SpeculativeDecoder:
         accepted = (*state.accepted, *rows[row, :n].tolist())
         log_probs = (*state.log_probs, *verdict.log_probs[row, :n].tolist())
         token = int(verdict.best[row, n])
-        if token == tokenizer.eos_id:
+        if token == vocabulary.eos_id:
             return self._state(state, accepted=accepted, log_probs=log_probs, ended=True)
         accepted, log_probs = (*accepted, token), (*log_probs, float(verdict.best_log_probs[row, n]))
         extra = state.extra + (place >= len(state.draft) and self._n_words(accepted) > state.words)
@@ -178,14 +179,14 @@ class SpeculativeDecoder:
         config, draft, starts = self.config, state.draft, state.starts
         width = max(config.min_row, config.width // len(starts)) if state.step else config.first_width
         width = min(width, state.limit - len(state.accepted))
-        rows = np.full((len(starts), min(width, len(draft) - min(starts))), self.tokenizer.eos_id)
+        rows = np.full((len(starts), min(width, len(draft) - min(starts))), self.vocabulary.eos_id)
         for row, start in zip(rows, starts):
             its = draft[start : start + len(row)]
             row[: len(its)] = its
         return rows
 
     def _n_words(self, tokens: Iterable[int]) -> int:
-        return sum(self.tokenizer.begins_word[token] for token in tokens)
+        return sum(self.vocabulary.begins_word[token] for token in tokens)
 
     def _rewrite(
         self, draft: list[int], thresholds: list[float], start: int, first: int, verdict: Verdict, row: int
@@ -200,9 +201,9 @@ class SpeculativeDecoder:
             start: place in the draft that the row begins at.
             first: first place that may be rewritten.
         """
-        tokenizer = self.tokenizer
+        vocabulary = self.vocabulary
         end = min(start + verdict.log_probs.shape[1], len(draft))
-        edges = [n for n in range(first, end) if tokenizer.begins_word[draft[n]]]
+        edges = [n for n in range(first, end) if vocabulary.begins_word[draft[n]]]
         usual = min(thresholds, default=0.0)
         for a, b in reversed(list(zip(edges, edges[1:]))):
             lacking = verdict.best_log_probs[row, a - start : b - start] - verdict.log_probs[row, a - start : b - start]
@@ -211,9 +212,9 @@ class SpeculativeDecoder:
                 continue
             place = a + int(wrong[0])
             token = int(verdict.best[row, place - start])
-            if token == tokenizer.eos_id or (place == a and not tokenizer.begins_word[token]):
+            if token == vocabulary.eos_id or (place == a and not vocabulary.begins_word[token]):
                 continue
-            before, after = "".join(tokenizer.symbols[old] for old in draft[place:b]), tokenizer.symbols[token]
+            before, after = "".join(vocabulary.symbols[old] for old in draft[place:b]), vocabulary.symbols[token]
             if edit_distances(after, [before])[1] <= self.config.rewrite_difference * max(len(before), len(after)):
                 draft[place:b] = [token]
                 thresholds[place:b] = [usual]
@@ -226,7 +227,7 @@ class SpeculativeDecoder:
         """
         if place >= len(draft) or draft[place] == token:
             return [min(place + 1, len(draft))]
-        config, symbols, begins = self.config, self.tokenizer.symbols, self.tokenizer.begins_word
+        config, symbols, begins = self.config, self.vocabulary.symbols, self.vocabulary.begins_word
         range_end = place + 1 + config.search_range
         distances = edit_distances(symbols[token], [symbols[old] for old in draft[place:range_end]])
         near = [n for n, distance in enumerate(distances) if distance <= min(distances) + config.spelling_tolerance]
@@ -238,11 +239,16 @@ class SpeculativeDecoder:
         return list(dict.fromkeys((by_spelling[0], place + 1, *same, *words, place)))
 
 
+def greedy_draft(vocabulary: Vocabulary) -> Callable[[DecoderInput], Draft]:
+    """Return the function that makes a draft of CTC's best path, for a decoder with the vocabulary of CTC."""
+    return lambda encoder_out: Draft(best_path(single(encoder_out), vocabulary).tokens.tolist())
+
+
 def verify(
-    draft: Draft, reader: DraftReader, tokenizer: Tokenizer, max_tokens: int, config: VerifyConfig
+    draft: Draft, reader: DraftReader, vocabulary: Vocabulary, max_tokens: int, config: VerifyConfig
 ) -> SpeculativeState:
     """Verify one draft; see `SpeculativeDecoder`. `scores` of the result are -inf where the decoder read nothing."""
-    decoder = SpeculativeDecoder(tokenizer, lambda _: draft, max_tokens, config)
+    decoder = SpeculativeDecoder(vocabulary, lambda _: draft, max_tokens, config)
     return refine(decoder, DecoderInput(np.empty((1, 0, 0)), np.zeros(1, np.int64), reader))
 
 

@@ -33,16 +33,16 @@ class Memory:
     layers: tuple[KeyValues, ...]
     positions: Tensor
 
-    def distance_bias(self, number: int) -> Tensor:
-        """Return the bias of cross-attention from the first `number` tokens to the frames.
+    def distance_bias(self, number: int, first: int = 0) -> Tensor:
+        """Return the bias of cross-attention from the tokens `first` to before `number` to the frames.
 
         Returns:
-            (B, n_heads, number, T), to be added to the attention's logits: 0 for a frame at the token's own position,
-            falling linearly with the distance by the head's slope; minus infinity for padding.
+            (B, n_heads, number - first, T), to be added to the attention's logits: 0 for a frame at the token's own
+            position, falling linearly with the distance by the head's slope; minus infinity for padding.
         """
         keys = self.layers[0].keys
         heads = keys.shape[1]
-        tokens = torch.arange(number, device=keys.device)
+        tokens = torch.arange(first, number, device=keys.device)
         away = (self.positions[:, None, :] - tokens[:, None]).abs()[:, None]
         slopes = STEEPEST * 2.0 ** (-2 * torch.arange(heads, device=keys.device))
         return (-slopes[:, None, None] * away).to(keys.dtype)

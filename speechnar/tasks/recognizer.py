@@ -17,7 +17,8 @@ from torch.utils.tensorboard import SummaryWriter
 from speechnar.audio import AudioConfig
 from speechnar.config import Choice, one_of, renamed
 from speechnar.data.transcribed import TranscribedBatch, TranscribedData
-from speechnar.infer.decode import DecodeOptions, decode_batch
+from speechnar.decode.methods import DecodeOptions
+from speechnar.infer.decode import decode_batch
 from speechnar.layers.augment import SpecAugmentConfig, add_noise, change_speed, colored_noise, spec_augment
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.losses.ctc import Targets

@@ -30,13 +30,13 @@ from torch.utils.tensorboard import SummaryWriter
 from speechnar.config import ConfigError, renamed
 from speechnar.data.batch import Batch
 from speechnar.data.sampling import BucketSampler
+from speechnar.decode.greedy import best_path
 from speechnar.infer.encoder_cache import EncoderCache
 from speechnar.layers.augment import SpecAugmentConfig, spec_augment
 from speechnar.losses.ctc import consistency_loss, ctc_loss
 from speechnar.losses.mean import Mean
 from speechnar.models.asr.whisper import Decoder, Draft
 from speechnar.models.folder import load_model, save_model
-from speechnar.nar.ctc import best_path
 from speechnar.nar.lengths import length_mask
 from speechnar.text.symbols import SymbolTable
 from speechnar.text.whisper_bpe import PIECES, BytePairs
@@ -232,10 +232,9 @@ class DraftTask(SpeculativeTask):
         for text, batch in self.dev_batches(next(model.parameters()).device):
             terms, log_probs = self._terms(model, batch)
             means.add(terms, len(batch.tokens[0]))
-            path = best_path(log_probs, (batch.lengths + 1) // 2, BLANK_ID)
-            written = path.tokens[0, : int(path.token_lengths[0])]
+            path = best_path(log_probs[0].cpu().numpy(), self.tokenizer)
             references.append(text)
-            hypotheses.append(self.tokenizer.decode(written.tolist()))
+            hypotheses.append(self.tokenizer.decode(path.tokens.tolist()))
         _show(writer, references, hypotheses, step)
         rates = {"wer": jiwer.wer(references, hypotheses), "cer": jiwer.cer(references, hypotheses)}
         return means.values() | {name: 100 * rate for name, rate in rates.items()}

@@ -109,6 +109,11 @@ class Vocabulary:
         return self.ids[symbol]
 
     @cached_property
+    def is_special(self) -> tuple[bool, ...]:
+        """Return for each token whether it stands in angle brackets."""
+        return tuple(symbol.startswith("<") and symbol.endswith(">") for symbol in self.symbols)
+
+    @cached_property
     def begins_word(self) -> tuple[bool, ...]:
         """Return for each token whether a new word begins with it, or behind it if it is a space."""
         return tuple(symbol.startswith(BOUNDARY) or symbol == WORD_BREAK for symbol in self.symbols)
@@ -117,8 +122,8 @@ class Vocabulary:
     def spellings(self) -> tuple[str, ...]:
         """Return for each token the letters or the phone that it adds to a word."""
         return tuple(
-            "" if _is_special(symbol) or symbol == WORD_BREAK else symbol.removeprefix(BOUNDARY)
-            for symbol in self.symbols
+            "" if special or symbol == WORD_BREAK else symbol.removeprefix(BOUNDARY)
+            for symbol, special in zip(self.symbols, self.is_special)
         )
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -152,10 +157,6 @@ class Vocabulary:
                     raise TextError(f"{path}, line {number}: {line!r} should be a symbol, a tab and {len(symbols)}")
                 symbols.append(symbol)
         return cls(tuple(symbols))
-
-
-def _is_special(symbol: str) -> bool:
-    return symbol.startswith("<") and symbol.endswith(">")
 
 
 def stress_of(phone: str) -> tuple[str, str]:

@@ -1,16 +1,15 @@
-"""Forced alignment against every path there is, and against what training aligns with."""
+"""Forced alignment and the probability of a text, against every path there is."""
 
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pytest
-import torch
 
-from speechnar.decode.forced_alignment import align
+from speechnar.decode.forced_alignment import align, total_log_probs
 from speechnar.decode.result import DecodeError
-from speechnar.nar.ctc import forced_alignment
 
 BLANK = 1
 
@@ -43,17 +42,15 @@ def test_the_best_of_all_paths_is_found(tokens: tuple[int, ...], seed: int) -> N
     assert found.confidences == pytest.approx(np.exp(peaks))
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_it_equals_the_alignment_that_training_has(seed: int) -> None:
-    log_probs = random_log_probs(80, 12, seed)
-    tokens = np.random.default_rng(seed).choice([n for n in range(12) if n != BLANK], size=25)
-    given = (torch.from_numpy(log_probs)[None], torch.tensor([80]), torch.from_numpy(tokens)[None], torch.tensor([25]))
-    places = forced_alignment(*given, BLANK)[0].tolist()
-    found = align(log_probs, tokens.tolist(), BLANK)
-    ours = [-1] * 80
-    for place, (start, end) in enumerate(zip(found.starts, found.ends)):
-        ours[start:end] = [place] * (end - start)
-    assert ours == places
+@pytest.mark.parametrize("seed", range(4))
+def test_the_total_is_that_of_all_paths(seed: int) -> None:
+    log_probs = random_log_probs(5, 3, seed)
+    texts = [(), (0,), (2, 0), (2, 2), (0, 2, 0), (2, 2, 2), (0, 2, 0, 2, 0, 2)]
+    totals: dict[tuple[int, ...], float] = {}
+    for path in itertools.product(range(3), repeat=5):
+        totals[said(path)] = totals.get(said(path), 0.0) + float(np.exp(log_probs[range(5), path].sum()))
+    expected = [math.log(totals[text]) if text in totals else -math.inf for text in texts]
+    assert total_log_probs(log_probs, texts, BLANK).tolist() == pytest.approx(expected)
 
 
 def test_equal_neighbors_need_a_frame_between_them() -> None:

@@ -10,17 +10,25 @@ import torch.nn.functional as F
 from torch import nn
 
 from speechnar.audio import AudioConfig
+from speechnar.decode.autoregressive import AutoregressiveDecoder
+from speechnar.decode.interface import Decoder, refine
+from speechnar.decode.speculative import SpeculativeDecoder, VerifyConfig, greedy_draft
+from speechnar.infer.reader import TorchCausalReader, decoder_input
 from speechnar.layers.conformer import ConformerConfig
 from speechnar.layers.ctc_encoder import CTCEncoderConfig, EncoderOutput
 from speechnar.layers.decoder_block import DecoderConfig
 from speechnar.models.asr.ctc import CTC, CTCConfig
 from speechnar.models.asr.mask_ctc import MaskCTC, MaskCTCConfig
-from speechnar.models.autoregressive.aed import AED, AEDConfig, BeamOptions
+from speechnar.models.autoregressive.aed import AED, AEDConfig
+from speechnar.text.symbols import Vocabulary
 
 AUDIO = AudioConfig(sample_rate=8000, n_fft=240, hop_length=80, win_length=240, n_mels=6, f_min=0.0, f_max=4000.0)
 ENCODER = CTCEncoderConfig(ConformerConfig(8, 2, 2, 8, 3, 2, 4, dropout=0.0), (1,), True)
 DECODER = DecoderConfig(8, 2, 2, 8, dropout=0.0)
 BLANK, BOS, EOS, MASK = 0, 1, 2, 3
+
+
+VOCABULARY = Vocabulary(("<blank>", "<s>", "</s>", "<mask>", "a", "b", "c"))
 
 
 def mask_ctc() -> MaskCTC:
@@ -81,6 +89,11 @@ def test_the_masked_decoder_sees_both_sides_and_the_causal_one_what_was_before()
     assert moved[0].all() and moved[1].tolist() == [False, False, True, True, True]
 
 
+def decoded(decoder: Decoder, model: AED, heard: EncoderOutput) -> list[int]:
+    reader = TorchCausalReader(model, heard, BLANK, BOS)
+    return refine(decoder, decoder_input(heard, reader)).sequences()[0]
+
+
 def best_of_all(model: AED, heard: EncoderOutput, longest: int) -> list[int]:
     """The most probable of all sequences of up to `longest` symbols, scored by the whole decoder at once."""
     found = []
@@ -100,7 +113,7 @@ def test_a_wide_beam_finds_the_best_of_all_sequences() -> None:
         for seed in range(4):
             torch.manual_seed(seed)
             heard = model(torch.randn(1, 6, 6), None)  # 3 frames, so 3 symbols at most
-            found = model.search(heard, BOS, EOS, BLANK, BeamOptions(beam=200, ctc_weight=0.0))
+            found = decoded(AutoregressiveDecoder(VOCABULARY, beam=200, ctc_weight=0.0), model, heard)
             assert found == best_of_all(model, heard, 3)
 
 
@@ -115,16 +128,34 @@ def test_greedy_takes_the_best_symbol_at_each_step() -> None:
             if symbol == EOS:
                 break
             ids.append(symbol)
-        assert model.search(heard, BOS, EOS, BLANK, BeamOptions(beam=1, ctc_weight=0.0)) == ids
+        assert decoded(AutoregressiveDecoder(VOCABULARY, beam=1, ctc_weight=0.0), model, heard) == ids
+
+
+def test_a_verified_draft_is_what_greedy_search_writes() -> None:
+    model = aed()
+    texts = []
+    with torch.no_grad():
+        model.decoder.out.weight.mul_(8)
+        for seed in range(6):
+            heard = model(torch.randn(1, 40, 6, generator=torch.Generator().manual_seed(seed)), None)
+            config = VerifyConfig(iterations=1000, max_length_ratio=9, extra_length=99, max_extra_tokens=99)
+            verified = decoded(SpeculativeDecoder(VOCABULARY, greedy_draft(VOCABULARY), 20, config), model, heard)
+            greedy = decoded(AutoregressiveDecoder(VOCABULARY, beam=1, ctc_weight=0.0), model, heard)
+            assert verified[:20] == greedy[:20]
+            texts.append(greedy)
+    assert len(set(map(tuple, texts))) > 1
 
 
 def test_ctc_decides_between_whole_hypotheses() -> None:
-    model = aed()
     finished = [(-1.0, [4, 5]), (-1.5, [5]), (-9.0, [])]
     log_probs = torch.randn(1, 4, 7, generator=torch.Generator().manual_seed(0)).log_softmax(2)
     log_probs[:, :, 5] += 3.0
     log_probs = log_probs.log_softmax(2)
-    heard = EncoderOutput(torch.zeros(1, 4, 8), None, log_probs, ())
+
+    def decided(weight: float) -> list[int]:
+        decoder = AutoregressiveDecoder(VOCABULARY, ctc_weight=weight)
+        return decoder._choose(tuple(finished), log_probs[0].numpy())[1]
+
     for weight in (0.0, 0.5, 1.0):
         totals = []
         for score, ids in finished:
@@ -132,8 +163,8 @@ def test_ctc_decides_between_whole_hypotheses() -> None:
             cost = F.ctc_loss(log_probs[0], torch.tensor(ids, dtype=torch.long), *lengths, BLANK, reduction="sum")
             totals.append((1 - weight) * score - weight * float(cost))
         expected = finished[totals.index(max(totals))][1]
-        assert model._rescored(heard, finished, BLANK, weight) == expected
-    assert model._rescored(heard, finished, BLANK, 0.0) != model._rescored(heard, finished, BLANK, 1.0)
+        assert decided(weight) == expected
+    assert decided(0.0) != decided(1.0)
 
 
 @pytest.mark.parametrize(
@@ -141,4 +172,4 @@ def test_ctc_decides_between_whole_hypotheses() -> None:
 )
 def test_options_that_cannot_be_are_refused(beam: int, weight: float, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        BeamOptions(beam, weight)
+        AutoregressiveDecoder(VOCABULARY, beam, weight)

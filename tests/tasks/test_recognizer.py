@@ -15,7 +15,8 @@ from spoken import AUDIO, make_corpus
 from speechnar import config as config_files
 from speechnar.cli import main
 from speechnar.config import Choice
-from speechnar.infer.decode import DecodeOptions, decode_batch, decode_corpus
+from speechnar.decode.methods import DecodeOptions
+from speechnar.infer.decode import decode_batch, decode_corpus
 from speechnar.layers.augment import SpecAugmentConfig
 from speechnar.layers.conformer import ConformerConfig
 from speechnar.layers.cross_attention import Memory
@@ -218,6 +219,9 @@ def test_the_verbs_from_manifest_to_transcripts(
     assert main(["decode", out, dev, str(read), "--method", "beam", "--beam", "2"]) == 0
     assert main(["decode", out, dev, str(read), "--method", "mask_ctc"]) == 1
     said = capsys.readouterr().err
-    assert "the model aed, which cannot decode by mask_ctc: it decodes by greedy, beam, autoregressive" in said
+    assert (
+        "the model aed, which cannot decode by mask_ctc: it decodes by greedy, beam, speculative, autoregressive"
+        in said
+    )
     assert main(["decode", out, dev, str(read), "--method", "magic"]) == 1
-    assert "'magic' but should be one of greedy, beam, mask_ctc, rescoring, autoregressive" in capsys.readouterr().err
+    assert "'magic' but should be one of greedy, beam, mask_predict, mask_ctc, rescoring" in capsys.readouterr().err

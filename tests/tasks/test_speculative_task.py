@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 
 from speechnar.audio import AudioConfig
-from speechnar.infer.decode import DecodeOptions, decode_batch
+from speechnar.decode.greedy import best_path
+from speechnar.decode.methods import DecodeOptions
+from speechnar.infer.decode import decode_batch
 from speechnar.layers.conformer import ConformerConfig
 from speechnar.layers.cross_attention import positions_in, token_positions
 from speechnar.layers.ctc_encoder import CTCEncoderConfig, EncoderOutput
 from speechnar.layers.decoder_block import DecoderConfig
 from speechnar.models.asr.mask_ctc import MaskCTC, MaskCTCConfig
-from speechnar.models.autoregressive.aed import BeamOptions
-from speechnar.nar.ctc import BestPath, best_path
 from speechnar.text.symbols import BLANK, BOS, EOS, MASK, PAD, SymbolTable
 
 AUDIO = AudioConfig(sample_rate=8000, n_fft=240, hop_length=80, win_length=240, n_mels=6, f_min=0.0, f_max=4000.0)
@@ -42,14 +42,10 @@ def heard_at_random(model: MaskCTC, seed: int) -> EncoderOutput:
     return EncoderOutput(heard.hidden, None, log_probs.log_softmax(2), ())
 
 
-def rows(path: BestPath) -> list[list[int]]:
-    return [row[:length] for row, length in zip(path.tokens.tolist(), path.token_lengths.tolist())]
-
-
 def best_of_all(model: MaskCTC, heard: EncoderOutput, weight: float, readings: int) -> str:
     found = []
     places = token_positions(heard.log_probs, SYMBOLS.blank_id)[0]
-    (path,) = rows(best_path(heard.log_probs, torch.tensor([3]), SYMBOLS.blank_id))
+    path = best_path(heard.log_probs[0].numpy(), SYMBOLS).tokens.tolist()
     for length in range(4):
         for ids in itertools.product(range(1, SPOKEN), repeat=length):
             lengths = torch.tensor([3]), torch.tensor([length])
@@ -68,7 +64,7 @@ def best_of_all(model: MaskCTC, heard: EncoderOutput, weight: float, readings: i
 @pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
 def test_with_drafts_enough_the_best_of_all_texts_is_chosen(weight: float, readings: int) -> None:
     model = recognizer()
-    options = DecodeOptions("rescoring", beam=BeamOptions(100, weight), masking_passes=readings, nbest_threshold=100.0)
+    options = DecodeOptions("rescoring", beam=100, ctc_weight=weight, masking_passes=readings, nbest_threshold=100.0)
     with torch.no_grad():
         for seed in range(6):
             heard = heard_at_random(model, seed)
@@ -80,9 +76,9 @@ def test_weights_and_the_margin_matter() -> None:
     texts = []
     with torch.no_grad():
         for weight, margin in ((0.0, 100.0), (1.0, 100.0), (0.0, 0.0)):
-            options = DecodeOptions("rescoring", beam=BeamOptions(100, weight), nbest_threshold=margin)
+            options = DecodeOptions("rescoring", beam=100, ctc_weight=weight, nbest_threshold=margin)
             texts.append([decode_batch(model, heard_at_random(model, n), SYMBOLS, options)[0] for n in range(6)])
-        alone = DecodeOptions("beam", beam=BeamOptions(100), nbest_threshold=100.0)
+        alone = DecodeOptions("beam", beam=100, nbest_threshold=100.0)
         ctc = [decode_batch(model, heard_at_random(model, n), SYMBOLS, alone)[0] for n in range(6)]
     assert texts[0] != texts[1] and texts[1] == ctc
     assert texts[2] == ctc  # no draft is near enough to the first one
@@ -90,7 +86,7 @@ def test_weights_and_the_margin_matter() -> None:
 
 def test_a_batch_is_what_its_utterances_are() -> None:
     model = recognizer()
-    options = DecodeOptions("rescoring", beam=BeamOptions(20, 0.3))
+    options = DecodeOptions("rescoring", beam=20, ctc_weight=0.3)
     with torch.no_grad():
         heards = [heard_at_random(model, seed) for seed in range(3)]
         hidden, log_probs = (torch.cat([getattr(h, name) for h in heards]) for name in ("hidden", "log_probs"))
@@ -109,7 +105,7 @@ def test_temperature_is_that_of_another_ctc() -> None:
             flat = dataclasses.replace(heard, log_probs=(0.3 * heard.log_probs).log_softmax(2))
             texts = [
                 decode_batch(
-                    model, given, SYMBOLS, DecodeOptions("rescoring", beam=BeamOptions(100, 0.5), temperature=1 / s)
+                    model, given, SYMBOLS, DecodeOptions("rescoring", beam=100, ctc_weight=0.5, temperature=1 / s)
                 )
                 for given, s in ((heard, 0.3), (flat, 1.0), (heard, 1.0))
             ]

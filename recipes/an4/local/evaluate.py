@@ -19,9 +19,9 @@ from pathlib import Path
 import torch
 
 from speechnar.data.transcribed import TranscribedData
-from speechnar.infer.decode import DecodeOptions, Timing, decode_corpus
+from speechnar.decode.methods import DecodeOptions
+from speechnar.infer.decode import Timing, decode_corpus
 from speechnar.losses.ctc import ctc_loss
-from speechnar.models.autoregressive.aed import BeamOptions
 from speechnar.models.folder import load_model
 
 TEMPERATURES = [10 / n for n in range(10, 2, -1)]
@@ -30,10 +30,9 @@ MASK_CTC = [
     *(DecodeOptions("mask_ctc", n, below) for below in (0.3, 0.4, 0.5, 0.6, 0.7, 0.9) for n in (1, 3)),
 ]
 RESCORING = [
-    DecodeOptions("rescoring", beam=BeamOptions(10, weight), nbest_threshold=3.0)
-    for weight in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.3)
+    DecodeOptions("rescoring", ctc_weight=weight, nbest_threshold=3.0) for weight in (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.3)
 ]
-BEAM = [DecodeOptions("autoregressive", beam=BeamOptions(10, weight)) for weight in (0.0, 0.1, 0.3, 0.5, 0.7)]
+BEAM = [DecodeOptions("autoregressive", ctc_weight=weight) for weight in (0.0, 0.1, 0.3, 0.5, 0.7)]
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Row:
 
 def rows() -> list[Row]:
     """The table's, in its order; a model that was not trained has none."""
-    greedy, prefixes = (DecodeOptions(),), (DecodeOptions("beam", beam=BeamOptions(10)),)
+    greedy, prefixes = (DecodeOptions(),), (DecodeOptions("beam"),)
     made = [
         Row("ctc", "CTC, characters", greedy),
         Row("ctc", "CTC, prefix beam 10, characters", prefixes),
@@ -67,7 +66,7 @@ def rows() -> list[Row]:
             Row(
                 f"ar{end}",
                 f"autoregressive twin, greedy, {units}",
-                (DecodeOptions("autoregressive", beam=BeamOptions(1, 0.0)),),
+                (DecodeOptions("autoregressive", beam=1, ctc_weight=0.0),),
             ),
             Row(f"ar{end}", f"autoregressive twin, beam 10, {units}", tuple(BEAM)),
         ]
@@ -122,8 +121,8 @@ def spoken(way: DecodeOptions) -> str:
         return f", threshold {way.threshold:g}, at most {way.iterations} iterations"
     if way.method == "beam":
         return f", temperature {way.temperature:.2g}"
-    if way.method == "rescoring" or (way.method == "autoregressive" and way.beam.beam > 1):
-        return f", CTC weight {way.beam.ctc_weight:g}, temperature {way.temperature:.2g}"
+    if way.method == "rescoring" or (way.method == "autoregressive" and way.beam > 1):
+        return f", CTC weight {way.ctc_weight:g}, temperature {way.temperature:.2g}"
     return ""
 
 

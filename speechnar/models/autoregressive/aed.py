@@ -1,8 +1,8 @@
 """A hybrid CTC/attention recognizer, which predicts one token after another: the autoregressive twin of Mask-CTC.
 
 Source: Watanabe et al. 2017, "Hybrid CTC/Attention Architecture", sections II and III.
-Differs: CTC scores whole hypotheses at the end of the beam search, not each prefix during it; the decoder finds encoder
-    frames by the token position that CTC gives them (`speechnar.layers.cross_attention`).
+Differs: the decoder finds encoder frames by the token position that CTC gives them
+    (`speechnar.layers.cross_attention`). The beam search is `speechnar.decode.autoregressive`.
 """
 
 from __future__ import annotations
@@ -33,27 +33,8 @@ class AEDConfig:
     decoder: DecoderConfig = DecoderConfig()
 
 
-@dataclass(frozen=True)
-class BeamOptions:
-    """Options of the beam search.
-
-    Attributes:
-        beam: number of hypotheses that are kept in each step; 1 is greedy search.
-        ctc_weight: weight, in [0, 1], of CTC's log-probability of a whole hypothesis against the decoder's.
-    """
-
-    beam: int = 10
-    ctc_weight: float = 0.3
-
-    def __post_init__(self) -> None:
-        if self.beam < 1:
-            raise ValueError(f"beam is {self.beam} but should be 1 or more")
-        if not 0 <= self.ctc_weight <= 1:
-            raise ValueError(f"ctc_weight is {self.ctc_weight} but should be from 0 to 1")
-
-
 class AED(nn.Module):
-    """`forward` encodes features, `decode` scores given tokens in training, `search` finds the best text."""
+    """`forward` encodes features, `decode` scores given tokens in training, `extend` reads more tokens of a text."""
 
     def __init__(self, config: AEDConfig, audio: AudioConfig) -> None:
         super().__init__()
@@ -77,60 +58,23 @@ class AED(nn.Module):
         hidden, _ = self.decoder(tokens, memory, memory.distance_bias(size), causal)
         return self.decoder.out(hidden).float()
 
-    def search(
-        self, encoder_out: EncoderOutput, bos_id: int, eos_id: int, blank_id: int, options: BeamOptions
-    ) -> list[int]:
-        """Search for the best text of one utterance.
+    def extend(self, memory: Memory, tokens: Tensor, past: list[KeyValues] | None) -> tuple[Tensor, list[KeyValues]]:
+        """Read more tokens of texts of one utterance.
 
         Args:
-            encoder_out: a batch of one, without padding.
+            memory: of a batch of one.
+            tokens: (B, N) that follow those in `past`; a text begins with `<s>`.
+            past: keys and values of each layer for the tokens before, of B texts; None for none.
 
         Returns:
-            Token ids, without `<s>` and `</s>`, at most as many as encoder frames.
+            Logits (B, N, V) of the token after each, and keys and values of each layer for all tokens.
         """
-        device, frames = encoder_out.hidden.device, encoder_out.hidden.shape[1]
-        memory = self.memory(encoder_out, blank_id)
-        bias = memory.distance_bias(frames + 1)
-        tokens = torch.tensor([[bos_id]], device=device)
-        scores = torch.zeros(1, device=device)
-        past: list[KeyValues] | None = None
-        finished: list[tuple[float, list[int]]] = []
-        for written in range(frames + 1):
-            now = bias[:, :, written : written + 1]
-            hidden, past = self.decoder(tokens[:, -1:], memory.repeated(len(tokens)), now, None, past)
-            total = scores[:, None] + self.decoder.out(hidden[:, -1]).float().log_softmax(1)
-            best, index = total.flatten().topk(min(options.beam, total.numel()))
-            rows, symbols = index // total.shape[1], index % total.shape[1]
-            ends = symbols == eos_id
-            finished += [
-                (float(score), tokens[row, 1:].tolist()) for score, row in zip(best[ends], rows[ends].tolist())
-            ]
-            going = ~ends
-            # Scores only fall: once enough finished hypotheses are better than all unfinished ones, none can overtake.
-            enough = sorted((score for score, _ in finished), reverse=True)[options.beam - 1 : options.beam]
-            if not going.any() or (enough and float(best[going].max()) < enough[0]):
-                break
-            rows, scores = rows[going], best[going]
-            tokens = torch.cat([tokens[rows], symbols[going][:, None]], dim=1)
-            past = [kv.of(rows) for kv in past]
-        if not finished:
-            finished = [(float(score), row[1 : frames + 1]) for score, row in zip(scores, tokens.tolist())]
-        return self._rescored(encoder_out, finished, blank_id, options.ctc_weight)
-
-    def _rescored(
-        self, encoder_out: EncoderOutput, finished: list[tuple[float, list[int]]], blank_id: int, weight: float
-    ) -> list[int]:
-        """Return the hypothesis with the best weighted sum of the scores of CTC and the decoder."""
-        if len(finished) == 1 or not weight:
-            return max(finished)[1]
-        frames, device = encoder_out.log_probs.shape[1], encoder_out.log_probs.device
-        log_probs = encoder_out.log_probs.expand(len(finished), -1, -1).transpose(0, 1)
-        targets = [torch.tensor(ids, dtype=torch.long) for _, ids in finished]
-        padded = torch.nn.utils.rnn.pad_sequence(targets, batch_first=True).to(device)
-        lengths = torch.tensor([len(target) for target in targets])
-        costs = F.ctc_loss(log_probs, padded, torch.full_like(lengths, frames), lengths, blank_id, "none")
-        totals = [(1 - weight) * score - weight * float(cost) for (score, _), cost in zip(finished, costs)]
-        return finished[max(range(len(totals)), key=totals.__getitem__)][1]
+        batch, size = tokens.shape
+        before = 0 if past is None else past[0].keys.shape[2]
+        causal = torch.ones(size, before + size, dtype=torch.bool, device=tokens.device).tril(before)
+        bias = memory.distance_bias(before + size, before)
+        hidden, present = self.decoder(tokens, memory.repeated(batch), bias, causal if size > 1 else None, past)
+        return self.decoder.out(hidden).float(), present
 
 
 def causal_terms(model: AED, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Mean]:

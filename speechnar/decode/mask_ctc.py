@@ -1,0 +1,70 @@
+"""Mask-CTC: mask the tokens of CTC's best path of which CTC is not confident, and fill the masks, easiest first.
+
+    CTC        s  e  c  s         the best path
+    first      s  _     s         tokens below the threshold are masked; each run of masks shrinks to one mask,
+               s  _  _  s         and expands to as many as the decoder predicts: 0 deletes, 2 or more insert tokens
+    step 1     s  i  _  s         the most probable predictions replace their masks
+    step 2     s  i  x  s         as many in each step, until none is left
+
+Source: Mask-CTC (Higuchi et al. 2020), section 3.3. Dynamic length prediction, called shrink-and-expand decoding:
+    Improved Mask-CTC (Higuchi et al. 2021), section 3.2.
+Differs: masks shrink and expand once, before the first step; in the paper they do so before every step, which takes
+    two passes of the decoder a step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import numpy as np
+
+from speechnar.decode.greedy import best_path
+from speechnar.decode.interface import DecoderInput, MaskedReader, padded
+from speechnar.decode.mask_predict import MaskedState, masked_state, predicted
+from speechnar.text.symbols import Vocabulary
+
+
+@dataclass(frozen=True)
+class MaskCTCDecoder:
+    """Decode by Mask-CTC.
+
+    Attributes:
+        threshold: confidence in [0, 1] below which a token of CTC is masked.
+        iterations: number of steps in which all masks are filled, 1 or more.
+    """
+
+    vocabulary: Vocabulary
+    threshold: float = 0.9
+    iterations: int = 10
+    batched: ClassVar[bool] = True
+
+    def first(self, encoder_out: DecoderInput) -> MaskedState:
+        mask_id, rows = self.vocabulary.mask_id, []
+        for log_probs in encoder_out.utterances():
+            path = best_path(log_probs, self.vocabulary)
+            rows.append(np.where(path.confidences >= self.threshold, path.tokens, mask_id).tolist())
+        if any(mask_id in row for row in rows):
+            rows = resize_masks(rows, encoder_out.reader, mask_id)
+        return masked_state(rows, mask_id, encoder_out.reader)
+
+    def step(self, state: MaskedState) -> MaskedState:
+        scores, guesses = predicted(state, self.vocabulary)
+        rank = np.where(state.masks, -scores, np.inf).argsort(axis=1, kind="stable").argsort(axis=1)
+        per_step = -(-state.free.sum(axis=1) // self.iterations)
+        filled = state.masks & (rank < per_step[:, None])
+        masks = state.masks & ~filled
+        return replace(
+            state, tokens=np.where(filled, guesses, state.tokens), scores=np.where(filled, scores, state.scores),
+            masks=masks, done=not masks.any(),
+        )  # fmt: skip
+
+
+def resize_masks(rows: list[list[int]], reader: MaskedReader, mask_id: int) -> list[list[int]]:
+    """Return rows in which each run of masks has the number of masks that the decoder predicts for it."""
+    shrunk = [[token for n, token in enumerate(row) if token != mask_id or row[n - 1 : n] != [mask_id]] for row in rows]
+    counts = reader.predict_counts(*padded(shrunk)).tolist()
+    return [
+        [token for token, count in zip(row, numbers) for _ in range(count if token == mask_id else 1)]
+        for row, numbers in zip(shrunk, counts)
+    ]

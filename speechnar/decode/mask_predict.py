@@ -1,0 +1,85 @@
+"""Mask-Predict: predict all tokens at once, then mask the least probable ones and predict them again.
+
+    first     _  _  _  _      as many masks as CTC's best path has tokens
+    step 1    s  e  c  s      all are predicted
+              s  _  _  s      the least probable are masked again, fewer in each step
+    step 2    s  i  x  s      ...
+
+Source: Ghazvininejad et al. 2019, "Mask-Predict: Parallel Decoding of Conditional Masked Language Models", section 4.
+Differs: the length is that of CTC's best path; the decoder predicts none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import numpy as np
+
+from speechnar.decode.greedy import best_path
+from speechnar.decode.interface import DecoderInput, MaskedReader, State, padded
+from speechnar.text.symbols import Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class MaskedState(State):
+    """A state whose `tokens` have masks.
+
+    Attributes:
+        masks: (B, N) bool, the positions that the next step predicts.
+        free: (B, N) bool, the positions that were masked at first; all others stay as they are.
+        reader: the masked decoder.
+    """
+
+    masks: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), bool))
+    free: np.ndarray = field(default_factory=lambda: np.zeros((0, 0), bool))
+    reader: MaskedReader | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class MaskPredictDecoder:
+    """Decode by Mask-Predict.
+
+    Attributes:
+        iterations: number of times that tokens are predicted, 1 or more.
+    """
+
+    vocabulary: Vocabulary
+    iterations: int = 10
+    batched: ClassVar[bool] = True
+
+    def first(self, encoder_out: DecoderInput) -> MaskedState:
+        mask_id = self.vocabulary.mask_id
+        paths = [best_path(log_probs, self.vocabulary) for log_probs in encoder_out.utterances()]
+        return masked_state([[mask_id] * len(path.tokens) for path in paths], mask_id, encoder_out.reader)
+
+    def step(self, state: MaskedState) -> MaskedState:
+        masks, free = state.masks, state.free
+        scores, guesses = predicted(state, self.vocabulary)
+        tokens, scores = np.where(masks, guesses, state.tokens), np.where(masks, scores, state.scores)
+        left = self.iterations - 1 - state.step
+        rank = np.where(free, scores, np.inf).argsort(axis=1, kind="stable").argsort(axis=1)
+        again = free & (rank < (free.sum(axis=1) * left // self.iterations)[:, None])
+        done = not again.any()
+        masked = tokens if done else np.where(again, self.vocabulary.mask_id, tokens)
+        return replace(state, tokens=masked, scores=scores, masks=again, done=done)
+
+
+def masked_state(rows: list[list[int]], mask_id: int, reader: MaskedReader | None) -> MaskedState:
+    """Return the state of rows of tokens with masks; it is done if there is no mask."""
+    tokens, lengths = padded(rows)
+    masks = (tokens == mask_id) & (np.arange(tokens.shape[1]) < lengths[:, None])
+    scores = np.where(masks, -np.inf, 0.0)
+    return MaskedState(tokens, lengths, scores, done=not masks.any(), masks=masks, free=masks, reader=reader)
+
+
+def predicted(state: MaskedState, vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
+    """Return the log-probability (B, N) of the most probable token at each position, and the token.
+
+    Tokens in angle brackets, such as the blank and the mask itself, are never predicted.
+    """
+    assert state.reader is not None
+    log_probs = state.reader.predict(state.tokens, state.token_lengths)
+    allowed = np.where(vocabulary.is_special, -np.inf, 0.0) + log_probs
+    guesses = allowed.argmax(axis=2)
+    return np.take_along_axis(allowed, guesses[:, :, None], axis=2)[:, :, 0], guesses

@@ -1,0 +1,104 @@
+"""The methods of decoding by name, `DECODERS`, and the options that they are made of.
+
+The spec of a model names the methods that it can use (`speechnar.models.specs`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from speechnar.decode.autoregressive import AutoregressiveDecoder
+from speechnar.decode.beam import BeamDecoder, PrefixBeamConfig
+from speechnar.decode.greedy import GreedyDecoder
+from speechnar.decode.interface import Decoder, DecoderInput
+from speechnar.decode.mask_ctc import MaskCTCDecoder
+from speechnar.decode.mask_predict import MaskPredictDecoder
+from speechnar.decode.rescoring import RescoringDecoder
+from speechnar.decode.result import DecodeError
+from speechnar.decode.speculative import SpeculativeDecoder, VerifyConfig, greedy_draft
+from speechnar.text.symbols import Vocabulary
+
+MAX_TOKENS = 1000
+"""Longest text of speculative decoding, in tokens."""
+
+
+@dataclass(frozen=True)
+class DecodeOptions:
+    """Options of decoding; each method uses some of them.
+
+    Attributes:
+        method: a key of `DECODERS`.
+        iterations: of mask_ctc, mask_predict and speculative, at most.
+        threshold: confidence in [0, 1] below which mask_ctc masks a token of CTC.
+        beam: hypotheses that the searches keep.
+        ctc_weight: weight of CTC's score of a whole text beside the decoder's, in [0, 1].
+        masking_passes: of rescoring, over each text: 1 masks all tokens, more mask each token in one of them.
+        nbest_threshold: of rescoring: nats by which the CTC score of a text may be below the best one.
+        acceptance_threshold: of speculative: nats by which the decoder may prefer another token to that of CTC.
+        temperature: divides the log-probabilities of CTC before decoding, above 0; above 1 where CTC is overconfident,
+            which its loss on a dev set shows.
+    """
+
+    method: str = "greedy"
+    iterations: int = 10
+    threshold: float = 0.9
+    beam: int = 10
+    ctc_weight: float = 0.3
+    masking_passes: int = 1
+    nbest_threshold: float = 8.0
+    acceptance_threshold: float = 0.0
+    temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.method not in DECODERS:
+            raise DecodeError(f"the method is {self.method!r} but should be one of {', '.join(DECODERS)}")
+        for name in ("iterations", "beam", "masking_passes"):
+            if getattr(self, name) < 1:
+                raise DecodeError(f"{name} is {getattr(self, name)} but should be 1 or more")
+        for name in ("threshold", "ctc_weight"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise DecodeError(f"{name} is {getattr(self, name)} but should be from 0 to 1")
+        if self.temperature <= 0:
+            raise DecodeError(f"temperature is {self.temperature} but should be above 0")
+
+    @property
+    def prefix_beam(self) -> PrefixBeamConfig:
+        """Return the config of the prefix beam search.
+
+        Its thresholds are divided by the temperature, so that it tries the same tokens at every temperature.
+        """
+        usual = PrefixBeamConfig(self.beam)
+        return replace(
+            usual,
+            token_threshold=usual.token_threshold / self.temperature,
+            beam_threshold=usual.beam_threshold / self.temperature,
+        )
+
+
+DECODERS: dict[str, Callable[[DecodeOptions, Vocabulary], Decoder[Any]]] = {
+    "greedy": lambda options, vocabulary: GreedyDecoder(vocabulary),
+    "beam": lambda options, vocabulary: BeamDecoder(vocabulary, options.prefix_beam),
+    "mask_predict": lambda options, vocabulary: MaskPredictDecoder(vocabulary, options.iterations),
+    "mask_ctc": lambda options, vocabulary: MaskCTCDecoder(vocabulary, options.threshold, options.iterations),
+    "rescoring": lambda options, vocabulary: RescoringDecoder(
+        vocabulary, options.prefix_beam, options.ctc_weight, options.masking_passes, options.nbest_threshold
+    ),
+    "speculative": lambda options, vocabulary: SpeculativeDecoder(
+        vocabulary, greedy_draft(vocabulary), MAX_TOKENS, VerifyConfig(options.iterations, options.acceptance_threshold)
+    ),
+    "autoregressive": lambda options, vocabulary: AutoregressiveDecoder(vocabulary, options.beam, options.ctc_weight),
+}
+"""Methods of decoding: each makes a decoder of options and a vocabulary."""
+
+
+def with_temperature(encoder_out: DecoderInput, temperature: float) -> DecoderInput:
+    """Return the output of an encoder with the log-probabilities of CTC divided by a temperature, and normalized."""
+    if temperature == 1:
+        return encoder_out
+    logits = encoder_out.log_probs / np.float32(temperature)
+    logits = logits - logits.max(axis=2, keepdims=True)
+    return replace(encoder_out, log_probs=logits - np.log(np.exp(logits).sum(axis=2, keepdims=True)))

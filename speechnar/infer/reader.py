@@ -1,0 +1,105 @@
+"""The decoders of models in PyTorch, as the methods of `speechnar.decode` read with them: NumPy in, NumPy out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from speechnar.decode.interface import DecoderInput, MaskedReader, Verdict
+from speechnar.layers.cross_attention import Memory, positions_in, token_positions
+from speechnar.layers.ctc_encoder import EncoderOutput
+from speechnar.layers.decoder_block import KeyValues
+
+
+class TorchMaskedReader:
+    """A `MaskedReader` of a model with a masked decoder: `memory` and `decode` as in `MaskCTC`.
+
+    Args:
+        memory: input of cross-attention; by default that of CTC's best path.
+    """
+
+    def __init__(self, model: Any, encoder_out: EncoderOutput, blank_id: int, memory: Memory | None = None) -> None:
+        self._model, self._encoder_out, self._blank_id = model, encoder_out, blank_id
+        self._memory: Memory = model.memory(encoder_out, blank_id) if memory is None else memory
+
+    def predict(self, tokens: np.ndarray, token_lengths: np.ndarray) -> np.ndarray:
+        return _array(self._decode(tokens, token_lengths).logits.log_softmax(2))
+
+    def predict_counts(self, tokens: np.ndarray, token_lengths: np.ndarray) -> np.ndarray:
+        return _array(self._decode(tokens, token_lengths).count_logits.argmax(2))
+
+    def aligned_with(self, texts: Sequence[Sequence[int]], repeats: int) -> MaskedReader:
+        log_probs = self._encoder_out.log_probs
+        path = log_probs[0].argmax(1).unique_consecutive()
+        positions = positions_in(
+            token_positions(log_probs, self._blank_id)[0],
+            path[path != self._blank_id].tolist(),
+            [list(text) for text in texts],
+        )
+        memory = self._model.memory(self._encoder_out, self._blank_id, positions).each(repeats)
+        return TorchMaskedReader(self._model, self._encoder_out, self._blank_id, memory)
+
+    def _decode(self, tokens: np.ndarray, token_lengths: np.ndarray) -> Any:
+        device = self._encoder_out.hidden.device
+        return self._model.decode(
+            self._memory, torch.from_numpy(tokens).to(device), torch.from_numpy(token_lengths).to(device)
+        )
+
+
+class TorchCausalReader:
+    """A `CausalReader` and `DraftReader` of a model with an autoregressive decoder: `memory`, `extend` as in `AED`.
+
+    Args:
+        encoder_out: a batch of one, without padding.
+    """
+
+    def __init__(self, model: Any, encoder_out: EncoderOutput, blank_id: int, bos_id: int) -> None:
+        self._model, self._device = model, encoder_out.hidden.device
+        self._memory: Memory = model.memory(encoder_out, blank_id)
+        self._past: list[KeyValues] | None = None  # of the text that is kept, and of all rows that were read behind it
+        self._present: list[KeyValues] = []
+        self._pending = bos_id  # the last token of the text, which is not yet in the past
+
+    def predict(self, tokens: np.ndarray, past: Any, rows: np.ndarray) -> tuple[np.ndarray, Any]:
+        chosen = torch.from_numpy(rows).to(self._device)
+        past = None if past is None else [keys_values.of(chosen) for keys_values in past]
+        logits, present = self._model.extend(self._memory, self._tensor(tokens[:, None]), past)
+        return _array(logits[:, -1].log_softmax(1)), present
+
+    def read(self, rows: np.ndarray) -> Verdict:
+        tokens = self._tensor(np.hstack([np.full((len(rows), 1), self._pending), rows]))
+        past = None if self._past is None else [keys_values.repeated(len(rows)) for keys_values in self._past]
+        logits, self._present = self._model.extend(self._memory, tokens, past)
+        log_probs = logits.log_softmax(2)
+        best_log_probs, best = log_probs.max(2)
+        given = log_probs[:, :-1].gather(2, tokens[:, 1:, None])[:, :, 0]
+        return Verdict(_array(best), _array(best_log_probs), _array(given))
+
+    def keep(self, row: int, n: int, token: int) -> None:
+        size = (0 if self._past is None else self._past[0].keys.shape[2]) + 1 + n
+        self._past = [
+            KeyValues(kv.keys[row : row + 1, :, :size], kv.values[row : row + 1, :, :size]) for kv in self._present
+        ]
+        self._pending = token
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self._device)
+
+
+def decoder_input(encoder_out: EncoderOutput, reader: Any = None) -> DecoderInput:
+    """Return the output of an encoder as decoders take it."""
+    log_probs, lengths = encoder_out.log_probs, encoder_out.lengths
+    if lengths is None:
+        frames = np.full(len(log_probs), log_probs.shape[1], np.int64)
+    else:
+        frames = _array(lengths)
+    return DecoderInput(_array(log_probs), frames, reader)
+
+
+def _array(tensor: Tensor) -> np.ndarray:
+    array: np.ndarray = tensor.detach().cpu().numpy()
+    return array
