@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
-"""Measures speechnar beside faster-whisper (Whisper base, int8) and pocketsphinx on a CPU: same files, same threads.
+"""Measure speechnar beside faster-whisper (Whisper base, int8) and pocketsphinx on a CPU: same files, same threads.
 
-    pip install '.[eval]'                                      # here: ours, and the word error rates
+    pip install '.[eval]'                                      # here: speechnar, and the word error rates
     python -m venv peers && peers/bin/pip install faster-whisper pocketsphinx
     python benchmarks/asr_cpu.py test_other.tsv test_read.tsv --peer-python peers/bin/python [--whisper DIR] [--hour]
 
-Each LIST.tsv is a test set, a line an utterance: `utt_id<TAB>speaker<TAB>audio<TAB>text`, as recipes/english_base has
-it. Each system lives in a process, and may live in a virtual environment, of its own. They take turns at every
-file, so that whatever else the machine does falls on all. Prints tables, and writes `docs/asr_cpu.json`.
+Each LIST.tsv is a test set, a line an utterance: `utt_id<TAB>speaker<TAB>audio<TAB>text`. Each system runs in a process
+of its own, and may have a virtual environment of its own. The systems take turns at every file, so that other work on
+the computer affects all of them. Prints tables, and writes `docs/asr_cpu.json`.
 
 What is measured:
     WER: on each list, after Whisper's English normalizer, with its 95 % interval; RTF over the whole list.
     RTF by length: seconds of work per second of audio, loaded and warm; utterances of the first list one after the
         other, cut to the length. Medians over `--repeats`, each with other audio. `CPU` counts processor time.
-    Cold start: from nothing to the text of 5 s of audio; speechnar by its command line, the others by a script.
+    Cold start: from the start of the process to the text of 5 s of audio; speechnar by its command line, the others
+        by a script.
     Memory: the process's peak, after the longest audio; with --hour, of our command line on an hour of audio.
 """
 
@@ -58,7 +59,7 @@ class Utterance:
 
 
 class Worker(measuring.Worker):
-    """A system at work in a process of its own."""
+    """Run a system in a process of its own."""
 
     def __init__(self, name: str, python: str, model: str, threads: int) -> None:
         self.command = [python, asr_systems.__file__, name, model, str(threads)]
@@ -70,18 +71,18 @@ class Worker(measuring.Worker):
         if self.name == OURS:
             code = "import sys; from speechnar.cli import main; sys.exit(main())"
             command = [self.python, "-c", code, "transcribe", str(wav), "--threads", str(self.threads)]
-            command += ["--recognizer", self.model, "-o", str(folder / "heard.txt")]
+            command += ["--recognizer", self.model, "-o", str(folder / "transcript.txt")]
         return measuring.cold_start(self.name, command, folder, self.threads)
 
 
 def read_list(path: Path) -> list[Utterance]:
-    """The utterances of a LIST.tsv, whose audio is beside it if its path is relative."""
+    """Return the utterances of a LIST.tsv; relative paths of audio start at its folder."""
     rows = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
     return [Utterance(name, speaker, path.parent / file, text) for name, speaker, file, text in rows]
 
 
 def speech(utterances: list[Utterance], start: int, seconds: float) -> np.ndarray:
-    """Utterances from the given one on and round again, one after the other, cut to a length."""
+    """Return utterances one after another, from the given one on and around to the first, cut to a length."""
     parts: list[np.ndarray] = []
     lacking = round(seconds * RATE)
     for utterance in itertools.islice(itertools.cycle(utterances), start, None):
@@ -94,7 +95,7 @@ def speech(utterances: list[Utterance], start: int, seconds: float) -> np.ndarra
 
 
 def measure_list(workers: list[Worker], utterances: list[Utterance], folder: Path) -> dict[str, Any]:
-    """Error rates and speed on a test set."""
+    """Measure error rates and speed on a test set."""
     texts: dict[str, dict[str, str]] = {worker.name: {} for worker in workers}
     taken: dict[str, list[dict[str, Any]]] = {worker.name: [] for worker in workers}
     seconds = 0.0
@@ -126,7 +127,7 @@ def measure_list(workers: list[Worker], utterances: list[Utterance], folder: Pat
 def measure_lengths(
     workers: list[Worker], utterances: list[Utterance], lengths: list[float], repeats: int, folder: Path
 ) -> Iterator[dict[str, Any]]:
-    """Speed at each length, the shortest first; what is longer than a minute is heard once."""
+    """Measure the speed at each length, the shortest first; audio longer than a minute is transcribed once."""
     for length in sorted(lengths):
         replies: dict[str, list[dict[str, Any]]] = {worker.name: [] for worker in workers}
         for repeat in range(repeats if length <= 60 else 1):
@@ -148,7 +149,7 @@ def measure_lengths(
 
 
 def measure_starts(workers: list[Worker], wav: Path, starts: int, folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """Cold starts; the first of each fills the disk cache and does not count."""
+    """Measure cold starts; the first of each system fills the disk cache and does not count."""
     runs: dict[str, list[dict[str, Any]]] = {worker.name: [] for worker in workers}
     for _ in range(starts + 1 if starts else 0):
         for worker in workers:
@@ -157,7 +158,7 @@ def measure_starts(workers: list[Worker], wav: Path, starts: int, folder: Path) 
 
 
 def format_run(run: dict[str, Any]) -> str:
-    """The tables, as Markdown."""
+    """Return the tables, as Markdown."""
     names = list(run["info"])
     lines = [f"{key}: {value}" for key, value in run["header"].items()]
     lines += [f"{name}: version {info['version']}, python {info['python']}" for name, info in run["info"].items()]

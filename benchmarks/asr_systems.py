@@ -2,10 +2,10 @@
 
     python asr_systems.py NAME MODEL THREADS
 
-says in a line of JSON that it has loaded, then answers each line of stdin, `["transcribe", FILE.wav]` with what that
-took and the text, `["describe", ""]` with what the system is. Files are 16-bit WAV at 16 kHz. Only the standard library
-and the system itself are needed. `--once FILE.wav` behind it writes one file down and ends, for systems that have no
-command line.
+prints a line of JSON when it has loaded, then answers each line of stdin: `["transcribe", FILE.wav]` with the text and
+the time and memory that it took, `["describe", ""]` with version and sizes. Files are 16-bit WAV at 16 kHz. Only the
+standard library and the system itself are needed. With `--once FILE.wav` it transcribes one file and ends, for systems
+without a command line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from measuring import installed_bytes, serve
 
-ONE_PIECE = 60  # seconds, above which pocketsphinx is given what its own segmenter makes of the audio
+ONE_PIECE = 60  # seconds, above which the audio is cut by pocketsphinx's own segmenter
 
 
 class Speechnar:
@@ -62,7 +62,7 @@ class FasterWhisper5(FasterWhisper):
 
 
 class PocketSphinx:
-    """CMU's GMM-HMM with its model for American English, which is its only one: MODEL is unused. One thread."""
+    """CMU's GMM-HMM with its only model, for American English: MODEL is unused. One thread."""
 
     package = "pocketsphinx"
 
@@ -107,7 +107,7 @@ def size_of(model: Path) -> int:
 
 
 def describe(system: Any) -> dict[str, Any]:
-    """Version and size of a system, seen from inside its own environment."""
+    """Return version and size of a system, seen from inside its own environment."""
     return {
         "version": importlib.metadata.version(system.package),
         "python": platform.python_version(),

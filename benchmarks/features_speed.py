@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures how fast `speechnar features` goes, where its time is spent, and its F0 tracker beside librosa's pYIN.
+"""Measure how fast `speechnar features` is, where its time is spent, and its F0 tracker beside librosa's pYIN.
 
     pip install '.[train]'
     speechnar corpus import ljspeech DIR/LJSpeech-1.1 cuts.jsonl.gz
@@ -37,7 +37,7 @@ AUDIO = AudioConfig()
 
 
 def pyin(wav: np.ndarray, audio: AudioConfig) -> np.ndarray:
-    """F0 by librosa's pYIN in the same range and at the same frames."""
+    """Return F0 by librosa's pYIN in the same range and at the same frames."""
     window = 2048
     padded = np.pad(wav, (window - audio.hop_length) // 2)
     return librosa.pyin(
@@ -52,7 +52,7 @@ def pyin(wav: np.ndarray, audio: AudioConfig) -> np.ndarray:
 
 
 def chosen(cuts: Sequence[Cut], seconds: float) -> list[Cut]:
-    """The first cuts that last so long together, each aligned as one phone."""
+    """Return the first cuts that last so long together, each aligned as one phone."""
     found: list[Cut] = []
     for cut in cuts:
         if sum(c.duration for c in found) >= seconds:
@@ -64,7 +64,7 @@ def chosen(cuts: Sequence[Cut], seconds: float) -> list[Cut]:
 
 
 def steps(cuts: Sequence[Cut], folder: Path) -> dict[str, float]:
-    """Seconds of the processor's time in each step, over all cuts."""
+    """Return the processor seconds of each step, over all cuts."""
     spent: dict[str, float] = defaultdict(float)
 
     def timed(name: str, work: Callable[..., Any], *args: Any) -> Any:

@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""Whether a listening test keeps what it has acknowledged: many raters at once, and a server that is killed.
+"""Test that a listening test keeps every acknowledged answer, with many raters at once and a server that is killed.
 
     pip install ".[eval,serve]"
     python benchmarks/listening_test.py
 
-Makes a MOS test of noise, serves it on the loopback, and lets `--raters` simulated raters answer `--trials` trials each
-at once: each comes, asks for the test, and for each trial fetches the sample and sends an answer, again and again until
-it is acknowledged, always with the key it had first. Every seventh answer that was acknowledged is sent once more, as a
-page does whose acknowledgement was lost, and every eleventh trial is answered anew, as a forger would. On the way the
-server is killed with SIGKILL `--kills` times, in the midst of requests, and started again. At the end the database
-is compared with what each rater was told. Exit code 1 if an acknowledged answer is lost or doubled.
+Makes a MOS test of noise, serves it on the loopback interface, and lets `--raters` simulated raters answer `--trials`
+trials each at the same time: a rater registers, asks for the test, and for each trial fetches the sample and sends an
+answer, again and again until it is acknowledged, always with the same key. Every seventh acknowledged answer is sent
+once more, as a page does when the acknowledgement was lost, and every eleventh trial is answered again with another
+key, as a forger would. Meanwhile the server is killed with SIGKILL `--kills` times, while it handles requests, and
+started again. At the end the database is compared with the acknowledgements of each rater. Exit code 1 if an
+acknowledged answer is lost or doubled.
 
-SIGKILL takes a process and leaves the operating system: what a power failure takes is not tested here.
+SIGKILL ends a process but not the operating system: losses by a power failure are not tested here.
 """
 
 from __future__ import annotations
@@ -46,17 +47,17 @@ PAUSE = 0.5  # seconds between attempts
 
 
 class Late(RuntimeError):
-    """The time for the whole is over."""
+    """Report that the time limit of the whole test is over."""
 
 
 @dataclass
 class Rater:
-    """A simulated rater, and what the server told it.
+    """A simulated rater, and the acknowledgements that it got.
 
     Attributes:
         until: when to give up, by the monotonic clock.
         stored: key and score of each trial whose answer was acknowledged.
-        seconds: until each of them was, attempts that failed included.
+        seconds: until each acknowledgement, failed attempts included.
     """
 
     port: int
@@ -100,7 +101,7 @@ class Rater:
             self.forgeries += 1
 
     def _ask(self, method: str, path: str, token: str = "", body: dict | None = None, wanted: int = 200) -> bytes:
-        """Asks until the server answers, and returns the answer's body."""
+        """Send a request until the server answers, and return the body of the answer."""
         while time.monotonic() < self.until:
             try:
                 if not self.connection:
@@ -176,7 +177,7 @@ def measure(test_dir: Path, n_raters: int, trials: int, kills: int, until: float
 
 
 def compare(test_dir: Path, raters: list[Rater], trials: int, took: float) -> bool:
-    """Prints what became of the answers; True if all is as it should be."""
+    """Print the counts of answers; return True if none is lost or doubled."""
     with sqlite3.connect(test_dir / DATABASE) as database:
         rows = database.execute("SELECT rater, trial, key, scores FROM ratings").fetchall()
         (known,) = database.execute("SELECT count(*) FROM raters").fetchone()
@@ -216,7 +217,7 @@ def free_port() -> int:
 
 
 def start(test_dir: Path, port: int, until: float) -> subprocess.Popen[bytes]:
-    """Starts a server, and waits until it listens."""
+    """Start a server, and wait until it listens."""
     command = [sys.executable, "-m", "speechnar", "evaluate", "listen", "serve", str(test_dir), "--port", str(port)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     while time.monotonic() < until and server.poll() is None:

@@ -1,6 +1,6 @@
-"""What the benchmarks share: systems at work in processes of their own, what they take, and tables.
+"""Run systems in processes of their own, measure their time and memory, and format tables: shared by the benchmarks.
 
-A system may live in a virtual environment of its own: what runs there (`serve`) needs only the standard library.
+A system may have a virtual environment of its own: `serve`, which runs there, needs only the standard library.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def environment(threads: int) -> dict[str, str]:
-    """This process's environment, with numerical libraries held to some threads."""
+    """Return the environment of this process, with numerical libraries limited to some threads."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return dict(os.environ) | {name: str(threads) for name in names}
 
 
 class Worker:
-    """A system at work in a process of its own, which runs `serve`.
+    """Run a system in a process of its own, which calls `serve`.
 
     Attributes:
-        info: the first thing that it said.
+        info: its first reply.
     """
 
     def __init__(self, name: str, command: list[str], threads: int = 1) -> None:
@@ -52,7 +52,7 @@ class Worker:
         assert self.process.stdout
         line = self.process.stdout.readline()
         if not line:
-            sys.exit(f"{self.name} stopped (exit code {self.process.wait()}): its own words stand above")
+            sys.exit(f"{self.name} stopped (exit code {self.process.wait()}): see its messages above")
         return json.loads(line)
 
     def close(self) -> None:
@@ -62,14 +62,14 @@ class Worker:
 
 
 def serve(load: Callable[[], Any], describe: Callable[[Any], dict[str, Any]], result: str) -> None:
-    """Loads a system and says so in a line of JSON with its `info`, then answers each line of stdin with another.
+    """Load a system and print a line of JSON with its `info`, then answer each line of stdin with another.
 
     Args:
         describe: answers the method "describe", which is not timed.
-        result: what replies call that which the system's other methods return.
+        result: the key of what the system's other methods return, in the replies.
     """
     replies = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever a library prints must not fall among the replies
+    os.dup2(2, 1)  # what a library prints must not be mixed with the replies
     began = time.perf_counter()
     system = load()
     print(json.dumps({"load_seconds": time.perf_counter() - began} | system.info), file=replies, flush=True)
@@ -80,7 +80,7 @@ def serve(load: Callable[[], Any], describe: Callable[[Any], dict[str, Any]], re
 
 
 def timed(method: Callable[[str], Any], argument: str, result: str) -> dict[str, Any]:
-    """What a call took: wall and processor seconds, what it returned, and the process's peak memory up to now."""
+    """Call a method; return wall and processor seconds, its result, and the peak memory of the process so far."""
     wall, cpu = time.perf_counter(), time.process_time()
     returned = method(argument)
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
@@ -88,7 +88,7 @@ def timed(method: Callable[[str], Any], argument: str, result: str) -> dict[str,
 
 
 def cold_start(name: str, command: list[str], folder: Path, threads: int = 1) -> dict[str, Any]:
-    """One run of a command line in a folder, lest `python -c` import this checkout: seconds and peak memory."""
+    """Run a command line in a folder, so that `python -c` imports no checkout; return seconds and peak memory."""
     with open(folder / "errors.txt", "w+") as errors:
         began = time.perf_counter()
         process = subprocess.Popen(command, env=environment(threads), stdout=errors, stderr=errors, cwd=folder)
@@ -102,7 +102,7 @@ def cold_start(name: str, command: list[str], folder: Path, threads: int = 1) ->
 
 
 def installed_bytes(packages: list[str]) -> int:
-    """Size on disk of packages and everything they require, each counted once."""
+    """Return the size on disk of packages and all their requirements, each counted once."""
     seen: set[str] = set()
     total = 0
     while packages:
@@ -126,7 +126,7 @@ def installed_bytes(packages: list[str]) -> int:
 
 
 def peak_memory() -> int:
-    """Peak resident bytes of this process."""
+    """Return the peak resident bytes of this process."""
     import resource
 
     return in_bytes(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -137,7 +137,7 @@ def in_bytes(maxrss: int) -> int:
 
 
 def header(threads: int) -> dict[str, Any]:
-    """Where and when: what a figure means nothing without."""
+    """Return date, hardware, threads and commit, which belong to every measured figure."""
     model = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
         found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
@@ -162,7 +162,7 @@ def header(threads: int) -> dict[str, Any]:
 
 
 def table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
-    """The lines of a Markdown table, after an empty one."""
+    """Yield the lines of a Markdown table, after an empty one."""
     yield ""
     yield "| " + " | ".join(head) + " |"
     yield "| --- |" + " ---: |" * (len(head) - 1)

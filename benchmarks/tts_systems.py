@@ -81,7 +81,7 @@ SYSTEMS = {"speechnar": Speechnar, "piper": Piper}
 
 
 def hold_to_one_thread() -> None:
-    """Makes a bare `onnxruntime.SessionOptions()` one of one thread."""
+    """Make `onnxruntime.SessionOptions()` ask for one thread."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions
@@ -95,7 +95,7 @@ def hold_to_one_thread() -> None:
 
 
 def describe(system: Speechnar | Piper) -> dict[str, Any]:
-    """Versions, models and sizes of a system, seen from inside its own environment."""
+    """Return versions, models and sizes of a system, seen from inside its own environment."""
     import onnxruntime
 
     plain = onnxruntime.SessionOptions()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures whether the intervals and tests of `speechnar evaluate wer` keep their promises, and how long they take.
+"""Measure coverage and false alarms of the intervals and tests of `speechnar evaluate wer`, and their time.
 
     pip install '.[eval]'
     python benchmarks/wer_statistics.py [--trials 1000]
@@ -37,7 +37,7 @@ ALPHA = 0.05
 
 @dataclass(frozen=True)
 class Population:
-    """What test sets are drawn from.
+    """The distribution that test sets are drawn from.
 
     Attributes:
         speakers, utterances: of a test set; each speaker has as many utterances.
@@ -57,7 +57,7 @@ class Population:
         return f"{number}, rate {self.rate:g}, spread {self.spread:g}, accent {self.accent:g}"
 
     def draw(self, rng: np.random.Generator, systems: int = 1) -> tuple[np.ndarray, np.ndarray, list[str]]:
-        """A test set.
+        """Draw a test set.
 
         Returns:
             rates: (systems, utterances) expected errors a word; words: (utterances,); the speakers of the utterances.
@@ -73,7 +73,7 @@ def _around_one(rng: np.random.Generator, spread: float, size: int) -> np.ndarra
 
 
 def coverage(population: Population, by_speaker: bool, trials: int, seed: int = 0) -> float:
-    """The share of test sets whose interval holds the true rate."""
+    """Return the share of test sets whose interval holds the true rate."""
     held = 0
     for trial in tqdm(range(trials), unit=" sets", leave=False, disable=None):
         rng = np.random.default_rng([seed, trial])
@@ -85,7 +85,7 @@ def coverage(population: Population, by_speaker: bool, trials: int, seed: int = 
 
 @dataclass(frozen=True)
 class Alarms:
-    """The share of comparisons of equal systems in which each test finds a difference."""
+    """Return the share of comparisons of equal systems in which each test finds a difference."""
 
     utterances: float
     speakers: float
@@ -93,7 +93,7 @@ class Alarms:
 
 
 def false_alarms(population: Population, trials: int, seed: int = 0) -> Alarms:
-    """How often the tests find one of two equally good systems better, on texts that go through the alignment."""
+    """Return how often the tests find one of two equal systems better, on texts that go through the word alignment."""
     found = np.zeros(3)
     for trial in tqdm(range(trials), unit=" pairs", leave=False, disable=None):
         rng = np.random.default_rng([seed, trial])
@@ -119,7 +119,7 @@ def _spelled(text: np.ndarray) -> str:
 
 
 def _heard(rng: np.random.Generator, text: np.ndarray, chance: float) -> str:
-    """A text with substitutions (6 of 10 errors), deletions (2) and insertions (2)."""
+    """Return a text with substitutions (6 of 10 errors), deletions (2) and insertions (2)."""
     draws = rng.random(text.size)
     changed = np.where(draws < 0.6 * chance, rng.integers(500, 1000, text.size), text)
     kept = changed[(draws < 0.6 * chance) | (draws >= 0.8 * chance)]
@@ -128,7 +128,7 @@ def _heard(rng: np.random.Generator, text: np.ndarray, chance: float) -> str:
 
 
 def time_of_a_test_set(folder: Path) -> str:
-    """How long the command takes on two systems' transcripts of 2,620 utterances, from the shell."""
+    """Return the seconds of the command, from the shell, on two systems' transcripts of 2,620 utterances."""
     rng = np.random.default_rng(0)
     rates, words, _ = Population(2620, 2620).draw(rng, systems=2)
     texts = [rng.integers(500, size=count) for count in words]
