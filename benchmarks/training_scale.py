@@ -33,7 +33,7 @@ from speechnar.tasks.recognizer import RecognitionConfig, train_recognizer
 from speechnar.text.tokenizer import train_tokenizer
 from speechnar.train.loop import LoopConfig
 
-AUDIO = AudioConfig(16000, 512, 160, 400, 80, 0.0, 8000.0)
+AUDIO = AudioConfig(16000, 480, 160, 480, 80, 0.0, 8000.0)
 LETTERS = "abcdefgh"
 WARM_UP = 5
 UTTERANCES = 60

@@ -1,4 +1,4 @@
-"""Audio files, rates, the log-mel spectrogram and F0.
+"""Read and write audio files, resample, and compute the log-mel spectrogram and F0.
 
 `AudioConfig` is the one place where 22050, 256, 80 ... stand; models, features and voices all carry one.
 
@@ -35,12 +35,12 @@ F0_SILENCE = 1e-4  # peak below which there is no voice
 
 
 class AudioError(ValueError):
-    """Audio that cannot be read or written; the message says what to do."""
+    """Report audio that cannot be read or written; the message says what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
 class AudioConfig:
-    """How audio becomes frames. The defaults are HiFi-GAN's for LJSpeech.
+    """Configure how audio becomes frames. The defaults are HiFi-GAN's for LJSpeech.
 
     Attributes:
         sample_rate: Hz.
@@ -58,7 +58,7 @@ class AudioConfig:
     f_max: float = 8000.0
 
     def differences(self, other: AudioConfig) -> list[str]:
-        """The fields in which two configs differ, as `name: mine / other`; empty when they agree."""
+        """Return the fields in which two configs differ, as `name: mine / other`; empty when they agree."""
         names = [f.name for f in dataclasses.fields(self)]
         return [
             f"{n}: {getattr(self, n)} / {getattr(other, n)}" for n in names if getattr(self, n) != getattr(other, n)
@@ -66,7 +66,7 @@ class AudioConfig:
 
 
 def read(path: str | Path, sample_rate: int | None = None) -> tuple[np.ndarray, int]:
-    """Reads a whole file as `blocks` does piece by piece.
+    """Read a whole file, as `blocks` does piece by piece.
 
     Returns:
         wav: (T_wav,) float32 in [-1, 1]; and its sample rate in Hz.
@@ -76,7 +76,7 @@ def read(path: str | Path, sample_rate: int | None = None) -> tuple[np.ndarray, 
 
 
 def blocks(path: str | Path, sample_rate: int | None = None) -> Iterator[tuple[np.ndarray, int]]:
-    """Reads any file that libsndfile knows, or ffmpeg where it is installed, mixed to mono and, if asked, resampled.
+    """Read any file that libsndfile knows, or ffmpeg where it is installed, mixed to mono and, if asked, resampled.
 
     Yields:
         wav: (T_wav,) float32 in [-1, 1], at most half a minute or so; and its sample rate in Hz.
@@ -134,7 +134,7 @@ def _name(path: Path) -> bytes | Path:
 
 
 def _decoded_by_ffmpeg(path: Path) -> Iterator[tuple[np.ndarray, int]]:
-    """The first audio track of whatever ffmpeg reads, at 48 kHz."""
+    """Yield the first audio track of any file that ffmpeg reads, at 48 kHz."""
     rate = 48000
     command = ["ffmpeg", "-nostdin", "-v", "error", "-i", f"file:{path}", "-vn", "-ac", "1", "-ar", str(rate)]
     with tempfile.TemporaryFile() as errors:
@@ -155,7 +155,7 @@ def _decoded_by_ffmpeg(path: Path) -> Iterator[tuple[np.ndarray, int]]:
 
 
 def resample(wav: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:
-    """Resamples (T_wav,) float32 by soxr at its very high quality."""
+    """Resample (T_wav,) float32 by soxr at its very high quality."""
     import soxr
 
     return np.asarray(soxr.resample(wav, source_rate, target_rate, quality="VHQ"), dtype=np.float32)
@@ -165,7 +165,7 @@ def resample(wav: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:
 def writer(
     target: str | Path | IO[bytes], sample_rate: int, container: str | None = None
 ) -> Iterator[Callable[[np.ndarray], None]]:
-    """Opens 16-bit WAV or FLAC, Ogg Vorbis or MP3 to be written piece by piece; a path is replaced whole or not at all.
+    """Open 16-bit WAV or FLAC, Ogg Vorbis or MP3 to be written piece by piece; a path is replaced whole or not at all.
 
     Args:
         container: "WAV", "FLAC", "OGG" or "MP3"; by default from the path's ending. Needed for a stream.
@@ -198,13 +198,13 @@ def writer(
 
 
 def write(target: str | Path | IO[bytes], wav: np.ndarray, sample_rate: int, container: str | None = None) -> None:
-    """Writes (T_wav,) float32 at once, as `writer` does piece by piece."""
+    """Write (T_wav,) float32 at once, as `writer` does piece by piece."""
     with writer(target, sample_rate, container) as append:
         append(wav)
 
 
 def pipe_writer(file: IO[bytes], sample_rate: int) -> Callable[[np.ndarray], None]:
-    """Begins 16-bit WAV of unknown length, as players read it from a pipe.
+    """Begin 16-bit WAV of unknown length, as players read it from a pipe.
 
     Returns:
         A function that appends (T_wav,) float32, clipped to [-1, 1], and passes it on at once.
@@ -222,7 +222,7 @@ def pipe_writer(file: IO[bytes], sample_rate: int) -> Callable[[np.ndarray], Non
 
 
 def container_of(path: Path) -> str:
-    """The container that a file name's ending asks for.
+    """Return the container format that a file name's suffix asks for.
 
     Raises:
         AudioError: the ending is none of .wav, .flac, .ogg, .mp3.
@@ -235,7 +235,7 @@ def container_of(path: Path) -> str:
 
 @functools.cache
 def mel_filters(config: AudioConfig) -> np.ndarray:
-    """Slaney mel filters, (n_mels, n_fft // 2 + 1) float32."""
+    """Return Slaney mel filters, (n_mels, n_fft // 2 + 1) float32."""
     import librosa
 
     filters: Any = librosa.filters.mel(
@@ -245,7 +245,7 @@ def mel_filters(config: AudioConfig) -> np.ndarray:
 
 
 def spectrogram(wav: np.ndarray, config: AudioConfig) -> np.ndarray:
-    """Magnitude spectrogram, (T_wav // hop_length, n_fft // 2 + 1) float32.
+    """Return the magnitude spectrogram, (T_wav // hop_length, n_fft // 2 + 1) float32.
 
     Raises:
         AudioError: fewer samples than half a window, which reflect padding needs.
@@ -266,19 +266,19 @@ def spectrogram(wav: np.ndarray, config: AudioConfig) -> np.ndarray:
 
 
 def log_mel(wav: np.ndarray, config: AudioConfig) -> np.ndarray:
-    """Natural-log mel magnitudes of (T_wav,) float32: (T_wav // hop_length, n_mels) float32."""
+    """Return natural-log mel magnitudes of (T_wav,) float32: (T_wav // hop_length, n_mels) float32."""
     return log_mel_of(spectrogram(wav, config), config)
 
 
 def log_mel_of(spectrum: np.ndarray, config: AudioConfig) -> np.ndarray:
-    """Natural-log mel magnitudes of what `spectrogram` gives: (T_mel, n_mels) float32."""
+    """Return natural-log mel magnitudes of what `spectrogram` gives: (T_mel, n_mels) float32."""
     return np.log(np.maximum(spectrum @ mel_filters(config).T, LOG_FLOOR))
 
 
 def track_f0(wav: np.ndarray, config: AudioConfig) -> np.ndarray:
-    """F0 in Hz, 60 to 600, of (T_wav,) float32: (T_wav // hop_length,) float32, 0 where unvoiced.
+    """Return F0 in Hz, 60 to 600, of (T_wav,) float32: (T_wav // hop_length,) float32, 0 where unvoiced.
 
-    Frames are centered as those of `log_mel`. How loud the whole is makes no difference.
+    Frames are centered as those of `log_mel`. The level of the whole makes no difference.
     """
     centres = (np.arange(len(wav) // config.hop_length) + 0.5) * config.hop_length / config.sample_rate
     peak = np.abs(wav).max(initial=0.0)

@@ -1,4 +1,4 @@
-"""What to install where a package is missing."""
+"""Say what to install where a package is missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 @contextlib.contextmanager
 def needing(verb: str, extra: str) -> Iterator[None]:
-    """Around imports.
+    """Turn a missing package inside the block into one sentence.
 
     Raises:
         ValueError: one of them is not installed; the message names the extra.

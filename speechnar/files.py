@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and names of files that cannot leave their folder."""
+"""Write files whole or not at all, and make names of files that cannot leave their folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Alignments that other programs made, as durations in a manifest: MFA's TextGrids and Kaldi's CTM.
+"""Turn alignments of other programs into durations in a manifest: MFA's TextGrids and Kaldi's CTM.
 
 Where a manifest has phones, the spoken ones of both are paired one by one, and the silence between two words goes to
 the punctuation or the space that stands there. A manifest without phones takes those of the alignment, with spaces
@@ -45,7 +45,7 @@ class Read(NamedTuple):
 
 
 def read_textgrids(folder: Path, names: Iterable[str]) -> Read:
-    """Reads `NAME.TextGrid`, in the folder or one of its own, each with a tier `phones` and perhaps one `words`."""
+    """Read `NAME.TextGrid`, in the folder or a subfolder, each with a tier `phones` and perhaps one `words`."""
     paths = {path.stem: path for path in sorted(folder.rglob("*.TextGrid"))}
     found = Read({}, [])
     for name in names:
@@ -77,7 +77,7 @@ def read_textgrids(folder: Path, names: Iterable[str]) -> Read:
 
 
 def read_ctm(path: Path, names: Iterable[str]) -> Read:
-    """Reads phones of Kaldi, `UTT CHANNEL START SECONDS PHONE` a line, with or without its `_B`, `_I`, `_E`, `_S`."""
+    """Read phones of Kaldi, `UTT CHANNEL START SECONDS PHONE` a line, with or without its `_B`, `_I`, `_E`, `_S`."""
     found = Read({name: [] for name in names}, [])
     for number, line in enumerate(read_lines(path), 1):
         cells = line.split()
@@ -100,7 +100,7 @@ def read_ctm(path: Path, names: Iterable[str]) -> Read:
 
 
 def apply(cuts: Sequence[Cut], read: Read, audio: AudioConfig) -> tuple[list[Cut], list[Problem]]:
-    """Gives each cut its durations in frames of `audio`; returns those that have them, and all problems."""
+    """Give each cut its durations in frames of `audio`; return the cuts that have durations, and all problems."""
     done, problems = [], list(read.problems)
     for cut in cuts:
         spoken = read.alignments.get(cut.id)
@@ -119,7 +119,7 @@ class _Found(NamedTuple):
 
 
 def _durations(cut: Cut, spoken: Sequence[Spoken], audio: AudioConfig) -> _Found:
-    """Frames of `<s>`, the phones and `</s>`; gives a cut without phones those of the alignment."""
+    """Return the frames of `<s>`, the phones and `</s>`; give a cut without phones those of the alignment."""
     if len(cut.supervisions) != 1:
         return _Found(None, [("no text", f"{len(cut.supervisions)} supervisions in place of one")])
     supervision = cut.supervisions[0]
@@ -183,7 +183,7 @@ def _base(phone: str) -> str:
 
 
 def _repaired(spoken: Sequence[Spoken], seconds: float) -> tuple[list[Interval], list[tuple[str, str]]]:
-    """The intervals in order, within the audio and without overlaps; and what was wrong with them."""
+    """Return the intervals in order, within the audio and without overlaps; and what was wrong with them."""
     rows = [Interval(one.phone, one.start, one.end) for one in spoken]
     worst = max(0.0, -rows[0].start, rows[-1].end - seconds)
     for before, after in zip(rows, rows[1:]):
@@ -191,12 +191,12 @@ def _repaired(spoken: Sequence[Spoken], seconds: float) -> tuple[list[Interval],
     if any(row.end < row.start for row in rows) or worst > REPAIRED:
         detail = f"intervals overlap or leave the audio, which lasts {seconds:.3f} s, by {worst:.3f} s"
         return rows, [("alignment", detail)]
-    mended: list[Interval] = []
+    repaired: list[Interval] = []
     for n, row in enumerate(rows):
-        start = mended[-1].end if mended and row.start - mended[-1].end < REPAIRED else row.start
+        start = repaired[-1].end if repaired and row.start - repaired[-1].end < REPAIRED else row.start
         following = rows[n + 1].start if n + 1 < len(rows) else seconds
-        mended.append(Interval(row.text, max(0.0, start), min(row.end, max(following, start), seconds)))
-    return mended, [("alignment repaired", f"by {worst:.3f} s")] if worst > 1e-6 else []
+        repaired.append(Interval(row.text, max(0.0, start), min(row.end, max(following, start), seconds)))
+    return repaired, [("alignment repaired", f"by {worst:.3f} s")] if worst > 1e-6 else []
 
 
 def _is_silence(label: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a model sees: one utterance as NumPy arrays, a batch of them as padded tensors."""
+"""Hold what a model is given: one utterance as NumPy arrays, a batch of them as padded tensors."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MEL_PADDING = math.log(LOG_FLOOR)
 
 @dataclass(frozen=True)
 class Utterance:
-    """The cached features of one utterance; `durations` sums to T_mel, or to 0 where it is not aligned.
+    """Hold the cached features of one utterance; `durations` sums to T_mel, or to 0 where it is not aligned.
 
     Attributes:
         utt_id: name, unique in its corpus.
@@ -88,7 +88,7 @@ class SpeechBatch(Batch):
 
 
 def collate(utterances: Sequence[Utterance], pad_id: int) -> SpeechBatch:
-    """Pads utterances to the longest of them, in the order given."""
+    """Pad utterances to the longest of them, in the order given."""
 
     def lengths(name: str) -> Tensor:
         return torch.tensor([len(getattr(u, name)) for u in utterances])

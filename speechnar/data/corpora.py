@@ -1,4 +1,4 @@
-"""Corpora as they lie on disk -> cuts with one supervision each; what cannot be used is named.
+"""Read corpora in common layouts into cuts with one supervision each, and name what cannot be used.
 
 | layout | text | audio |
 | --- | --- | --- |
@@ -29,7 +29,7 @@ OVERSHOOT = 0.5  # seconds by which a segment may pass its recording's end, as i
 
 @dataclass(frozen=True)
 class Entry:
-    """An utterance as a corpus lists it.
+    """Hold an utterance as a corpus lists it.
 
     Attributes:
         utt_id: its name.
@@ -51,7 +51,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Found:
-    """What a reader makes of a corpus: entries that look sound, and the problems of the others."""
+    """Hold the entries of a corpus that look sound, and the problems of the others."""
 
     entries: list[Entry]
     problems: list[Problem]
@@ -59,14 +59,14 @@ class Found:
 
 @dataclass(frozen=True)
 class Imported:
-    """A corpus as cuts, one supervision each, in its own order; and the problems of what is left out."""
+    """Hold a corpus as cuts, one supervision each, in its own order; and the problems of what is left out."""
 
     cuts: list[Cut]
     problems: list[Problem]
 
 
 def read_ljspeech(folder: Path, speaker: str | None = None) -> Found:
-    """Reads `metadata.csv` and the audio in `wavs/`, `wav/` or beside it.
+    """Read `metadata.csv` and the audio in `wavs/`, `wav/` or beside it.
 
     Of a raw and a normalized text the latter is taken, if not empty.
 
@@ -96,7 +96,7 @@ def read_ljspeech(folder: Path, speaker: str | None = None) -> Found:
 
 
 def read_arctic(folder: Path, speaker: str | None = None) -> Found:
-    """Reads `etc/txt.done.data` and `wav/`.
+    """Read `etc/txt.done.data` and `wav/`.
 
     Args:
         speaker: of all utterances; by default NAME where the folder is `cmu_us_NAME_arctic`, else the folder's name.
@@ -120,7 +120,7 @@ def read_arctic(folder: Path, speaker: str | None = None) -> Found:
 def _joined(
     list_name: str, texts: Iterable[tuple[int, str, str]], problems: list[Problem], audio: Path, speaker: str
 ) -> Found:
-    """Finds the file of each text, (line, name, text), in the folder `audio`; each name counts once."""
+    """Find the file of each text, (line, name, text), in the folder `audio`; each name counts once."""
     if not audio.is_dir():
         raise DataError(f"there is no folder {audio}: is {audio.parent} the right corpus?")
     files: dict[str, list[Path]] = defaultdict(list)
@@ -148,13 +148,13 @@ def _joined(
 
 
 def _audio_files(folder: Path) -> list[Path]:
-    """The audio that is in a folder, by name; none where there is no folder."""
+    """Return the audio files of a folder, sorted by name; none where there is no folder."""
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
     return [path for path in paths if path.suffix.lower() in SUFFIXES]
 
 
 def import_corpus(found: Found, prefix: str = "", jobs: int = 1) -> Imported:
-    """Looks into every file and makes the cuts.
+    """Read the header of every file and make the cuts.
 
     Args:
         prefix: put before the name of every utterance, so that corpora which share names can be one manifest.
@@ -192,7 +192,7 @@ def unsafe(name: str) -> bool:
 
 
 def look_into(path: Path) -> Recording | tuple[str, str]:
-    """A file as a recording without a name, or the kind of its problem and the detail."""
+    """Return a file as a recording without a name, or the kind of its problem and the detail."""
     import soundfile
 
     path = Path(os.path.abspath(path))
@@ -231,7 +231,7 @@ def _cut_of(entry: Entry, recording: Recording, prefix: str) -> Cut | Problem:
 
 
 def split_cuts(cuts: Sequence[Cut], dev: str, test: str) -> dict[str, list[Cut]]:
-    """Splits a corpus into `train`, `dev` and `test`.
+    """Split a corpus into `train`, `dev` and `test`.
 
     Args:
         dev, test: a regular expression that is found in the names to take; or a number: so many of the last that are

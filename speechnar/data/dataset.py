@@ -1,4 +1,4 @@
-"""Draws batches of similar length from cached features."""
+"""Draw batches of similar length from cached features."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from speechnar.text.symbols import SymbolTable
 
 
 class SpeechData:
-    """The utterances of one manifest, with the features that `compute_features` made.
+    """Hold the utterances of one manifest, with the features that `compute_features` made.
 
     Features are read when first needed and kept in memory (about 100 MB for an hour of speech at 24 kHz for mel and
     170 MB for audio). Batches depend on `seed` and the epoch's number alone.
@@ -74,7 +74,7 @@ class SpeechData:
         return len(self.utt_ids)
 
     def __getitem__(self, utt_id: str) -> Utterance:
-        """The features of one utterance.
+        """Return the features of one utterance.
 
         Raises:
             DataError: they have not been computed.

@@ -1,4 +1,4 @@
-"""Times of phones as frames: what an aligner, or a file of one, becomes in a manifest.
+"""Turn the times of phones into frames, and keep them in a manifest.
 
 A manifest keeps an alignment in the custom fields `durations` (frames of each phone), `lead` and `trail` (frames before
 and after), which sum to the frames that the audio config makes of the audio.
@@ -19,12 +19,12 @@ SILENT = (WORD_BREAK, *PAUSES)
 
 
 def frames_of(cut: Cut, audio: AudioConfig) -> int:
-    """How many frames the features of a cut have: the whole ones."""
+    """Return the number of whole frames in a cut, which is that of its features."""
     return round(cut.num_samples * audio.sample_rate / cut.sampling_rate) // audio.hop_length
 
 
 def to_frames(ends: np.ndarray, n_frames: int, least: Sequence[int] | np.ndarray) -> np.ndarray:
-    """Rounds times to whole frames, the sum exactly `n_frames`.
+    """Round times to whole frames, the sum exactly `n_frames`.
 
     Args:
         ends: (N,) where each token ends, in frames but not whole ones; the last is taken to end with the audio.
@@ -48,7 +48,7 @@ def to_frames(ends: np.ndarray, n_frames: int, least: Sequence[int] | np.ndarray
 
 
 def set_durations(cut: Cut, durations: np.ndarray) -> Cut:
-    """Gives the one supervision of a cut the frames of `<s>`, its phones and `</s>`; returns the cut."""
+    """Give the one supervision of a cut the frames of `<s>`, its phones and `</s>`; return the cut."""
     lead, *spoken, trail = durations.tolist()
     supervision = cut.supervisions[0]
     supervision.custom = (supervision.custom or {}) | {"durations": spoken, "lead": lead, "trail": trail}
@@ -56,7 +56,7 @@ def set_durations(cut: Cut, durations: np.ndarray) -> Cut:
 
 
 def boundaries_of(cut: Cut, audio: AudioConfig) -> np.ndarray:
-    """Where each token but the last ends, in seconds: (T_text - 1,), `<s>` first.
+    """Return where each token but the last ends, in seconds: (T_text - 1,), `<s>` first.
 
     Raises:
         DataError: the cut is not aligned.

@@ -1,4 +1,4 @@
-"""Computes what training reads of a corpus, once: one `.npz` an utterance, `tokens.txt`, `stats.json`, `audio.json`.
+"""Compute the features of a corpus, once: one `.npz` an utterance, `tokens.txt`, `stats.json`, `audio.json`.
 
 Each cut has one supervision with the text and the custom fields `phones` (list of symbols), `durations` (frames of
 each phone), `lead` and `trail` (frames before and after, given to `<s>` and `</s>`), and optionally `f0` (Hz of each
@@ -35,7 +35,7 @@ TOLERANCE = 2
 
 @dataclass(frozen=True)
 class FeatureStats:
-    """What `stats.json` holds, over the training cuts.
+    """Hold the statistics of the training cuts that `stats.json` stores.
 
     Attributes:
         mel_mean, mel_std: n_mels numbers, natural log magnitude.
@@ -59,7 +59,7 @@ class FeatureStats:
 
 @dataclass(frozen=True)
 class _Sums:
-    """Counts, sums and sums of squares, from which `FeatureStats` come; float64."""
+    """Hold counts, sums and sums of squares, from which `FeatureStats` come; float64."""
 
     utterances: int
     frames: int
@@ -76,7 +76,7 @@ class _Sums:
 def compute_features(
     cuts: CutSet, folder: str | Path, audio: AudioConfig, other_cuts: Iterable[CutSet] = (), jobs: int = 1
 ) -> FeatureStats:
-    """Computes the features of `cuts` and `other_cuts`, `jobs` processes at once; what is there is kept.
+    """Compute the features of `cuts` and `other_cuts`, `jobs` processes at once; existing files are kept.
 
     Symbols and statistics come from `cuts`, the training set, alone; the others (validation, test) share the folder.
 
@@ -119,7 +119,7 @@ def prepare_folder(folder: Path, cuts: CutSet, audio: AudioConfig) -> SymbolTabl
 
 
 def utterance_of(cut: Cut, audio: AudioConfig, symbols: SymbolTable) -> Utterance:
-    """The features of one cut.
+    """Return the features of one cut.
 
     Raises:
         DataError: a field is missing, or phones, durations, audio and F0 do not fit one another.
@@ -145,7 +145,7 @@ def utterance_of(cut: Cut, audio: AudioConfig, symbols: SymbolTable) -> Utteranc
 
 
 def load_utterance(folder: str | Path, utt_id: str) -> Utterance:
-    """Reads the features of one utterance.
+    """Read the features of one utterance.
 
     Raises:
         DataError: they have not been computed, or the file is broken.
@@ -165,7 +165,7 @@ def _path(folder: Path, utt_id: str) -> Path:
 
 
 def _tokens_and_durations(cut: Cut, symbols: SymbolTable) -> tuple[np.ndarray, np.ndarray]:
-    """Ids and frames of `<s>`, the phones and `</s>`, (T_text,) int64 each; no frames where it is not aligned."""
+    """Return ids and frames of `<s>`, the phones and `</s>`, (T_text,) int64 each; 0 frames if not aligned."""
     if len(cut.supervisions) != 1:
         raise DataError(f"utterance {cut.id} has {len(cut.supervisions)} supervisions but should have one: cut it up")
     fields: dict[str, Any] = cut.supervisions[0].custom or {}
@@ -223,7 +223,7 @@ def _of_cut(cut: Cut, folder: Path, audio: AudioConfig, symbols: SymbolTable) ->
 
 
 def _speakers(cuts: list[Cut]) -> list[str]:
-    """Who speaks in each cut; "" where none is named."""
+    """Return the speaker of each cut; "" where none is named."""
     names = [cut.supervisions[0].speaker or "" if cut.supervisions else "" for cut in cuts]
     if len(set(names)) > 1 and "" in names:
         raise DataError(f"utterance {cuts[names.index('')].id} has no speaker, but others have: name it, or none")
@@ -263,7 +263,7 @@ def _stats(of_speakers: dict[str, _Sums], audio: AudioConfig) -> FeatureStats:
 
 
 def _keep_audio_config(path: Path, audio: AudioConfig) -> None:
-    """Writes `audio.json`, or refuses a folder that was made with another."""
+    """Write `audio.json`, or refuse a folder that was made with another audio config."""
     if path.exists():
         differences = config_files.load(AudioConfig, path).differences(audio)
         if differences:
@@ -272,7 +272,7 @@ def _keep_audio_config(path: Path, audio: AudioConfig) -> None:
 
 
 def _keep_symbols(path: Path, cuts: CutSet) -> SymbolTable:
-    """The table in `path` if it has every symbol of the cuts, else a new one; refuses to change ids in use."""
+    """Return the table in `path` if it has every symbol of the cuts, else a new one; refuse to change ids in use."""
     seen = {phone for cut in cuts for s in cut.supervisions for phone in (s.custom or {}).get("phones", ())}
     if path.exists():
         symbols = SymbolTable.load(path)
@@ -286,7 +286,7 @@ def _keep_symbols(path: Path, cuts: CutSet) -> SymbolTable:
 
 
 def _fitted(values: np.ndarray, frames: int, hop_length: int, utt_id: str, what: str) -> np.ndarray:
-    """Trims or zero-pads (T,) to `frames * hop_length`, by `TOLERANCE` frames at most."""
+    """Trim or zero-pad (T,) to `frames * hop_length`, by `TOLERANCE` frames at most."""
     length = frames * hop_length
     if abs(len(values) - length) > TOLERANCE * hop_length:
         has = f"{what} has {len(values) / hop_length:.1f}"

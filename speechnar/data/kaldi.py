@@ -1,4 +1,4 @@
-"""Kaldi data directories <-> cuts, strictly: `wav.scp`, `text`, `utt2spk` or `spk2utt`, and perhaps `segments`.
+"""Read and write Kaldi data directories, strictly: `wav.scp`, `text`, `utt2spk` or `spk2utt`, and perhaps `segments`.
 
 Differs: `lhotse.kaldi` reads them too, but takes the last of two lines with one name, leaves out in silence what lacks
 a text or a recording, cuts durations to milliseconds and runs the commands in `wav.scp`. Here each of them is named.
@@ -20,7 +20,7 @@ from speechnar.files import atomic_write
 
 
 class Segment(NamedTuple):
-    """A part of a recording, in seconds; an `end` of None is the recording's."""
+    """Hold a part of a recording, in seconds; an `end` of None is the recording's."""
 
     recording: str
     start: float = 0.0
@@ -28,7 +28,7 @@ class Segment(NamedTuple):
 
 
 def read_kaldi(folder: Path, speaker: str | None = None) -> Found:
-    """Reads a data directory, in the order of `text`.
+    """Read a data directory, in the order of `text`.
 
     A relative path in `wav.scp` counts from the working directory, as in Kaldi, or else from the data directory.
 
@@ -73,7 +73,7 @@ def read_kaldi(folder: Path, speaker: str | None = None) -> Found:
 
 
 def _table(path: Path, problems: list[Problem]) -> dict[str, str]:
-    """Name to the rest of the line; of two lines with one name the first counts."""
+    """Return the rest of each line by its name; of two lines with one name the first counts."""
     table: dict[str, str] = {}
     for number, line in enumerate(read_lines(path), 1):
         name, _, rest = line.strip().replace("\t", " ", 1).partition(" ")
@@ -108,7 +108,7 @@ def _speakers(folder: Path, problems: list[Problem]) -> dict[str, str]:
 
 
 def _segments(path: Path, problems: list[Problem]) -> dict[str, Segment | None]:
-    """Name to segment; None where its line cannot be read, which is noted."""
+    """Return segments by name; None where its line cannot be read, which is noted."""
     segments: dict[str, Segment | None] = {}
     for name, rest in _table(path, problems).items():
         try:
@@ -121,7 +121,7 @@ def _segments(path: Path, problems: list[Problem]) -> dict[str, Segment | None]:
 
 
 def write_kaldi(cuts: Sequence[Cut], folder: Path) -> None:
-    """Writes a data directory, sorted as Kaldi wants it; `segments` only where an utterance is part of its recording.
+    """Write a data directory, sorted as Kaldi wants it; `segments` only where an utterance is part of its recording.
 
     What Kaldi has no place for is left out: phones, durations and other custom fields.
 

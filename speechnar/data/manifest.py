@@ -1,4 +1,4 @@
-"""Lhotse manifests on disk, and what every user of one does: read, write, map over its cuts in all processes."""
+"""Read and write Lhotse manifests, read the audio of cuts, and map over cuts in several processes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Result = TypeVar("Result")
 
 
 class DataError(ValueError):
-    """A corpus, a manifest or features that cannot be used; the message names the utterance and the cure."""
+    """Report a corpus, a manifest or features that cannot be used; the message names the utterance and the cure."""
 
 
 def load_cuts(path: Path) -> list[Cut]:
@@ -54,7 +54,7 @@ def load_cuts(path: Path) -> list[Cut]:
 
 
 def save_cuts(cuts: Iterable[Cut], path: Path) -> None:
-    """Writes a manifest, whole or not at all: the same cuts give the same bytes.
+    """Write a manifest, whole or not at all: the same cuts give the same bytes.
 
     Raises:
         DataError: the name does not end in `.jsonl` or `.jsonl.gz`.
@@ -102,7 +102,7 @@ def _reader_of(cut: Cut) -> contextlib.AbstractContextManager[object]:
 
 
 def processes(jobs: int | None) -> int:
-    """What `--jobs` asks for; None is as many as this process may keep busy.
+    """Return the number of processes that `--jobs` asks for; None is one for each core of this process.
 
     Raises:
         DataError: it is below 1.
@@ -117,7 +117,7 @@ def processes(jobs: int | None) -> int:
 def mapped(
     work: Callable[[Item], Result], items: Sequence[Item], jobs: int, what: str, unit: str = "utt"
 ) -> Iterator[Result]:
-    """`map(work, items)` in order, in `jobs` processes, with a progress bar.
+    """Yield `map(work, items)` in order, in `jobs` processes, with a progress bar.
 
     Ctrl-C and errors end it after what the processes have in hand.
     """
@@ -138,7 +138,7 @@ def _leave_interrupts_to_the_parent() -> None:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a UTF-8 file, with or without a BOM, however they end.
+    """Return the lines of a UTF-8 file, with or without a BOM, whatever ends them.
 
     Raises:
         DataError: there is no such file, or it is not UTF-8.

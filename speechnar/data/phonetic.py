@@ -1,4 +1,4 @@
-"""Speech and the phones that were spoken, without their times: what an aligner learns from.
+"""Draw batches of speech and its phones, without their times, from which an aligner learns.
 
 Log-mels are computed from the corpus's audio files when first needed and kept in memory, in half precision: 60 MB for
 an hour of speech at 40 bands and 200 frames a second.
@@ -46,7 +46,7 @@ class PhoneticBatch(Batch):
 
 
 def phones_in(cut: Cut) -> list[str]:
-    """The phones of a cut's one supervision.
+    """Return the phones of a cut's one supervision.
 
     Raises:
         DataError: there are none, or it has not one supervision.
@@ -60,7 +60,7 @@ def phones_in(cut: Cut) -> list[str]:
 
 
 def symbols_of(cuts: Sequence[Cut]) -> SymbolTable:
-    """The table of the phones that cuts have."""
+    """Return the table of the phones that cuts have."""
     return SymbolTable((PAD, BOS, EOS, *sorted({phone for cut in cuts for phone in phones_in(cut)})))
 
 
@@ -105,7 +105,7 @@ def _similar(phone: str, symbols: SymbolTable, utt_id: str) -> str:
 
 
 class PhoneticData:
-    """The utterances of one manifest. Batches depend on `seed` and the epoch's number alone.
+    """Hold the utterances of one manifest. Batches depend on `seed` and the epoch's number alone.
 
     Args:
         cuts: with audio and the custom field `phones`.
@@ -135,7 +135,7 @@ class PhoneticData:
 
     @classmethod
     def load(cls, path: Path, audio: AudioConfig, symbols: SymbolTable, seconds: float) -> PhoneticData:
-        """A manifest in batches that are always the same."""
+        """Return the data of a manifest in batches that are always the same."""
         return cls(load_cuts(path), audio, symbols, seconds, num_buckets=1, shuffle=False)
 
     def __len__(self) -> int:
@@ -154,7 +154,7 @@ class PhoneticData:
         return self._mels[utt_id].float()
 
     def batch(self, utt_ids: Sequence[str]) -> PhoneticBatch:
-        """These utterances, in this order."""
+        """Return these utterances, in this order."""
         mels, tokens = [self.mel(n) for n in utt_ids], [self._tokens[n] for n in utt_ids]
         return PhoneticBatch(
             tuple(utt_ids),

@@ -1,4 +1,4 @@
-"""What is wrong with a corpus: every problem with its utterance, by kind.
+"""Describe the problems of a corpus: each with its kind and its utterance.
 
 An error makes an utterance unfit for training; a note tells what was seen and is dealt with, or should be looked at.
 """
@@ -58,7 +58,7 @@ NOTES = {
 
 @dataclass(frozen=True)
 class Problem:
-    """One finding.
+    """Hold one finding.
 
     Attributes:
         kind: a key of ERRORS or NOTES.
@@ -81,7 +81,7 @@ class Problem:
 
 
 def summary(problems: Iterable[Problem]) -> Iterator[str]:
-    """Lines for the screen: kinds with their counts and cures, errors first, and the first few of each."""
+    """Yield lines for the screen: kinds with their counts and cures, errors first, and the first few of each."""
     groups: dict[str, list[Problem]] = {kind: [] for kind in (*ERRORS, *NOTES)}
     for problem in problems:
         groups[problem.kind].append(problem)
@@ -94,7 +94,7 @@ def summary(problems: Iterable[Problem]) -> Iterator[str]:
 
 
 def write_report(problems: Iterable[Problem], path: Path) -> None:
-    """All problems as tab-separated values: severity, kind, utterance, detail."""
+    """Write all problems as tab-separated values: severity, kind, utterance, detail."""
     rows = [("severity", "kind", "utterance", "detail")]
     rows += [(p.severity, p.kind, p.utt_id, p.detail) for p in problems]
     text = "".join("\t".join(" ".join(cell.split()) for cell in row) + "\n" for row in rows)

@@ -1,4 +1,4 @@
-"""Praat TextGrids: interval tiers, read from the long and the short text format and written in the long one."""
+"""Read interval tiers of Praat TextGrids in the long and the short text format, and write them in the long one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Interval(NamedTuple):
 
 
 def read_textgrid(path: Path) -> dict[str, list[Interval]]:
-    """The interval tiers of a file, by name; tiers of points are left out.
+    """Return the interval tiers of a file, by name; tiers of points are left out.
 
     Raises:
         DataError: there is no such file, or it is no TextGrid.
@@ -55,7 +55,7 @@ def read_textgrid(path: Path) -> dict[str, list[Interval]]:
 
 
 def write_textgrid(path: Path, tiers: Mapping[str, Sequence[Interval]], end: float) -> None:
-    """Writes tiers whose intervals cover 0 to `end` without a gap; replaces the file whole or not at all."""
+    """Write tiers whose intervals cover 0 to `end` without a gap; the file is replaced whole or not at all."""
     head = f"xmin = 0\nxmax = {end:.6f}\n"
     lines = ['File type = "ooTextFile"\nObject class = "TextGrid"\n\n', head]
     lines.append(f"tiers? <exists>\nsize = {len(tiers)}\nitem []:\n")

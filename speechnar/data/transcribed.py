@@ -1,4 +1,4 @@
-"""Transcribed speech for recognizers: batches of samples and token ids, straight from the corpus's audio files.
+"""Draw batches of samples and token ids for recognizers, straight from the corpus's audio files.
 
 Nothing is cached: features are computed where the model runs, from samples, which can so be sped up and made noisy.
 Each cut of a manifest has one supervision with a text.
@@ -49,7 +49,7 @@ class TranscribedBatch(Batch):
 
 
 def load_wav(cut: Cut, sample_rate: int) -> Tensor:
-    """(T_wav,) float32, all channels mixed.
+    """Return (T_wav,) float32, all channels mixed.
 
     Raises:
         DataError: it cannot be read.
@@ -58,7 +58,7 @@ def load_wav(cut: Cut, sample_rate: int) -> Tensor:
 
 
 class TranscribedData:
-    """The utterances of one manifest. Batches depend on `seed` and the epoch's number alone.
+    """Hold the utterances of one manifest. Batches depend on `seed` and the epoch's number alone.
 
     Characters of the transcripts that are not among the units are left out of `tokens`, and named on stderr.
 
@@ -120,11 +120,11 @@ class TranscribedData:
         return len(self._cuts)
 
     def wav(self, utt_id: str) -> Tensor:
-        """(T_wav,) float32, as `load_wav` reads it."""
+        """Return (T_wav,) float32, as `load_wav` reads it."""
         return load_wav(self._cuts[utt_id], self.sample_rate)
 
     def batch(self, utt_ids: Sequence[str]) -> TranscribedBatch:
-        """These utterances, in this order."""
+        """Return these utterances, in this order."""
         wavs, tokens = [self.wav(n) for n in utt_ids], [self._tokens[n] for n in utt_ids]
         return TranscribedBatch(
             tuple(utt_ids),

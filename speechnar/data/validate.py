@@ -1,4 +1,4 @@
-"""Every problem of a corpus before training meets it: files, levels, texts, and whether text and audio fit."""
+"""Find every problem of a corpus before training does: files, levels, texts, and whether text and audio fit."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FRAME = 0.02  # seconds
 
 @dataclass(frozen=True)
 class CheckOptions:
-    """What an utterance has to be.
+    """Configure what an utterance has to be.
 
     Attributes:
         sample_rate: Hz of the voice to train; None takes any.
@@ -55,12 +55,12 @@ class _Checked:
 
     @property
     def pace(self) -> float:
-        """Phones a second; 0 where unknown."""
+        """Return phones a second; 0 where unknown."""
         return self.n_phones / self.speech if self.speech else 0.0
 
 
 def check_cuts(cuts: Sequence[Cut], options: CheckOptions = CheckOptions(), jobs: int = 1) -> list[Problem]:
-    """Every problem of every utterance, in the manifest's order; `jobs` processes at once.
+    """Return every problem of every utterance, in the manifest's order; `jobs` processes at once.
 
     Raises:
         TextError: the lexicon cannot be read.
@@ -88,7 +88,7 @@ def check_cuts(cuts: Sequence[Cut], options: CheckOptions = CheckOptions(), jobs
 
 
 def without_errors(cuts: Sequence[Cut], problems: Sequence[Problem]) -> list[Cut]:
-    """The cuts that have no error; of those with one name, the first."""
+    """Return the cuts that have no error; of those with one name, the first."""
     bad = {problem.utt_id for problem in problems if problem.is_error and problem.kind != "duplicate id"}
     first = {cut.id: cut for cut in reversed(cuts)}
     return [cut for cut in cuts if cut.id not in bad and first[cut.id] is cut]
@@ -124,7 +124,7 @@ def _check(cut: Cut, options: CheckOptions) -> _Checked:
 
 
 def _text_problems(cut: Cut) -> Iterator[tuple[str, str]]:
-    """What the transcript alone shows."""
+    """Yield the problems that the transcript alone shows."""
     if len(cut.supervisions) != 1:
         yield "no text", f"{len(cut.supervisions)} supervisions in place of one"
         return
@@ -144,7 +144,7 @@ def _text_problems(cut: Cut) -> Iterator[tuple[str, str]]:
 
 
 def _file_problems(cut: Cut, options: CheckOptions) -> Iterator[tuple[str, str]]:
-    """What the file's header shows, of audio that is a file."""
+    """Yield the problems that the header of an audio file shows."""
     import soundfile
 
     if not cut.has_recording:
@@ -179,7 +179,7 @@ def _file_problems(cut: Cut, options: CheckOptions) -> Iterator[tuple[str, str]]
 
 
 def _samples(cut: Cut) -> np.ndarray | str:
-    """(channels, T_wav) float32, or why there are none."""
+    """Return (channels, T_wav) float32, or why there are none."""
     try:
         samples = np.asarray(cut.load_audio(), dtype=np.float32)
     except Exception as error:  # Lhotse's audio backends share no class of their own
@@ -191,7 +191,7 @@ def _samples(cut: Cut) -> np.ndarray | str:
 
 
 def _level_problems(samples: np.ndarray, rate: int) -> tuple[float, list[tuple[str, str]]]:
-    """Seconds from the first sound to the last, and what the samples show."""
+    """Return the seconds from the first sound to the last, and the problems that the samples show."""
     found: list[tuple[str, str]] = []
     full_scale = float(np.mean(np.abs(samples) >= 0.9999)) if np.abs(samples).max() >= 0.9999 else 0.0
     if full_scale >= SOME_CLIPPED:

@@ -1,1 +1,1 @@
-"""Training: `loop` is the one loop, `checkpoint` what it writes and reads, `ema` the averaged weights."""
+"""The training engine: the loop, its options, checkpoints, averaged weights and processes."""

@@ -1,4 +1,4 @@
-"""Checkpoints of the training loop: a folder that is replaced whole or not at all.
+"""Write and read checkpoints of the training loop: a folder that is replaced whole or not at all.
 
 checkpoint/
   weights.safetensors   every trained module, as `module.parameter`

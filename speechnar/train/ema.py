@@ -1,4 +1,4 @@
-"""Exponential moving average of weights: what is validated and kept.
+"""Average weights exponentially over steps; the average is what is validated and saved.
 
 Source: Polyak averaging with the warm-up of TensorFlow's `ExponentialMovingAverage(num_updates)`:
     decay = min(decay, (1 + step) / (10 + step)), so that the random first weights are soon forgotten.
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 
 class EMA:
-    """Averaged copies of modules, in evaluation mode.
+    """Hold averaged copies of modules, in evaluation mode.
 
     Args:
         modules: the modules that are trained, on their device.
@@ -27,7 +27,7 @@ class EMA:
 
     @torch.no_grad()
     def update(self, modules: Mapping[str, nn.Module], step: int) -> None:
-        """Moves the average towards the modules; `step` is the number of steps done before. Buffers are copied."""
+        """Move the average towards the modules; `step` is the number of steps done before. Buffers are copied."""
         weight = 1 - min(self.decay, (1 + step) / (10 + step))
         for name, average in self.modules.items():
             averages: list[Tensor] = list(average.parameters())

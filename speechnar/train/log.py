@@ -1,4 +1,4 @@
-"""What a run shows of itself, and how it is asked to stop: `log.jsonl`, TensorBoard, Ctrl-C."""
+"""Write `log.jsonl` and TensorBoard, and note Ctrl-C and SIGTERM."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 
 class Log:
-    """`log.jsonl` and TensorBoard; lines after `step`, left by a run that was killed, are dropped."""
+    """Write `log.jsonl` and TensorBoard; lines after `step`, left by a run that was killed, are dropped."""
 
     def __init__(self, folder: Path, step: int) -> None:
         path = folder / "log.jsonl"
@@ -37,11 +37,11 @@ class Log:
         for name, value in {"learning_rate": learning_rate, "skipped": state["skipped"], **means}.items():
             self.writer.add_scalar(f"train/{name}", value, state["step"])
 
-    def validation(self, step: int, figures: Mapping[str, float]) -> None:
-        self._write({"step": step, **{f"validation/{name}": value for name, value in figures.items()}})
-        for name, value in figures.items():
+    def validation(self, step: int, metrics: Mapping[str, float]) -> None:
+        self._write({"step": step, **{f"validation/{name}": value for name, value in metrics.items()}})
+        for name, value in metrics.items():
             self.writer.add_scalar(f"validation/{name}", value, step)
-        tqdm.write(f"step {step}: " + ", ".join(f"{n} {v:.4g}" for n, v in figures.items()), file=sys.stderr)
+        tqdm.write(f"step {step}: " + ", ".join(f"{n} {v:.4g}" for n, v in metrics.items()), file=sys.stderr)
 
     def _write(self, line: Mapping[str, Any]) -> None:
         self.file.write(json.dumps(line) + "\n")
@@ -53,7 +53,7 @@ class Log:
 
 
 class Signals:
-    """Notes Ctrl-C and SIGTERM, so that the step in progress ends; a second Ctrl-C stops at once."""
+    """Note Ctrl-C and SIGTERM, so that the step in progress ends; a second Ctrl-C stops at once."""
 
     def __init__(self) -> None:
         self.number: int | None = None

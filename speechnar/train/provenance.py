@@ -1,4 +1,4 @@
-"""What a model is trained from, so that a finished one does not pass for the model of other data."""
+"""Note what a model is trained from, so that a finished model is not taken for one of other data."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _given(config: Any) -> dict[str, Any]:
 
 
 def origin_of(sources: Mapping[str, Path | Sequence[str] | None]) -> dict[str, str]:
-    """A digest of each source of a training, by a name that a message can use.
+    """Return a digest of each source of a training, by a name that a message can use.
 
     Args:
         sources: files; folders, of which a model's are its weights, others all that is in them; names in their order.
@@ -52,7 +52,7 @@ def origin_of(sources: Mapping[str, Path | Sequence[str] | None]) -> dict[str, s
 
 
 def make_room(folder: Path, origin: Mapping[str, str]) -> None:
-    """Renames a folder in which a model is or was trained from something else, and says so on stderr.
+    """Rename a folder in which a model is or was trained from something else, and say so on stderr.
 
     A checkpoint that does not tell where it comes from, or cannot be read, stays where it is.
     """

@@ -170,3 +170,20 @@ def test_missing_manifest_or_features(tmp_path: Path, prepared: tuple[Path, Path
         SpeechData(tmp_path / "none.jsonl.gz", prepared[1])
     with pytest.raises(DataError, match="no finished features in"):
         SpeechData(prepared[0], tmp_path)
+
+
+def test_the_bound_of_a_batch_counts_its_padding(capsys: pytest.CaptureFixture[str]) -> None:
+    """Utterances of 29 to 45 s among short ones, and one that is longer than a batch may be."""
+    rng = np.random.default_rng(0)
+    seconds = {f"short-{n}": float(s) for n, s in enumerate(rng.uniform(1, 12, 200))}
+    seconds |= {f"long-{n}": float(s) for n, s in enumerate(rng.uniform(29, 45, 20))} | {"whole": 75.0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sampler = BucketSampler(seconds, 60.0, 10, True, seed=0)
+        batches = sampler.batch_ids(0)
+    assert sorted(name for batch in batches for name in batch) == sorted(seconds)
+    padded = {batch: len(batch) * max(seconds[name] for name in batch) for batch in batches}
+    assert [batch for batch, length in padded.items() if length > 60] == [("whole",)]
+    assert len(batches) < 100
+    said = capsys.readouterr().err
+    assert "longer than the 60 s of a batch and make one each: 1, up to whole with 75.0 s" in said
