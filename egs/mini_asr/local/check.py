@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks the word error rates against the expected figures; exits with 1 where one is missed.
+"""Check the word error rates against the expected figures; exit with 1 where one is missed.
 
 python local/check.py WER_JSON
 """

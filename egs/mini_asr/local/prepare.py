@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turns the clips into Lhotse manifests and, for the test split, Kaldi-style transcripts.
+"""Turn the clips into Lhotse manifests and, for the test split, Kaldi-style transcripts.
 
 python local/prepare.py CLIPS_DIR OUT_DIR
 """

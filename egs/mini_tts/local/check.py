@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks what the run has made against the expected figures; exits with 1 where one is missed.
+"""Check the results of the run against the expected figures; exit with 1 where one is missed.
 
 python local/check.py EXP_DIR
 """
@@ -17,7 +17,7 @@ SECONDS = (1.0, 8.0)  # of two short sentences
 
 
 def last_validation(log: Path, name: str) -> float:
-    """The figure of the last validation in a training log."""
+    """Return the value of the last validation in a training log."""
     lines = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     return [line[f"validation/{name}"] for line in lines if f"validation/{name}" in line][-1]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Decodes the clips to wav and writes Lhotse cuts: two utterances to validate on, the others to train on.
+"""Decode the clips to wav and write Lhotse cuts: two utterances to validate on, the others to train on.
 
 python local/prepare.py CLIPS_DIR OUT_DIR
 """

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Decodes the test set with every model of the recipe, one thread, one utterance after another; prints the table.
+"""Decode the test set with every model of the recipe, on one thread, one utterance after another; print the table.
 
     python local/evaluate.py DATA_DIR EXP_DIR
 
 Options of decoding (threshold and iterations of Mask-CTC, the weight of CTC beside a decoder) are those with the fewest
-errors on the dev set, and of equals the quickest. The temperature of CTC in all searches is the one with the least loss
-of CTC on the dev set. Times are CPU time, which other work on the machine disturbs little.
+errors on the dev set, and the quickest of equals. The temperature of CTC in all searches is the one with the least loss
+of CTC on the dev set. Times are CPU time, which other work on the computer affects little.
 """
 
 import argparse
@@ -37,7 +37,7 @@ BEAM = [DecodeOptions("autoregressive", ctc_weight=weight) for weight in (0.0, 0
 
 @dataclass(frozen=True)
 class Row:
-    """One system: the model folder's name, what the table calls it, and ways to decode, the quickest first."""
+    """One system: the name of its model folder, its label in the table, and ways to decode, the quickest first."""
 
     model: str
     label: str
@@ -49,7 +49,7 @@ class Row:
 
 
 def rows() -> list[Row]:
-    """The table's, in its order; a model that was not trained has none."""
+    """Return the rows of the table in its order."""
     greedy, prefixes = (DecodeOptions(),), (DecodeOptions("beam"),)
     made = [
         Row("ctc", "CTC, characters", greedy),
@@ -74,7 +74,7 @@ def rows() -> list[Row]:
 
 
 def word_error_rates(reference: Path, hyps: list[Path], report: Path) -> list[dict[str, float]]:
-    """Of each of `hyps`: its rate in %, `value`, and the ends of its interval, `low` and `high`."""
+    """Return the rate of each of `hyps` in %, `value`, and the ends of its interval, `low` and `high`."""
     command = ["speechnar", "evaluate", "wer", "--ref", reference, "--json", report]
     command += [part for hyp in hyps for part in ("--hyp", hyp)]
     subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
@@ -99,7 +99,7 @@ def best_temperature(model_dir: Path, units: Path, dev: Path) -> float:
 
 
 def chosen(row: Row, data: Path, exp: Path) -> DecodeOptions:
-    """The way with the fewest errors on the dev set."""
+    """Return the way to decode with the fewest errors on the dev set."""
     ways = row.ways
     if any(way.method in ("beam", "rescoring", "autoregressive") for way in ways):
         units = exp / ("subwords" if row.model.endswith("_subwords") else "characters")
@@ -116,7 +116,7 @@ def chosen(row: Row, data: Path, exp: Path) -> DecodeOptions:
 
 
 def spoken(way: DecodeOptions) -> str:
-    """What was chosen, for the table."""
+    """Return the chosen options as the table shows them."""
     if way.method == "mask_ctc":
         return f", threshold {way.threshold:g}, at most {way.iterations} iterations"
     if way.method == "beam":

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Turns AN4, laid out as published, into Lhotse manifests and Kaldi-style transcripts: train, dev and test.
+"""Turn AN4, laid out as published, into Lhotse manifests and Kaldi-style transcripts: train, dev and test.
 
     python local/prepare.py AN4_DIR OUT_DIR
 
 AN4_DIR holds `etc/an4_{train,test}.{fileids,transcription}` and `wav/` with .wav, or the .sph of the original release.
-Dev is what the last five training speakers said: speakers, as those of test, that training does not hear.
+Dev has the utterances of the last five training speakers, who are not in training then, as those of test are not.
 """
 
 import argparse
@@ -18,7 +18,7 @@ DEV_SPEAKERS = 5
 
 
 def transcripts(path: Path) -> dict[str, str]:
-    """Lower-case texts by utterance name, of lines such as `<s> YES </s> (an251-fash-b)`."""
+    """Return lower-case texts by utterance name, from lines such as `<s> YES </s> (an251-fash-b)`."""
     texts = {}
     for line in path.read_text(encoding="utf-8").splitlines():
         found = re.fullmatch(r"(?:<s>)?(.*?)(?:</s>)?\s*\((\S+)\)", line.strip())
@@ -29,7 +29,7 @@ def transcripts(path: Path) -> dict[str, str]:
 
 
 def cuts_of(corpus: Path, split: str) -> CutSet:
-    """The cuts of `train` or `test`, named speaker-utterance."""
+    """Return the cuts of `train` or `test`, named speaker-utterance."""
     texts = transcripts(corpus / "etc" / f"an4_{split}.transcription")
     cuts = []
     for line in tqdm((corpus / "etc" / f"an4_{split}.fileids").read_text().split(), desc=split, unit="utt"):

