@@ -33,10 +33,13 @@ prepare() { python local/prepare.py data/corpus/heart data/corpus/extra data; }
 features() { speechnar features "$train" "$dev" exp/features --audio conf/audio.yaml --jobs "$nj"; }
 acoustic() { train_model acoustic conf/acoustic.yaml "${splits[@]}" --out exp/acoustic; }
 vocoder() { train_model vocoder conf/vocoder.yaml "${splits[@]}" --out exp/vocoder; }
+vocoder_adversarial() {
+  train_model vocoder conf/vocoder_adversarial.yaml "${splits[@]}" --init exp/vocoder --out exp/vocoder_adversarial
+}
 export_voice() {
   mkdir -p exp/voice/acoustic exp/voice/vocoder
   cp exp/acoustic/{config.yaml,tokens.txt,model.safetensors} exp/voice/acoustic
-  cp exp/vocoder/{config.yaml,model.safetensors} exp/voice/vocoder
+  cp exp/vocoder_adversarial/{config.yaml,model.safetensors} exp/voice/vocoder
   cp conf/voice.yaml exp/voice
   speechnar export exp/voice exp/heart
 }
@@ -49,5 +52,6 @@ run_stages exp \
   "features: $train $dev conf/audio.yaml" \
   "acoustic: $learning conf/acoustic.yaml" \
   "vocoder: $learning conf/vocoder.yaml" \
+  "vocoder_adversarial: $learning conf/vocoder.yaml conf/vocoder_adversarial.yaml" \
   "export_voice: conf/voice.yaml" \
   "evaluate: $dev"
