@@ -15,6 +15,8 @@ import numpy as np
 from speechnar.decode.greedy import Alignment
 from speechnar.decode.result import DecodeError
 
+TINY = np.finfo(np.float64).tiny
+
 
 def align(log_probs: np.ndarray, tokens: Sequence[int], blank_id: int) -> Alignment:
     """Find the frames of tokens. The work of a frame is one step over all tokens at once.
@@ -64,18 +66,24 @@ def total_log_probs(log_probs: np.ndarray, texts: Sequence[Sequence[int]], blank
     """
     longest = max(map(len, texts))
     states = np.full((len(texts), 2 * longest + 1), blank_id)
-    skip = np.full(states.shape, -np.inf)
+    skip = np.zeros(states.shape)
     for row, text in enumerate(texts):
         its_states, its_skip = _lattice(text, blank_id)
-        states[row, : len(its_states)], skip[row, : len(its_skip)] = its_states, its_skip
-    padded = np.full((len(texts), states.shape[1] + 2), -np.inf)
+        states[row, : len(its_states)], skip[row, : len(its_skip)] = its_states, np.exp(its_skip)
+    probs = np.exp(log_probs.astype(np.float64))
+    padded = np.zeros((len(texts), states.shape[1] + 2))
     two_back, one_back, here = padded[:, :-2], padded[:, 1:-1], padded[:, 2:]
-    here[:, :2] = log_probs[0, states[:, :2]]
-    for frame in log_probs[1:].astype(np.float64):
-        here[:] = np.logaddexp(np.logaddexp(here, one_back), two_back + skip) + frame[states]
+    here[:, :2] = probs[0, states[:, :2]]
+    log_scale = np.zeros(len(texts))
+    for frame in probs[1:]:  # plain numbers, scaled after each frame: faster than logarithms
+        here[:] = (here + one_back + two_back * skip) * frame[states]
+        scale = here.max(axis=1)
+        here /= np.maximum(scale, TINY)[:, None]
+        log_scale += np.log(np.maximum(scale, TINY))
     last = 2 * np.array([len(text) for text in texts])
     rows = np.arange(len(texts))
-    return np.logaddexp(here[rows, last], np.where(last > 0, here[rows, last - 1], -np.inf))
+    total = here[rows, last] + np.where(last > 0, here[rows, last - 1], 0.0)
+    return np.where(total > 0, np.log(np.maximum(total, TINY)) + log_scale, -np.inf)
 
 
 def _lattice(tokens: Sequence[int], blank_id: int) -> tuple[np.ndarray, np.ndarray]:

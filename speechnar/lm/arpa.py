@@ -1,4 +1,4 @@
-"""N-gram models of other programs, in the ARPA format."""
+"""Read n-gram models of other programs, in the ARPA format."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NEVER = -20.0  # log10 under which a probability means that the word does not oc
 
 
 def load_lm(path: str | Path) -> NgramModel:
-    """Reads a model of `speechnar lm train`, or one whose name ends in .arpa or .arpa.gz.
+    """Read a model of `speechnar lm train`, or one whose name ends in .arpa or .arpa.gz.
 
     Raises:
         LMError: it is neither.
@@ -25,7 +25,7 @@ def load_lm(path: str | Path) -> NgramModel:
 
 
 def read_arpa(path: str | Path) -> NgramModel:
-    """Reads an ARPA file; `<unk>`, if it lacks it, gets the probability of its rarest word.
+    """Read an ARPA file; if it lacks `<unk>`, that gets the probability of its rarest word.
 
     Raises:
         LMError: it is not one; the message has the line.

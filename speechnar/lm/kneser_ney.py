@@ -1,4 +1,4 @@
-"""Estimates an n-gram model from text: modified Kneser-Ney, interpolated, pruned by count and by entropy.
+"""Estimate an n-gram model from text: modified Kneser-Ney, interpolated, pruned by count and by entropy.
 
 N-grams are kept as numbers: of words a, b, c it is (a V + b) V + c, so that sorting numbers sorts n-grams.
 
@@ -25,7 +25,7 @@ NEVER = -99 * np.log(10)  # for `<s>`, which follows nothing
 
 @dataclass(frozen=True)
 class KneserNeyOptions:
-    """How large a model becomes.
+    """Limits of the size of a model.
 
     Attributes:
         order: words in the longest n-gram.
@@ -59,7 +59,7 @@ class _Grams:
     probs: np.ndarray
 
     def places(self, keys: np.ndarray) -> np.ndarray:
-        """Where keys stand, -1 where they do not."""
+        """Return the place of each key, -1 where it is missing."""
         if not len(self.keys):
             return np.full(len(keys), -1)
         places = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
@@ -70,7 +70,7 @@ class _Grams:
 
 
 def train(lines: Iterable[str], options: KneserNeyOptions | None = None) -> NgramModel:
-    """Estimates a model of lines, each a sentence or another unit that begins with `<s>` and ends with `</s>`.
+    """Estimate a model of lines, such as sentences; `<s>` and `</s>` are added at both ends of each.
 
     Raises:
         LMError: there is no text, or the n-grams are too long for so many words.
@@ -84,7 +84,7 @@ def train(lines: Iterable[str], options: KneserNeyOptions | None = None) -> Ngra
 
 
 def _numbered(lines: Iterable[str], options: KneserNeyOptions) -> tuple[list[str], np.ndarray]:
-    """The sorted vocabulary, and the text as one stream of its ids, with `<s>` and `</s>` around each line."""
+    """Return the sorted vocabulary, and the text as one stream of its ids, with `<s>` and `</s>` around each line."""
     numbers: defaultdict[str, int] = defaultdict(itertools.count().__next__)
     begin, end, unknown = (numbers[special] for special in (BEGIN, END, UNKNOWN))
     text = array("i")
@@ -106,7 +106,7 @@ def _numbered(lines: Iterable[str], options: KneserNeyOptions) -> tuple[list[str
 
 
 def discounts(counts: np.ndarray) -> np.ndarray:
-    """What to take from counts of 0, 1, 2 and of 3 or more: (4,), by Chen and Goodman's equation 26.
+    """Return the discounts of counts of 0, 1, 2 and of 3 or more: (4,), by Chen and Goodman's equation 26.
 
     Where a text is so small that the equation has no answer, it is 0, 0.5, 1 and 1.5.
     """
@@ -119,7 +119,7 @@ def discounts(counts: np.ndarray) -> np.ndarray:
 
 
 def _estimate(stream: np.ndarray, begin: int, n_words: int, order: int) -> list[_Grams]:
-    """All n-grams of lengths 1 to `order` with their interpolated probabilities."""
+    """Return all n-grams of lengths 1 to `order` with their interpolated probabilities."""
     levels = [_Grams(np.arange(n_words), np.bincount(stream, minlength=n_words), np.zeros(n_words))]
     keys, inside = stream, np.ones(len(stream), dtype=bool)
     for _ in range(1, order):
@@ -151,7 +151,7 @@ def _estimate(stream: np.ndarray, begin: int, n_words: int, order: int) -> list[
 
 
 def _groups(contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For sorted contexts: which of the different ones each is, and where each of these begins."""
+    """Return for sorted contexts the number of the distinct context that each is, and where each of these begins."""
     starts = np.flatnonzero(np.diff(contexts, prepend=-1))
     group = np.zeros(len(contexts), dtype=np.int64)
     group[starts[1:]] = 1
@@ -159,7 +159,7 @@ def _groups(contexts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pruned(levels: Sequence[_Grams], n_words: int, options: KneserNeyOptions) -> list[_Grams]:
-    """Leaves out what is too rare or says too little; never what a kept longer n-gram begins with."""
+    """Remove n-grams that are too rare or save too little entropy, but none that a longer one begins with."""
     found: list[_Grams] = []
     needed = np.zeros(0, dtype=np.int64)
     n_tokens = levels[0].counts.sum()
@@ -178,7 +178,7 @@ def _pruned(levels: Sequence[_Grams], n_words: int, options: KneserNeyOptions) -
 
 
 def _losses(level: _Grams, of_suffix: np.ndarray, n_words: int) -> np.ndarray:
-    """How many nats each context's distribution moves, by relative entropy, if one of its n-grams is left out."""
+    """Return the relative entropy, in nats, by which a context's distribution changes if one n-gram is removed."""
     group, starts = _groups(level.keys // n_words)
     left = np.maximum(1 - np.add.reduceat(level.probs, starts), 1e-12)[group]
     left_below = np.maximum(1 - np.add.reduceat(of_suffix, starts), 1e-12)[group]
@@ -188,11 +188,11 @@ def _losses(level: _Grams, of_suffix: np.ndarray, n_words: int) -> np.ndarray:
 
 
 def _backed_off(levels: Sequence[_Grams], n_words: int) -> list[Table]:
-    """Tables whose backoffs make the probabilities after every context sum to 1."""
+    """Return tables whose backoffs make the probabilities after every context sum to 1."""
     backoffs = [np.zeros(len(level.keys)) for level in levels]
 
     def below(keys: np.ndarray, n: int) -> np.ndarray:
-        """Probabilities of n-grams of n + 1 words by the model with no longer ones."""
+        """Return the probabilities of n-grams of n + 1 words by the model of the shorter n-grams."""
         places = levels[n].places(keys)
         if n == 0:
             return levels[0].probs[places]

@@ -27,7 +27,7 @@ AFTER_ALL = "\U0010ffff"  # sorts behind every letter
 
 
 class LMError(ValueError):
-    """A language model that cannot be made, read or asked; the message says why."""
+    """Report a language model that cannot be made, read or used; the message says why."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +47,13 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """A `Table` as the model keeps it.
+    """A `Table` as the model stores it.
 
     Attributes:
         words: (M,) the last word of each.
-        first: (M + 1,) where its continuations begin in the next level; empty in the last level.
+        first: (M + 1,) places in the next level at which the continuations begin; empty in the last level.
         log_probs, backoffs: (M,) uint8 codes.
-        log_prob_codes, backoff_codes: natural logarithms, what the codes stand for.
+        log_prob_codes, backoff_codes: the natural logarithms that the codes stand for.
     """
 
     words: np.ndarray
@@ -65,7 +65,7 @@ class Level:
 
 
 class NgramModel:
-    """Log-probabilities of words after words.
+    """The probabilities of words, given the words before.
 
     Args:
         words: the vocabulary, sorted, with `<s>`, `</s>` and `<unk>` in it; a word's id is its place.
@@ -96,12 +96,12 @@ class NgramModel:
 
     @property
     def start(self) -> tuple[int, ...]:
-        """The state before the first word of a sentence."""
+        """Return the state before the first word of a sentence."""
         return (self._begin_id,) if self.order > 1 else ()
 
     @cached_property
     def unknown_log_prob(self) -> float:
-        """Natural logarithm of `<unk>`, wherever it stands."""
+        """Return the natural log-probability of `<unk>` without context."""
         return self._log_prob_of[0][self._log_probs[0][self.unknown_id]]
 
     @cached_property
@@ -109,22 +109,22 @@ class NgramModel:
         return self.levels[0].log_prob_codes[self.levels[0].log_probs]
 
     def id_of(self, word: str) -> int | None:
-        """The id of a word; None where it is not in the vocabulary, as the three special ones are not."""
+        """Return the id of a word; None if it is not in the vocabulary or is one of the three special words."""
         place = bisect_left(self.words, word)
         known = place < len(self.words) and self.words[place] == word and word not in (BEGIN, END, UNKNOWN)
         return place if known else None
 
     def best_beginning_with(self, letters: str) -> float | None:
-        """The log-probability of the most frequent word that begins so; None where there is no such word."""
+        """Return the log-probability of the most frequent word with this beginning; None where there is none."""
         low = bisect_left(self.words, letters)
         high = bisect_left(self.words, letters + AFTER_ALL, low)
         return float(self._unigrams[low:high].max()) if high > low else None
 
     def step(self, state: tuple[int, ...], word_id: int) -> tuple[float, tuple[int, ...]]:
-        """Reads a word.
+        """Return the log-probability of the next word.
 
         Args:
-            state: the nodes of the words before: of the last, of the last two, and so on, as far as there are such.
+            state: the nodes of the last word, of the last two words, and so on, as far as they exist.
 
         Returns:
             The word's natural log-probability, and the state after it.
@@ -137,18 +137,18 @@ class NgramModel:
             place = bisect_left(words, word_id, low, high)
             if place < high and words[place] == word_id:
                 log_prob = self._log_prob_of[level + 1][self._log_probs[level + 1][place]]
-                if len(after) == level + 1:  # no shorter one was missing
+                if len(after) == level + 1:  # no shorter n-gram was missing
                     after.append(place)
             else:
                 log_prob += self._backoff_of[level][self._backoffs[level][node]]
         return log_prob, tuple(after[: self.order - 1])
 
     def end(self, state: tuple[int, ...]) -> float:
-        """The natural log-probability that the sentence ends."""
+        """Return the natural log-probability that the sentence ends."""
         return self.step(state, self._end_id)[0]
 
     def score(self, sentence: Sequence[str]) -> list[float]:
-        """Natural log-probabilities of the words of a sentence and of its end."""
+        """Return the natural log-probabilities of the words of a sentence and of its end."""
         found, state = [], self.start
         for word in sentence:
             known = self.id_of(word)
@@ -158,7 +158,7 @@ class NgramModel:
 
     @classmethod
     def of_tables(cls, words: Sequence[str], tables: Sequence[Table]) -> NgramModel:
-        """Packs n-grams of lengths 1, 2, ...; every n-gram without its last word must be there too.
+        """Build a model of n-grams of lengths 1, 2, ...; every n-gram without its last word must be among them.
 
         Raises:
             LMError: one is not.
@@ -222,7 +222,7 @@ class NgramModel:
 
 
 def rows_in(rows: np.ndarray, table: np.ndarray, n_words: int) -> np.ndarray:
-    """Where each row of word ids stands in a sorted table of rows as long; -1 where it does not."""
+    """Return the place of each row of word ids in a sorted table of rows of this length; -1 where it is missing."""
     keys, sought = row_keys(table, n_words), row_keys(rows, n_words)
     places = np.searchsorted(keys, sought)
     places[places == len(keys)] = 0
@@ -230,7 +230,7 @@ def rows_in(rows: np.ndarray, table: np.ndarray, n_words: int) -> np.ndarray:
 
 
 def row_keys(rows: np.ndarray, n_words: int) -> np.ndarray:
-    """(M, n) word ids as (M,) int64 numbers that sort as the rows do.
+    """Return (M, n) word ids as (M,) int64 numbers that sort as the rows do.
 
     Raises:
         LMError: a number would not fit.
@@ -244,7 +244,7 @@ def row_keys(rows: np.ndarray, n_words: int) -> np.ndarray:
 
 
 def _coded(*values: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Codes of each array, then what the codes stand for: the means of bins with equally many values."""
+    """Return the codes of each array, then the values of the codes: the means of bins with equally many values."""
     codes, books = [], []
     for array in values:
         book = np.unique(array)

@@ -1,4 +1,4 @@
-"""How well a language model foresees a text."""
+"""The perplexity of a language model on a text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from speechnar.lm.ngram import LMError, NgramModel
 
 @dataclass(frozen=True)
 class Perplexity:
-    """Of a text under a model.
+    """The result of `perplexity`.
 
     Attributes:
         perplexity: over the words, the unknown ones as `<unk>`, and the ends of the lines.
@@ -25,7 +25,7 @@ class Perplexity:
 
 
 def perplexity(lm: NgramModel, lines: Iterable[str]) -> Perplexity:
-    """Scores lines, each a sentence.
+    """Score lines, each a sentence.
 
     Raises:
         LMError: there are no words.

@@ -1,4 +1,4 @@
-"""What voices and recognizers share: a folder with a description and ONNX graphs, found by name, loaded and checked."""
+"""Folders of voices and recognizers: a description and ONNX graphs, found by name, loaded and checked."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 @dataclass(frozen=True)
 class BundleFormat:
-    """A kind of folder.
+    """The format of the folders of voices, or of recognizers.
 
     Attributes:
-        noun: what error messages call it.
-        file: its description.
-        format: the newest version of its layout that this package reads.
+        noun: name of such a folder in error messages.
+        file: name of the description in the folder.
+        format: newest version of the layout that this package reads.
     """
 
     noun: str
@@ -39,11 +39,11 @@ class BundleFormat:
     format: int
 
     def bundled(self, root: Path) -> dict[str, Path]:
-        """Those that came with the package: folders by name."""
+        """Return the folders that came with the package, by name."""
         return {path.parent.name: path.parent for path in sorted(root.glob(f"*/{self.file}"))}
 
     def find(self, name: str | Path, root: Path) -> Path:
-        """The folder of a bundled name, or the folder itself.
+        """Return the folder of a bundled name, or the folder itself.
 
         Raises:
             SpeechError: there is neither.
@@ -57,7 +57,7 @@ class BundleFormat:
         raise SpeechError(f"there is no {self.noun} {str(name)!r}; take {choice} or the folder of a {self.noun}")
 
     def read(self, cls: type[Info], folder: Path) -> Info:
-        """Reads the description into the dataclass `cls`.
+        """Read the description into the dataclass `cls`.
 
         Raises:
             SpeechError: it is missing, damaged, or of a newer format.
@@ -80,14 +80,14 @@ class BundleFormat:
     def session(
         self, path: Path, inputs: set[str], threads: int | None, device: str = "cpu", optional: Set[str] = frozenset()
     ) -> InferenceSession:
-        """Loads one of the folder's graphs.
+        """Load one of the graphs of a folder.
 
         Args:
-            path: of an ONNX file, or that with .gz behind it, compressed.
+            path: of an ONNX file; the compressed file with .gz behind this name will do.
             inputs: the names of the graph's inputs.
             threads: CPU threads to use, at most as many as there are cores; 4 by default.
             device: "cpu" or "cuda".
-            optional: names that it may have besides.
+            optional: names of inputs that it may have besides.
 
         Raises:
             SpeechError: the file is missing, damaged or another graph, or there is no such device.

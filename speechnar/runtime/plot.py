@@ -15,7 +15,7 @@ ENDINGS = (".png", ".svg", ".pdf")
 
 
 def check(path: str | Path) -> None:
-    """Raises SpeechError when `plot` could not draw this file, so that nobody waits for audio in vain."""
+    """Raise SpeechError if `plot` could not draw this file, before any time is spent on audio."""
     if Path(path).suffix.lower() not in ENDINGS:
         raise SpeechError(f"{path} should end in one of {', '.join(ENDINGS)}")
     if importlib.util.find_spec("matplotlib") is None:
@@ -23,7 +23,7 @@ def check(path: str | Path) -> None:
 
 
 def plot(path: str | Path, speech: Speech) -> None:
-    """Draws speech into a `.png`, `.svg` or `.pdf` file, which is replaced whole or not at all.
+    """Draw speech into a `.png`, `.svg` or `.pdf` file, which is replaced whole or not at all.
 
     Raises:
         SpeechError: the ending is unknown, or matplotlib is missing.

@@ -1,4 +1,4 @@
-"""What a call of a voice takes and gives: `Controls`, `Timing`, `Speech`."""
+"""Arguments and results of a voice: `Controls`, `Timing`, `Speech`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RANGES = {
 
 
 class SpeechError(ValueError):
-    """A control, a voice, a recognizer or an output that cannot be used; the message says what to do."""
+    """Report a control, voice, recognizer or output that cannot be used; the message says what to do."""
 
 
 class SpeechWarning(UserWarning):
@@ -26,7 +26,7 @@ class SpeechWarning(UserWarning):
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """When a sentence, a word or a phone is said.
+    """The time of a sentence, a word or a phone.
 
     Attributes:
         text: a sentence or a word as it is spoken; a phone's symbol, with `" "` and punctuation for pauses.
@@ -45,7 +45,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Timings:
-    """Everything that is said, in order. Phones follow each other without gaps within a sentence."""
+    """The sentences, words and phones of an utterance, in order. Phones follow each other without gaps within a sentence."""
 
     sentences: tuple[Timing, ...]
     words: tuple[Timing, ...]
@@ -58,7 +58,7 @@ class Timings:
 
     @property
     def duration(self) -> float:
-        """Seconds until the last sentence ends."""
+        """Return the seconds until the last sentence ends."""
         return self.sentences[-1].end
 
     @property
@@ -72,14 +72,14 @@ class Timings:
 
     @staticmethod
     def joined(parts: Iterable[Timings]) -> Timings:
-        """One after the other."""
+        """Return the timings of parts, one after the other."""
         kinds = zip(*((part.sentences, part.words, part.phones) for part in parts))
         return Timings(*(tuple(itertools.chain.from_iterable(kind)) for kind in kinds))
 
 
 @dataclass(frozen=True, eq=False)
 class Speech(Timings):
-    """Audio and what it was made from.
+    """Audio, with the timings and features that it was made from.
 
     Attributes:
         wav: (T_mel * hop_length,) float32 in [-1, 1].
@@ -96,7 +96,7 @@ class Speech(Timings):
 
 @dataclass(frozen=True, eq=False)
 class Controls:
-    """How to say it. The first four are one number, or one for each phone of the whole text.
+    """Controls of speech. The first four are one number, or one number for each phone of the whole text.
 
     The phones are those of `Speech.phones`: every sound, the `" "` between words and the punctuation.
 
@@ -137,11 +137,11 @@ class Controls:
 
     @property
     def per_phone(self) -> bool:
-        """Whether any of them is a sequence."""
+        """Return whether any of the controls is a sequence."""
         return any(np.ndim(getattr(self, name)) for name in RANGES)
 
     def check_length(self, n_phones: int) -> None:
-        """Raises SpeechError where a sequence has not one value for each of the text's phones."""
+        """Raise SpeechError if a sequence does not have one value for each phone of the text."""
         for name in RANGES:
             values = np.asarray(getattr(self, name))
             if values.ndim and len(values) != n_phones:
@@ -151,7 +151,7 @@ class Controls:
                 )
 
     def of_tokens(self, name: str, start: int, n_phones: int) -> np.ndarray:
-        """The values of one control for the tokens `<s>`, phones `start` to `start + n_phones`, `</s>`.
+        """Return the values of one control for the tokens `<s>`, phones `start` to `start + n_phones`, `</s>`.
 
         Returns:
             (1, n_phones + 2) float32; `<s>` and `</s>` have the value of the phone beside them.

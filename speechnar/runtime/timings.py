@@ -24,7 +24,7 @@ Timed: TypeAlias = Timing | Word  # a Segment is a Timing
 
 
 def writer_of(path: str | Path) -> Callable[[Said], str]:
-    """What turns timings into the text that a file name's ending asks for.
+    """Return the function that turns timings into text in the format of a file name's ending.
 
     Raises:
         SpeechError: the ending is none of `.json`, `.srt`, `.vtt`, `.TextGrid`.
@@ -37,7 +37,7 @@ def writer_of(path: str | Path) -> Callable[[Said], str]:
 
 
 def write(path: str | Path, said: Said) -> None:
-    """Writes timings (a `Speech` is one) in the format of the path's ending; replaces the file whole or not at all.
+    """Write timings (a `Speech` is one) in the format of the path's ending; replaces the file whole or not at all.
 
     Raises:
         SpeechError: the ending is unknown.
@@ -49,12 +49,12 @@ def write(path: str | Path, said: Said) -> None:
 
 
 def to_txt(said: Said) -> str:
-    """A line for each sentence or segment."""
+    """Return a line for each sentence or segment."""
     return "".join(f"{line.text}\n" for line in said.lines)
 
 
 def to_ctm(transcript: Transcript) -> str:
-    """`NAME 1 START SECONDS WORD CONFIDENCE` a word, as NIST's sclite reads it; the name is written without spaces."""
+    """Return a line `NAME 1 START SECONDS WORD CONFIDENCE` for each word, for NIST's sclite; NAME has no spaces."""
     name = "_".join(printable(transcript.name).split())
     return "".join(
         f"{name} 1 {word.start:.3f} {word.end - word.start:.3f} {word.text} {word.confidence:.3f}\n"
@@ -91,7 +91,7 @@ def printable(name: str) -> str:
 
 
 def cues(said: Said) -> Iterator[Timing]:
-    """Subtitles: the lines, and the parts of long ones, which end before a word."""
+    """Yield subtitles: the lines, and the parts of long lines, which end before a word."""
     words: deque[Timed] = deque(said.words)
     for line in said.lines:
         text, begin, at, start = line.text, 0, 0, line.start
@@ -108,7 +108,7 @@ def cues(said: Said) -> Iterator[Timing]:
 
 
 def to_srt(said: Said) -> str:
-    """Numbered cues."""
+    """Return numbered cues."""
     return "\n".join(
         f"{n}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_in_lines(cue.text)}\n"
         for n, cue in enumerate(cues(said), 1)
@@ -116,7 +116,7 @@ def to_srt(said: Said) -> str:
 
 
 def to_vtt(said: Said) -> str:
-    """Cues below a `WEBVTT` line."""
+    """Return cues below a `WEBVTT` line."""
     return "WEBVTT\n" + "".join(
         f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{html.escape(_in_lines(cue.text), quote=False)}\n"
         for cue in cues(said)
@@ -139,7 +139,7 @@ def _clock(seconds: float, mark: str) -> str:
 
 
 def to_textgrid(said: Said) -> str:
-    """A tier of each kind; silence, spaces and punctuation are empty intervals, as Praat has it."""
+    """Return a tier of each kind; silence, spaces and punctuation are empty intervals, as Praat has it."""
     end = said.duration
     lines = [
         'File type = "ooTextFile"',
@@ -169,7 +169,7 @@ def to_textgrid(said: Said) -> str:
 
 
 def intervals(kind: Sequence[Timed], end: float) -> Iterator[Timed]:
-    """Covers 0 to `end` without a gap: whatever is not said joins into intervals with empty text."""
+    """Return intervals that cover 0 to `end` without a gap: silence and pauses become intervals with empty text."""
     at = 0.0
     for timing in kind:
         if timing.end > timing.start and timing.text not in (WORD_BREAK, *PAUSES):
@@ -189,4 +189,4 @@ WRITERS: dict[str, Callable[[Any], str]] = {
     "ctm": to_ctm,
     "TextGrid": to_textgrid,
 }
-"""What turns a transcript into the contents of a file, by format; all but `ctm` take the timings of speech too."""
+"""The function for each format that turns a transcript into the contents of a file; all but `ctm` take speech too."""

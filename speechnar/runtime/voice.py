@@ -1,7 +1,7 @@
 """A voice: text to audio with ONNX Runtime and NumPy.
 
-The acoustic model runs once a sentence, the vocoder once a chunk of frames: the whole way through a stream the memory
-stays that of one sentence, and nothing that is heard depends on how the chunks were cut.
+The acoustic model runs once for each sentence, the vocoder once for each chunk of frames: throughout a stream the
+memory in use is that of one sentence, and the audio does not depend on where the chunks were cut.
 
     frames of a sentence   |--------------------------------------|
     chunk 1, kept          [====]
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 VOICE = BundleFormat("voice", "voice.json", format=1)
 VOICES = ASSETS / "voices"
-SOURCE = {"f0", "noise", "phase"}  # what a vocoder with a source takes besides the mel
-FIRST_CHUNK = 20  # frames; a quarter of a second is soon made and lasts until the next chunk is
+SOURCE = {"f0", "noise", "phase"}  # inputs of a vocoder with a harmonic source, besides the mel
+FIRST_CHUNK = 20  # frames; a quarter of a second is ready soon, and lasts until the next chunk is ready
 EDGE = 0.1  # seconds of silence that a sentence keeps, at most, at its start and at its end
 LARGEST_CHUNK = 600  # frames; the vocoder then works in 50 MB, whatever the length of a sentence
 
@@ -48,9 +48,9 @@ class VoiceInfo:
 
     Attributes:
         format: version of the folder's layout; this package reads 1.
-        symbols: of the acoustic model's tokens, in the order of their ids.
-        measured: figures by name, such as `WER`.
-        speakers: the names of those who speak, where there are several.
+        symbols: the tokens of the acoustic model, in the order of their ids.
+        measured: metrics by name, such as `WER`.
+        speakers: names of the speakers, where there are several.
     """
 
     format: int
@@ -65,7 +65,7 @@ class VoiceInfo:
 
     @classmethod
     def load(cls, folder: Path) -> VoiceInfo:
-        """Reads `folder / "voice.json"`.
+        """Read `folder / "voice.json"`.
 
         Raises:
             SpeechError: it is missing, damaged, or of a newer format.
@@ -78,13 +78,13 @@ class Voice:
     """A voice folder, loaded.
 
     Attributes:
-        info: what `voice.json` says.
+        info: the contents of `voice.json`.
         name, sample_rate: of the voice; Hz.
-        speakers: their names, where there are several.
+        speakers: names of the speakers, where there are several.
     """
 
     def __init__(self, folder: str | Path, threads: int | None = None) -> None:
-        """Loads a voice.
+        """Load a voice.
 
         Args:
             threads: CPU threads to use; by default as many as there are cores, at most 4.
@@ -116,7 +116,7 @@ class Voice:
         seed: int = 0,
         speaker: str | None = None,
     ) -> Speech:
-        """Speaks a text, or sentences that a `Phonemizer` or `parse_phones` made.
+        """Speak a text, or sentences that a `Phonemizer` or `parse_phones` made.
 
         Args:
             speed, pitch, pitch_range, energy, seed, speaker: see `Controls`.
@@ -139,12 +139,12 @@ class Voice:
         seed: int = 0,
         speaker: str | None = None,
     ) -> Iterator[np.ndarray]:
-        """Speaks as `synthesize` does, and yields audio while it is made: (T_wav,) float32, at first short."""
+        """Speak as `synthesize` does; yield (T_wav,) float32 audio while it is made, in chunks that are short at first."""
         controls = Controls(speed, pitch, pitch_range, energy, seed, speaker)
         return (wav for frames in self.frames(text, controls) for wav in self.vocode(frames, FIRST_CHUNK))
 
     def frames(self, text: str | Iterable[Sentence], controls: Controls) -> Iterator[Frames]:
-        """Runs the acoustic model, sentence by sentence. Timings count from the start of the text."""
+        """Run the acoustic model sentence by sentence. Timings count from the start of the text."""
         if isinstance(text, str):
             from speechnar.text.phonemize import Phonemizer
 
@@ -193,7 +193,7 @@ class Voice:
             raise SpeechError("there are no phones to speak")
 
     def _speaker(self, name: str | None) -> dict[str, np.ndarray]:
-        """The acoustic model's input of that name, where it has one."""
+        """Return the input `speaker` of the acoustic model, where it has one."""
         if name is not None and name not in self.speakers:
             cure = f"take {', '.join(self.speakers)}" if self.speakers else "it has only one: leave the speaker out"
             raise SpeechError(f"the voice {self.name} has no speaker {name!r}; {cure}")
@@ -202,10 +202,10 @@ class Voice:
         return {"speaker": np.array([self.speakers.index(name) if name else 0])}
 
     def vocode(self, frames: Frames, chunk: int = LARGEST_CHUNK) -> Iterator[np.ndarray]:
-        """Runs the vocoder over one sentence.
+        """Run the vocoder over one sentence.
 
         Args:
-            chunk: frames to make first; every further chunk has twice as many, up to `LARGEST_CHUNK`.
+            chunk: frames of the first chunk; each next chunk has twice as many, up to `LARGEST_CHUNK`.
 
         Yields:
             (T_wav,) float32 in [-1, 1]: the pause before the sentence, then the sentence.
@@ -236,7 +236,7 @@ class Voice:
             start, chunk = stop, min(2 * chunk, LARGEST_CHUNK)
 
     def speech(self, sentences: list[Frames], wavs: list[np.ndarray]) -> Speech:
-        """One result from the frames of all sentences and the audio made of them."""
+        """Return the result made of the frames of all sentences and their audio."""
         audio = self.info.audio
         mels, f0s = [], []
         for frames in sentences:
@@ -257,7 +257,7 @@ class Voice:
 def _session(
     path: Path, inputs: set[str], audio: AudioConfig, threads: int | None, optional: Set[str] = frozenset()
 ) -> InferenceSession:
-    """Loads one of a voice's two models and checks that it fits the voice."""
+    """Load one of the two models of a voice, and check that it fits the voice."""
     session = VOICE.session(path, inputs, threads, optional=optional)
     own = session.get_modelmeta().custom_metadata_map.get("audio")
     if own is None:
@@ -269,15 +269,15 @@ def _session(
 
 
 def bundled() -> dict[str, Path]:
-    """The voices that came with the package: folders by name."""
+    """Return the voices that came with the package: folders by name."""
     return VOICE.bundled(VOICES)
 
 
 def load_voice(name: str | Path = "heart", threads: int | None = None) -> Voice:
-    """Loads a voice by its name, or from a folder that holds `voice.json`.
+    """Load a voice by its name, or from a folder that holds `voice.json`.
 
     Raises:
-        SpeechError: no such voice, or see `Voice`.
+        SpeechError: there is no such voice; or see `Voice`.
     """
     return Voice(VOICE.find(name, VOICES), threads)
 
