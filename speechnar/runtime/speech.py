@@ -45,7 +45,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class Timings:
-    """The sentences, words and phones of an utterance, in order. Phones follow each other without gaps within a sentence."""
+    """Sentences, words and phones in the order of time. Within a sentence, phones follow each other without gaps."""
 
     sentences: tuple[Timing, ...]
     words: tuple[Timing, ...]

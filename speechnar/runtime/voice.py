@@ -139,7 +139,7 @@ class Voice:
         seed: int = 0,
         speaker: str | None = None,
     ) -> Iterator[np.ndarray]:
-        """Speak as `synthesize` does; yield (T_wav,) float32 audio while it is made, in chunks that are short at first."""
+        """Speak as `synthesize` does; yield (T_wav,) float32 audio while it is made, the first chunks being short."""
         controls = Controls(speed, pitch, pitch_range, energy, seed, speaker)
         return (wav for frames in self.frames(text, controls) for wav in self.vocode(frames, FIRST_CHUNK))
 
