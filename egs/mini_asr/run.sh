@@ -17,7 +17,7 @@ mask_ctc() {
 }
 decode() {
   speechnar decode exp/model data/test.jsonl.gz exp/ctc.txt --method greedy
-  speechnar decode exp/model data/test.jsonl.gz exp/mask_ctc.txt --method mask-ctc --threshold 0.5
+  speechnar decode exp/model data/test.jsonl.gz exp/mask_ctc.txt --method mask_ctc --threshold 0.5
 }
 evaluate() {
   speechnar evaluate wer --ref data/test.txt --hyp exp/ctc.txt --hyp exp/mask_ctc.txt --json exp/wer.json

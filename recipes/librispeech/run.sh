@@ -34,7 +34,7 @@ evaluate() {
     test=$(basename "$cuts" .jsonl.gz)
     hyps=()
     for name in ctc $decoders; do
-      case $name in ctc) method=greedy ;; mask) method=mask-ctc ;; ar) method=ar ;; esac
+      case $name in ctc) method=greedy ;; mask) method=mask_ctc ;; ar) method=autoregressive ;; esac
       echo "$test, $name:"
       speechnar decode "$exp/$name" "$cuts" "$exp/decoded/$test/$name.txt" --method "$method"
       hyps+=(--hyp "$exp/decoded/$test/$name.txt")
