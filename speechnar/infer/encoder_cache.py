@@ -28,7 +28,7 @@ from speechnar.files import atomic_write
 from speechnar.layers.augment import SpecAugmentConfig, add_noise, colored_noise, resampled, spec_augment
 from speechnar.models.asr.whisper import HOP_LENGTH, SAMPLE_RATE, SILENCE
 from speechnar.models.folder import load_model
-from speechnar.train.provenance import origin_of
+from speechnar.train.provenance import provenance_of
 
 BATCH_SECONDS = 60.0
 """Audio that the encoder is run on at once."""
@@ -98,7 +98,7 @@ def cache_states(model_dir: Path, cuts_path: Path, out: Path, variant: Variant =
         if len(cut.supervisions) != 1 or not cut.supervisions[0].text:
             raise DataError(f"utterance {cut.id} of {cuts_path} should have one supervision with a text")
     settings = (json.dumps(dataclasses.asdict(variant)), str(seed))
-    sources = origin_of({"manifest": cuts_path, "model": model_dir, "variant and seed": settings})
+    sources = provenance_of({"manifest": cuts_path, "model": model_dir, "variant and seed": settings})
     noted = out / SOURCES
     if noted.exists() and json.loads(noted.read_text(encoding="utf-8")) == sources:
         print(f"{out} is up to date")

@@ -22,7 +22,7 @@ from speechnar.models.tts.fastspeech2 import FastSpeech2Output
 from speechnar.nar.lengths import length_mask
 from speechnar.train.init import freeze, start_from
 from speechnar.train.loop import LoopConfig, Phase, train
-from speechnar.train.provenance import origin_of, settings_of
+from speechnar.train.provenance import provenance_of, settings_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,5 +149,5 @@ def train_acoustic(
     """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
     torch.manual_seed(config.loop.seed)
     sources = {"training manifest": train_cuts, "features": features / "stats.json", "model of --init": init}
-    origin = origin_of(sources | {"training config": settings_of(config)})
-    train(AcousticTask(config, features, train_cuts, dev_cuts, init), config.loop, out, origin=origin)
+    provenance = provenance_of(sources | {"training config": settings_of(config)})
+    train(AcousticTask(config, features, train_cuts, dev_cuts, init), config.loop, out, provenance=provenance)

@@ -32,7 +32,7 @@ from speechnar.nar.alignment import (
 from speechnar.text.symbols import BOS, EOS, SymbolTable
 from speechnar.train.init import start_from
 from speechnar.train.loop import LoopConfig, Phase, train
-from speechnar.train.provenance import origin_of, settings_of
+from speechnar.train.provenance import provenance_of, settings_of
 
 STATISTICS = 300
 """Utterances from which the mean and deviation of the features are taken."""
@@ -169,7 +169,7 @@ def train_aligner(
 ) -> None:
     """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
     torch.manual_seed(config.loop.seed)
-    origin = origin_of(
+    provenance = provenance_of(
         {"training config": settings_of(config), "training manifest": train_cuts, "model of --init": init}
     )
-    train(AlignerTask(config, train_cuts, dev_cuts, init), config.loop, out, origin=origin)
+    train(AlignerTask(config, train_cuts, dev_cuts, init), config.loop, out, provenance=provenance)

@@ -30,7 +30,7 @@ from speechnar.losses.mean import Mean
 from speechnar.tasks.acoustic import AcousticConfig, AcousticTask
 from speechnar.tasks.aligner import AlignerTask, AlignerTraining
 from speechnar.train.loop import LoopConfig, Phase, TrainingError, train
-from speechnar.train.provenance import origin_of, settings_of
+from speechnar.train.provenance import provenance_of, settings_of
 
 ALIGNER = "aligner"
 """The folder of the aligner within that of the acoustic model."""
@@ -159,5 +159,5 @@ def train_joint(
               f"{config.acoustic_step} (acoustic_step)", file=sys.stderr)  # fmt: skip
     torch.manual_seed(config.loop.seed)
     sources = {"training manifest": train_cuts, "features": features / "stats.json", "model of --init": init}
-    origin = origin_of(sources | {"training config": settings_of(config)})
-    train(JointTask(config, features, train_cuts, dev_cuts, init), config.loop, out, origin=origin)
+    provenance = provenance_of(sources | {"training config": settings_of(config)})
+    train(JointTask(config, features, train_cuts, dev_cuts, init), config.loop, out, provenance=provenance)

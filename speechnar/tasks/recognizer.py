@@ -27,7 +27,7 @@ from speechnar.models.folder import ModelConfig, ModelError, build, save_model
 from speechnar.models.specs import configs_of
 from speechnar.train.init import freeze, start_from
 from speechnar.train.loop import LoopConfig, Phase, train
-from speechnar.train.provenance import origin_of, settings_of
+from speechnar.train.provenance import provenance_of, settings_of
 
 STATISTICS = 500
 """Utterances from which the mean and deviation of the features are taken."""
@@ -180,7 +180,7 @@ def train_recognizer(
 ) -> None:
     """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
     torch.manual_seed(config.loop.seed)
-    origin = origin_of(
+    provenance = provenance_of(
         {
             "training config": settings_of(config),
             "training manifest": train_cuts,
@@ -188,4 +188,4 @@ def train_recognizer(
             "model of --init": init,
         }
     )
-    train(RecognitionTask(config, units, train_cuts, dev_cuts, init), config.loop, out, origin=origin)
+    train(RecognitionTask(config, units, train_cuts, dev_cuts, init), config.loop, out, provenance=provenance)

@@ -41,7 +41,7 @@ from speechnar.nar.lengths import length_mask
 from speechnar.text.symbols import SymbolTable
 from speechnar.text.whisper_bpe import PIECES, BytePairs
 from speechnar.train.loop import LoopConfig, Phase, train
-from speechnar.train.provenance import origin_of, settings_of
+from speechnar.train.provenance import provenance_of, settings_of
 
 BLANK_ID = 0
 NUM_BUCKETS = 30
@@ -319,5 +319,5 @@ def train_speculative(
     """
     torch.manual_seed(config.loop.seed)
     manifests = {f"manifest {n} of --train": path for n, path in enumerate(train_cuts)}
-    origin = origin_of({"training config": settings_of(config), "model of --init": init, **manifests})
-    train(task_of(config, init, train_cuts, dev_cuts), config.loop, out, origin=origin)
+    provenance = provenance_of({"training config": settings_of(config), "model of --init": init, **manifests})
+    train(task_of(config, init, train_cuts, dev_cuts), config.loop, out, provenance=provenance)

@@ -35,7 +35,7 @@ from speechnar.models.vocoder.discriminators import (
 )
 from speechnar.train.init import freeze, start_from
 from speechnar.train.loop import LoopConfig, Phase, train
-from speechnar.train.provenance import origin_of, settings_of
+from speechnar.train.provenance import provenance_of, settings_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,7 +243,7 @@ def train_vocoder(
     """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
     torch.manual_seed(config.loop.seed)
     task = VocoderTask(config, features, train_cuts, dev_cuts, predicted, init)
-    origin = origin_of(
+    provenance = provenance_of(
         {
             "training config": settings_of(config),
             "set of utterances": task.data.utt_ids,  # and not the manifest, whose alignment a vocoder never sees
@@ -252,4 +252,4 @@ def train_vocoder(
             "model of --init": init,
         }
     )
-    train(task, config.loop, out, origin=origin)
+    train(task, config.loop, out, provenance=provenance)

@@ -15,6 +15,8 @@ from typing import Any
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from speechnar.files import FileError
+
 
 class Log:
     """Write `log.jsonl` and TensorBoard; lines after `step`, left by a run that was killed, are dropped."""
@@ -44,8 +46,11 @@ class Log:
         tqdm.write(f"step {step}: " + ", ".join(f"{n} {v:.4g}" for n, v in metrics.items()), file=sys.stderr)
 
     def _write(self, line: Mapping[str, Any]) -> None:
-        self.file.write(json.dumps(line) + "\n")
-        self.file.flush()
+        try:
+            self.file.write(json.dumps(line) + "\n")
+            self.file.flush()
+        except OSError as error:
+            raise FileError(f"cannot write {self.file.name}: {error.strerror}") from None
 
     def close(self) -> None:
         self.file.close()

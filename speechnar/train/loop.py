@@ -32,7 +32,7 @@ from speechnar.train.config import LoopConfig, TrainingError
 from speechnar.train.ema import EMA
 from speechnar.train.keep import average_models, keep, kept_models, note_validation
 from speechnar.train.log import Log, Signals
-from speechnar.train.provenance import make_room
+from speechnar.train.provenance import archive_stale_run
 from speechnar.train.ranks import Ranks, shares
 from speechnar.train.update import Part, Phase, Updater
 
@@ -84,7 +84,7 @@ class Task(Protocol):
 
 
 def train(
-    task: Task, config: LoopConfig, folder: Path, resume: bool = True, origin: Mapping[str, str] | None = None
+    task: Task, config: LoopConfig, folder: Path, resume: bool = True, provenance: Mapping[str, str] | None = None
 ) -> None:
     """Train until `max_steps`, `max_minutes`, early stopping or Ctrl-C, whichever is first; then write a checkpoint.
 
@@ -92,8 +92,8 @@ def train(
 
     Args:
         resume: go on from `folder/checkpoint` if there is one; False starts again and replaces it.
-        origin: digests of what the task learns from (`origin_of`). A folder with a checkpoint from something else is
-            archived under another name, for its model is another one.
+        provenance: digests of what the task learns from (`provenance_of`). A folder with a checkpoint from something
+            else is archived under another name, for its model is another one.
 
     Raises:
         TrainingError: the loss was not finite 10 times in a row, there are no batches, another process of this run has
@@ -107,8 +107,8 @@ def train(
     ranks = Ranks(config.precision)
     device, scaler = ranks.device, ranks.accelerator.scaler  # a scaler only for fp16
     torch.manual_seed(config.seed + ranks.rank)
-    if ranks.main and resume and origin:
-        make_room(folder, origin)
+    if ranks.main and resume and provenance:
+        archive_stale_run(folder, provenance)
     ranks.wait()
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -125,7 +125,7 @@ def train(
         state = checkpoint.load(saved, modules, average.modules, optimizers)
         if scaler and state.get("scaler"):
             scaler.load_state_dict(state["scaler"])
-    state["origin"] = dict(origin or {})
+    state["provenance"] = dict(provenance or {})
     _set_schedule(state, config, ranks.main)
     if config.compile:
         for module in modules.values():

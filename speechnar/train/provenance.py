@@ -16,12 +16,13 @@ from speechnar.train import checkpoint
 
 NOT_THE_MODEL = frozenset(
     ("max_steps", "max_minutes", "log_every", "validate_every", "checkpoint_seconds", "threads", "compile")
+    + ("keep_last", "keep_best", "average_kept", "best_by", "best_is", "patience", "flat_when_extended", "accumulate")
 )
 """Keys of a training config that may change in a run that goes on."""
 
 
 def settings_of(config: Any) -> tuple[str, ...]:
-    """Return the settings of a training config as a source for `origin_of`.
+    """Return the settings of a training config as a source for `provenance_of`.
 
     Settings at their defaults are left out, so that a new one does not count, and so are those of `NOT_THE_MODEL`.
     """
@@ -41,7 +42,7 @@ def _given(config: Any) -> dict[str, Any]:
     return found
 
 
-def origin_of(sources: Mapping[str, Path | Sequence[str] | None]) -> dict[str, str]:
+def provenance_of(sources: Mapping[str, Path | Sequence[str] | None]) -> dict[str, str]:
     """Return a digest of each source of a training, by a name that a message can use.
 
     Args:
@@ -51,7 +52,7 @@ def origin_of(sources: Mapping[str, Path | Sequence[str] | None]) -> dict[str, s
     return {name: _digest(source) for name, source in sources.items()}
 
 
-def make_room(folder: Path, origin: Mapping[str, str]) -> None:
+def archive_stale_run(folder: Path, provenance: Mapping[str, str]) -> None:
     """Rename a folder in which a model is or was trained from something else, and say so on stderr.
 
     A checkpoint that does not tell where it comes from, or cannot be read, stays where it is.
@@ -60,10 +61,11 @@ def make_room(folder: Path, origin: Mapping[str, str]) -> None:
     if saved is None:
         return
     try:
-        theirs = json.loads((saved / "state.json").read_text(encoding="utf-8")).get("origin", {})
+        state = json.loads((saved / "state.json").read_text(encoding="utf-8"))
+        theirs = state.get("provenance", state.get("origin", {}))  # `origin` until version 0.1
     except (OSError, ValueError):
         return  # the loop says what is wrong with it
-    changed = [name for name, digest in origin.items() if theirs.get(name, digest) != digest]
+    changed = [name for name, digest in provenance.items() if theirs.get(name, digest) != digest]
     if changed:
         places = (folder.with_name(f"{folder.name}.{number}") for number in itertools.count(1))
         aside = next(place for place in places if not place.exists())

@@ -103,7 +103,7 @@ def broken(models: Path, folder: Path, **changes: object) -> Path:
     return folder
 
 
-def test_an_origin_of_another_voice_is_refused(models: Path, tmp_path: Path) -> None:
+def test_an_provenance_of_another_voice_is_refused(models: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="lacks embedding.weight in the shape"):
         restore_voice(broken(models, tmp_path / "voice", d_model=32), tmp_path / "out")
     with pytest.raises(ModelError, match="differs from it by"):  # as many weights, other sums

@@ -19,7 +19,7 @@ from speechnar.models.vocoder.harmonic_vocos import HarmonicVocosConfig
 from speechnar.tasks.acoustic import AcousticConfig, train_acoustic
 from speechnar.tasks.vocoder import VocoderConfig, train_vocoder
 from speechnar.train.loop import LoopConfig
-from speechnar.train.provenance import origin_of, settings_of
+from speechnar.train.provenance import provenance_of, settings_of
 
 LOOP = LoopConfig(max_steps=2, log_every=1, validate_every=2, warmup_steps=0, precision="no", ema_decay=0.0, threads=1)
 TINY = FastSpeech2Config(
@@ -85,17 +85,35 @@ def test_an_acoustic_model_is_trained_anew_on_another_alignment(
     assert (tmp_path / "out.2").exists()
 
 
-def test_a_checkpoint_that_does_not_tell_its_origin_is_gone_on_from(corpus: Features, tmp_path: Path) -> None:
+def test_a_checkpoint_that_does_not_tell_its_provenance_is_gone_on_from(corpus: Features, tmp_path: Path) -> None:
     out = tmp_path / "out"
     train_acoustic(ACOUSTIC, *corpus, out)
     path = out / "checkpoint" / "state.json"
     state = json.loads(path.read_text())
-    del state["origin"]
+    del state["provenance"]
     path.write_text(json.dumps(state))
     first = weights(out)
     align_again(corpus)
     train_acoustic(ACOUSTIC, *corpus, out)
     assert weights(out) == first and not (tmp_path / "out.1").exists()
+
+
+def test_a_checkpoint_of_an_earlier_version_tells_its_provenance_too(corpus: Features, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    train_acoustic(ACOUSTIC, *corpus, out)
+    path = out / "checkpoint" / "state.json"
+    state = json.loads(path.read_text())
+    state["origin"] = state.pop("provenance")
+    path.write_text(json.dumps(state))
+    align_again(corpus)
+    train_acoustic(ACOUSTIC, *corpus, out)
+    assert (tmp_path / "out.1").exists()
+
+
+def test_options_of_keeping_and_stopping_do_not_start_anew(corpus: Features, tmp_path: Path) -> None:
+    options = {"keep_last": 1, "keep_best": 1, "best_by": "mel", "patience": 3, "accumulate": 2}
+    loop = dataclasses.replace(ACOUSTIC.loop, flat_when_extended=True, **options)  # type: ignore[arg-type]
+    assert settings_of(dataclasses.replace(ACOUSTIC, loop=loop)) == settings_of(ACOUSTIC)
 
 
 def test_a_vocoder_is_trained_anew_on_other_mels_and_not_on_another_alignment(
@@ -120,13 +138,13 @@ def test_a_model_folder_is_its_weights_and_other_folders_their_files(tmp_path: P
         folder.mkdir(exist_ok=True)
         (folder / name).write_text("a")
     sources = {"model": model, "units": units, "nothing": None, "hub": Path("hf:owner/name"), "names": ("a", "b")}
-    first = origin_of(sources)
-    assert len(set(first.values())) == 5 and origin_of(sources) == first
+    first = provenance_of(sources)
+    assert len(set(first.values())) == 5 and provenance_of(sources) == first
     (model / "log.jsonl").write_text("b")
-    assert origin_of(sources) == first
+    assert provenance_of(sources) == first
     (model / "model.safetensors").write_text("b")
     (units / "tokens.txt").rename(units / "other.txt")
-    changed = origin_of({**sources, "names": ("ab",)})
+    changed = provenance_of({**sources, "names": ("ab",)})
     assert {name for name in first if changed[name] != first[name]} == {"model", "units", "names"}
 
 
