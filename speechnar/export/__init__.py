@@ -1,4 +1,4 @@
-"""Trained model folders to folders that the runtime reads, and voices back to model folders."""
+"""Export trained models to folders that the runtime reads, and restore models from voices."""
 
 from speechnar.export.recognizer import RecognizerCard, export_recognizer
 from speechnar.export.restore import restore_voice

@@ -1,7 +1,7 @@
-"""Torch modules to ONNX files that are small on disk and lose nothing in speed.
+"""Write torch modules as ONNX files that are small on disk and as fast as float32 ones.
 
-Weight matrices are stored as 8-bit integers with a scale for each channel; ONNX Runtime turns them into what it
-computes with when it loads a graph.
+Weight matrices are stored as 8-bit integers with a scale for each channel; ONNX Runtime converts them once, when it
+loads a graph.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ def export_graph(
     change: Callable[[onnx.GraphProto], None] | None = None,
     opsets: Mapping[str, int] | None = None,
 ) -> None:
-    """Writes an ONNX file.
+    """Write an ONNX file.
 
     Args:
-        given: the inputs by name, as an example.
+        given: example inputs by name.
         fixed: inputs and outputs whose second dimension is not time.
-        checked: other inputs, to compare the outputs for; by default `given`.
-        integer_products: matrix products run on 8-bit integers, about twice as fast; what is compared is the graph
-            before they do.
-        axes: dimensions that change, of inputs and outputs, by name; by default the second of all that are not `fixed`.
-        exact: what occurs in the names of weights that stay float32.
-        change: of the graph, before its weights become integers.
-        opsets: versions of the domains that it has operators of besides ONNX's.
+        checked: other inputs, for which outputs are compared with the module's; by default `given`.
+        integer_products: whether matrix products run on 8-bit integers, about twice as fast; outputs are compared
+            before products are converted.
+        axes: dynamic dimensions of inputs and outputs, by name; by default the second one of all that are not `fixed`.
+        exact: parts of the names of weights that stay float32.
+        change: changes the graph before its weights become integers.
+        opsets: versions of the operator domains that the graph uses besides ONNX's.
 
     Raises:
         ModelError: an output is further than 1e-3 from the module's.
@@ -101,7 +101,7 @@ def _check(graph: nn.Module, given: Mapping[str, Tensor], path: Path) -> None:
 
 
 def round_weights(model: nn.Module) -> None:
-    """Rounds every matrix and kernel of a model, in place, to 255 levels for each output channel."""
+    """Round every matrix and kernel of a model, in place, to 255 levels for each output channel."""
     for parameter in model.parameters():
         if parameter.dim() >= 2 and parameter.numel() > SMALL:
             flat = parameter.data.flatten(1)
@@ -110,7 +110,7 @@ def round_weights(model: nn.Module) -> None:
 
 
 def parity(graph: nn.Module, given: Mapping[str, Tensor], path: Path) -> float:
-    """The largest difference of any output of an ONNX file from the torch module's, for one input."""
+    """Return the largest difference between outputs of an ONNX file and of the torch module, for one input."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -125,7 +125,7 @@ def parity(graph: nn.Module, given: Mapping[str, Tensor], path: Path) -> float:
 
 
 def _constants_as_initializers(graph: onnx.GraphProto) -> None:
-    """Moves the values of constant nodes to where the weights are, and takes a weight used twice for the one it is."""
+    """Turn constant nodes into initializers, and copies of an initializer into the initializer itself."""
     for node in [node for node in graph.node if node.op_type == "Constant" and node.attribute[0].name == "value"]:
         tensor = node.attribute[0].t
         tensor.name = node.output[0]
@@ -141,7 +141,7 @@ def _constants_as_initializers(graph: onnx.GraphProto) -> None:
 
 
 def _weights_as_integers(graph: onnx.GraphProto, exact: Collection[str]) -> None:
-    """Replaces large float32 constants by int8 ones, a cast and a scale for each channel."""
+    """Replace large float32 initializers by int8 ones, a cast and a scale for each channel."""
     nodes = []
     for tensor in list(graph.initializer):
         values = numpy_helper.to_array(tensor)
@@ -159,8 +159,8 @@ def _weights_as_integers(graph: onnx.GraphProto, exact: Collection[str]) -> None
 
 
 def _looked_up(graph: onnx.GraphProto) -> None:
-    """Lets an embedding that is also a product's weight (d, V) be looked up by (B, N) ids in its integers, row by row:
-    the columns of a float32 copy lie far apart in memory.
+    """Gather rows of an embedding that is also a product's weight (d, V) from its integers, by (B, N) ids: the columns
+    of a float32 copy are far apart in memory.
     """
     weights = {tensor.name for tensor in graph.initializer}
     constants = []
@@ -190,7 +190,7 @@ def _looked_up(graph: onnx.GraphProto) -> None:
 
 
 def _restored(graph: onnx.GraphProto) -> None:
-    """Makes a weight that is kept in float32 beside its integers, for other nodes than products, of those integers."""
+    """Compute a weight that other nodes than products need in float32 from the integers of the products."""
     arrays = {tensor.name: tensor for tensor in graph.initializer}
     nodes = []
     for name in [name for name in arrays if f"{name}_quantized" in arrays]:
@@ -201,7 +201,7 @@ def _restored(graph: onnx.GraphProto) -> None:
 
 
 def _on_their_grid(graph: onnx.GraphProto, floats: Mapping[str, np.ndarray]) -> None:
-    """Makes the integers of a product the numbers of steps that `core.rounding` gave its weights (d_in, d_out)."""
+    """Replace the integers of products by the step counts of quantized weights (d_in, d_out): see `quantize`."""
     arrays = {tensor.name: tensor for tensor in graph.initializer}
     for name, values in floats.items():
         if f"{name}_quantized" not in arrays:
@@ -249,7 +249,7 @@ def fourier_nodes(graph: onnx.GraphProto, n_fft: int, rows: int) -> list[onnx.No
 
 
 def prepend(graph: onnx.GraphProto, nodes: Sequence[onnx.NodeProto]) -> None:
-    """Puts nodes before all others."""
+    """Put nodes before all others."""
     later = list(graph.node)
     del graph.node[:]
     graph.node.extend([*nodes, *later])

@@ -1,11 +1,11 @@
-"""Weights on a coarse grid, so that a compressed file of them is small: about four bits a weight for a step of 0.35.
+"""Quantize weights as GPTQ does, for small compressed files: about four bits a weight at a step of 0.35.
 
-Every output of a layer has a step of its own, a share of its weights' root mean square. Whole numbers of steps that are
-near to nought are the most frequent by far, and a compressor writes them in few bits; rare large ones cost more bits
-but no accuracy, as they would if the largest weight set the grid.
+Every output of a layer has its own step, a fraction of the root mean square of its weights. Small multiples of the step
+are the most frequent by far, and a compressor encodes them in few bits. Rare large multiples take more bits but cost no
+accuracy, which they would if the largest weight determined the step.
 
-Source: GPTQ (Frantar et al. 2023), section 3: a column at a time, and its error is made good by the columns after it.
-Differs: the number of levels is not bounded by a number of bits, which is left to the compressor, as in
+Source: GPTQ (Frantar et al. 2023), section 3: column by column; later columns compensate for errors.
+Differs: the number of levels is not limited to a number of bits, and a compressor does the coding, as in
     entropy-constrained scalar quantization (Gish and Pierce 1968).
 """
 
@@ -18,28 +18,28 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-LARGEST = 127  # steps: what an 8-bit integer holds
-DAMPING = 0.01  # of the inputs' mean power, which is added to the power of each
+LARGEST = 127  # steps, the largest 8-bit integer
+DAMPING = 0.01  # fraction of the inputs' mean power that is added to the power of each input
 GZIP = 31  # zlib's number for the format
-BLOCK = 64  # columns whose errors are collected before those behind them are mended
-EXACT = 1e-2  # of a step: how near to a whole number rounded weights are
+BLOCK = 64  # columns that are quantized before later columns are corrected for their errors
+EXACT = 1e-2  # steps: the largest distance of a quantized weight from a multiple of the step
 
 
 def round_for_inputs(weight: Tensor, power: Tensor, step: float) -> Tensor:
-    """The weights of a layer on its grid, whose products with the layer's inputs are near to what they were.
+    """Return quantized weights of a layer whose products with the layer's inputs are close to the original ones.
 
     Args:
         weight: (d_out, d_in).
         power: (d_in, d_in), the sum of x xᵀ over inputs x (d_in,).
-        step: the distance of two levels, as a share of the root mean square of an output's weights; wider where the
-            largest weight would need more than 127.
+        step: distance of two levels, as a fraction of the root mean square of an output's weights; larger where the
+            largest weight would be more than 127 steps.
 
     Returns:
         (d_out, d_in) multiples of each row's step.
     """
     power = power.double()
     power = power + DAMPING * power.diagonal().mean().clamp(min=1e-12) * torch.eye(len(power), dtype=power.dtype)
-    # row n: what an error in column n asks of the columns after it
+    # row n: the correction of later columns for an error in column n
     mends = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(power)), upper=True).float()
     steps = (step * weight.square().mean(1).sqrt()).maximum(weight.abs().amax(1) / LARGEST).clamp(min=1e-12)
     left, rounded = weight.clone(), torch.zeros_like(weight)
@@ -56,11 +56,11 @@ def round_for_inputs(weight: Tensor, power: Tensor, step: float) -> Tensor:
 
 @torch.no_grad()
 def round_parts(parts: Sequence[nn.Module], run: Callable[[], object], step: float) -> None:
-    """Rounds the linear layers of some modules for what goes into them, in place.
+    """Quantize the linear layers of modules for their inputs, in place.
 
     Args:
-        parts: in the order in which they are run: each is rounded for what those before it, which are rounded, make.
-        run: runs them on what they are to be rounded for; it is called once for each.
+        parts: modules in the order of computation; the inputs of each are computed with the quantized parts before it.
+        run: computes all parts on calibration data; it is called once for each part.
     """
     for part in parts:
         layers = [layer for layer in part.modules() if isinstance(layer, nn.Linear)]
@@ -69,7 +69,7 @@ def round_parts(parts: Sequence[nn.Module], run: Callable[[], object], step: flo
 
 
 def _powers(layers: Sequence[nn.Linear], run: Callable[[], object]) -> dict[nn.Linear, Tensor]:
-    """The sum of x xᵀ over each layer's inputs in a run."""
+    """Return the sum of x xᵀ over each layer's inputs in a run."""
     powers = {layer: torch.zeros(layer.in_features, layer.in_features) for layer in layers}
 
     def add(layer: nn.Module, given: tuple[Tensor]) -> None:
@@ -84,14 +84,14 @@ def _powers(layers: Sequence[nn.Linear], run: Callable[[], object]) -> dict[nn.L
 
 
 def steps_of(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """What rounded weights (d_out, d_in) are made of.
+    """Split quantized weights (d_out, d_in) into step counts and steps.
 
     Returns:
-        Whole numbers of at most 127, (d_out, d_in), and the size of a step, (d_out,): nought for an output whose
-        weights lie on no such grid.
+        Integers of at most 127, (d_out, d_in), and step sizes, (d_out,), which are 0 for an output whose weights
+        are not multiples of a step.
     """
     sizes = weight.abs()
-    step = sizes.where(sizes > 0, torch.inf).amin(1)  # one of so many weights is a single step
+    step = sizes.where(sizes > 0, torch.inf).amin(1)  # of many weights one is a single step
     shares = weight / step[:, None]
     numbers = shares.round()
     on_grid = ((shares - numbers).abs() < EXACT).all(1) & (numbers.abs().amax(1) <= LARGEST) & step.isfinite()
@@ -99,9 +99,9 @@ def steps_of(weight: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def compressed(data: bytes) -> bytes:
-    """`data` as a gzip file: a code by how frequent bytes are, but for runs, and no search for what occurred before.
+    """Return `data` as a gzip file that codes bytes by frequency and runs by length, without a search for repetitions.
 
-    Rounded weights never repeat themselves for long, and gzip's own search spends half a bit a weight on chance finds.
+    Quantized weights have no long repetitions, and gzip's search would cost half a bit a weight on chance matches.
     """
     stream = zlib.compressobj(9, wbits=GZIP, strategy=zlib.Z_RLE)
     return stream.compress(data) + stream.flush()

@@ -1,5 +1,5 @@
-"""A trained recognizer to a folder for the runtime: one ONNX graph, from samples to log-probabilities, another of its
-decoder if it has one, and `recognizer.json`.
+"""Export a trained recognizer to a folder for the runtime: an ONNX graph from samples to log-probabilities, another of
+the speculative decoder if there is one, and `recognizer.json`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,7 @@ from speechnar import config as config_files
 from speechnar.config import renamed
 from speechnar.export.graph import FOURIER_IMAGINARY, FOURIER_REAL, export_graph, fourier_nodes, prepend, round_weights
 from speechnar.export.quantize import compressed
-from speechnar.export.whisper import OPSETS, WHISPER_SECONDS, DecoderGraph, WhisperGraph, with_rows_alike
-from speechnar.layers.ctc_encoder import CTCEncoder
+from speechnar.export.whisper import OPSETS, WHISPER_SECONDS, DecoderGraph, WhisperGraph, scale_rows
 from speechnar.models.asr.whisper import HOP_LENGTH, N_FFT, PROMPT, SAMPLE_RATE, Whisper
 from speechnar.models.folder import ModelConfig, ModelError, load_model
 from speechnar.runtime.reader import DECODER, DecoderInfo, memory_names
@@ -32,12 +31,12 @@ from speechnar.text.symbols import SymbolTable
 from speechnar.text.whisper_bpe import PIECES
 
 WINDOW_SECONDS = 20.0
-"""What is heard at once, at most: attention's work grows with the square."""
+"""The longest audio of one call: the work of attention grows with the square of the length."""
 
 
 @dataclasses.dataclass(frozen=True)
 class RecognizerCard:
-    """`recognizer.yaml` of a model folder: what a recognizer says of itself."""
+    """`recognizer.yaml` of a model folder: the description that a recognizer carries."""
 
     name: str
     language: str
@@ -48,14 +47,14 @@ class RecognizerCard:
 
 
 class CTCGraph(nn.Module):
-    """wav (1, T_wav) to log_probs (1, T, V), of the CTC that the recognizers trained from nothing all have."""
+    """wav (1, T_wav) to log_probs (1, T, V), by a model that returns an `EncoderOutput` of its encoder's features."""
 
-    def __init__(self, encoder: CTCEncoder) -> None:
+    def __init__(self, model: Any) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.model = model
 
     def forward(self, wav: Tensor) -> Tensor:
-        return self.encoder(*self.encoder.features(wav, None)).log_probs
+        return self.model(*self.model.encoder.features(wav, None)).log_probs
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,16 +76,16 @@ class RecognizerGraphs:
 
 
 def _ctc_graphs(model: Any, config: ModelConfig) -> RecognizerGraphs:
-    """Return the graph of a model whose `encoder` is a `CTCEncoder`; rounds the model's weights in place."""
+    """Return the graph of a model that is called as `CTC` is; round the model's weights in place."""
     round_weights(model)
     frame = config.audio.hop_length * model.encoder.config.conformer.subsampling
-    return RecognizerGraphs(CTCGraph(model.encoder), config.audio.sample_rate, frame, WINDOW_SECONDS)
+    return RecognizerGraphs(CTCGraph(model), config.audio.sample_rate, frame, WINDOW_SECONDS)
 
 
 def _whisper_graphs(model: Whisper, config: ModelConfig) -> RecognizerGraphs:
     """Return the graphs of a `Whisper`, which is changed in place."""
-    with_rows_alike(model.encoder.blocks)
-    with_rows_alike(model.decoder.blocks)
+    scale_rows(model.encoder.blocks)
+    scale_rows(model.decoder.blocks)
     sizes = model.config
     decoder = DecoderInfo(
         max_tokens=sizes.max_tokens, prompt=tuple(range(sizes.n_tokens, sizes.n_tokens + PROMPT)),
@@ -175,7 +174,7 @@ def _export_decoder(model: Whisper, path: Path) -> None:
 
 
 def _fourier_by_formula(graph: onnx.GraphProto) -> None:
-    """Replaces the kernel of Whisper's Fourier transform, cosines and sines under a window, by nodes that make it."""
+    """Replace the kernel of Whisper's Fourier transform, windowed cosines and sines, by nodes that compute it."""
     shape = (2 * (N_FFT // 2 + 1), 1, N_FFT)
     kernel = next((tensor for tensor in graph.initializer if tuple(tensor.dims) == shape), None)
     if kernel is None:

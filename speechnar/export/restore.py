@@ -1,7 +1,7 @@
-"""A voice folder back to the torch models that it was exported from, so that training can go on from it.
+"""Restore the torch models that a voice folder was exported from, so that training can start from them.
 
-Weights that were stored as 8-bit integers come back as the float32 values that the runtime computes with: a restored
-voice says what the voice says, and exported again it is the same.
+Weights that are stored as 8-bit integers become the float32 values that the runtime computes with: a restored voice has
+the outputs of the exported one, and a second export gives the same files.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from speechnar.text.symbols import SymbolTable
 
 
 def restore_voice(voice_dir: Path, model_dir: Path) -> None:
-    """Writes `model_dir/{acoustic,vocoder,voice.yaml}`, which `export_voice` makes the same voice of again.
+    """Write `model_dir/{acoustic,vocoder,voice.yaml}`, from which `export_voice` makes the same voice again.
 
     Args:
         model_dir: a folder that is not there, or empty; it is complete afterwards, or as it was.
@@ -63,7 +63,7 @@ def restore_voice(voice_dir: Path, model_dir: Path) -> None:
 
 
 def _filled(config: ModelConfig, path: Path, absent: set[str]) -> Any:
-    """The model of a config with the weights of a graph, in evaluation mode; `absent` ones may be missing there."""
+    """Return the model of a config with the weights of a graph, in evaluation mode; `absent` ones may be missing."""
     model = build(config)
     found = _weights(path)
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items() if name in found or name not in absent}
@@ -75,10 +75,10 @@ def _filled(config: ModelConfig, path: Path, absent: set[str]) -> Any:
 
 
 def _weights(path: Path) -> dict[str, Tensor]:
-    """Every weight of a graph by its name in the model, whose graph calls it `model`.
+    """Return every weight of a graph by its name in the model, without the prefix `model.`.
 
-    The exporter keeps the names of all weights but the matrices of linear layers, which it transposes. Such a layer's
-    product is what its bias is added to, and the bias has kept its name.
+    The exporter keeps the names of all weights except matrices of linear layers, which it transposes. These
+    are found by the bias that is added to the product, which keeps its name.
     """
     try:
         graph = onnx.load(str(path)).graph

@@ -1,4 +1,4 @@
-"""Trained model folders to a voice folder for the runtime: two ONNX graphs, `voice.json` and `origin.json`.
+"""Export trained model folders to a voice folder for the runtime: two ONNX graphs, `voice.json` and `origin.json`.
 
 Everything between tokens and samples is in the graphs. The Fourier matrices are stored as the formula that makes them.
 """
@@ -40,7 +40,7 @@ ORIGIN = "origin.json"
 
 @dataclasses.dataclass(frozen=True)
 class VoiceCard:
-    """`voice.yaml` of a model folder: what a voice says of itself."""
+    """`voice.yaml` of a model folder: the description that a voice carries."""
 
     name: str
     language: str
@@ -51,7 +51,7 @@ class VoiceCard:
 
 @dataclasses.dataclass(frozen=True)
 class Origin:
-    """`origin.json` of a voice folder: what its graphs do not say of the models they were made of, for `restore_voice`.
+    """`origin.json` of a voice folder: the facts about its models that graphs do not hold, for `restore_voice`.
 
     Attributes:
         acoustic, vocoder: of `MODELS`, each under its own key; the keys `acoustic` and `vocoder` are short for
@@ -140,7 +140,7 @@ class VocoderGraph(nn.Module):
 
 
 def export_voice(model_dir: Path, voice_dir: Path, vocoder_source: str | None = None) -> None:
-    """Writes a voice folder from `model_dir/{acoustic,vocoder,voice.yaml}`; `voice_dir` is complete or untouched.
+    """Write a voice folder from `model_dir/{acoustic,vocoder,voice.yaml}`; `voice_dir` is complete or untouched.
 
     Args:
         vocoder_source: a vocoder in place of `model_dir/vocoder`, as `load_vocoder` takes it.
@@ -193,7 +193,7 @@ def export_voice(model_dir: Path, voice_dir: Path, vocoder_source: str | None = 
 
 
 def acoustic_inputs(model: FastSpeech2, length: int = 40) -> dict[str, Tensor]:
-    """An example of what an acoustic graph is given: `speaker` only where there are several."""
+    """Return example inputs of an acoustic graph; `speaker` only where there are several."""
     tokens = torch.randint(3, model.config.n_symbols, (1, length), generator=torch.Generator().manual_seed(0))
     values = (1.1, 1.0, 0.9, -1.0)
     given = {"tokens": tokens} | {name: torch.full((1, length), value) for name, value in zip(CONTROLS, values)}

@@ -1,4 +1,4 @@
-"""What is exported of a Whisper recognizer: the graph that hears, and that of its decoder."""
+"""Graphs of a Whisper recognizer: features, encoder and CTC branch in one, the decoder in another."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from torch import Tensor, nn
 from speechnar.layers.blocks import AttentionBlock, SelfAttention
 from speechnar.models.asr.whisper import HOP_LENGTH, SAMPLE_RATE, SILENCE, Decoder, Whisper
 
-OPSETS = {"com.microsoft": 1}  # of the fused attention
+OPSETS = {"com.microsoft": 1}  # the domain of fused attention
 WHISPER_SECONDS = 13.0
-"""Of long audio, what is heard at once: the decoder was taught to write what is said in 15 s."""
+"""The longest window of long audio: the decoder was trained on 15 s at most."""
 
 
-class ByRow(nn.Module):
-    """A linear layer on rows of magnitude 1, which get their own back behind it.
+class PerRowScaling(nn.Module):
+    """A linear layer with per-row activation scaling: rows are divided by their magnitude, outputs multiplied by it.
 
-    Whisper has single rows in which one input is a hundred times the others'. Where the inputs of a product become
-    integers, which have one scale, those rows would leave nothing of the rest.
+    Whisper has single rows with an input a hundred times larger than those of other rows. Inputs of integer products
+    share one scale, by which the other rows would become zero.
     """
 
     def __init__(self, layer: nn.Linear) -> None:
@@ -28,15 +28,15 @@ class ByRow(nn.Module):
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, T, d_in) to (B, T, d_out)."""
+        """Apply the layer to (B, T, d_in)."""
         largest = x.abs().amax(2, keepdim=True).clamp(min=1e-6)
         return F.linear(x / largest, self.layer.weight) * largest + self.layer.bias
 
 
-def with_rows_alike(blocks: nn.ModuleList) -> None:
-    """Puts a `ByRow` around the layers that have such rows, those that follow an activation; in place."""
+def scale_rows(blocks: nn.ModuleList) -> None:
+    """Put a `PerRowScaling` around the layers with such rows, those after an activation; in place."""
     for block in blocks:
-        block.contract = ByRow(cast(nn.Linear, block.contract))
+        block.contract = PerRowScaling(cast(nn.Linear, block.contract))
 
 
 class _MultiHead(torch.autograd.Function):
@@ -51,7 +51,7 @@ class _MultiHead(torch.autograd.Function):
 
 
 class FusedAttention(nn.Module):
-    """A `SelfAttention` without padding that is one node in the graph, a fifth faster than its parts."""
+    """`SelfAttention` without padding as one node of the graph, a fifth faster than separate nodes."""
 
     def __init__(self, n_heads: int) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class FusedAttention(nn.Module):
 class WhisperGraph(nn.Module):
     """wav (1, T_wav) to log_probs (1, T, V), and the decoder's memory (1, layers * 2, heads, T_states, d_head).
 
-    T_states is more than 2 T: the decoder, but not the draft, hears the silence behind the audio.
+    T_states is more than 2 T: the decoder, but not the CTC branch, gets the silence after the audio.
     """
 
     def __init__(self, model: Whisper) -> None:
@@ -81,31 +81,31 @@ class WhisperGraph(nn.Module):
 
 
 class DecoderGraph(nn.Module):
-    """What the decoder says of texts that go on from one text.
+    """The decoder's predictions for continuations of one text.
 
     tokens (B, N), past (layers * 2, 1, heads, P, d_head) of the text, and the memory of each layer in turn, keys
-    (1, heads, d_head, T) and values (1, heads, T, d_head), to the best piece behind each token and its log-probability,
-    (B, N); the log-probability of the token that stands there, (B, N - 1); and what comes to the past,
-    (layers * 2, B, heads, N, d_head). A text begins with the `PROMPT` tokens that follow the pieces.
+    (1, heads, d_head, T) and values (1, heads, T, d_head), to the best token after each token and its log-probability,
+    (B, N); the log-probability of the token that is there, (B, N - 1); and the keys and values to be added to `past`,
+    (layers * 2, B, heads, N, d_head). A text begins with the `PROMPT` tokens, whose ids follow the vocabulary.
 
-    The matrix of the embedding and that of the output are one, and stay one in the graph.
+    Embedding and output layer share one matrix, in the graph too.
     """
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
         self.decoder = decoder
-        self.n_pieces = decoder.embedding.num_embeddings
+        self.n_tokens = decoder.embedding.num_embeddings
         embedding = torch.cat([decoder.embedding.weight, decoder.prompt])
         self.embedding = nn.Parameter(embedding.T.contiguous())
-        self.only_pieces = nn.Parameter(torch.zeros(len(embedding)))  # nobody writes the prompt
-        self.only_pieces.data[self.n_pieces :] = -1e4
+        self.no_prompt = nn.Parameter(torch.zeros(len(embedding)))  # the prompt is never predicted
+        self.no_prompt.data[self.n_tokens :] = -1e4
 
     def forward(self, tokens: Tensor, past: Tensor, *memory: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         embedded = self.embedding[:, tokens].permute(1, 2, 0)
         known = [part if n % 2 else part.transpose(2, 3) for n, part in enumerate(memory)]
         hidden, present = self.decoder.hidden(embedded, known, None, past)
-        log_probs = (hidden @ self.embedding + self.only_pieces).log_softmax(2)
+        log_probs = (hidden @ self.embedding + self.no_prompt).log_softmax(2)
         best_log_probs, best = log_probs.max(2)
-        standing = tokens[:, 1:, None].clamp(max=self.n_pieces - 1)  # of the prompt nobody asks
+        standing = tokens[:, 1:, None].clamp(max=self.n_tokens - 1)  # for the prompt any value will do
         given = log_probs[:, :-1].gather(2, standing)[:, :, 0]
         return best, best_log_probs, given, present

@@ -1,4 +1,4 @@
-"""Trains FastSpeech 2 on cached features with known durations."""
+"""Train an acoustic model, such as FastSpeech 2, on cached features with known durations."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class AcousticConfig:
 
     Attributes:
         model: an acoustic model of `MODELS` under its own key; the key `model` is short for `fastspeech2`.
-        batch_seconds: of audio in a batch.
-        weights: of the loss terms.
-        freeze: names of modules or weights that stay as they are, such as `embedding` and `encoder`; for `init`.
+        batch_seconds: seconds of audio in a batch.
+        weights: weights of the loss terms.
+        freeze: names of modules or weights that are not trained, such as `embedding` and `encoder`; for `init`.
     """
 
     model: Choice = one_of(lambda: configs_of("acoustic"), default="fastspeech2")
@@ -44,13 +44,13 @@ class AcousticConfig:
 
 
 class AcousticTask:
-    """What the loop needs to train FastSpeech 2.
+    """The training of an acoustic model, as the loop needs it.
 
     Args:
-        init: a model folder whose weights are the start. The statistics are those of the features all the same: what
-            the model says of mel, F0 and energy is relative to them, and is then carried over to the new voice's level
-            and pitch.
-        aligned: whether durations are the features'; if not, `loss` and `figures` are given batches with some.
+        init: a model folder whose weights are the start. The statistics are those of the features all the same: the
+            model's mel, F0 and energy are relative to them, and so move to the new voice's level and pitch.
+        aligned: whether durations are the features'; if not, `loss` and `figures` are called with batches that have
+            durations.
     """
 
     def __init__(
@@ -107,13 +107,13 @@ class AcousticTask:
         return terms, output
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
-        """The figures of the dev set."""
+        """Return the metrics of the dev set."""
         return self.figures(modules["model"], self.dev.epoch(0), writer, step)
 
     def figures(
         self, model: nn.Module, batches: Iterable[SpeechBatch], writer: SummaryWriter, step: int
     ) -> dict[str, float]:
-        """The loss terms, F0's error in cents and durations' in frames; images of the first utterance."""
+        """Return the loss terms, and errors of F0 in cents and durations in frames; log images of an utterance."""
         model = model.eval()
         device = next(model.parameters()).device
         figures: dict[str, list[float]] = {}
@@ -146,7 +146,7 @@ def _grey(values: Tensor) -> Tensor:
 def train_acoustic(
     config: AcousticConfig, features: Path, train_cuts: Path, dev_cuts: Path, out: Path, init: Path | None = None
 ) -> None:
-    """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
+    """Train until the config's end, from the checkpoint in `out` if there is one; write a model folder there."""
     torch.manual_seed(config.loop.seed)
     sources = {"training manifest": train_cuts, "features": features / "stats.json", "model of --init": init}
     provenance = provenance_of(sources | {"training config": settings_of(config)})

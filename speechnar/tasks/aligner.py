@@ -1,6 +1,6 @@
-"""Trains an aligner on speech and its phones, without any times.
+"""Train an aligner on speech and its phones, without any times.
 
-forward sum, with a prior that favors the diagonal and fades -> with the tokens beside -> the best path alone
+forward sum, with a diagonal prior that fades -> with the correction by neighboring tokens -> the best path alone
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ from speechnar.train.loop import LoopConfig, Phase, train
 from speechnar.train.provenance import provenance_of, settings_of
 
 STATISTICS = 300
-"""Utterances from which the mean and deviation of the features are taken."""
+"""The number of utterances from which mean and deviation of the features are computed."""
 
 
 FAR = -1e4
-"""Natural log below which the prior does not go: what is impossible must not drown what is added to it."""
+"""The smallest log of the prior: added to anything smaller, log-likelihoods would be lost in float32."""
 
 LOOP = LoopConfig(
     max_steps=320, learning_rate=0.01, warmup_steps=20, grad_clip=5.0, precision="no", ema_decay=0.98, validate_every=80
 )
-"""Enough for half an hour of speech, or for many."""
+"""Sufficient for half an hour of speech and for many hours."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,12 +52,14 @@ class AlignerTraining:
     """A training config.
 
     Attributes:
-        audio: of the aligner's own log-mel: short windows and hops tell where a sound begins.
-        phone_states, pause_states: of a phone, and of a space or punctuation; a token lasts as many frames at least.
-        batch_seconds: of audio in a batch.
-        prior_steps: over which the prior that favors the diagonal fades.
-        context_step: from which neighbors correct a token's means: earlier, they would explain each other's frames.
-        search_step: from which only the best path is learned from.
+        audio: settings of the aligner's own log-mel: short windows and hops resolve where a sound begins.
+        phone_states, pause_states: states of a phone, and of a space or punctuation; also a token's shortest duration
+            in frames.
+        batch_seconds: seconds of audio in a batch.
+        prior_steps: steps over which the diagonal prior fades.
+        context_step: the step from which neighbors correct a token's means: earlier, they would explain each other's
+            frames.
+        search_step: the step from which the loss is that of the best path alone.
     """
 
     audio: AudioConfig = AudioConfig(16000, 400, 80, 400, 40, 0.0, 8000.0)
@@ -79,11 +81,11 @@ class AlignerTraining:
 
 
 class AlignerTask:
-    """What the loop needs to train an aligner.
+    """The training of an aligner, as the loop needs it.
 
     Args:
-        init: the model folder of another aligner, whose symbols are the start; training goes straight on to what comes
-            after `context_step`.
+        init: the model folder of another aligner, whose weights are the start; training then begins with the correction
+            by neighboring tokens and without the prior.
     """
 
     def __init__(self, config: AlignerTraining, train_cuts: Path, dev_cuts: Path, init: Path | None = None) -> None:
@@ -111,7 +113,7 @@ class AlignerTask:
         return self.data.batch(utt_ids)
 
     def loss(self, batch: PhoneticBatch, step: int) -> dict[str, Tensor | Mean]:
-        """Minus the log-likelihood of a frame: of all paths, later of the best."""
+        """Return minus the log-likelihood of a frame, over all paths, later on the best path."""
         context = self.started or step >= self.training.context_step
         output: AlignerOutput = self.model(
             batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths, context=context
@@ -128,7 +130,7 @@ class AlignerTask:
         return {"forward_sum": -(forward_sum(log_probs, *lengths) / batch.mel_lengths).mean()}
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
-        """Minus the log-likelihood of a dev frame on the best path; a picture of one utterance's path."""
+        """Return minus the log-likelihood of a dev frame on the best path; log an image of one utterance's path."""
         model = modules["model"].eval()
         device = next(model.parameters()).device
         losses = []
@@ -146,7 +148,7 @@ class AlignerTask:
 
 
 def _picture(batch: PhoneticBatch, output: AlignerOutput, durations: Tensor) -> Tensor:
-    """(n_mels, T_mel) in [0, 1] of the first utterance: its log-mel, with a white line where each token begins."""
+    """Return (n_mels, T_mel) in [0, 1]: the first utterance's log-mel with a white line at the start of each token."""
     length, tokens = int(batch.mel_lengths[0]), int(batch.token_lengths[0])
     image = batch.mel[0, :length].T.flip(0)
     image = (image - image.min()) / (image.max() - image.min()).clamp(min=1e-5)
@@ -167,7 +169,7 @@ def _set_statistics(model: Any, data: PhoneticData) -> None:
 def train_aligner(
     config: AlignerTraining, train_cuts: Path, dev_cuts: Path, out: Path, init: Path | None = None
 ) -> None:
-    """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
+    """Train until the config's end, from the checkpoint in `out` if there is one; write a model folder there."""
     torch.manual_seed(config.loop.seed)
     provenance = provenance_of(
         {"training config": settings_of(config), "training manifest": train_cuts, "model of --init": init}

@@ -1,11 +1,11 @@
-"""Trains an aligner and FastSpeech 2 at once, on recordings and their phones alone.
+"""Train an aligner and an acoustic model at once, on recordings and their phones alone.
 
-    each step:  the aligner's loss -> its update -> when it hears each token end -> FastSpeech 2 on these durations
+    each step:  the aligner's loss -> its update -> the end of each token -> FastSpeech 2 on these durations
 
-The durations are what `speechnar align` would find with the aligner as it is at that step, and carry no gradient: what
-the aligner learns is what it learns alone. Both see the same utterances in a step. Until the aligner knows something
-(`acoustic_step`) it trains alone: in its first steps the prior that favors the diagonal decides, and an acoustic model
-that already speaks would only unlearn.
+The durations are those that `speechnar align` would find with the aligner of that step, and carry no gradient: the
+aligner learns as it does alone. Both models get the same utterances in a step. For the first steps (`acoustic_step`)
+the aligner trains alone: its durations follow the diagonal prior then, and would undo what a trained acoustic model
+has learned.
 
 Source: One TTS Alignment To Rule Them All (Badlani et al. 2022): parallel models that train with their aligner.
 Differs: the aligner shares no weights with the acoustic model, and its durations are medians over all paths.
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
+from speechnar.config import renamed
 from speechnar.data.batch import Batch, SpeechBatch
 from speechnar.data.manifest import DataError
 from speechnar.data.phonetic import PhoneticBatch, PhoneticData
@@ -33,7 +34,7 @@ from speechnar.train.loop import LoopConfig, Phase, TrainingError, train
 from speechnar.train.provenance import provenance_of, settings_of
 
 ALIGNER = "aligner"
-"""The folder of the aligner within that of the acoustic model."""
+"""Name of the aligner's folder within that of the acoustic model."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +47,7 @@ class JointConfig:
         batch_seconds: of audio in a batch.
         aligner_learning_rate: the peak of the aligner's.
         acoustic_step: from which the acoustic model learns too; its learning rate rises from there on.
-        lag: ms by which every boundary is put later for the acoustic model, as by `speechnar align --lag`.
+        boundary_offset: ms that are added to every boundary for the acoustic model, as `speechnar align` can.
     """
 
     aligner: AlignerTraining = AlignerTraining()
@@ -55,7 +56,7 @@ class JointConfig:
     batch_seconds: float = 24.0
     aligner_learning_rate: float = 0.01
     acoustic_step: int = 100
-    lag: float = 0.0
+    boundary_offset: float = dataclasses.field(default=0.0, metadata=renamed("lag"))
 
     def __post_init__(self) -> None:
         for section, alone in (("aligner", AlignerTraining()), ("acoustic", AcousticConfig())):
@@ -66,18 +67,18 @@ class JointConfig:
 
 @dataclasses.dataclass(frozen=True)
 class JointBatch(Batch):
-    """The same utterances for the aligner and for the acoustic model."""
+    """The same utterances as batches of the aligner and of the acoustic model."""
 
     heard: PhoneticBatch
     spoken: SpeechBatch
 
 
 class JointTask:
-    """What the loop needs to train both.
+    """The training of both models, as the loop needs it.
 
     Args:
-        features: of `speechnar features`, for which a manifest without durations is enough.
-        init: a model folder of an acoustic model whose weights are the start.
+        features: folder of `speechnar features`, made of a manifest with or without durations.
+        init: a model folder of an acoustic model, whose weights are the start.
     """
 
     def __init__(
@@ -112,7 +113,7 @@ class JointTask:
 
     @torch.no_grad()
     def timed(self, aligner: nn.Module, batch: JointBatch) -> SpeechBatch:
-        """The acoustic model's batch with the durations that an aligner finds."""
+        """Return the acoustic model's batch with the durations that an aligner finds."""
         heard, spoken = batch.heard, batch.spoken
         output = aligner(heard.tokens, heard.token_lengths, heard.mel, heard.mel_lengths)
         ends = token_ends(output, heard).cpu().numpy()
@@ -120,12 +121,12 @@ class JointTask:
         durations = torch.zeros(ends.shape, dtype=torch.int64)
         lengths = zip(heard.token_lengths.tolist(), spoken.mel_lengths.tolist())
         for row, (n_tokens, n_frames) in enumerate(lengths):
-            its = whole_frames(ends[row, :n_tokens], *audios, n_frames, self.settings.lag / 1000)
+            its = whole_frames(ends[row, :n_tokens], *audios, n_frames, self.settings.boundary_offset / 1000)
             durations[row, :n_tokens] = torch.from_numpy(its)
         return dataclasses.replace(spoken, durations=durations.to(spoken.mel.device))
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
-        """The figures of both; the acoustic model's by the averaged aligner's durations."""
+        """Return the metrics of both models; those of the acoustic model by durations of the averaged aligner."""
         aligner = modules["aligner"].eval()
         device = next(aligner.parameters()).device
         pairs = (_paired(self.aligner.dev, spoken).to(device) for spoken in self.acoustic.dev.epoch(0))
@@ -150,7 +151,7 @@ def _paired(data: PhoneticData, spoken: SpeechBatch) -> JointBatch:
 def train_joint(
     config: JointConfig, features: Path, train_cuts: Path, dev_cuts: Path, out: Path, init: Path | None = None
 ) -> None:
-    """Trains until the config's end, or goes on from the checkpoint in `out`.
+    """Train until the config's end, from the checkpoint in `out` if there is one.
 
     `out` becomes the acoustic model's folder, and `out/aligner` the aligner's.
     """

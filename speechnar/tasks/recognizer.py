@@ -1,4 +1,4 @@
-"""Trains a recognizer on transcribed speech: CTC, Mask-CTC or the autoregressive twin.
+"""Train a recognizer on transcribed speech, such as CTC, Mask-CTC or the autoregressive twin.
 
 samples -> speed, noise -> log-mel -> SpecAugment -> encoder -> CTC, intermediate CTC, consistency of two views
                                                               -> decoder, if there is one
@@ -30,18 +30,18 @@ from speechnar.train.loop import LoopConfig, Phase, train
 from speechnar.train.provenance import provenance_of, settings_of
 
 STATISTICS = 500
-"""Utterances from which the mean and deviation of the features are taken."""
+"""The number of utterances from which mean and deviation of the features are computed."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """What is done to training audio.
+    """Augmentation of training audio.
 
     Attributes:
-        speeds: of which each utterance gets one; (1.0,) leaves it.
-        noise_share: of the utterances that get noise.
-        noise_snr: dB, the least and the most.
-        spec: masks on the spectrogram; None for none.
+        speeds: speed factors, of which one is drawn for each utterance; (1.0,) changes nothing.
+        noise_share: share of the utterances that noise is added to.
+        noise_snr: the smallest and the largest signal-to-noise ratio, dB.
+        spec: masks on the spectrogram; None for no masks.
     """
 
     speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
@@ -56,7 +56,7 @@ class RecognitionConfig:
 
     Attributes:
         batch_seconds: of audio in a batch.
-        two_views: whether each utterance is heard twice, augmented apart, for consistency regularization.
+        two_views: whether a batch has each utterance twice, augmented independently, for consistency regularization.
         freeze: names of modules or weights that stay as `--init` brings them, such as `encoder`.
         weights: of the loss terms, such as `ctc`, `intermediate`, `smoothing`, `consistency`, `decoder` and `counts`.
     """
@@ -74,7 +74,7 @@ class RecognitionConfig:
 
 
 class RecognitionTask:
-    """What the loop needs to train a recognizer."""
+    """The training of a recognizer, as the loop needs it."""
 
     def __init__(
         self, config: RecognitionConfig, units: Path, train_cuts: Path, dev_cuts: Path, init: Path | None = None
@@ -106,7 +106,7 @@ class RecognitionTask:
         return self.data.batch(utt_ids)
 
     def loss(self, batch: TranscribedBatch, step: int) -> dict[str, Tensor | Mean]:
-        """The terms of an augmented batch, or of two augmented copies of it."""
+        """Return the loss terms of an augmented batch, or of two augmented copies of it."""
         augmentation = self.training.augmentation
         wav, wav_lengths = change_speed(batch.wav, batch.wav_lengths, augmentation.speeds)
         copies = 2 if self.training.two_views else 1
@@ -132,7 +132,7 @@ class RecognitionTask:
         return terms
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
-        """The loss terms on the dev set, and the word error rate of the fastest decoding; a transcript to look at."""
+        """Return the loss terms on the dev set and the word error rate of greedy decoding; log a transcript."""
         import jiwer
 
         model = modules["model"].eval()
@@ -156,7 +156,7 @@ class RecognitionTask:
 
 
 def _noisy(wav: Tensor, wav_lengths: Tensor, augmentation: Augmentation) -> Tensor:
-    """Adds noise between white and brown to a share of the utterances."""
+    """Add noise between white and brown to a share of the utterances."""
     device = wav.device
     low, high = augmentation.noise_snr
     snr = low + (high - low) * torch.rand(len(wav), device=device)
@@ -167,7 +167,7 @@ def _noisy(wav: Tensor, wav_lengths: Tensor, augmentation: Augmentation) -> Tens
 
 @torch.no_grad()
 def _set_statistics(encoder: nn.Module, data: TranscribedData) -> None:
-    """Sets the encoder's mean and deviation of each mel band from some of the training data."""
+    """Set the encoder's mean and deviation of each mel band from some of the training data."""
     step = max(1, len(data) // STATISTICS)
     mels = [encoder.log_mel(data.wav(utt_id)[None], None)[0][0] for utt_id in list(data.texts)[::step]]  # type: ignore[operator]
     frames = torch.cat(mels)
@@ -178,7 +178,7 @@ def _set_statistics(encoder: nn.Module, data: TranscribedData) -> None:
 def train_recognizer(
     config: RecognitionConfig, units: Path, train_cuts: Path, dev_cuts: Path, out: Path, init: Path | None = None
 ) -> None:
-    """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
+    """Train until the config's end, from the checkpoint in `out` if there is one; write a model folder there."""
     torch.manual_seed(config.loop.seed)
     provenance = provenance_of(
         {

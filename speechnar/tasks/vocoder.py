@@ -1,5 +1,5 @@
-"""Trains Harmonic Vocos or HiFi-GAN: spectral losses first, then against discriminators, on recorded or on predicted
-mels.
+"""Train a vocoder, such as Harmonic Vocos or HiFi-GAN, by spectral losses and discriminators, on recorded mels or on
+mels that an acoustic model predicted.
 
 Source: HiFi-GAN (Kong, Kim and Bae 2020), section 2.4, for its generator and discriminators.
 Differs: the mel distance is that of several resolutions, and distances of features are relative to their size.
@@ -86,7 +86,7 @@ class Segment(NamedTuple):
 
 
 class VocoderTask:
-    """What the loop needs to train a vocoder.
+    """The training of a vocoder, as the loop needs it.
 
     Args:
         predicted: a folder of `UTT.npy` mels (T_mel, n_mels) that an acoustic model made with the recordings'
@@ -166,7 +166,7 @@ class VocoderTask:
         return SegmentBatch(torch.from_numpy(np.stack(mels)), torch.from_numpy(np.stack(f0s)), wav)
 
     def _mel(self, data: SpeechData, utt_id: str) -> np.ndarray:
-        """The mel that the vocoder gets for an utterance, predicted if such mels were given."""
+        """Return the vocoder's input mel for an utterance: predicted, if there are such mels, else the recording's."""
         if self.predicted is None:
             return data[utt_id].mel
         if utt_id not in self._mels:
@@ -211,7 +211,7 @@ class VocoderTask:
         return terms
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
-        """Spectral losses of whole dev utterances; two of them as audio, one as an image."""
+        """Return spectral losses of whole dev utterances; log two of them as audio and one as an image."""
         generator = modules["generator"].eval()
         device = next(generator.parameters()).device
         totals: dict[str, float] = {}
@@ -240,7 +240,7 @@ def train_vocoder(
     config: VocoderConfig, features: Path, train_cuts: Path, dev_cuts: Path, out: Path,
     predicted: Path | None = None, init: Path | None = None,
 ) -> None:  # fmt: skip
-    """Trains until the config's end, or goes on from the checkpoint in `out`; leaves a model folder there."""
+    """Train until the config's end, from the checkpoint in `out` if there is one; write a model folder there."""
     torch.manual_seed(config.loop.seed)
     task = VocoderTask(config, features, train_cuts, dev_cuts, predicted, init)
     provenance = provenance_of(

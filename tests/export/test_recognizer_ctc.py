@@ -56,3 +56,15 @@ def test_the_graph_takes_samples_of_any_length(name: str, tmp_path: Path) -> Non
             expected = model(*model.encoder.features(torch.from_numpy(wav), None)).log_probs
         np.testing.assert_allclose(log_probs, expected, atol=0.05)  # weights of 8 bits
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["model.onnx.gz", "recognizer.json"]
+
+
+def test_what_is_not_exported_is_said_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, config in CONFIGS.items():
+        save_model(tmp_path / name, config, build(config), SYMBOLS)
+        config_files.save(RecognizerCard("tones", "en-us", "CC0-1.0", "none"), tmp_path / name / "recognizer.yaml")
+        export_recognizer(tmp_path / name, tmp_path / "out")
+        sentence = (
+            f"speechnar: the masked decoder (methods mask_ctc and rescoring) of {tmp_path / name} is not exported: the "
+            "recognizer decodes by CTC alone\n"
+        )
+        assert capsys.readouterr().err == (sentence if name == "mask_ctc" else "")

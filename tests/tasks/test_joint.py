@@ -146,7 +146,7 @@ def test_what_it_leaves_is_an_acoustic_model_and_an_aligner(
 
 
 def test_durations_are_those_of_speechnar_align(trained: Path, corpus: Corpus, tmp_path: Path) -> None:
-    task = JointTask(dataclasses.replace(CONFIG, lag=30.0), *corpus)
+    task = JointTask(dataclasses.replace(CONFIG, boundary_offset=30.0), *corpus)
     model, _ = load_model(trained / "aligner")
     cuts = align_corpus(trained / "aligner", corpus[1], tmp_path / "out.jsonl.gz", VOICE, boundary_offset=0.03)
     expected = {cut.id: cut.supervisions[0].custom for cut in cuts}
