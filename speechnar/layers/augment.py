@@ -1,4 +1,4 @@
-"""Changes to training audio that a recognizer should not mind. Random numbers come from torch's global generator.
+"""Augment training audio and features of a recognizer. Random numbers come from torch's global generator.
 
 Source: SpecAugment (Park et al. 2019), section 2, without time warping; the adaptive number of masks is of Park et al.
     2020. Speed perturbation: Ko et al. 2015.
@@ -22,11 +22,11 @@ class SpecAugmentConfig:
     """Masks on the mel spectrogram.
 
     Attributes:
-        band_masks: how many.
-        band_width: mel bands under one, at most.
-        time_masks_per_second: how many, on average, at 100 frames a second.
-        time_width: frames under one, at most.
-        time_ratio: of an utterance, masked at most.
+        band_masks: number of masks over mel bands.
+        band_width: the largest number of mel bands under one mask.
+        time_masks_per_second: number of masks over time, per second at 100 frames a second.
+        time_width: the largest number of frames under one mask.
+        time_ratio: the largest share of an utterance's frames under masks.
     """
 
     band_masks: int = 2
@@ -37,7 +37,7 @@ class SpecAugmentConfig:
 
 
 def spec_augment(mel: Tensor, mel_lengths: Tensor, config: SpecAugmentConfig) -> Tensor:
-    """Sets random bands and stretches of time to 0, which is the mean.
+    """Set random bands and random spans of time to 0, which is the mean.
 
     Args:
         mel: (B, T_mel, n_mels), normalized.
@@ -48,7 +48,7 @@ def spec_augment(mel: Tensor, mel_lengths: Tensor, config: SpecAugmentConfig) ->
     hidden = torch.zeros(batch, bands, dtype=torch.bool, device=device)
     for _ in range(config.band_masks):
         width = (torch.rand(batch, device=device) * (min(config.band_width, bands) + 1)).long()
-        hidden |= _stretch(width, torch.full_like(width, bands), bands)
+        hidden |= _span(width, torch.full_like(width, bands), bands)
     mel = mel * ~hidden[:, None]
 
     number = (mel_lengths * config.time_masks_per_second / 100).ceil()
@@ -57,19 +57,19 @@ def spec_augment(mel: Tensor, mel_lengths: Tensor, config: SpecAugmentConfig) ->
     for done in range(int(number.max())):
         width = (torch.rand(batch, device=device) * (config.time_width + 1)).long().minimum(left) * (done < number)
         left = left - width
-        hidden |= _stretch(width, mel_lengths, time)
+        hidden |= _span(width, mel_lengths, time)
     return mel * ~hidden[:, :, None]
 
 
-def _stretch(width: Tensor, length: Tensor, size: int) -> Tensor:
-    """(B, size) bool, True on `width` places in a row somewhere in the first `length`."""
+def _span(width: Tensor, length: Tensor, size: int) -> Tensor:
+    """Return (B, size) bool, True in a span of `width` at a random place in the first `length`."""
     start = (torch.rand(len(width), device=width.device) * (length - width + 1)).long()
-    places = torch.arange(size, device=width.device)[None]
-    return (places >= start[:, None]) & (places < (start + width)[:, None])
+    index = torch.arange(size, device=width.device)[None]
+    return (index >= start[:, None]) & (index < (start + width)[:, None])
 
 
 def change_speed(wav: Tensor, wav_lengths: Tensor, speeds: Sequence[float]) -> tuple[Tensor, Tensor]:
-    """Plays each utterance at one of `speeds`, drawn at random; pitch goes with it.
+    """Resample each utterance to one of `speeds`, drawn at random; its pitch changes too.
 
     Args:
         wav: (B, T_wav), padded with 0.
@@ -94,17 +94,17 @@ def change_speed(wav: Tensor, wav_lengths: Tensor, speeds: Sequence[float]) -> t
 
 
 def resampled(wav: Tensor, speed: float, zeros: int = 12) -> Tensor:
-    """(B, T_wav) read `speed` times as fast, by a Hann-windowed sinc with `zeros` zero crossings on a side."""
+    """Return (B, T_wav) at `speed` times its speed, by a Hann-windowed sinc of `zeros` zero crossings a side."""
     step, parts = _fraction(speed)
     cutoff = 0.95 * min(1.0, 1 / speed)
     reach = math.ceil(zeros / cutoff)
-    # Output sample k lies at k * step / parts of the input: `parts` filters, in turn, `step` samples on at each turn.
+    # Output sample k lies at k * step / parts of the input: `parts` filters take turns and advance by `step` samples.
     offset = torch.arange(parts, dtype=torch.float64)[:, None] * step / parts
     away = torch.arange(-reach, step + reach + 1, dtype=torch.float64)[None] - offset
     window = torch.cos((math.pi / 2 * away / reach).clamp(-math.pi / 2, math.pi / 2)) ** 2
     kernel = (cutoff * torch.sinc(cutoff * away) * window).to(wav.device, wav.dtype)
     padded = F.pad(wav, (reach, reach + step))
-    with torch.autocast(wav.device.type, enabled=False):  # samples are no place for bfloat16
+    with torch.autocast(wav.device.type, enabled=False):  # bfloat16 has too few digits for samples
         made = F.conv1d(padded[:, None], kernel[:, None], stride=step).transpose(1, 2).flatten(1)
     return made[:, : math.ceil(wav.shape[1] * parts / step)]
 
@@ -118,7 +118,7 @@ def _fraction(speed: float) -> tuple[int, int]:
 
 
 def add_noise(wav: Tensor, wav_lengths: Tensor, noise: Tensor, snr: Tensor) -> Tensor:
-    """Adds noise at a given ratio of powers, measured over each utterance's own samples.
+    """Add noise at a given ratio of powers, measured over each utterance's own samples.
 
     Args:
         wav: (B, T_wav); wav_lengths: (B,) samples.
@@ -136,7 +136,7 @@ def add_noise(wav: Tensor, wav_lengths: Tensor, noise: Tensor, snr: Tensor) -> T
 
 
 def colored_noise(like: Tensor, slope: Tensor) -> Tensor:
-    """Gaussian noise (B, T_wav) as `like`, whose power falls as frequency ** -slope: 0 is white, 1 pink."""
+    """Return Gaussian noise (B, T_wav) of the shape of `like` with power ~ frequency ** -slope: 0 is white, 1 pink."""
     spectrum = torch.fft.rfft(torch.randn_like(like))
     frequencies = torch.arange(spectrum.shape[1], device=like.device).clamp(min=1)[None]
     return torch.fft.irfft(spectrum * frequencies ** (-slope[:, None] / 2), n=like.shape[1])

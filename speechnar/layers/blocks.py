@@ -1,4 +1,4 @@
-"""Layers that every model shares. All take (B, T, C) and lengths' masks (B, T), True = real, and never see padding.
+"""Blocks that the models share. They take (B, T, C) and masks (B, T), True = real, and padding never has an effect.
 
 Source: ConvNeXt block, Liu et al. 2022, section 2.6; in one dimension as in Vocos (Siuzdak 2023), section 3.1.
     Attention block, Vaswani et al. 2017, section 3, with pre-normalization.
@@ -13,12 +13,12 @@ from torch import Tensor, nn
 
 
 def masked(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Zeroes the padding of (B, T, C) by a (B, T) mask; None means that all is real."""
+    """Set the padding of (B, T, C) to zero by a (B, T) mask; None means that there is no padding."""
     return x if mask is None else x * mask[:, :, None].to(x.dtype)
 
 
 class Conv(nn.Module):
-    """A same-length convolution over time on (B, T, C), blind to padding."""
+    """A convolution over time on (B, T, C) that keeps the length and does not see padding."""
 
     def __init__(self, d_in: int, d_out: int, kernel_size: int, groups: int = 1) -> None:
         super().__init__()
@@ -62,14 +62,14 @@ class ConvNeXt(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Attention of all to all, by heads."""
+    """Multi-head attention without projections."""
 
     def __init__(self, n_heads: int) -> None:
         super().__init__()
         self.n_heads = n_heads
 
     def forward(self, qkv: Tensor, mask: Tensor | None) -> Tensor:
-        """Queries, keys and values (B, T, 3 d_model) to (B, T, d_model)."""
+        """Attend by queries, keys and values (B, T, 3 d_model), and return (B, T, d_model)."""
         heads = qkv.unflatten(2, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
         allowed = None if mask is None else mask[:, None, None, :]
         mixed = F.scaled_dot_product_attention(heads[0], heads[1], heads[2], attn_mask=allowed)
@@ -77,9 +77,9 @@ class SelfAttention(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """Self-attention over all tokens and a two-layer perceptron, both residual.
+    """Self-attention over all positions and a two-layer perceptron, both residual.
 
-    It has no positions of its own: it follows convolutions, which know them.
+    The block has no positional encoding: it follows convolutions, whose outputs depend on position.
     """
 
     def __init__(self, d_model: int, d_ff: int, n_heads: int, dropout: float = 0.0) -> None:

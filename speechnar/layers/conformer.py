@@ -1,10 +1,10 @@
-"""A Conformer encoder whose result for an utterance does not depend on the padding beside it.
+"""A Conformer encoder whose output for an utterance does not depend on padding.
 
 Source: Conformer (Gulati et al. 2020), section 2, figure 1. Rotary positions: RoFormer (Su et al. 2021), 3.2.2.
     Subsampling by separable convolutions: Fast Conformer (Rekesh et al. 2023), section 3.1.
 Differs: the convolution module normalizes each frame (LayerNorm) where the paper normalizes over batch and time, so
-    that neither other utterances nor padding matter; rotary positions in place of Transformer-XL's, which are slower;
-    dropout after each module and not inside (drawing random numbers took a fifth of a step on a CPU).
+    that neither other utterances nor padding have an effect; rotary positions in place of Transformer-XL's,
+    which are slower; dropout after each module and not inside (drawing random numbers took a fifth of a step on a CPU).
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ class ConformerConfig:
     """Widths and depths.
 
     Attributes:
-        subsampling: mel frames to one frame of the encoder: 2, 4 or 8.
-        subsampling_channels: of the convolutions that subsample.
-        kernel_size: of the convolution module; odd.
-        dropout: after each module.
+        subsampling: number of mel frames in one frame of the encoder: 2, 4 or 8.
+        subsampling_channels: channels of the convolutions that subsample.
+        kernel_size: width of the convolution module; odd.
+        dropout: rate after each module.
     """
 
     d_model: int = 144
@@ -65,15 +65,16 @@ class Conformer(nn.Module):
     def forward(
         self, mel: Tensor, mel_lengths: Tensor | None, between: Callable[[int, Tensor], Tensor] | None = None
     ) -> tuple[Tensor, Tensor | None]:
-        """Mel frames to hidden vectors.
+        """Encode mel frames.
 
         Args:
             mel: (B, T_mel, n_mels), normalized; padding of any value.
-            mel_lengths: (B,) frames; None where all is real.
-            between: given the number of blocks that are done, from 1, and their output; returns what goes on.
+            mel_lengths: (B,) frames; None where there is no padding.
+            between: called after each block with the block's number, from 1, and its output; returns the input of the
+                next block.
 
         Returns:
-            (B, T, d_model) with T = ceil(T_mel / subsampling), of no meaning in padding; and (B,) lengths, or None.
+            (B, T, d_model) with T = ceil(T_mel / subsampling), padding of any value; and (B,) lengths, or None.
         """
         hidden, lengths = self.subsampling(mel, mel_lengths)
         mask = None if lengths is None else length_mask(lengths, hidden.shape[1])
@@ -86,7 +87,7 @@ class Conformer(nn.Module):
 
 
 class Subsampling(nn.Module):
-    """Strided 3 x 3 convolutions over time and mel bands, which halve both; the first whole, then separable ones."""
+    """Strided 3 x 3 convolutions that halve time and mel bands: a full convolution, then separable ones."""
 
     def __init__(self, factor: int, n_mels: int, channels: int, d_model: int, dropout: float) -> None:
         super().__init__()
@@ -104,7 +105,7 @@ class Subsampling(nn.Module):
         x, lengths = mel[:, None], mel_lengths
         direct = directly(mel)
         for conv in self.convs:
-            if lengths is not None:  # what a convolution reads beyond the end is zero, whatever the padding
+            if lengths is not None:  # beyond the end of an utterance convolutions see zeros
                 x = x * length_mask(lengths, x.shape[2])[:, None, :, None].to(x.dtype)
                 lengths = (lengths + 1) // 2
             x = F.silu(halved(x, conv) if direct else conv(x))
@@ -112,7 +113,7 @@ class Subsampling(nn.Module):
 
 
 def halved(x: Tensor, conv: nn.Module) -> Tensor:
-    """What a layer of `Subsampling.convs` makes of (B, C, T, bands), without preparing for each new length."""
+    """Apply a layer of `Subsampling.convs` to (B, C, T, bands) by `direct_convolution`."""
     strided, *rest = conv if isinstance(conv, nn.Sequential) else [conv]
     assert isinstance(strided, nn.Conv2d)
     x = halve(x.permute(0, 2, 3, 1), strided)
@@ -123,7 +124,7 @@ def halved(x: Tensor, conv: nn.Module) -> Tensor:
 
 
 class ConformerBlock(nn.Module):
-    """Half a feed-forward module, attention, convolution, the other half, and a normalization."""
+    """Feed-forward with half a residual, attention, convolution, feed-forward with half a residual, normalization."""
 
     def __init__(self, config: ConformerConfig) -> None:
         super().__init__()
@@ -158,7 +159,7 @@ class FeedForward(nn.Module):
 
 
 class RotaryAttention(nn.Module):
-    """Normalization and self-attention that sees how far two frames are apart."""
+    """Normalization and self-attention with rotary positions, which encode the distance of two frames."""
 
     def __init__(self, d_model: int, n_heads: int) -> None:
         super().__init__()
@@ -177,7 +178,7 @@ class RotaryAttention(nn.Module):
 
 
 class ConvolutionModule(nn.Module):
-    """Normalization, a gated pointwise layer, a depthwise convolution that is blind to padding, a pointwise layer."""
+    """Normalization, a gated pointwise layer, a depthwise convolution that does not see padding, a pointwise layer."""
 
     def __init__(self, d_model: int, kernel_size: int) -> None:
         super().__init__()
@@ -194,14 +195,15 @@ class ConvolutionModule(nn.Module):
 
 
 def _nothing(x: Tensor) -> Tensor:
-    """Dropout in inference, without asking the layer seventeen times."""
+    """Return `x`, in place of a dropout layer in inference, whose calls take time."""
     return x
 
 
 def rotary_turns(like: Tensor, d_head: int) -> Tensor:
-    """What each half of a vector is multiplied by, and what the other half is, (2, T, d_head) float32, for (B, T, C).
+    """Return the factors of rotary positions for (B, T, C): (2, T, d_head) float32.
 
-    That is cosines and sines of each position's angles; a sine is negative where it goes to the first half.
+    The first row multiplies a vector, the second one the vector with its halves swapped: cosines and sines of each
+    position's angles, with negative sines in the first half.
     """
     rates = 10000 ** (-torch.arange(0, d_head, 2, device=like.device) / d_head)
     angles = torch.arange(like.shape[1], device=like.device)[:, None] * rates
@@ -210,6 +212,6 @@ def rotary_turns(like: Tensor, d_head: int) -> Tensor:
 
 
 def rotated(x: Tensor, turns: Tensor) -> Tensor:
-    """Turns the two halves of each head's vector against each other, (..., n_heads, T, d_head)."""
+    """Rotate the two halves of each head's vectors (..., n_heads, T, d_head) by their positions' angles."""
     own, other = turns.to(x.dtype)
     return x * own + x.roll(x.shape[-1] // 2, -1) * other

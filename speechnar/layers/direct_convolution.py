@@ -1,7 +1,7 @@
 """Small convolutions as sums of shifted products, for inference on a CPU.
 
-oneDNN, which torch's convolutions use there, prepares itself for each new length, and recordings are each of another
-length: that took longer than the convolutions. Sums need no preparation, and channels stay last.
+oneDNN, which torch uses for convolutions on a CPU, sets itself up for each new length. Every recording has another
+length, and the setup took longer than the convolutions. Sums need no setup, and channels stay last.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from torch import Tensor, nn
 
 
 def directly(x: Tensor) -> bool:
-    """Whether to: no gradient is wanted and no graph is being made, for which whole convolutions are better."""
+    """Return whether to use this module: on a CPU, without gradients, and while no graph is exported."""
     return x.device.type == "cpu" and not torch.is_grad_enabled() and not torch.jit.is_tracing()
 
 
 def depthwise(x: Tensor, conv: nn.Conv1d) -> Tensor:
-    """What a convolution of each channel by itself, of odd size, stride 1 and same length, makes of (B, T, C)."""
+    """Apply a depthwise convolution of odd size, stride 1 and same length to (B, T, C)."""
     (batch, time, channels), size = x.shape, conv.kernel_size[0]
     padded = F.pad(x, (0, 0, size // 2, size // 2)).contiguous()
     row, frame, channel = padded.stride()
@@ -27,9 +27,9 @@ def depthwise(x: Tensor, conv: nn.Conv1d) -> Tensor:
 
 
 def halve(x: Tensor, conv: nn.Conv2d) -> Tensor:
-    """What a 3 x 3 convolution with stride 2 and padding 1 makes of (B, T, bands, C), channels last.
+    """Apply a 3 x 3 convolution with stride 2 and padding 1 to (B, T, bands, C), channels last.
 
-    The convolution reads one channel, or each channel by itself.
+    The convolution has one input channel, or is depthwise.
 
     Returns:
         (B, ceil(T / 2), ceil(bands / 2), channels).

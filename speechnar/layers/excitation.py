@@ -3,7 +3,7 @@
 Source: the closed form of a sum of equal cosines (Dirichlet kernel), as used for band-limited impulse trains by
     Stilson and Smith 1996; source-filter waveform models, Wang et al. 2019 (NSF).
 Differs: the phase is integrated per frame in closed form, from a frequency that runs linearly through each frame, so
-    that nothing is accumulated per sample and a chunk continues from the phase at its first frame.
+    that no sum runs over samples and a chunk continues from the phase at its first frame.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 def frame_phases(f0: Tensor, start: Tensor, hop_length: int, sample_rate: int) -> tuple[Tensor, Tensor]:
-    """Integrates F0 over frames.
+    """Integrate F0 over frames.
 
     Args:
         f0: (B, T) Hz, 0 = unvoiced.
@@ -23,7 +23,7 @@ def frame_phases(f0: Tensor, start: Tensor, hop_length: int, sample_rate: int) -
 
     Returns:
         edges: (B, T, 2) Hz at the start and the end of each frame: its own F0 and that of the next
-            frame, or its own twice before an unvoiced one. So a chunk needs to know nothing of the frame before it.
+            frame, or its own twice before an unvoiced one. So a chunk does not depend on the frame before it.
         phases: (B, T + 1) cycles in [0, 1) at each frame's start, and after the last.
     """
     after = torch.cat([f0[:, 1:], f0[:, -1:]], dim=1)
@@ -37,7 +37,7 @@ def frame_phases(f0: Tensor, start: Tensor, hop_length: int, sample_rate: int) -
 
 
 def pulse_train(f0: Tensor, edges: Tensor, phases: Tensor, hop_length: int, sample_rate: int) -> Tensor:
-    """Cosines at every multiple of F0 below the Nyquist frequency, in phase, with the power of white noise, 1.
+    """Sum cosines at every multiple of F0 below the Nyquist frequency, in phase; the power is 1, that of white noise.
 
     Args:
         f0: (B, T) Hz, 0 = unvoiced; edges, phases: from `frame_phases`.

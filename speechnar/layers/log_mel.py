@@ -1,4 +1,4 @@
-"""Log-mel spectrograms as a layer, so that a recognizer takes samples, in training and in an exported graph."""
+"""Compute log-mel spectrograms in a layer, so that recognizers take samples, in training and in exported graphs."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from speechnar.nar.lengths import length_mask
 
 
 class LogMel(nn.Module):
-    """Samples to natural-log mel magnitudes, blind to padding.
+    """Samples to natural-log mel magnitudes; padding has no effect.
 
-    Frames are those of `speechnar.audio.log_mel`, but that beyond the ends there is silence, not a mirror.
+    Frames are those of `speechnar.audio.log_mel`, except that audio is padded with silence and not by reflection.
 
     Raises:
         ValueError: `n_fft` is not an odd number of hops, 3 at least, or the window is shorter.
@@ -34,14 +34,14 @@ class LogMel(nn.Module):
         self.register_buffer("filters", filters, persistent=False)
 
     def forward(self, wav: Tensor, wav_lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Samples to frames, in float32 whatever surrounds it.
+        """Compute frames, in float32 under autocast too.
 
         Args:
-            wav: (B, T_wav) in [-1, 1], padding of any value; samples after the last whole hop are not seen.
-            wav_lengths: (B,) samples; None where all is real.
+            wav: (B, T_wav) in [-1, 1], padding of any value; samples after the last whole hop are not used.
+            wav_lengths: (B,) samples; None where there is no padding.
 
         Returns:
-            (B, T_wav // hop_length, n_mels), of no meaning in padding; (B,) frames, or None.
+            (B, T_wav // hop_length, n_mels), padding of any value; (B,) frames, or None.
         """
         hop = self.stft.hop_length
         frames = wav.shape[1] // hop

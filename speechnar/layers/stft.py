@@ -1,8 +1,8 @@
-"""Short-time Fourier transforms on rows of `hop_length` samples, as matrix products.
+"""Compute short-time Fourier transforms on rows of `hop_length` samples, as matrix products.
 
 A window spans `overlap` hops. The transform of a row, its neighbors and the inverse are then a concatenation of
-shifted rows and two matrix products, the same in training and in an exported graph. Where the magnitudes alone are
-wanted, a fast Fourier transform finds them, but for exported graphs, which have none.
+shifted rows and two matrix products, the same in training and in an exported graph. Magnitudes alone are computed by a
+fast Fourier transform, except in exported graphs, which have none.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from torch import Tensor, nn
 class HopSTFT(nn.Module):
     """STFT and inverse with a Hann window of `overlap` hops (odd, at least 3).
 
-    Frame t is centered on row t. The two together are the identity, but for the first and last `overlap // 2` rows,
-    which lack neighbors.
+    Frame t is centered on row t. Transform and inverse together are the identity, except for the first and last
+    `overlap // 2` rows, which lack neighbors.
 
     Cosines are even about sample 0 of a window and sines odd, so that one product with the cosines, of the sums of
     samples n and n_fft - n, and one with the sines, of their differences, do half the work of a product of all samples.
@@ -56,7 +56,7 @@ class HopSTFT(nn.Module):
         self.register_buffer("window", window.float(), persistent=False)
 
     def transform(self, rows: Tensor) -> Tensor:
-        """(B, T, hop_length) -> (B, T, 2 * n_bins): real parts, then imaginary parts."""
+        """Transform (B, T, hop_length) to (B, T, 2 * n_bins): real parts, then imaginary parts."""
         time, padded = rows.shape[1], self._with_sides(rows)
         windows = torch.cat([padded[:, k : k + time] for k in range(self.overlap)], dim=2)
         first, last, middle = self._halves(windows)
@@ -73,7 +73,7 @@ class HopSTFT(nn.Module):
         return windows[:, :, 1 : pairs + 1], after, windows[:, :, pairs + 1 : n_fft - pairs]
 
     def magnitudes(self, rows: Tensor) -> Tensor:
-        """(B, T, hop_length) -> (B, T, n_bins): absolute values of what `transform` finds, a quarter of its work."""
+        """Return the magnitudes (B, T, n_bins) of the transform of (B, T, hop_length), in a quarter of its time."""
         if torch.jit.is_tracing():
             real, imaginary = self.transform(rows).chunk(2, dim=2)
         else:
@@ -84,12 +84,12 @@ class HopSTFT(nn.Module):
         return (real.square() + imaginary.square()).sqrt()
 
     def _with_sides(self, rows: Tensor) -> Tensor:
-        """Rows of silence before and after, for the windows of the first and the last."""
+        """Pad with rows of silence, for the windows of the first and the last rows."""
         side = self.overlap // 2
         return torch.nn.functional.pad(rows, (0, 0, side, side))
 
     def inverse(self, spectrum: Tensor) -> Tensor:
-        """(B, T, 2 * n_bins) -> (B, T * hop_length)."""
+        """Return the samples (B, T * hop_length) of spectra (B, T, 2 * n_bins)."""
         side, time, n_fft = self.overlap // 2, spectrum.shape[1], self.hop_length * self.overlap
         real, imaginary = spectrum.chunk(2, dim=2)
         even, odd = real @ self.synthesis_cosines, imaginary @ self.synthesis_sines

@@ -1,4 +1,4 @@
-"""The terms that FastSpeech 2 is trained on.
+"""Loss terms of FastSpeech 2.
 
 Source: FastSpeech 2 (Ren et al. 2021), section 2.3 and appendix C: mean absolute error of the mel, mean squared error
     of log durations.

@@ -2,8 +2,8 @@
 
 Source: CTC: Graves et al. 2006, section 4. Label smoothing: Kim et al. 2018, section 2.3 (uniform distribution).
     Consistency regularization: CR-CTC (Yao et al. 2024), section 3.1, equations 3 and 4.
-Differs: the smoothing distribution leaves the blank out, as the peaks of CTC need it; it also leaves nothing else out,
-    so symbols that are never a target keep a little probability.
+Differs: the smoothing distribution leaves out the blank, which CTC needs between its peaks, and nothing else: symbols
+    that are never a target keep a little probability.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def ctc_terms(model: nn.Module, encoder_out: EncoderOutput, targets: Targets) ->
 
 
 def ctc_loss(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: Tensor, blank_id: int) -> Tensor:
-    """Minus the log-probability of the tokens, over all alignments.
+    """Return minus the log-probability of the tokens, over all alignments.
 
     Args:
         log_probs: (B, T, V) float32; lengths: (B,) frames.
@@ -82,14 +82,14 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: 
 
 
 def smoothing_loss(log_probs: Tensor, lengths: Tensor, token_lengths: Tensor, blank_id: int) -> Tensor:
-    """Cross-entropy of each frame with the uniform distribution over all symbols but the blank."""
+    """Return the cross-entropy of each frame with the uniform distribution over all symbols except the blank."""
     symbols = log_probs.shape[2] - 1
     entropy = -(log_probs.sum(2) - log_probs[:, :, blank_id]) / symbols
     return (entropy * length_mask(lengths, log_probs.shape[1])).sum() / token_lengths.sum().clamp(min=1)
 
 
 def consistency_loss(log_probs: Tensor, other: Tensor, lengths: Tensor, token_lengths: Tensor) -> Tensor:
-    """How far two views of the same utterances are apart: each learns from the other, held still.
+    """Return the divergence of two views of the same utterances; the target of each is the other, without gradient.
 
     Args:
         log_probs, other: (B, T, V) float32, of two augmented copies with the same lengths.

@@ -1,1 +1,1 @@
-"""One file a model: a frozen config and an `nn.Module`, to be read beside its paper."""
+"""Models, one file each: a frozen config and an `nn.Module`, to be read beside the paper; and their specs."""

@@ -1,11 +1,11 @@
-"""Monotonic alignment of tokens with frames: the sum over all paths to learn by, and the best path to use.
+"""Monotonic alignment of tokens with frames: the sum over all paths, for training, and the best path.
 
-A path gives every frame to one token, in order. Tokens that are not skippable get at least one frame; of skippable
-ones (pauses and punctuation) no two that follow one another are both left out.
+A path assigns every frame to one token, in order. Tokens that are not skippable get at least one frame. Skippable
+tokens (pauses and punctuation) may get none, but no two tokens in succession are left out.
 
 Source: One TTS Alignment To Rule Them All (Badlani et al. 2022), section 2: forward sum, beta-binomial prior and the
     binarization loss. Monotonic alignment search, Glow-TTS (Kim et al. 2020), algorithm 1.
-Differs: tokens may be skipped, and the sum is over such paths and needs no blank. Both loops run on the CPU,
+Differs: tokens may be skipped, and the sum includes such paths and needs no blank. Both loops run on the CPU,
     compiled by Numba: twenty times as fast there as the same steps on tensors.
 """
 
@@ -26,15 +26,15 @@ IMPOSSIBLE = -1e9
 
 
 class AlignmentError(ValueError):
-    """Tokens that cannot be aligned; the message names the place in the batch."""
+    """Report tokens that cannot be aligned; the message names the row of the batch."""
 
 
 def beta_binomial_prior(token_lengths: Tensor, mel_lengths: Tensor, scale: float = 1.0) -> Tensor:
-    """Log-probabilities of the tokens at each frame that favor the diagonal.
+    """Return log-probabilities of the tokens at each frame that favor the diagonal.
 
     Args:
         token_lengths, mel_lengths: (B,).
-        scale: of both shape parameters; larger is closer to the diagonal.
+        scale: factor of both shape parameters; a larger one keeps closer to the diagonal.
 
     Returns:
         (B, T_mel, T_text); each real frame sums to 1 over its real tokens, `IMPOSSIBLE` elsewhere.
@@ -57,9 +57,9 @@ def beta_binomial_prior(token_lengths: Tensor, mel_lengths: Tensor, scale: float
 def forward_sum(
     log_probs: Tensor, token_lengths: Tensor, mel_lengths: Tensor, skippable: Tensor | None = None
 ) -> Tensor:
-    """The log of the sum, over all paths, of the product of their frames' probabilities.
+    """Return the log of the sum, over all paths, of the product of their frames' probabilities.
 
-    Its negative is the loss that teaches an alignment.
+    Its negative is the loss of an aligner.
 
     Args:
         log_probs: (B, T_mel, T_text) of each token at each frame.
@@ -80,7 +80,7 @@ def forward_sum(
 def path_shares(
     log_probs: Tensor, token_lengths: Tensor, mel_lengths: Tensor, skippable: Tensor | None = None
 ) -> Tensor:
-    """At each frame, the share of all paths, by their probability, that are on each token.
+    """Return the probability of each token at each frame: the share of the paths, by their probability, that are on it.
 
     Args:
         log_probs, token_lengths, mel_lengths, skippable: as for `forward_sum`.
@@ -98,7 +98,7 @@ def path_shares(
 def monotonic_alignment_search(
     log_probs: Tensor, token_lengths: Tensor, mel_lengths: Tensor, skippable: Tensor | None = None
 ) -> Tensor:
-    """The frames of each token on the best path.
+    """Return the frames of each token on the best path.
 
     Args:
         log_probs, token_lengths, mel_lengths, skippable: as for `forward_sum`.
@@ -116,7 +116,7 @@ def monotonic_alignment_search(
 
 
 def binarization_loss(log_probs: Tensor, durations: Tensor, mel_lengths: Tensor) -> Tensor:
-    """Minus the mean log-probability of the tokens that `durations` (B, T_text) give to the real frames; a scalar."""
+    """Return minus the mean log-probability of the frames' tokens by `durations` (B, T_text), a scalar."""
     frames = torch.arange(log_probs.shape[1], device=log_probs.device)
     token = torch.searchsorted(durations.cumsum(1), frames.expand(len(durations), -1).contiguous(), right=True)
     chosen = log_probs.gather(2, token.clamp(max=log_probs.shape[2] - 1)[:, :, None])[:, :, 0]
@@ -125,7 +125,7 @@ def binarization_loss(log_probs: Tensor, durations: Tensor, mel_lengths: Tensor)
 
 
 def _may_skip(log_probs: Tensor, token_lengths: Tensor, mel_lengths: Tensor, skippable: Tensor | None) -> Tensor:
-    """(B, T_text) bool, all False if None was given; refuses what has no path."""
+    """Return (B, T_text) bool, all False for None; raise AlignmentError where there is no path."""
     shape = (log_probs.shape[0], log_probs.shape[2])
     may_skip = torch.zeros(shape, dtype=torch.bool, device=log_probs.device) if skippable is None else skippable
     needed = token_lengths - _left_out(may_skip & length_mask(token_lengths, shape[1]))
@@ -138,7 +138,7 @@ def _may_skip(log_probs: Tensor, token_lengths: Tensor, mel_lengths: Tensor, ski
 
 
 def _left_out(may_skip: Tensor) -> Tensor:
-    """(B,): how many tokens a path can leave out at most, no two in a row and never all."""
+    """Return (B,) the largest number of tokens that a path can leave out: no two in succession, and never all."""
     before = torch.zeros(len(may_skip), dtype=torch.bool, device=may_skip.device)
     count = torch.zeros(len(may_skip), dtype=torch.int64, device=may_skip.device)
     for column in may_skip.T:
@@ -148,7 +148,7 @@ def _left_out(may_skip: Tensor) -> Tensor:
 
 
 class _ForwardSum(torch.autograd.Function):
-    """The gradient by each log-probability is the share of all paths, by their weight, that pass there."""
+    """Forward sum; its gradient by a log-probability is the share of all paths, by their weight, that contain it."""
 
     @staticmethod
     def forward(ctx: Any, log_probs: Tensor, token_lengths: Tensor, mel_lengths: Tensor, may_skip: Tensor) -> Tensor:
@@ -164,7 +164,7 @@ class _ForwardSum(torch.autograd.Function):
 def _sums(
     log_probs: Tensor, token_lengths: Tensor, mel_lengths: Tensor, may_skip: Tensor, with_shares: bool
 ) -> tuple[Tensor, Tensor]:
-    """The log of the sum over all paths, (B,), and if asked the shares of `path_shares`."""
+    """Return the log of the sum over all paths, (B,), and on request the shares of `path_shares`, else zeros."""
     arrays = _arrays(log_probs, token_lengths, mel_lengths, may_skip)
     totals, shares = np.zeros(len(arrays[0])), np.zeros_like(arrays[0])
     _sums_of_paths(*arrays, with_shares, totals, shares)  # type: ignore[call-arg]
@@ -172,7 +172,7 @@ def _sums(
 
 
 def _arrays(log_probs: Tensor, token_lengths: Tensor, mel_lengths: Tensor, may_skip: Tensor) -> tuple[np.ndarray, ...]:
-    """The same for the loops below, which NumPy arrays run through: log-probabilities in float32."""
+    """Return NumPy arrays for the loops below, log-probabilities in float32."""
     return tuple(
         t.detach().cpu().contiguous().numpy() for t in (log_probs.float(), token_lengths, mel_lengths, may_skip)
     )
@@ -186,11 +186,11 @@ def _log_add(a: float, b: float) -> float:
 
 @numba.njit(cache=True)
 def _sums_of_paths(log_probs, token_lengths, mel_lengths, may_skip, with_shares, totals, shares):  # type: ignore
-    """Fills `totals` (B,) and, if asked, `shares` (B, T_mel, T_text), which begins as zeros."""
+    """Fill `totals` (B,) and, on request, `shares` (B, T_mel, T_text), which begins as zeros."""
     for b in range(len(log_probs)):
         n_tokens, n_frames = token_lengths[b], mel_lengths[b]
         skip, here = may_skip[b], log_probs[b]
-        # Of paths so far, by the token that a frame is on; in float64, for float32 has no digits left after a
+        # The log sum over the paths up to each frame and token; in float64, as float32 has no digits left after a
         # thousand frames.
         before = np.full((n_frames, n_tokens), IMPOSSIBLE)
         before[0, 0] = here[0, 0]
@@ -228,7 +228,7 @@ def _sums_of_paths(log_probs, token_lengths, mel_lengths, may_skip, with_shares,
 
 @numba.njit(cache=True)
 def _best_paths(log_probs, token_lengths, mel_lengths, may_skip, durations):  # type: ignore
-    """Fills `durations` (B, T_text), which begins as zeros."""
+    """Fill `durations` (B, T_text), which begins as zeros."""
     for b in range(len(log_probs)):
         n_tokens, n_frames = token_lengths[b], mel_lengths[b]
         skip, here = may_skip[b], log_probs[b]

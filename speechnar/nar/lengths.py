@@ -14,12 +14,12 @@ N_POSITION_FEATURES = 4
 
 
 def length_mask(lengths: Tensor, size: int) -> Tensor:
-    """(B,) lengths -> (B, size) bool, True = real."""
+    """Return the mask (B, size) of lengths (B,): True = real."""
     return torch.arange(size, device=lengths.device)[None, :] < lengths[:, None]
 
 
 def token_of_frame(durations: Tensor, n_frames: int | Tensor) -> Tensor:
-    """The token that each frame belongs to.
+    """Return the token that each frame belongs to.
 
     Args:
         durations: (B, T_text) frames, int64, 0 for padding.
@@ -35,7 +35,7 @@ def token_of_frame(durations: Tensor, n_frames: int | Tensor) -> Tensor:
 
 
 def regulate(hidden: Tensor, frame_tokens: Tensor) -> Tensor:
-    """Repeats each token's vector over its frames.
+    """Repeat each token's vector over its frames.
 
     Args:
         hidden: (B, T_text, C).
@@ -48,10 +48,10 @@ def regulate(hidden: Tensor, frame_tokens: Tensor) -> Tensor:
 
 
 def position_features(durations: Tensor, frame_tokens: Tensor) -> Tensor:
-    """Where each frame lies within its token, (B, T_mel, 4) float32.
+    """Return the position of each frame within its token, (B, T_mel, 4) float32.
 
     The features are the fraction passed in (0, 1), the fraction left, and the log of 1 + frames since the token's
-    start and until its end. Frames of padding have finite values without meaning.
+    start and until its end. Padding has finite values of no meaning.
     """
     starts = regulate((durations.cumsum(1) - durations)[:, :, None], frame_tokens)[:, :, 0]
     length = regulate(durations[:, :, None], frame_tokens)[:, :, 0].clamp(min=1)

@@ -1,7 +1,7 @@
-"""A CTC recognizer: Conformer, CTC, and optionally intermediate CTC with or without self-conditioning.
+"""A CTC recognizer: a Conformer with CTC, and optionally with intermediate and self-conditioned CTC.
 
-Source: Graves et al. 2006; InterCTC (Lee and Watanabe 2021); self-conditioned CTC (Nozaki and Komatsu 2021). What they
-    add stands in `speechnar.layers.ctc_encoder`.
+Source: Graves et al. 2006; InterCTC (Lee and Watanabe 2021); self-conditioned CTC (Nozaki and Komatsu 2021). The
+    encoder is in `speechnar.layers.ctc_encoder`.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from speechnar.layers.ctc_encoder import CTCEncoder, CTCEncoderConfig, EncoderOu
 
 @dataclass(frozen=True)
 class CTCConfig:
-    """The encoder. `n_symbols` comes from the data: a training config leaves it out."""
+    """Sizes of the encoder. `n_symbols` comes from the data: a training config leaves it out."""
 
     n_symbols: int = 0
     encoder: CTCEncoderConfig = CTCEncoderConfig()
 
 
 class CTC(nn.Module):
-    """The encoder is all of it."""
+    """A CTC encoder and nothing else."""
 
     def __init__(self, config: CTCConfig, audio: AudioConfig) -> None:
         super().__init__()
@@ -31,5 +31,5 @@ class CTC(nn.Module):
         self.encoder = CTCEncoder(config.encoder, audio, config.n_symbols)
 
     def forward(self, mel: Tensor, mel_lengths: Tensor | None) -> EncoderOutput:
-        """Features (B, T_mel, n_mels) of `encoder.features` to log-probabilities."""
+        """Encode features (B, T_mel, n_mels) of `encoder.features`."""
         return self.encoder(mel, mel_lengths)

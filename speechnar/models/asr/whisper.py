@@ -1,17 +1,16 @@
-"""Whisper's encoder and decoder around a CTC branch: a draft of all words at once, and a decoder that checks it.
+"""Whisper's encoder and decoder with a CTC branch: CTC drafts the whole text at once, and the decoder verifies it.
 
-    wav -> features -> encoder -> states, 50 a second -> draft (CTC, 25 a second)    -> a text, every frame in parallel
-                                                      -> memory -> decoder(the text) -> what should stand at each place
+    wav -> features -> encoder -> states, 50 a second -> CTC branch (25 frames a second) -> the draft, in parallel
+                                                      -> memory -> decoder(the draft)    -> the best token after each
 
-The decoder reads many words of a draft at once and says of every place what it would have written there, so that a
-text is checked, and mended, in a few passes (`speechnar.decode.speculative`).
+The decoder predicts the token at every position of a draft at once, so that a few iterations verify and correct the
+text (`speechnar.decode.speculative`).
 
 Source: Whisper (Radford et al. 2023), section 2.2; CTC, Graves et al. 2006; self-conditioned CTC, Nozaki and Komatsu
     2021, section 3; blockwise parallel decoding, Stern et al. 2018, section 3.
 Differs: audio is padded by half a second and not to 30 s, and no frame sees other padding; the decoder's vocabulary
-    is a part of Whisper's, and the four tokens that tell Whisper its task are vectors that always come first. Logits
-    of the draft are multiplied by a constant, so that at a learning rate that is right for the layers below the new
-    one learns as fast as it has to.
+    is a part of Whisper's, and the four tokens that tell Whisper its task are fixed vectors at the start. Logits of the
+    CTC branch are multiplied by `OUTPUT_SCALE`: see `speechnar.layers.ctc_head`.
 """
 
 from __future__ import annotations
@@ -38,19 +37,19 @@ OUTPUT_SCALE = 8.0
 OLD_NAMES = {"norm.": "head.norm.", "head.weight": "head.out.weight", "head.bias": "head.out.bias"}
 OLD_NAMES |= {"condition.": "head.condition."}
 """Names of the weights of the CTC branch in models of earlier versions."""
-PROMPT = 4  # tokens that come first
+PROMPT = 4  # vectors before the first token
 SILENCE = 0.5
-"""Seconds of it that the encoder and the decoder hear after the audio: Whisper knows its end by that."""
+"""Seconds of silence appended to the audio for the encoder and the decoder: Whisper finds the end by it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class WhisperConfig:
-    """The sizes are those of Whisper base.
+    """Sizes; the defaults are those of Whisper base.
 
     Attributes:
-        n_symbols: outputs of the draft, the blank among them.
-        n_tokens: words and pieces of them that the decoder knows; the last one ends a text.
-        max_frames: positions that there are, in frames of 20 ms.
+        n_symbols: outputs of the CTC branch, including the blank.
+        n_tokens: size of the decoder's vocabulary; its last token ends a text.
+        max_frames: the longest input, in states of 20 ms.
         max_tokens: the longest text, in tokens.
         d_draft, draft_layers, dropout: width, depth and dropout of the CTC branch.
     """
@@ -72,7 +71,7 @@ class WhisperConfig:
 
 @dataclasses.dataclass(frozen=True)
 class DraftOutput:
-    """logits (B, T, n_symbols) of the last layer and of each one below it; lengths (B,) frames of 40 ms."""
+    """logits (B, T, n_symbols) of the last layer; intermediate, of each layer below; lengths (B,) frames of 40 ms."""
 
     logits: Tensor
     intermediate: tuple[Tensor, ...]
@@ -80,7 +79,7 @@ class DraftOutput:
 
 
 class WhisperFeatures(nn.Module):
-    """Log-mel as Whisper has it; the Fourier transform is a convolution, in training as in an exported graph."""
+    """Whisper's log-mel; the Fourier transform is a convolution, in training as in an exported graph."""
 
     fourier: Tensor
     filters: Tensor
@@ -95,7 +94,7 @@ class WhisperFeatures(nn.Module):
         self.register_buffer("filters", torch.from_numpy(filters).float(), persistent=False)
 
     def forward(self, wav: Tensor) -> Tensor:
-        """wav (B, T_wav) at 16 kHz, more than 200 samples -> (B, T_wav // 160, n_mels), 8 decades at most."""
+        """Compute features (B, T_wav // 160, n_mels), with a range of 8 decades, of wav (B, T_wav > 200) at 16 kHz."""
         padded = F.pad(wav[:, None], (N_FFT // 2, N_FFT // 2), mode="reflect")
         real, imaginary = F.conv1d(padded, self.fourier, stride=HOP_LENGTH)[:, :, :-1].chunk(2, dim=1)
         mel = (self.filters @ (real.square() + imaginary.square())).clamp(min=1e-10).log10()
@@ -114,12 +113,12 @@ class Encoder(nn.Module):
         self.conv1 = nn.Conv1d(config.n_mels, d, 3, padding=1)
         self.conv2 = nn.Conv1d(d, d, 3, stride=2, padding=1)
         rates = torch.exp(-math.log(10000) / (d // 2 - 1) * torch.arange(d // 2))
-        self.register_buffer("rates", rates, persistent=False)  # of the positions' sinusoids
+        self.register_buffer("rates", rates, persistent=False)  # of the sinusoidal positions
         self.blocks = nn.ModuleList(AttentionBlock(d, config.d_ff, config.n_heads) for _ in range(config.n_layers))
         self.norm = nn.LayerNorm(d)
 
     def forward(self, mel: Tensor, mel_lengths: Tensor | None) -> Tensor:
-        """Log-mel (B, T_mel, n_mels) at 10 ms to states (B, ceil(T_mel / 2), d_model) at 20 ms."""
+        """Encode log-mel (B, T_mel, n_mels) at 10 ms as states (B, ceil(T_mel / 2), d_model) at 20 ms."""
         mask = None if mel_lengths is None else length_mask(mel_lengths, mel.shape[1])
         x = F.gelu(self.conv1(masked(mel, mask).transpose(1, 2))).transpose(1, 2)
         x = F.gelu(self.conv2(masked(x, mask).transpose(1, 2))).transpose(1, 2)
@@ -132,7 +131,7 @@ class Encoder(nn.Module):
 
 
 class Draft(nn.Module):
-    """The CTC branch: pairs of states become one frame; each layer but the last tells the next what it would say."""
+    """The CTC branch: pairs of states become one frame; layers are conditioned on the output of the layer below."""
 
     def __init__(self, config: WhisperConfig) -> None:
         super().__init__()
@@ -149,7 +148,7 @@ class Draft(nn.Module):
         accept_old_names(self, OLD_NAMES)
 
     def forward(self, states: Tensor, lengths: Tensor | None) -> DraftOutput:
-        """States (B, T, d_model) at 20 ms, and their lengths, to logits at 40 ms."""
+        """Compute logits at 40 ms of states (B, T, d_model) at 20 ms."""
         states = masked(states, None if lengths is None else length_mask(lengths, states.shape[1]))
         x = self.merge(torch.cat([states[:, ::2], F.pad(states, (0, 0, 0, 1))[:, 1::2]], dim=2))
         halved = (lengths + 1) // 2 if lengths is not None else torch.tensor([x.shape[1]]).expand(x.shape[0])
@@ -178,7 +177,7 @@ class Decoder(nn.Module):
         self.norm = nn.LayerNorm(d)
 
     def memory(self, states: Tensor) -> Tensor:
-        """What the decoder takes from states (B, T, d_model).
+        """Return the keys and values of cross-attention to states (B, T, d_model).
 
         Returns:
             (B, layers * 2, heads, T, d_head): keys and values of each layer.
@@ -187,11 +186,12 @@ class Decoder(nn.Module):
         return made.unflatten(3, (2 * self.n_heads, -1)).transpose(2, 3).unflatten(2, (2, -1)).flatten(1, 2)
 
     def forward(self, tokens: Tensor, memory: Tensor, memory_lengths: Tensor | None) -> Tensor:
-        """What should stand at each place of a text, and after it, if what is before that place is right.
+        """Predict each token of a text, and the token after it, from the tokens before.
 
         Args:
             tokens: (B, N) int64, N from 0 to `max_tokens`.
-            memory: (B, n_layers * 2, n_heads, T, d_head), or (1, ...) for all texts.
+            memory: (B, n_layers * 2, n_heads, T, d_head), or (1, ...) of one utterance for all texts.
+            memory_lengths: (B,) states; None where there is no padding.
 
         Returns:
             Logits (B, N + 1, n_tokens).
@@ -204,32 +204,33 @@ class Decoder(nn.Module):
     def hidden(
         self, embedded: Tensor, memory: Sequence[Tensor], memory_lengths: Tensor | None, past: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """What logits are made of.
+        """Return the vectors that the output layer multiplies.
 
         Args:
-            embedded: (B, N, d_model) of the prompt and tokens, or of those after the past.
-            memory: keys and values of each layer, (B, n_heads, T, d_head) each, or (1, ...) for all texts.
-            past: (n_layers * 2, 1, n_heads, P, d_head) keys and values of one text before them; None for nothing.
+            embedded: (B, N, d_model) of the prompt and the tokens, or of the tokens after `past`.
+            memory: keys and values of each layer, (B, n_heads, T, d_head) each, or (1, ...) of one utterance for all
+                texts.
+            past: (n_layers * 2, 1, n_heads, P, d_head) keys and values of one text before them; None where it is empty.
 
         Returns:
-            (B, N, d_model), and the keys and values of these N, (n_layers * 2, B, n_heads, N, d_head).
+            (B, N, d_model), and the self-attention keys and values of these N, (n_layers * 2, B, n_heads, N, d_head).
         """
         batch, time = embedded.shape[:2]
         before = 0 if past is None else past.shape[3]
         x = embedded + self.positions[before : before + time]
-        places = torch.arange(before + time, device=x.device)
-        allowed = places[None] <= places[before:, None]
-        heard = None if memory_lengths is None else length_mask(memory_lengths, memory[0].shape[2])[:, None, None]
+        index = torch.arange(before + time, device=x.device)
+        allowed = index[None] <= index[before:, None]
+        mask = None if memory_lengths is None else length_mask(memory_lengths, memory[0].shape[2])[:, None, None]
         present = []
         for n, block in enumerate(self.blocks):
-            known = None if past is None else KeyValues(past[2 * n], past[2 * n + 1]).repeated(batch)
-            x, seen = block(x, allowed, KeyValues(memory[2 * n], memory[2 * n + 1]), heard, known)
+            earlier = None if past is None else KeyValues(past[2 * n], past[2 * n + 1]).repeated(batch)
+            x, seen = block(x, allowed, KeyValues(memory[2 * n], memory[2 * n + 1]), mask, earlier)
             present += [seen.keys[:, :, before:], seen.values[:, :, before:]]
         return self.norm(x), torch.stack(present)
 
 
 class Whisper(nn.Module):
-    """The recognizer; see the module's docstring."""
+    """The recognizer with all its parts; see the module's docstring."""
 
     def __init__(self, config: WhisperConfig) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""Autoregressive twins, with which the parallel models are compared."""
+"""Autoregressive models that the parallel models are compared with."""

@@ -1,15 +1,15 @@
 """A learned aligner: log-likelihoods of each frame of speech under each state of each token.
 
-A token is a few states that follow one another; a state is a Gaussian over the cepstra of a frame and their slopes. Its
-mean is the symbol's own and, once those have settled, a correction by the tokens beside it. Paths through the states,
-and what is learned from them, are in `speechnar.nar.alignment`.
+A token is a sequence of a few states; a state is a Gaussian over the cepstra of a frame and their slopes. Its mean is
+that of the symbol plus, later in training, a correction by the neighboring tokens. Paths through the states, and the
+losses on them, are in `speechnar.nar.alignment`.
 
-Source: One TTS Alignment To Rule Them All (Badlani et al. 2022), section 2: a token's frames are those near to it, and
-    all that is learned comes from the sum over paths. Neural HMMs are all you need (Mehta et al. 2022), section 3:
+Source: One TTS Alignment To Rule Them All (Badlani et al. 2022), section 2: the frames of a token are those
+    near to it, and the sum over paths is the only loss. Neural HMMs are all you need (Mehta et al. 2022), section 3:
     a network that gives the Gaussians of the states of a hidden Markov model.
-Differs: distances are to the cepstra themselves, each with a variance of its own, and not between two learned
-    embeddings: an encoder that hears a tenth of a second around a frame is free to move every boundary by as much.
-    No state hears frames before, and no probability of going on is learned.
+Differs: distances are to the cepstra themselves, each with its own variance, and not between two learned embeddings:
+    an encoder with a context of a tenth of a second is free to move every boundary by as much. States do not depend on
+    earlier frames, and no transition probabilities are learned.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from torch import Tensor, nn
 from speechnar.nar.lengths import length_mask
 
 VARIANCES = (0.05, 20.0)
-"""Of the normalized features, the least and the most."""
+"""The smallest and the largest variance of the normalized features."""
 
 
 @dataclass(frozen=True)
 class AlignerConfig:
-    """The shape of an aligner. A training config leaves out `states` and `n_mels`, which come from the data.
+    """Sizes of an aligner. A training config leaves out `states` and `n_mels`, which come from the data.
 
     Attributes:
-        states: how many each symbol has, by id.
+        states: number of states of each symbol, by id.
         n_mels: mel bands of the input.
-        n_cepstra: kept of them.
-        d_model: width of the network that hears a token's neighbors.
-        scale: of the log-likelihoods; less than 1, for neighboring frames and bands tell much the same.
+        n_cepstra: number of cepstra that are computed from them.
+        d_model: width of the network that corrects means by neighboring tokens.
+        scale: factor of the log-likelihoods; below 1, as neighboring frames and bands are strongly correlated.
     """
 
     states: tuple[int, ...] = ()
@@ -48,12 +48,12 @@ class AlignerConfig:
 
 @dataclass(frozen=True)
 class AlignerOutput:
-    """What `Aligner` returns.
+    """The output of `Aligner`.
 
     Attributes:
         log_probs: (B, T_mel, N) scaled log-likelihoods of each frame under each state; padding of any value.
         state_lengths: (B,) states of each utterance.
-        tokens: (B, N) the place in the text of each state's token; padded with T_text - 1.
+        tokens: (B, N) position in the text of each state's token; padded with T_text - 1.
     """
 
     log_probs: Tensor
@@ -61,12 +61,12 @@ class AlignerOutput:
     tokens: Tensor
 
     def token_durations(self, durations: Tensor, n_tokens: int) -> Tensor:
-        """(B, N) frames of the states -> (B, `n_tokens`) frames of the tokens."""
+        """Return the frames (B, `n_tokens`) of the tokens, given those of the states (B, N)."""
         return durations.new_zeros(len(durations), n_tokens).scatter_add_(1, self.tokens, durations)
 
 
 class Aligner(nn.Module):
-    """Tokens and log-mel to log-likelihoods."""
+    """Tokens and log-mel to log-likelihoods of states."""
 
     mean: Tensor
     std: Tensor
@@ -92,7 +92,7 @@ class Aligner(nn.Module):
         self.register_buffer("basis", basis, persistent=False)
 
     def features(self, mel: Tensor, mel_lengths: Tensor) -> Tensor:
-        """Cepstra and their slopes over five frames, less the utterance's mean.
+        """Return cepstra and their slopes over five frames, after subtraction of the utterance's mean.
 
         Args:
             mel: (B, T_mel, n_mels) natural log magnitude; padding of any value.
@@ -105,28 +105,27 @@ class Aligner(nn.Module):
         centered = mel - (mel * mask).sum(1, keepdim=True) / mel_lengths[:, None, None]
         cepstra = centered @ self.basis
         frames = torch.arange(-2, mel.shape[1] + 2, device=mel.device)[None, :]
-        index = torch.minimum(
-            frames.clamp(min=0), mel_lengths[:, None] - 1
-        )  # beyond its ends an utterance stands still
+        # Beyond the ends of an utterance its first and last frames are repeated.
+        index = torch.minimum(frames.clamp(min=0), mel_lengths[:, None] - 1)
         around = cepstra.gather(1, index[:, :, None].expand(-1, -1, cepstra.shape[2]))
         slopes = (around[:, 3:-1] - around[:, 1:-3] + 2 * (around[:, 4:] - around[:, :-4])) / 5
         return torch.cat([cepstra, slopes], dim=2)
 
     def set_statistics(self, mean: Tensor, std: Tensor) -> None:
-        """Sets what `features` are normalized by, (2 * n_cepstra,) each."""
+        """Set the statistics that `features` are normalized by, (2 * n_cepstra,) each."""
         self.mean.copy_(mean)
         self.std.copy_(std.clamp(min=1e-3))
 
     def forward(
         self, tokens: Tensor, token_lengths: Tensor, mel: Tensor, mel_lengths: Tensor, context: bool = True
     ) -> AlignerOutput:
-        """Log-likelihoods, in float32 whatever surrounds it.
+        """Compute log-likelihoods, in float32 under autocast too.
 
         Args:
             tokens: (B, T_text), `<s>` and `</s>` included; padding of any symbol.
             token_lengths, mel_lengths: (B,).
             mel: (B, T_mel, n_mels) natural log magnitude; padding of any value.
-            context: whether the tokens beside a token correct its means.
+            context: whether neighboring tokens correct the means.
         """
         with torch.autocast(mel.device.type, enabled=False):
             frames = (self.features(mel.float(), mel_lengths) - self.mean) / self.std
@@ -141,7 +140,7 @@ class Aligner(nn.Module):
         return self.log_variances.exp().clamp(least, most)
 
     def _gaussians(self, tokens: Tensor, token_lengths: Tensor, context: bool) -> tuple[Tensor, Tensor]:
-        """Means and variances of each token's states, (B, T_text, states, width) each."""
+        """Return means and variances of each token's states, (B, T_text, states, width) each."""
         means, variances = self.means[tokens], self._variances()[tokens]
         if context:
             mask = length_mask(token_lengths, tokens.shape[1])[:, :, None]
@@ -150,7 +149,7 @@ class Aligner(nn.Module):
         return means, variances
 
     def _states(self, tokens: Tensor, token_lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Place of the token and number of the state within it, (B, N) each; and how many states there are, (B,)."""
+        """Return each state's token and its number within the token, (B, N) each, and the numbers of states, (B,)."""
         counts = self.n_states[tokens] * length_mask(token_lengths, tokens.shape[1])
         ends = counts.cumsum(1)
         lengths = ends[:, -1]
@@ -161,7 +160,7 @@ class Aligner(nn.Module):
 
 
 def _log_likelihoods(frames: Tensor, means: Tensor, variances: Tensor) -> Tensor:
-    """Of (B, T, D) frames under (B, N, D) diagonal Gaussians, but for a constant: (B, T, N)."""
+    """Return (B, T, N) log-likelihoods, up to a constant, of (B, T, D) frames under (B, N, D) diagonal Gaussians."""
     precision = 1 / variances
     constant = (means.square() * precision + variances.log()).sum(2)[:, None, :]
     squares = frames.square() @ precision.transpose(1, 2) - 2 * frames @ (means * precision).transpose(1, 2)

@@ -1,10 +1,10 @@
 """FastSpeech 2: text to log-mel, every frame in parallel.
 
 Source: FastSpeech 2 (Ren et al. 2021), section 2, figure 1.
-Differs: ConvNeXt layers in place of feed-forward Transformer layers (faster, and no positions to outgrow), with one
-    attention block over the tokens; F0, voicing and energy are predicted for each frame, as continuous values and
-    not as bins or wavelets; each frame knows its position within its token; durations that `regulate` gets are
-    those of the data in training and the model's own afterwards, as in the paper.
+Differs: ConvNeXt layers in place of feed-forward Transformer layers (faster, and without positions that limit the
+    length), with one attention block over the tokens; F0, voicing and energy are predicted for each frame, as
+    continuous values and not as bins or wavelets; each frame has features of its position within its token. As in the
+    paper, `regulate` gets the data's durations in training and predicted ones in synthesis.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from speechnar.nar.lengths import N_POSITION_FEATURES, length_mask, position_fea
 class FastSpeech2Config:
     """Widths and depths. `d_ff` and `kernel_size` hold for every ConvNeXt layer.
 
-    `n_symbols`, `n_mels` and `speakers`, the names of those who speak where it is more than one, come from the data: a
-    training config leaves them out.
+    `n_symbols`, `n_mels` and `speakers` (names, where there are several) come from the data: a training config leaves
+    them out.
     """
 
     n_symbols: int = 0
@@ -42,10 +42,10 @@ class FastSpeech2Config:
 
 @dataclasses.dataclass(frozen=True)
 class Prosody:
-    """What is heard apart from the phones, frame by frame, all (B, T_mel) and normalized by the data's statistics.
+    """Prosody of each frame, all (B, T_mel) and normalized by the data's statistics.
 
     Attributes:
-        log_f0: (ln Hz - mean) / std, of the speaker; of no meaning where unvoiced.
+        log_f0: (ln Hz - mean) / std, of the speaker; any value where unvoiced.
         voiced: logits when predicted; 0 or 1 when given.
         energy: (ln RMS magnitude - mean) / std.
     """
@@ -67,11 +67,11 @@ class FastSpeech2Output:
 class FastSpeech2(nn.Module):
     """Token encoder, duration and prosody predictors, length regulation, mel decoder.
 
-    With several speakers, each has a vector that is added to what the encoder makes of a token, and F0 statistics of
-    its own, by which F0 is predicted. The decoder reads F0 by statistics that all share, so that the harmonics of so
-    many Hz stand in one place whoever speaks. The vectors start as zero: a model of one speaker, taken as the start,
-    speaks for all until they differ.
-    `speakers` (B,) int64, everywhere, are places in the config's names; a model of one speaker takes no notice of it.
+    With several speakers, each has a vector, which is added to the encoder's output, and F0 statistics, by which F0 is
+    predicted. The decoder reads F0 normalized by statistics that all speakers share, so that the harmonics of a given
+    F0 are in the same mel bands for every speaker. The vectors start at zero: training that starts from a model of one
+    speaker begins with the same voice for all.
+    `speakers` (B,) int64 are indices in the config's names; a model of one speaker ignores them.
     """
 
     mel_mean: Tensor
@@ -112,20 +112,20 @@ class FastSpeech2(nn.Module):
             self.register_buffer(f"{name}_std", torch.ones(size))
 
     def set_statistics(self, **moments: Tensor | float | list[float]) -> None:
-        """Sets `mel_mean`, `mel_std`, `log_f0_mean` (of each speaker), ... from the training data's `stats.json`."""
+        """Set `mel_mean`, `mel_std`, `log_f0_mean` (of each speaker), ... from the training data's `stats.json`."""
         for name, value in moments.items():
             buffer = getattr(self, name)
             buffer.copy_(torch.as_tensor(value, dtype=torch.float32).reshape(buffer.shape))
 
     def log_f0_moments(self, speakers: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of ln Hz, which broadcast over (B, T_mel)."""
+        """Return mean and deviation of ln Hz, which broadcast over (B, T_mel)."""
         if self.speaker is None:
             return self.log_f0_mean, self.log_f0_std
         speakers = self._given(speakers)
         return self.log_f0_mean[speakers][:, None], self.log_f0_std[speakers][:, None]
 
     def read_log_f0_moments(self) -> tuple[Tensor, Tensor]:
-        """Mean and deviation of ln Hz by which the decoder reads F0."""
+        """Return mean and deviation of ln Hz that the decoder's F0 is normalized by."""
         if self.speaker is None:
             return self.log_f0_mean, self.log_f0_std
         return self.common_log_f0_mean, self.common_log_f0_std
@@ -136,7 +136,7 @@ class FastSpeech2(nn.Module):
         return speakers
 
     def normalized(self, f0: Tensor, energy: Tensor, speakers: Tensor | None = None) -> Prosody:
-        """The prosody of recorded speech: `f0` (B, T_mel) Hz with 0 = unvoiced, `energy` (B, T_mel) ln magnitude."""
+        """Normalize the prosody of recordings: `f0` (B, T_mel) Hz, 0 = unvoiced; `energy` (B, T_mel) ln magnitude."""
         voiced = (f0 > 0).to(f0.dtype)
         mean, std = self.log_f0_moments(speakers)
         log_f0 = (f0.clamp(min=1.0).log() - mean) / std
@@ -145,7 +145,7 @@ class FastSpeech2(nn.Module):
     def encode(
         self, tokens: Tensor, token_mask: Tensor | None, speakers: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Tokens (B, T_text) to hidden vectors (B, T_text, C) and log durations (B, T_text)."""
+        """Encode tokens (B, T_text) as hidden vectors (B, T_text, C), and predict log durations (B, T_text)."""
         hidden = self.encoder(self.embedding(tokens), token_mask)
         hidden = self.attention(hidden, token_mask)
         if self.speaker is not None:
@@ -154,18 +154,18 @@ class FastSpeech2(nn.Module):
         return hidden, log_durations
 
     def frames(self, hidden: Tensor, durations: Tensor, n_frames: int | Tensor) -> Tensor:
-        """Hidden vectors of the tokens spread over their frames, (B, T_mel, C), with positions."""
+        """Spread the tokens' hidden vectors over their frames, (B, T_mel, C), and add positions."""
         frame_tokens = token_of_frame(durations, n_frames)
         positions = self.position(position_features(durations, frame_tokens))
         return regulate(hidden, frame_tokens) + positions
 
     def predict_prosody(self, frames: Tensor, mask: Tensor | None) -> Prosody:
-        """Log F0, voicing logits and energy of each frame."""
+        """Predict log F0, voicing logits and energy of each frame."""
         out = self.prosody_out(self.prosody_net(self.prosody_in(frames), mask))
         return Prosody(out[:, :, 0], out[:, :, 1], out[:, :, 2])
 
     def decode(self, frames: Tensor, prosody: Prosody, mask: Tensor | None, speakers: Tensor | None = None) -> Tensor:
-        """Frames and their prosody (voicing as 0 or 1) to log-mel (B, T_mel, n_mels)."""
+        """Compute log-mel (B, T_mel, n_mels) of frames and their prosody (voicing as 0 or 1)."""
         log_f0 = prosody.log_f0
         if self.speaker is not None:
             mean, std = self.log_f0_moments(speakers)
@@ -179,10 +179,10 @@ class FastSpeech2(nn.Module):
         self, tokens: Tensor, token_lengths: Tensor, durations: Tensor, mel_lengths: Tensor, f0: Tensor, energy: Tensor,
         speakers: Tensor | None = None,
     ) -> FastSpeech2Output:  # fmt: skip
-        """Training: the mel of given durations and prosody, and the predictions of both.
+        """Compute, for training, the mel for given durations and prosody, and the predictions of both.
 
         Args:
-            tokens, durations: (B, T_text), 0-padded; frames that sum to `mel_lengths`.
+            tokens, durations: (B, T_text), 0-padded; durations are frames that sum to `mel_lengths`.
             f0, energy: (B, T_mel) as `normalized` takes them.
         """
         token_mask = length_mask(token_lengths, tokens.shape[1])

@@ -1,10 +1,10 @@
-"""Discriminators: cheap ones on STFT frames, and HiFi-GAN's on samples.
+"""Discriminators: fast ones on STFT frames, and HiFi-GAN's on samples.
 
 Source: multi-resolution complex-STFT discriminators, EnCodec (Defossez et al. 2022), section 3.4. Multi-period and
     multi-scale discriminators, HiFi-GAN (Kong, Kim and Bae 2020), section 2.3, with their published parameter names.
-Differs: of STFT frames, the bins are channels of one-dimensional convolutions, which cost about a fifth of
-    two-dimensional ones on a CPU, and short windows (128 samples, less than a pitch period) see phase as an envelope.
-    The input is the log magnitude and the spectrum with its magnitude compressed. Scores are no features.
+Differs: the bins of STFT frames are channels of one-dimensional convolutions, which take about a fifth of the time of
+    two-dimensional ones on a CPU; with short windows (128 samples, less than a pitch period) phase shows as an
+    envelope. The input is the log magnitude and the spectrum with compressed magnitude. Scores are not features.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SCALE_STRIDES = (1, 2, 2, 4, 4, 1, 1)
 
 @dataclasses.dataclass(frozen=True)
 class DiscriminatorConfig:
-    """One discriminator for each window length (samples), with so many channels."""
+    """Window lengths (samples), one discriminator each, and the channels of each."""
 
     windows: tuple[int, ...] = (128, 256, 512, 1024)
     channels: tuple[int, ...] = (96, 128, 192, 256)
@@ -36,9 +36,9 @@ class WaveDiscriminatorConfig:
     """HiFi-GAN's discriminators; the defaults are the published ones.
 
     Attributes:
-        periods: samples; one discriminator each, which sees every so many samples in a column.
-        n_scales: discriminators on the signal, on its half rate, and so on.
-        scale_channels, scale_groups: of the seven convolutions of each.
+        periods: samples; one discriminator each, which has samples at this distance in a column.
+        n_scales: number of discriminators on the signal, the signal at half the rate, and so on.
+        scale_channels, scale_groups: of the seven convolutions of each scale.
     """
 
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)
@@ -55,14 +55,14 @@ class WaveDiscriminatorConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Judgement:
-    """scores: (B, T) of each discriminator, high for real; features: each layer's (B, C, ...) output."""
+    """scores: (B, T) of each discriminator, high for real audio; features: the output (B, C, ...) of each layer."""
 
     scores: tuple[Tensor, ...]
     features: tuple[Tensor, ...]
 
 
 class FrameDiscriminator(nn.Module):
-    """One resolution."""
+    """The discriminator of one resolution."""
 
     window: Tensor
 
@@ -78,7 +78,7 @@ class FrameDiscriminator(nn.Module):
         self.score = weight_norm(nn.Conv1d(channels, 1, 3, padding=1))
 
     def features(self, wav: Tensor) -> Tensor:
-        """(B, T_wav) -> (B, 3 * bins, frames): log magnitude, compressed real and imaginary parts."""
+        """Return (B, 3 * bins, frames) of (B, T_wav): log magnitude, compressed real and imaginary parts."""
         with torch.autocast(wav.device.type, enabled=False):
             spectrum = torch.view_as_real(
                 torch.stft(wav.float(), self.n_fft, self.n_fft // 4, window=self.window, return_complex=True)
@@ -96,7 +96,7 @@ class FrameDiscriminator(nn.Module):
 
 
 class Discriminators(nn.Module):
-    """All resolutions."""
+    """Discriminators of all resolutions."""
 
     def __init__(self, config: DiscriminatorConfig) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class Discriminators(nn.Module):
         )
 
     def forward(self, wav: Tensor) -> Judgement:
-        """wav: (B, T_wav), longer than the longest window."""
+        """Judge audio (B, T_wav) that is longer than the longest window."""
         scores, features = [], []
         for discriminator in self.each:
             score, kept = discriminator(wav)
@@ -118,7 +118,7 @@ class Discriminators(nn.Module):
 
 
 class Panel(nn.Module):
-    """Several sets of discriminators, each score and each layer of which counts the same."""
+    """Several sets of discriminators, of which every score and every layer has the same weight."""
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -134,7 +134,7 @@ class Panel(nn.Module):
 
 
 class PeriodDiscriminator(nn.Module):
-    """Every `period` samples a row: two-dimensional convolutions along the columns."""
+    """Two-dimensional convolutions along the columns of rows of `period` samples."""
 
     def __init__(self, period: int, channels: tuple[int, ...]) -> None:
         super().__init__()
@@ -180,7 +180,7 @@ def _layered(x: Tensor, layers: nn.ModuleList, last: nn.Module) -> tuple[Tensor,
 
 
 class WaveDiscriminators(nn.Module):
-    """All periods and scales."""
+    """Discriminators of all periods and scales."""
 
     def __init__(self, config: WaveDiscriminatorConfig) -> None:
         super().__init__()
@@ -190,7 +190,7 @@ class WaveDiscriminators(nn.Module):
         self.msd = nn.ModuleDict({"discriminators": nn.ModuleList(scales)})
 
     def forward(self, wav: Tensor) -> Judgement:
-        """wav: (B, T_wav)."""
+        """Judge audio (B, T_wav)."""
         judged = [discriminator(wav) for discriminator in self._each(self.mpd)]
         for n, discriminator in enumerate(self._each(self.msd)):
             if n:

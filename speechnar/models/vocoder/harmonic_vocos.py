@@ -49,7 +49,7 @@ class HarmonicVocosOutput:
 
 
 class HarmonicVocos(nn.Module):
-    """The generator. `context` frames on each side make a chunk equal to the same frames of the whole."""
+    """The generator. With `context` frames on each side, a chunk is equal to the same frames of the whole."""
 
     mel_mean: Tensor
     mel_std: Tensor
@@ -78,25 +78,25 @@ class HarmonicVocos(nn.Module):
 
     @property
     def n_noise(self) -> int:
-        """Values of noise that each frame takes."""
+        """Return the number of noise values of a frame."""
         return 2 * self.stft.n_bins
 
     @property
     def context(self) -> int:
-        """Frames that influence a frame, on each side."""
+        """Return the number of frames on each side that influence a frame."""
         side = self.config.kernel_size // 2
         # A frame of the source's STFT takes its neighbors, and F0 of one frame more, to which the pulses run.
         embedding = max(side, self.config.overlap // 2 + 1)
         return embedding + self.config.n_layers * side + self.config.overlap
 
     def set_statistics(self, **moments: Tensor | float | list[float]) -> None:
-        """Sets `mel_mean`, `mel_std`, `log_f0_mean`, `log_f0_std` from the training data's `stats.json`."""
+        """Set `mel_mean`, `mel_std`, `log_f0_mean`, `log_f0_std` from the training data's `stats.json`."""
         for name, value in moments.items():
             buffer = getattr(self, name)
             buffer.copy_(torch.as_tensor(value, dtype=torch.float32).reshape(buffer.shape))
 
     def forward(self, mel: Tensor, f0: Tensor, noise: Tensor, phase: Tensor) -> HarmonicVocosOutput:
-        """Makes a waveform.
+        """Compute the waveform.
 
         Args:
             mel: (B, T_mel, n_mels) natural log magnitude.

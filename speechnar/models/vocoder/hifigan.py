@@ -1,8 +1,8 @@
 """HiFi-GAN: log-mel to a waveform by transposed convolutions. The parameters have their published names.
 
 Source: HiFi-GAN (Kong, Kim and Bae 2020), section 2.2 and appendix A; the official `models.py` and its three configs.
-Differs: (B, T, C) at the boundary, and the mel is normalized first where a checkpoint has the statistics for it, as
-    transformers' SpeechT5HifiGan does. Weight norm is folded into the kernels outside training.
+Differs: (B, T, C) at the boundary, and the mel is normalized first where a checkpoint has statistics for it, as in
+    transformers' SpeechT5HifiGan. Weight norm is folded into the kernels outside training.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn.utils.parametrizations import weight_norm
 
 from speechnar.audio import AudioConfig
 
-LAST_SLOPE = 0.01  # of the last leaky ReLU, whatever the others'
+LAST_SLOPE = 0.01  # of the last leaky ReLU
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,11 +27,11 @@ class HiFiGANConfig:
 
     Attributes:
         resblock: 1, pairs of convolutions, or 2, single ones.
-        upsample_rates: their product is the hop length.
+        upsample_rates: factors whose product is the hop length.
         upsample_initial_channel: channels before the first upsampling; each one halves them.
-        resblock_kernel_sizes, resblock_dilation_sizes: one residual block each; the blocks run side by side.
-        slope: of the leaky ReLUs but for the last.
-        reflect: convolutions see the sequence mirrored beyond its ends, in place of zeros.
+        resblock_kernel_sizes, resblock_dilation_sizes: one residual block each; the blocks run in parallel.
+        slope: of the leaky ReLUs, except the last.
+        reflect: whether convolutions pad by reflection and not by zeros.
     """
 
     resblock: int = 1
@@ -113,7 +113,7 @@ class SingleBlock(nn.Module):
 
 
 def _conv(d_in: int, d_out: int, kernel_size: int, config: HiFiGANConfig, dilation: int = 1) -> nn.Conv1d:
-    """A convolution that keeps the length."""
+    """Return a convolution that keeps the length."""
     padding = dilation * (kernel_size - 1) // 2
     return nn.Conv1d(
         d_in, d_out, kernel_size, padding=padding, dilation=dilation,
@@ -122,10 +122,10 @@ def _conv(d_in: int, d_out: int, kernel_size: int, config: HiFiGANConfig, dilati
 
 
 class HiFiGAN(nn.Module):
-    """The generator. `context` frames on each side make a chunk equal to the same frames of the whole.
+    """The generator. With `context` frames on each side, a chunk is equal to the same frames of the whole.
 
     Raises:
-        ValueError: the upsampling rates do not make a hop.
+        ValueError: the product of the upsampling rates is not the hop length.
     """
 
     mel_mean: Tensor
@@ -158,7 +158,7 @@ class HiFiGAN(nn.Module):
 
     @property
     def context(self) -> int:
-        """Frames that influence a frame, on each side."""
+        """Return the number of frames on each side that influence a frame."""
         config = self.config
         repeats = 2 - config.resblock  # of each dilated convolution, by one without dilation
         reach = 3  # in samples of the layer's own rate, at first those of conv_post
@@ -174,19 +174,19 @@ class HiFiGAN(nn.Module):
         return [module for module in self.modules() if isinstance(module, (nn.Conv1d, nn.ConvTranspose1d))]
 
     def normalize_weights(self) -> None:
-        """Splits each kernel into direction and size (weight norm), as HiFi-GAN is trained; computes the same."""
+        """Split each kernel into direction and size (weight norm) for training; the output is the same."""
         for conv in self._convolutions():
             weight_norm(conv)
 
     def folded(self) -> HiFiGAN:
-        """A copy on the CPU, in evaluation mode, with plain kernels."""
-        # Not a deep copy without its parametrizations: removing them would remove the original's, whose class it has.
+        """Return a copy on the CPU, in evaluation mode, without weight norm."""
+        # Not a deep copy: removing its parametrizations would remove those of the original, which has the same class.
         model = HiFiGAN(self.config, self.audio)
         model.load_state_dict(plain_weights(self.state_dict()))
         return model.eval()
 
     def forward(self, mel: Tensor) -> HiFiGANOutput:
-        """Makes a waveform.
+        """Compute the waveform.
 
         Args:
             mel: (B, T_mel, n_mels) natural log magnitude.
@@ -202,7 +202,7 @@ class HiFiGAN(nn.Module):
 
 
 def plain_weights(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dictionary with the kernels folded that weight norm, in torch's old or new way, had split."""
+    """Return a state dictionary without weight norm, of torch's old or new kind: direction and size are multiplied."""
     splits = (("weight_g", "weight_v"), ("parametrizations.weight.original0", "parametrizations.weight.original1"))
     plain = dict(state)
     for size_name, direction_name in splits:
