@@ -63,8 +63,9 @@ def test_what_is_not_exported_is_said_in_a_sentence(tmp_path: Path, capsys: pyte
         save_model(tmp_path / name, config, build(config), SYMBOLS)
         config_files.save(RecognizerCard("tones", "en-us", "CC0-1.0", "none"), tmp_path / name / "recognizer.yaml")
         export_recognizer(tmp_path / name, tmp_path / "out")
-        sentence = (
-            f"speechnar: the masked decoder (methods mask_ctc and rescoring) of {tmp_path / name} is not exported: the "
-            "recognizer decodes by CTC alone\n"
-        )
-        assert capsys.readouterr().err == (sentence if name == "mask_ctc" else "")
+        said = capsys.readouterr().err
+        if name == "mask_ctc":
+            assert said.startswith("speechnar: the masked decoder (methods ") and said.count("\n") == 1
+            assert said.endswith(f"of {tmp_path / name} is not exported: the recognizer decodes by CTC alone\n")
+        else:
+            assert said == ""
