@@ -18,7 +18,7 @@ _SAID |= {word: word.lower() for word in "RAM ROM PIN SIM LAN WAN DOS LOL".split
 _SAID |= {
     "OK": "Okay", "JPEG": "J peg", "JPG": "J peg", "JSON": "Jason", "ASCII": "askey", "WYSIWYG": "wizzywig",
     "IEEE": "I triple E", "NAACP": "N double A C P", "WWII": "World War Two", "WWI": "World War One", "SCSI": "scuzzy",
-    "AAA": "triple A", "GUI": "gooey", "CRUD": "crud", "GNU": "gnoo", "NGINX": "engine X",
+    "AAA": "triple A", "GUI": "gooey", "CRUD": "crud", "NGINX": "engine X",
 }  # fmt: skip
 ORDINARY = frozenset(
     """a about after again all alone also always am an and any are as ask away back bad be because been before best
@@ -60,8 +60,9 @@ _JARGON_SAID = {
 }  # fmt: skip
 _JARGON = re.compile(rf"(?<![\w'.-])(?:{'|'.join(_JARGON_SAID)})(?![\w'-])")
 _LETTER_A = re.compile(
-    r"a(?<![\w']a)(?=[.,;:?!)]|$| (?:is|was|in|and|or|as|on|has|equals|to z)\b|(?:, |,? and |,? or )b\b)"
+    r"a(?<![\w']a)(?=[.,;:?!)]| (?:is|was|in|and|or|as|on|has|equals|to z)\b|(?:, |,? and |,? or )b\b)"
     r"(?! (?:in|on) the)"
+    r"|(?<=\b[Ll]etter )a$|^a$"
 )
 _STUTTER = re.compile(r"(?i)(?<![\w'-])(?:([a-hj-z]|[csptw]h|qu)-)(?:\1-)*(?=(\1[a-z']+))")
 _NO_STUTTER = frozenset(

@@ -23,6 +23,7 @@ _OPERATORS = {
 }  # fmt: skip
 _RELATION = "|".join(re.escape(sign) for sign in sorted(_RELATIONS, key=len, reverse=True))
 _ORDERS = frozenset("< > <= >= =< ≤ ≥".split())
+_OF_ONE = _ORDERS | {"≠", "!=", "≪", "≫"}  # relations that may stand before a number alone
 
 _NUMERAL = r"[$€£¥₹]?(?:\d+(?:[.,]\d+)*|\.\d+)"
 _TOKEN = re.compile(
@@ -109,7 +110,8 @@ def _read(chain: list[re.Match[str]]) -> str:
         if words:
             said = said.rstrip() + ("" if words == ", " else " " if said else "") + words.strip() + " "
         else:
-            shown = "A" if token[0] == "a" and (n - 1 in read or n + 1 in read) else token[0]
+            beside = {read.get(n - 1), read.get(n + 1)} - {None, ", "}
+            shown = "A" if token[0] == "a" and beside else token[0]
             shown = _COEFFICIENT.sub(r"\1 \2", shown) if read else shown
             said += (gap if not said.endswith(" ") else "") + shown
     ended = len(chain) - 1 in read and not text[chain[-1].end() : chain[-1].end() + 1].isspace()
@@ -128,7 +130,7 @@ def _relation(chain: list[re.Match[str]], n: int) -> str | None:
     words = _RELATIONS[sign[0]]
     if left is None or left.lastgroup in ("relation", "operator", "open", "arrow"):
         preceded = text[max(0, sign.start() - 1) : sign.start()]
-        return words if right.lastgroup == "number" and not preceded.isalnum() and sign[0] != "=" else None
+        return words if right.lastgroup == "number" and not preceded.isalnum() and sign[0] in _OF_ONE else None
     spaced = text[sign.start() - 1].isspace() and text[sign.end()].isspace()
     kinds = {left.lastgroup, right.lastgroup}
     if sign[0] in _ORDERS:
@@ -147,7 +149,7 @@ def _operator(chain: list[re.Match[str]], n: int, alone: bool) -> str | None:
         return None
     words = _OPERATORS[sign[0]]
     if left is None or left.lastgroup in ("relation", "operator", "open"):  # a sign of its operand
-        return {"-": "minus", "+": "plus", "±": "plus or minus"}.get(sign[0])
+        return None if right.lastgroup == "word" else {"-": "minus", "+": "plus", "±": "plus or minus"}.get(sign[0])
     glued = text[left.end() : right.start()] == sign[0]
     kinds = {left.lastgroup, right.lastgroup}
     if sign[0] == "/" and glued and kinds == {"number"} and _is_fraction(left[0], right[0]):

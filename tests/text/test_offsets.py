@@ -36,6 +36,7 @@ def test_words_know_where_they_are_written(text, expected):
     assert written(text) == expected
 
 
+@pytest.mark.filterwarnings("ignore::speechnar.text.characters.TextWarning")
 @pytest.mark.parametrize(
     ("text", "sources"),
     [
