@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -160,8 +161,9 @@ def test_a_run_that_is_ended_ends_its_stage(toy: Path, number: signal.Signals, c
     process = subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     while not (toy / "started").exists():
         time.sleep(0.05)
-    again = run(toy, "--stage", "third")
-    assert again.returncode == 1 and "of an earlier run still works in" in again.stderr
+    if shutil.which("ps"):
+        again = run(toy, "--stage", "third")
+        assert again.returncode == 1 and "of an earlier run still works in" in again.stderr
     process.send_signal(number)
     assert process.wait(20) == code
     process.communicate()
