@@ -287,7 +287,7 @@ def test_no_batches_is_an_error(tmp_path: Path) -> None:
         train(task, CONFIG, tmp_path)
 
 
-@pytest.mark.parametrize("precision", ["no", "bf16"])
+@pytest.mark.parametrize("precision", ["no", "bf16", "fp16"])
 def test_precision_of_the_loss(tmp_path: Path, precision: str) -> None:
     seen = set()
 
@@ -297,7 +297,18 @@ def test_precision_of_the_loss(tmp_path: Path, precision: str) -> None:
             return super().loss(batch, step)
 
     train(Watched(), dataclasses.replace(CONFIG, max_steps=2, precision=precision), tmp_path)
-    assert seen == {torch.float32 if precision == "no" else torch.bfloat16}
+    assert seen == {{"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]}
+    assert losses_of(tmp_path)
+
+
+def test_modules_are_compiled_on_demand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = []
+    monkeypatch.setattr(torch, "compile", lambda call, **options: compiled.append(call) or call)
+    train(Regression(), dataclasses.replace(CONFIG, max_steps=1, compile=True), tmp_path / "compiled")
+    assert len(compiled) == 1
+    train(Regression(), dataclasses.replace(CONFIG, max_steps=1), tmp_path / "plain")
+    assert len(compiled) == 1
+    assert losses_of(tmp_path / "compiled") == losses_of(tmp_path / "plain")
 
 
 def test_gradient_is_clipped(tmp_path: Path) -> None:
