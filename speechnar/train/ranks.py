@@ -57,7 +57,7 @@ class Ranks:
     """Hold the processes of one run.
 
     Args:
-        precision: "no", "bf16" or "fp16".
+        precision: "no", "bf16" or, on a GPU, "fp16".
 
     Attributes:
         rank: this process's number, from 0; count: how many there are.
@@ -68,6 +68,8 @@ class Ranks:
         AcceleratorState._reset_state()  # a second run in this process may want another precision
         handlers = [InitProcessGroupKwargs(timeout=PATIENCE)]
         cpu = not torch.cuda.is_available()
+        if cpu and precision == "fp16":  # it would be float32 in silence
+            raise TrainingError("precision fp16 needs a GPU: use bf16 or no on a CPU")
         with _told():
             self.accelerator = Accelerator(mixed_precision=precision, cpu=cpu, kwargs_handlers=handlers)
         self.rank, self.count = self.accelerator.process_index, self.accelerator.num_processes
