@@ -179,7 +179,7 @@ class NgramModel:
         return cls(words, levels)
 
     def save(self, path: str | Path) -> None:
-        """Writes one compressed file of arrays (`.npz`, whatever its name), beside the target first."""
+        """Write one compressed file of arrays (`.npz`, whatever its name); the file is replaced whole or not at all."""
         arrays = {"format": np.array(FORMAT), "words": np.frombuffer("\n".join(self.words).encode(), dtype=np.uint8)}
         for n, level in enumerate(self.levels):
             counts = np.diff(level.first)
@@ -196,7 +196,7 @@ class NgramModel:
 
     @classmethod
     def load(cls, path: str | Path) -> NgramModel:
-        """Reads what `save` wrote.
+        """Read what `save` wrote.
 
         Raises:
             LMError: the file is something else, or of a newer version.

@@ -62,7 +62,7 @@ def rows() -> list[Row]:
             Row(f"ctc_self{end}", f"self-conditioned CTC, {units}", greedy),
             Row(f"ctc_self{end}", f"self-conditioned CTC, prefix beam 10, {units}", prefixes),
             Row(f"mask{end}", f"Mask-CTC, easy first, {units}", tuple(MASK_CTC)),
-            Row(f"mask{end}", f"Mask-CTC, rescoring 10-best, {units}", tuple(RESCORING)),
+            Row(f"mask{end}", f"Mask-CTC, rescoring 10 texts, {units}", tuple(RESCORING)),
             Row(
                 f"ar{end}",
                 f"autoregressive twin, greedy, {units}",
@@ -120,9 +120,9 @@ def spoken(way: DecodeOptions) -> str:
     if way.method == "mask_ctc":
         return f", threshold {way.threshold:g}, at most {way.iterations} iterations"
     if way.method == "beam":
-        return f", temperature {way.temperature:.2g}"
+        return f", temperature {way.temperature:.3g}"
     if way.method == "rescoring" or (way.method == "autoregressive" and way.beam > 1):
-        return f", CTC weight {way.ctc_weight:g}, temperature {way.temperature:.2g}"
+        return f", CTC weight {way.ctc_weight:g}, temperature {way.temperature:.3g}"
     return ""
 
 
