@@ -267,8 +267,8 @@ def test_f0_follows_tones_glides_and_vibrato(name: str, gain: float) -> None:
     tracked = audio.track_f0(gain * harmonics(f0, config.sample_rate), config)
     assert tracked.shape == (len(T) // 256,) and tracked.dtype == np.float32
     inner = slice(4, -4)
-    centres = np.arange(len(tracked)) * 256 + 128
-    cents = 1200 * np.abs(np.log2(np.maximum(tracked, 1) / f0[centres]))[inner]
+    centers = np.arange(len(tracked)) * 256 + 128
+    cents = 1200 * np.abs(np.log2(np.maximum(tracked, 1) / f0[centers]))[inner]
     assert (tracked[inner] > 0).all()
     assert np.median(cents) < 5 and cents.max() < 40
 

@@ -1,8 +1,9 @@
-"""The house's rules that a machine can see: which way imports go, and what a user's machine never loads."""
+"""Rules of the house that a program can check: the order of imports, what the runtime never loads, and English."""
 
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -180,3 +181,68 @@ def test_transcribing_loads_no_torch(stub_recognizer: Path, tmp_path: Path) -> N
 def test_the_version_is_the_one_that_is_packaged() -> None:
     lines = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8").splitlines()
     assert f'version = "{speechnar.__version__}"' in lines
+
+
+ROOT = Path(__file__).parents[1]
+PROSE = sorted(
+    path
+    for ending in ("py", "md", "sh")
+    for path in ROOT.rglob(f"*.{ending}")
+    if not {"data", "exp", "site", "build", "node_modules"} & set(path.relative_to(ROOT).parts[:-1])
+    or path.is_relative_to(PACKAGE)
+    or path.is_relative_to(ROOT / "tests")
+)
+PROSE = [path for path in PROSE if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)]
+BRITISH = re.compile(
+    r"\b(analys(ed|es|ing)|artefacts?|behaviours?|centres?|centred|colou?rised|colours?|coloured|favou?rite|favours?|grey"
+    r"|(initial|linear|normal|optim|organ|phonem|quant|recogn|student|summar|synthes|token|vocal)is(e|ed|er|ers|es|ing)"
+    r"|(initial|linear|normal|optim|organ|phonem|quant|token)isations?|labell(ed|ing)|licences?|metres?|modell(ed|ing)"
+    r"|neighbours?|programmes?)\b",
+    re.IGNORECASE,
+)
+KEPT = {  # British words that stay, and why
+    "speechnar/cli/evaluate_wer.py": "the former name of an option",
+    "speechnar/evaluate/speed/bench.py": "the passage that is spoken: another spelling would change the measurements",
+    "speechnar/export/recognizer.py": "the former name of a key",
+    "speechnar/export/voice.py": "the former name of a key",
+    "speechnar/runtime/recognizer.py": "the former name of a key",
+    "speechnar/runtime/voice.py": "the former name of a key",
+    "speechnar/text/number_formats.py": "a word of the texts that are read",
+    "tests/evaluate/wer/test_normalizers.py": "the input of a normalizer that maps British to American spelling",
+    "tests/test_house.py": "this list",
+}
+
+
+def test_spelling_is_american() -> None:
+    found = []
+    for path in PROSE:
+        name = str(path.relative_to(ROOT))
+        if name in KEPT or name.startswith("tests/text/"):  # those read British texts, too
+            continue
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            found += [f"{name}:{number}: {word[0]}" for word in BRITISH.finditer(line)]
+    assert not found, "\n".join(found)
+
+
+def test_the_list_of_british_words_is_needed() -> None:
+    for name in KEPT:
+        assert BRITISH.search((ROOT / name).read_text(encoding="utf-8")), f"{name} has none: take it off the list"
+
+
+def docstrings(path: Path) -> dict[str, str]:
+    """The first line of each docstring, by its place."""
+    found = {}
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            text = ast.get_docstring(node)
+            if text:
+                found[f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}"] = text.splitlines()[0]
+    return found
+
+
+def test_no_docstring_is_a_question() -> None:
+    """A docstring says what a thing does or is, in an imperative or a noun: "Return the ...", never "What ..."."""
+    asked = re.compile(r"(What|Whether|How|Why|Where|When)\b")
+    lines = {place: line for path in PROSE if path.suffix == ".py" for place, line in docstrings(path).items()}
+    found = [f"{place}: {line}" for place, line in lines.items() if asked.match(line)]
+    assert not found, "\n".join(found)

@@ -77,7 +77,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @functools.cache
 def run(command: str, house: Path) -> str:
-    """What a command prints; a command is run once, whichever test asks first."""
+    """Return what a command prints; a command is run once, whichever test asks first."""
     environment = os.environ | {"PATH": f"{house / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", command], cwd=house, env=environment, capture_output=True, text=True

@@ -1,4 +1,4 @@
-"""Where verbs that take several files write: one file, or a file of each name in a folder."""
+"""Output paths of verbs that take several files: one file, or a file of each name in a folder."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def _durations(cut: Cut, spoken: Sequence[Spoken], audio: AudioConfig) -> _Found
 
 
 def _ends(phones: Sequence[str], rows: Sequence[Interval]) -> list[float]:
-    """Where each phone ends: a spoken one with its interval, and a run of pauses where the next interval begins.
+    """Return the end of each phone: that of its interval, or for a run of pauses the start of the next interval.
 
     Of a run, the first punctuation gets the time, or else the space. Without any, the phone before gets it.
     """
@@ -168,7 +168,7 @@ def _ends(phones: Sequence[str], rows: Sequence[Interval]) -> list[float]:
 
 
 def _difference(phones: Sequence[str], spoken: Sequence[Spoken]) -> str:
-    """Where the phones of a manifest and of an alignment part; "" if they do not. Stress and spelling do not count."""
+    """Describe the first difference of two phone sequences, "" if there is none; stress and spelling do not count."""
     for n, (mine, theirs) in enumerate(zip(phones, spoken), 1):
         if _base(mine) != _base(theirs.phone):
             return f"phone {n} is {mine!r} in the manifest and {theirs.phone!r} in the alignment"

@@ -12,7 +12,7 @@ from speechnar.files import atomic_write
 
 
 class Interval(NamedTuple):
-    """What is said from `start` to `end`, in seconds; empty where nothing is."""
+    """The label from `start` to `end`, in seconds; empty where nothing is said."""
 
     text: str
     start: float

@@ -43,7 +43,7 @@ class DecoderInput:
 
 @dataclass(frozen=True, eq=False)
 class State:
-    """What a decoder has after some steps.
+    """The state of a decoder after some steps.
 
     Attributes:
         tokens: (B, N) int64, N from 1; padding has any value.
@@ -132,7 +132,7 @@ class CausalReader(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Verdict:
-    """What an autoregressive decoder predicts at each of N positions of B rows, given what stands before the position.
+    """The predictions of an autoregressive decoder at each of N positions of B rows, given the tokens before it.
 
     Attributes:
         best: (B, N + 1) int64, the most probable token at each position, and behind the last one.

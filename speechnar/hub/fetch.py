@@ -23,7 +23,7 @@ class HubError(ValueError):
 
 
 def is_remote(source: str | Path) -> bool:
-    """Whether a source is on the hub."""
+    """Return True if a source is on the hub."""
     return str(source).startswith("hf:")
 
 

@@ -50,7 +50,7 @@ CUTS, STATES, SOURCES = "cuts.jsonl.gz", "states.f16", "sources.json"
 
 @dataclasses.dataclass(frozen=True)
 class Variant:
-    """How the audio of a cache differs from the recordings.
+    """The difference of the audio of a cache from the recordings.
 
     Attributes:
         joined_seconds: utterances that follow one another in the manifest are joined to windows of up to so many

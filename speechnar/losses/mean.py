@@ -26,5 +26,5 @@ class Mean:
 
     @property
     def requires_grad(self) -> bool:
-        """Whether a gradient flows to the term."""
+        """Return True if a gradient flows to the term."""
         return self.value.requires_grad

@@ -1,4 +1,4 @@
-"""What a user's machine needs: voices and recognizers on ONNX Runtime and NumPy."""
+"""Voices and recognizers on ONNX Runtime and NumPy, without torch."""
 
 from speechnar.runtime.recognizer import Recognizer, RecognizerInfo, load_recognizer, transcribe
 from speechnar.runtime.speech import Controls, Speech, SpeechError, Timing, Timings

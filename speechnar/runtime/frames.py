@@ -20,7 +20,7 @@ KNEE = 0.95  # of full scale: the limiter leaves quieter samples as they are
 
 @dataclass(frozen=True, eq=False)
 class Frames(Timings):
-    """What the acoustic model makes of one sentence.
+    """The output of the acoustic model for one sentence.
 
     Attributes:
         silence: frames of pause before it.

@@ -42,7 +42,7 @@ _RESPONSE = 0.6  # seconds after which both systems have settled to 1e-5
 
 @dataclass(frozen=True)
 class PitchOptions:
-    """How to sing notes.
+    """Options of singing.
 
     Attributes:
         vibrato: times the usual depth, 0 or more; 0 is none.

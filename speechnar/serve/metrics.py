@@ -11,7 +11,7 @@ from speechnar.serve.engine import Engine
 
 
 class Metrics:
-    """What `/metrics` shows: refused requests, seconds of audio, requests that wait."""
+    """The contents of `/metrics`: refused requests, seconds of audio, waiting requests."""
 
     def __init__(self, engine: Engine) -> None:
         self._registry = CollectorRegistry()

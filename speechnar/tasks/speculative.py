@@ -106,7 +106,7 @@ class Run(NamedTuple):
 
 
 class SpeculativeTask(ABC):
-    """What the loop needs to train a part of a recognizer; `DraftTask` and `DecoderTask` say how.
+    """The task of training a part of a recognizer; `DraftTask` and `DecoderTask` complete it.
 
     Args:
         init: the model folder whose encoder made the caches; what is not trained is saved as it is there.

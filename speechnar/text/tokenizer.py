@@ -25,7 +25,7 @@ SUBWORDS = "subwords.model"
 
 
 class Tokenizer(Protocol):
-    """What every tokenizer has: a `Vocabulary`, and `encode`.
+    """The interface of tokenizers: a `Vocabulary`, and `encode`.
 
     Attributes:
         symbols: the tokens in the order of their ids.

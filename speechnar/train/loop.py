@@ -49,7 +49,7 @@ NAMED = 6
 
 
 class Task(Protocol):
-    """What a training script gives to the loop.
+    """The interface between a training script and the loop.
 
     Attributes:
         modules: every module that is trained, by name.

@@ -1,4 +1,4 @@
-"""What all verbs share: usage and hints, empty values, threads, and outputs that are inputs."""
+"""Shared parts of all verbs: usage and hints, empty values, threads, and outputs that are inputs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ OPTIONS = [
 
 
 def refused(*args: object, capsys: pytest.CaptureFixture[str]) -> str:
-    """What is said of a command line that cannot be understood."""
+    """Return the error of a command line that cannot be understood."""
     with pytest.raises(SystemExit) as caught:
         cli.main([str(arg) for arg in args])
     assert caught.value.code == 2
@@ -85,9 +85,9 @@ def test_every_file_is_declared_to_be_read_or_written(prog: str) -> None:
 
 
 def test_an_unknown_option_shows_the_usage_of_its_verb(capsys) -> None:
-    error = refused("synth", "Hi.", "-o", "a.wav", "--colour", "red", capsys=capsys)
+    error = refused("synth", "Hi.", "-o", "a.wav", "--paint", "red", capsys=capsys)
     assert error.startswith("usage: speechnar synth ")
-    assert error.endswith("error: there is no option --colour; speechnar synth --help lists them all\n")
+    assert error.endswith("error: there is no option --paint; speechnar synth --help lists them all\n")
     assert refused("evaluate", "wer", "--ref", "a", "--hyp", "b", "c", capsys=capsys).startswith(
         "usage: speechnar evaluate wer"
     )

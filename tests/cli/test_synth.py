@@ -1,4 +1,4 @@
-"""What `speechnar synth` speaks, and where the audio goes without `-o`."""
+"""The text of `speechnar synth`, and its audio without `-o`."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ socket.socket.__init__ = socket.create_connection = socket.getaddrinfo = refuse
 
 
 def fetch(source: str, home: Path, endpoint: str, offline: bool = False, sockets: bool = True, **env: str) -> str:
-    """What a fresh Python, whose hub is `endpoint`, says of a source: its folder, or the error's sentence."""
+    """Return what a fresh Python, whose hub is `endpoint`, says of a source: its folder, or the error's sentence."""
     script = ("" if sockets else NO_SOCKETS) + (
         "from speechnar.hub.fetch import HubError, folder_of\n"
         f"try:\n    print(folder_of({source!r}, offline={offline}))\n"

@@ -101,7 +101,7 @@ def test_what_follows_any_context_sums_to_one(options: KneserNeyOptions) -> None
 
 
 def entropy_rise(whole: NgramModel, pruned: NgramModel) -> float:
-    """How far the pruned model is from the whole one, over contexts of two words as the text has them."""
+    """Return the relative entropy of the pruned model to the whole one, over the text's contexts of two words."""
     tokens = [["<s>", *line.split(), "</s>"] for line in TEXT]
     contexts = Counter(tuple(words[i : i + 2]) for words in tokens for i in range(len(words) - 2))
     rise = 0.0

@@ -50,7 +50,7 @@ def broken(stub_recognizer: Path, tmp_path: Path) -> Path:
 
 
 def check(transcript: Transcript, tolerance: float = 1e-6) -> None:
-    """Whether it is that of `WAV`."""
+    """Check that it is that of `WAV`."""
     assert [w.text for w in transcript.words] == [text for text, *_ in WORDS]
     for word, (_, start, end) in zip(transcript.words, WORDS):
         assert word.start == pytest.approx(start * SECONDS, abs=tolerance)

@@ -53,7 +53,7 @@ Corpus = tuple[Path, Path, Path]
 
 @pytest.fixture(scope="module")
 def times() -> dict[str, np.ndarray]:
-    """When each token but the last ends, in seconds."""
+    """Return the end of each token but the last, in seconds."""
     return {}
 
 

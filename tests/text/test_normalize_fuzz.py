@@ -1,4 +1,4 @@
-"""What holds of any text: no exception, only words and pauses, size and time that grow as the text does."""
+"""Properties of any text: no exception, only words and pauses, size and time that grow as the text does."""
 
 from __future__ import annotations
 
