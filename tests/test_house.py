@@ -201,6 +201,7 @@ BRITISH = re.compile(
     re.IGNORECASE,
 )
 KEPT = {  # British words that stay, and why
+    "CHANGELOG.md": "former names",
     "speechnar/cli/evaluate_wer.py": "the former name of an option",
     "speechnar/evaluate/speed/bench.py": "the passage that is spoken: another spelling would change the measurements",
     "speechnar/export/recognizer.py": "the former name of a key",

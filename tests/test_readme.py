@@ -189,6 +189,7 @@ ROOMS = (
     "lm",
     "evaluate",
     "recipes",
+    "score",
     "train",
 )
 
