@@ -280,18 +280,18 @@ def track_f0(wav: np.ndarray, config: AudioConfig) -> np.ndarray:
 
     Frames are centered as those of `log_mel`. The level of the whole makes no difference.
     """
-    centres = (np.arange(len(wav) // config.hop_length) + 0.5) * config.hop_length / config.sample_rate
+    centers = (np.arange(len(wav) // config.hop_length) + 0.5) * config.hop_length / config.sample_rate
     peak = np.abs(wav).max(initial=0.0)
     if peak < F0_SILENCE:
-        return np.zeros(len(centres), dtype=np.float32)
+        return np.zeros(len(centers), dtype=np.float32)
     heard = resample(wav, config.sample_rate, 16000) * (0.5 / peak)
     found = _f0_detector().detect(heard, 16000, F0_MIN, F0_MAX)
     sure = found.confidence >= 0.5
     if not sure.any():
-        return np.zeros(len(centres), dtype=np.float32)
+        return np.zeros(len(centers), dtype=np.float32)
     # Between its frames of 16 ms. Where it is not sure its pitch is of no use, so that only the others are joined.
-    log_f0 = np.interp(centres, found.timestamps[sure], np.log(found.pitch_hz[sure]))
-    voiced = np.interp(centres, found.timestamps, found.confidence) >= 0.5
+    log_f0 = np.interp(centers, found.timestamps[sure], np.log(found.pitch_hz[sure]))
+    voiced = np.interp(centers, found.timestamps, found.confidence) >= 0.5
     return np.where(voiced, np.exp(log_f0), 0.0).astype(np.float32)
 
 
