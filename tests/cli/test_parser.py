@@ -85,9 +85,9 @@ def test_every_file_is_declared_to_be_read_or_written(prog: str) -> None:
 
 
 def test_an_unknown_option_shows_the_usage_of_its_verb(capsys) -> None:
-    error = refused("synth", "Hi.", "-o", "a.wav", "--paint", "red", capsys=capsys)
+    error = refused("synth", "Hi.", "-o", "a.wav", "--xyzzy", "red", capsys=capsys)
     assert error.startswith("usage: speechnar synth ")
-    assert error.endswith("error: there is no option --paint; speechnar synth --help lists them all\n")
+    assert error.endswith("error: there is no option --xyzzy; speechnar synth --help lists them all\n")
     assert refused("evaluate", "wer", "--ref", "a", "--hyp", "b", "c", capsys=capsys).startswith(
         "usage: speechnar evaluate wer"
     )
