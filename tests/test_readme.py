@@ -208,6 +208,21 @@ def test_files_of_the_map_are_there() -> None:
 
 @pytest.mark.parametrize("page", [README, *(page for page in PAGES if page.exists())], ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
+    text = re.sub(r"^```.*?^```|^    [^\n]*$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
         if "://" not in link:
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_api_pages_list_modules_that_are_there() -> None:
+    listed = {
+        name for page in ROOT.glob("docs/api/*.md") for name in re.findall(r"^::: (\S+)$", page.read_text(), re.M)
+    }
+    assert all((ROOT / f"{name.replace('.', '/')}.py").is_file() for name in listed)
+    core = {path for room in ("nar", "decode", "losses") for path in ROOT.glob(f"speechnar/{room}/*.py")}
+    assert {f"speechnar.{path.parent.name}.{path.stem}" for path in core if path.stem != "__init__"} <= listed
+
+
+def test_every_page_is_in_the_navigation() -> None:
+    listed = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.M)
+    assert sorted(listed) == sorted(str(path.relative_to(ROOT / "docs")) for path in ROOT.glob("docs/**/*.md"))
