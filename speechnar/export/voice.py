@@ -40,13 +40,14 @@ ORIGIN = "origin.json"
 
 @dataclasses.dataclass(frozen=True)
 class VoiceCard:
-    """`voice.yaml` of a model folder: the description that a voice carries."""
+    """`voice.yaml` of a model folder: the description that a voice carries; see `VoiceInfo`."""
 
     name: str
     language: str
     license: str = dataclasses.field(metadata=renamed("licence"))
     training_data: str
     measured: dict[str, float] = dataclasses.field(default_factory=dict)
+    noise_scale: float = 1.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -50,6 +50,7 @@ class VoiceInfo:
         format: version of the folder's layout; this package reads 1.
         symbols: the tokens of the acoustic model, in the order of their ids.
         measured: metrics by name, such as `WER`.
+        noise_scale: factor of the vocoder's noise, 1 as in training; a lower one sounds smoother.
         speakers: names of the speakers, where there are several.
     """
 
@@ -61,6 +62,7 @@ class VoiceInfo:
     audio: AudioConfig
     symbols: tuple[str, ...]
     measured: dict[str, float] = field(default_factory=dict)
+    noise_scale: float = 1.0
     speakers: tuple[str, ...] = ()
 
     @classmethod
@@ -217,7 +219,7 @@ class Voice:
         if frames.silence:
             yield np.zeros(frames.silence * hop, np.float32)
         n_noise = self._source["noise"][2] if self._source else 0
-        noise = white_noise(frames.seed, (1, end, n_noise))
+        noise = white_noise(frames.seed, (1, end, n_noise), self.info.noise_scale)
         phases = np.zeros((1, 1), np.float32)  # of the frames from `left` on
         start = left = 0
         while start < end:

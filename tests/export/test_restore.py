@@ -43,7 +43,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 tensor += 1.8  # about 5 frames a token
         name = "acoustic" if kind == "fastspeech2" else "vocoder"
         save_model(folder / name, model_config, model, SymbolTable(EN_US) if name == "acoustic" else None)
-    config.save(VoiceCard("tiny", "en-us", "CC0", "none", {"WER": 3.0}), folder / "voice.yaml")
+    config.save(VoiceCard("tiny", "en-us", "CC0", "none", {"WER": 3.0}, noise_scale=0.5), folder / "voice.yaml")
     export_voice(folder, folder / "voice")
     return folder
 

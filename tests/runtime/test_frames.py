@@ -48,14 +48,15 @@ def test_the_silences_around_a_sentence_are_cut_to_the_longest() -> None:
 
 
 def test_noise_is_standard_normal_and_its_seeds() -> None:
-    noise = white_noise((3, 1), (1, 400, 500))
+    noise = white_noise((3, 1), (1, 400, 500), 1.0)
     assert noise.dtype == np.float32 and noise.shape == (1, 400, 500)
     shares = [np.mean(np.abs(noise) < limit) for limit in (1, 2, 3)]
     np.testing.assert_allclose(shares, [0.6827, 0.9545, 0.9973], atol=0.006)
     flat = noise.ravel()
     assert abs(flat.mean()) < 0.01 and abs(np.mean(flat[1:] * flat[:-1])) < 0.01
-    np.testing.assert_array_equal(noise, white_noise((3, 1), (1, 400, 500)))
-    assert np.mean(noise == white_noise((3, 2), (1, 400, 500))) < 0.01
+    np.testing.assert_array_equal(noise, white_noise((3, 1), (1, 400, 500), 1.0))
+    np.testing.assert_allclose(0.5 * noise, white_noise((3, 1), (1, 400, 500), 0.5))
+    assert np.mean(noise == white_noise((3, 2), (1, 400, 500), 1.0)) < 0.01
 
 
 @pytest.mark.parametrize("cut", [1, 5, 30, 39, 50])

@@ -170,6 +170,12 @@ def test_one_value_for_each_phone_reaches_the_phone(voice: Voice) -> None:
         voice.synthesize([NO, GO_IN], pitch=[1, 2, 3])
 
 
+def test_a_voice_says_how_loud_its_noise_is(broken: Path) -> None:
+    info = json.loads((broken / "voice.json").read_text())
+    (broken / "voice.json").write_text(json.dumps(info | {"noise_scale": 0.0}))
+    np.testing.assert_allclose(Voice(broken, threads=1).synthesize([NO]).wav, sine_of(NO), atol=1e-4)
+
+
 def test_the_seed_decides_the_noise(voice: Voice) -> None:
     a, b, c = (voice.synthesize([GO_IN], seed=seed).wav for seed in (0, 0, 1))
     np.testing.assert_array_equal(a, b)
