@@ -208,7 +208,7 @@ def test_files_of_the_map_are_there() -> None:
 
 @pytest.mark.parametrize("page", [README, *(page for page in PAGES if page.exists())], ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
-    text = re.sub(r"^```.*?^```|^    [^\n]*$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+    text = re.sub(r"^ *```.*?^ *```|^    [^\n]*$", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
     for link in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
         if "://" not in link:
             assert (page.parent / link).exists(), f"{page.name}: {link}"
