@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,23 +156,15 @@ class Voice:
             text = list(text)
             controls.check_length(sum(len(sentence.phones) for sentence in text))
         audio = self.info.audio
-        speaker = self._speaker(controls.speaker)
         n_frames = n_phones = 0
         pause = 0.0
         for index, sentence in enumerate(text):
             of_tokens = functools.partial(controls.of_tokens, start=n_phones, n_phones=len(sentence.phones))
             speed = of_tokens("speed")
-            given = {
-                "tokens": np.array([self._symbols.encode(sentence.phones)], dtype=np.int64),
-                "speed": speed,
-                "pitch_shift": of_tokens("pitch"),
-                "pitch_range": of_tokens("pitch_range"),
-                "energy": of_tokens("energy"),
-                **speaker,
-            }
-            mel, f0, durations = self._acoustic.run(["mel", "f0", "durations"], given)
+            controls_of_tokens = (speed, of_tokens("pitch"), of_tokens("pitch_range"), of_tokens("energy"))
+            mel, f0, durations = self.predict(sentence.phones, *controls_of_tokens, speaker=controls.speaker)
             frames_a_second = audio.sample_rate / audio.hop_length / float(speed[0, 0])
-            mel, f0, durations = trimmed(mel[0], f0[0], durations[0], round(EDGE * frames_a_second))
+            mel, f0, durations = trimmed(mel, f0, durations, round(EDGE * frames_a_second))
             durations = audible_durations(durations, sentence.phones, mel)
             silence = round(pause * frames_a_second)
             edges = (np.cumsum([n_frames + silence, *durations]) * (audio.hop_length / audio.sample_rate)).tolist()
@@ -193,6 +185,41 @@ class Voice:
             pause = sentence.pause
         if not n_phones:
             raise SpeechError("there are no phones to speak")
+
+    def predict(
+        self,
+        phones: Sequence[str],
+        speed: np.ndarray,
+        pitch_shift: np.ndarray,
+        pitch_range: np.ndarray,
+        energy: np.ndarray,
+        *,
+        speaker: str | None = None,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Run the acoustic model once.
+
+        Args:
+            phones: with word breaks and pauses, without `<s>` and `</s>`.
+            speed, pitch_shift, pitch_range, energy: (1, n_phones + 2) float32 for `<s>`, the phones and `</s>`, in the
+                units of `Controls` but of any size.
+            speaker: see `Controls`.
+
+        Returns:
+            mel, (T_mel, n_mels); f0, (T_mel,) Hz, 0 = unvoiced; durations, (n_phones + 2,) frames that sum to T_mel.
+
+        Raises:
+            SpeechError: there is no such speaker.
+        """
+        given = {
+            "tokens": np.array([self._symbols.encode(phones)], dtype=np.int64),
+            "speed": speed,
+            "pitch_shift": pitch_shift,
+            "pitch_range": pitch_range,
+            "energy": energy,
+            **self._speaker(speaker),
+        }
+        mel, f0, durations = self._acoustic.run(["mel", "f0", "durations"], given)
+        return mel[0], f0[0], durations[0]
 
     def _speaker(self, name: str | None) -> dict[str, np.ndarray]:
         """Return the input `speaker` of the acoustic model, where it has one."""

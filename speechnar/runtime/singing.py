@@ -1,0 +1,389 @@
+"""Sing a part of a score with a voice that was trained on speech: notes and lyrics to audio.
+
+    part -> phones with times, F0 curve        by rule (score/)
+         -> phrases                            cut at rests
+         -> mel of each phrase                 the acoustic model, at a speed for each phone and a pitch for each note
+         -> mel with the wanted frames         the middle of held vowels is stretched
+         -> audio                              the vocoder, given this mel and the F0 curve
+
+The acoustic model takes one pitch shift for a phone. A vowel that goes over several notes is therefore computed once for
+each of its pitches, and every frame is taken from the pass whose pitch is that of its note.
+
+    note        G4        A4        B4
+    vowel       |---------------------------|
+    pass 0      [=======]                         all of the vowel at G4, of which this is kept
+    pass 1              [=========]               at A4
+    pass 2                        [=========]     at B4
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from speechnar.runtime.frames import Frames, audible_durations, limited
+from speechnar.runtime.speech import Speech, SpeechError, Timing
+from speechnar.runtime.voice import Voice
+from speechnar.score.lyrics import SungSyllable, is_vowel, sung_syllables
+from speechnar.score.notes import Part, ScoreWarning
+from speechnar.score.pitch import PitchOptions, f0_curve, hz, transposition
+from speechnar.score.timing import TimedPhone, time_phones
+from speechnar.text.symbols import WORD_BREAK
+
+LOWEST, HIGHEST = -5.0, 9.0  # semitones from the mean F0 of a voice, between which its words can be understood
+LONGEST_PHRASE = 160  # phones, about two of the longest sentences that acoustic models are trained on
+PHRASE_GAP = 0.25  # seconds of silence that end a phrase; a shorter one is a pause within it
+HELD = 0.3  # seconds of a phone that the acoustic model makes at most, as in speech; the rest is stretched
+EDGE = 0.05  # seconds at each end of a stretched phone that stay as they are
+RELEASE = 0.05  # seconds that a phrase sounds on after its last phone
+PAUSE = ","
+MOST_PASSES = 8
+BLEND = 5  # frames over which one pass takes over from another
+VOICELESS = frozenset([*"ptkfθsʃh", "t͡ʃ"])
+DETUNING = 6.0  # cents: standard deviation between the singers of several parts
+DELAY = 0.015  # seconds: the same
+LEVEL = 1.0  # dB: the same
+
+
+@dataclass(frozen=True)
+class Melody:
+    """A part with the phones of its lyrics, as it will be sung.
+
+    Attributes:
+        part: whose notes are sung, at the tempo at which they are sung.
+        syllables: of `sung_syllables`.
+        phones: of `time_phones`; there is at least one.
+        doubts: of `sung_syllables`.
+    """
+
+    part: Part
+    syllables: tuple[SungSyllable, ...]
+    phones: tuple[TimedPhone, ...]
+    doubts: tuple[ScoreWarning, ...] = ()
+
+    @classmethod
+    def of(cls, part: Part, tempo: float = 1.0, lexicon: Mapping[str, Sequence[str]] | None = None) -> Melody:
+        """Return the melody of a part.
+
+        Args:
+            tempo: factor; 2 is twice as fast.
+            lexicon: see `sung_syllables`.
+
+        Raises:
+            SpeechError: the tempo is out of its range, or the part has nothing to sing.
+        """
+        if not 0.1 <= tempo <= 10:
+            raise SpeechError(f"the tempo is {tempo:g} but should be from 0.1 to 10 times that of the score")
+        notes = (replace(n, onset=n.onset / tempo, length=n.length / tempo) for n in part.notes)
+        part = replace(part, notes=tuple(notes))
+        syllables, doubts = sung_syllables(part, lexicon)
+        phones = time_phones(part, syllables)
+        if not phones:
+            raise SpeechError(f"the part {part.name!r} has no notes to sing")
+        return cls(part, tuple(syllables), tuple(phones), tuple(doubts))
+
+    @property
+    def start(self) -> float:
+        """Return the seconds from the start of the score to the first sound, at most 0: consonants come before."""
+        return min(0.0, self.phones[0].onset)
+
+
+@dataclass(frozen=True)
+class _Slot:
+    """A phone, or a short silence, with the tokens that it is made of and the frames that it will have.
+
+    Attributes:
+        tokens: the phone and, where a word ends, the break after it; or a pause.
+        frames: wanted number.
+        phone: None for a silence.
+    """
+
+    tokens: tuple[str, ...]
+    frames: int
+    phone: TimedPhone | None
+
+
+class Singer:
+    """Sings with a voice.
+
+    Attributes:
+        voice: that sings.
+        mean: F0 in Hz that the voice has where nothing moves it.
+    """
+
+    def __init__(self, voice: Voice, speaker: str | None = None) -> None:
+        """Measure the mean F0 of a voice.
+
+        Args:
+            speaker: of the voice, where it has several.
+
+        Raises:
+            SpeechError: there is no such speaker, or the voice has no F0.
+        """
+        self.voice, self._speaker = voice, speaker
+        self._hop = voice.info.audio.hop_length / voice.sample_rate
+        n = len(_SAMPLE) + 2
+        f0 = self._predict(_SAMPLE, np.ones(n), np.zeros(n))[1]
+        if not f0.any():
+            raise SpeechError(f"the voice {voice.name} has no F0 and cannot sing")
+        self.mean = float(np.median(f0[f0 > 0]))
+
+    def transposition(self, parts: Sequence[Part]) -> int:
+        """Return the semitones that move parts, all by the same, into the range of the voice."""
+        middle = 69 + 12 * np.log2(self.mean / 440)
+        return transposition([n for part in parts for n in part.notes], middle + LOWEST, middle + HIGHEST)
+
+    def sing(self, part: Part | Melody, options: PitchOptions | None = None) -> Speech:
+        """Sing a part.
+
+        Args:
+            options: how, with the transposition; by default the one of `transposition`.
+
+        Raises:
+            SpeechError: the part has nothing to sing.
+        """
+        melody = part if isinstance(part, Melody) else Melody.of(part)
+        options = options or PitchOptions(transpose=self.transposition([melody.part]))
+        phrases = list(self.frames(melody, options))
+        return self.voice.speech(phrases, [wav for frames in phrases for wav in self.voice.vocode(frames)])
+
+    def frames(self, melody: Melody, options: PitchOptions, start: float | None = None) -> Iterator[Frames]:
+        """Compute a melody phrase by phrase, for `Voice.vocode`. Timings count from the start of the audio.
+
+        Args:
+            options: how to sing.
+            start: seconds from the start of the score to that of the audio; by default `melody.start`.
+        """
+        start = melody.start if start is None else start
+        release = round(RELEASE / self._hop)
+        last = self._frame(melody.phones[-1].end, start) + release
+        curve = f0_curve(melody.part.notes, last, self._hop, options, start)
+        done = 0
+        phrases = _phrases(melody.phones, melody.syllables)
+        begins = [self._frame(phrase[0].onset, start) for phrase in phrases] + [last]
+        for index, phones in enumerate(phrases):
+            slots = self._slots(phones, melody.syllables, start)
+            first = begins[index]
+            tail = min(release, begins[index + 1] - first - sum(slot.frames for slot in slots))
+            mel, voiced = self._rendered(slots, melody, options, start, first, max(tail, 0))
+            f0 = np.where(voiced, curve[first : first + len(mel)], 0.0).astype(np.float32)
+            yield self._timed(
+                slots, melody.syllables, silence=first - done, first=first, mel=mel, f0=f0, seed=(options.seed, index)
+            )
+            done = first + len(mel)
+
+    def _frame(self, time: float, start: float) -> int:
+        return round((time - start) / self._hop)
+
+    def _slots(self, phones: Sequence[TimedPhone], syllables: Sequence[SungSyllable], start: float) -> list[_Slot]:
+        """Return the slots of a phrase, without gaps."""
+        slots: list[_Slot] = []
+        for n, phone in enumerate(phones):
+            onset, end = self._frame(phone.onset, start), self._frame(phone.end, start)
+            following = phones[n + 1] if n + 1 < len(phones) else None
+            gap = self._frame(following.onset, start) - end if following else 0
+            ends = following is not None and _ends_word(phone, following, syllables)
+            slots.append(_Slot((phone.phone, WORD_BREAK) if ends and not gap else (phone.phone,), end - onset, phone))
+            if gap > 0:
+                slots.append(_Slot((PAUSE, WORD_BREAK) if ends else (PAUSE,), gap, None))
+        return slots
+
+    def _rendered(
+        self, slots: Sequence[_Slot], melody: Melody, options: PitchOptions, start: float, first: int, tail: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return mel, (T, n_mels), and whether each frame is voiced, (T,), of a phrase and its release."""
+        tokens = [token for slot in slots for token in slot.tokens] + ["."]
+        sizes = [len(slot.tokens) for slot in slots]
+        bounds = 1 + np.concatenate([[0], np.cumsum(sizes)])  # of the slots' tokens, after `<s>`
+        natural = self._predict(tokens, np.ones(len(tokens) + 2), np.zeros(len(tokens) + 2))[2]
+        speed = np.ones(len(tokens) + 2)
+        longest = round(HELD / self._hop)
+        for slot, a, b in zip(slots, bounds, bounds[1:]):
+            speed[a:b] = _speeds(natural[a:b], min(slot.frames, longest))
+        frames = sum(slot.frames for slot in slots)
+        of_frame, levels = self._passes(slots, melody, start, first, frames)
+        base = 12 * np.log2(hz(np.asarray(levels) + options.transpose) / self.mean)  # (passes, slots)
+        mel = np.zeros((0, 0), np.float32)
+        voiced = np.zeros(0, bool)
+        for n, shifts in enumerate(base):
+            pitch = np.concatenate([shifts[:1], np.repeat(shifts, sizes), shifts[-1:], shifts[-1:]])
+            made, f0, durations = self._predict(tokens, speed, pitch)
+            if n == 0:
+                durations = audible_durations(durations, tokens, made)
+                edges = np.concatenate([[0], np.cumsum(durations)])[bounds]
+                places = _places(slots, edges, len(made), round(EDGE / self._hop), tail)
+                voiced = _voiced(slots, f0[np.rint(places).astype(int)] > 0)
+                mel = np.zeros((len(places), made.shape[1]), np.float32)
+            mel += _weight(of_frame == n, len(places))[:, None] * _at(made, places)
+        return mel, voiced
+
+    def _passes(
+        self, slots: Sequence[_Slot], melody: Melody, start: float, first: int, frames: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the pass from which each frame is taken, (frames,), and the MIDI pitch of each slot in each pass."""
+        of_frame = np.zeros(frames, int)
+        levels: list[list[float]] = []
+        at = 0
+        pitches = [69.0]
+        for slot in slots:
+            if slot.phone is not None:
+                syllable = melody.syllables[slot.phone.syllable]
+                notes = melody.part.notes[syllable.first : syllable.last + 1]
+                sung = [n.pitch or 0.0 for n in notes]
+                distinct = sorted(set(sung), key=sung.index)
+                pitches = distinct[:MOST_PASSES]
+                ends = [self._frame(n.end, start) - first - at for n in notes]
+                note = np.minimum(np.searchsorted(ends, np.arange(slot.frames), side="right"), len(sung) - 1)
+                nearest = [int(np.argmin([abs(p - q) for q in pitches])) for p in sung]
+                of_frame[at : at + slot.frames] = np.array(nearest)[note]
+            levels.append(pitches)
+            at += slot.frames
+        count = max(map(len, levels))
+        return of_frame, np.array([[own[min(n, len(own) - 1)] for own in levels] for n in range(count)])
+
+    def _predict(
+        self, phones: Sequence[str], speed: np.ndarray, pitch: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        flat = np.zeros((1, len(speed)), np.float32)
+        given = (np.asarray(values, np.float32)[None] for values in (speed, pitch))
+        return self.voice.predict(phones, *given, flat, flat, speaker=self._speaker)
+
+    def _timed(
+        self,
+        slots: Sequence[_Slot],
+        syllables: Sequence[SungSyllable],
+        *,
+        silence: int,
+        first: int,
+        mel: np.ndarray,
+        f0: np.ndarray,
+        seed: tuple[int, int],
+    ) -> Frames:
+        """Return a phrase with the times of its phones and words."""
+        edges = ((first + np.concatenate([[0], np.cumsum([s.frames for s in slots])])) * self._hop).tolist()
+        sounds = [(slot.phone, a, b) for slot, a, b in zip(slots, edges, edges[1:]) if slot.phone]
+        words: list[Timing] = []
+        begin = 0
+        for n, (phone, _, end) in enumerate(sounds):
+            if n + 1 == len(sounds) or _ends_word(phone, sounds[n + 1][0], syllables):
+                words.append(Timing(syllables[phone.syllable].word, sounds[begin][1], end))
+                begin = n + 1
+        return Frames(
+            sentences=(Timing(" ".join(word.text for word in words), edges[0], edges[-1]),),
+            words=tuple(words),
+            phones=tuple(Timing(s.phone.phone if s.phone else PAUSE, a, b) for s, a, b in zip(slots, edges, edges[1:])),
+            silence=silence,
+            mel=mel,
+            f0=f0,
+            seed=seed,
+        )
+
+
+_SAMPLE = ("m", "ˈɑ", "m", "ˈɑ", ".")  # voiced in any voice
+
+
+def _ends_word(phone: TimedPhone, following: TimedPhone, syllables: Sequence[SungSyllable]) -> bool:
+    return phone.syllable != following.syllable and syllables[phone.syllable].ends_word
+
+
+def _phrases(phones: Sequence[TimedPhone], syllables: Sequence[SungSyllable]) -> list[list[TimedPhone]]:
+    """Return phones in groups between silences; a group that would be too long ends with a word, or anywhere."""
+    phrases: list[list[TimedPhone]] = [[phones[0]]]
+    for before, phone in zip(phones, phones[1:]):
+        size = len(phrases[-1])
+        full = size >= 2 * LONGEST_PHRASE or (size >= LONGEST_PHRASE and _ends_word(before, phone, syllables))
+        if full or phone.onset - before.end >= PHRASE_GAP:
+            phrases.append([])
+        phrases[-1].append(phone)
+    return phrases
+
+
+def _speeds(natural: np.ndarray, frames: int) -> np.ndarray:
+    """Return the speeds at which the tokens of a slot have so many frames; a word break is never made longer.
+
+    Args:
+        natural: (n,) frames at speed 1.
+        frames: in all, 0 or more.
+    """
+    natural = np.maximum(natural, 0.5)
+    wanted = np.full(len(natural), float(frames))
+    if len(natural) > 1:
+        wanted[1] = min(natural[1], frames / 3)
+        wanted[0] = frames - wanted[1]
+    return natural / np.maximum(wanted, 0.01)
+
+
+def _places(slots: Sequence[_Slot], edges: np.ndarray, n_frames: int, edge: int, tail: int) -> np.ndarray:
+    """Return where in the acoustic model's frames each frame of a phrase is, (T,) float, from 0 to n_frames - 1.
+
+    Args:
+        slots: of the phrase.
+        edges: (n_slots + 1,) frames of the acoustic model between which the slots are.
+        n_frames: of the acoustic model.
+        edge: frames at each end of a slot that stay as they are where it is stretched.
+        tail: frames after the last slot, which follow one another as the model made them.
+    """
+    places = []
+    for slot, a, b in zip(slots, edges, edges[1:]):
+        keep = min(edge, int(b - a) // 3)
+        inner = np.arange(slot.frames) + 0.5
+        if slot.frames > b - a:
+            inner = np.interp(inner, [0, keep, slot.frames - keep, slot.frames], [0, keep, b - a - keep, b - a])
+        else:
+            inner = inner * ((b - a) / max(slot.frames, 1))
+        places.append(np.clip(a + inner - 0.5, a, max(b - 1, a)))
+    places.append(edges[-1] + np.arange(tail))
+    return np.clip(np.concatenate(places), 0, n_frames - 1)
+
+
+def _at(mel: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return (T, n_mels) frames at places between frames."""
+    low = np.floor(places).astype(int)
+    share = (places - low)[:, None].astype(np.float32)
+    return (1 - share) * mel[low] + share * mel[np.minimum(low + 1, len(mel) - 1)]
+
+
+def _weight(taken: np.ndarray, frames: int) -> np.ndarray:
+    """Return the weight of a pass in each frame, (frames,) float32: 1 where it is taken, and a ramp beside.
+
+    Args:
+        taken: (T,) whether a frame is of this pass; the last counts for those after it.
+    """
+    padded = np.pad(taken.astype(np.float32), (BLEND // 2, BLEND // 2 + frames - len(taken)), mode="edge")
+    return np.convolve(padded, np.full(BLEND, 1 / BLEND, np.float32), mode="valid").astype(np.float32)
+
+
+def _voiced(slots: Sequence[_Slot], voiced: np.ndarray) -> np.ndarray:
+    """Return which frames are voiced: those that the model voices, all between them in a vowel, none in a `s`."""
+    voiced = voiced.copy()
+    at = 0
+    for slot in slots:
+        own = voiced[at : at + slot.frames]
+        if slot.phone is None or slot.phone.phone in VOICELESS:
+            own[:] = False
+        elif is_vowel(slot.phone.phone):
+            heard = np.flatnonzero(own)
+            own[slice(heard[0], heard[-1] + 1) if heard.size else slice(None)] = True
+        at += slot.frames
+    return voiced
+
+
+def choir(songs: Sequence[np.ndarray], sample_rate: int, seed: int = 0) -> np.ndarray:
+    """Mix parts: each a little later and louder or softer than the others, as singers are.
+
+    Args:
+        songs: (T_wav,) float32 each, of any lengths, from the same start.
+        seed: of delays and levels.
+
+    Returns:
+        (T_wav,) float32 in [-1, 1].
+    """
+    rng = np.random.default_rng(seed)
+    delays = np.rint(np.abs(rng.normal(0, DELAY, len(songs))) * sample_rate).astype(int)
+    gains = 10 ** (rng.normal(0, LEVEL, len(songs)) / 20) / np.sqrt(len(songs))
+    mixed = np.zeros(max(delay + len(song) for delay, song in zip(delays, songs)), np.float32)
+    for song, delay, gain in zip(songs, delays, gains):
+        mixed[delay : delay + len(song)] += gain * song
+    return limited(mixed)
