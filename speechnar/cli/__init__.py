@@ -24,6 +24,7 @@ from speechnar.cli import (
     lm,
     score,
     serve,
+    sing,
     synth,
     train,
     transcribe,
@@ -32,7 +33,7 @@ from speechnar.cli import (
 )
 from speechnar.cli.parser import VerbParser
 
-NOUNS = (synth, transcribe, vocode, score, voices, corpus, train, lm, evaluate, bench, export, bulk, serve)
+NOUNS = (synth, sing, transcribe, vocode, score, voices, corpus, train, lm, evaluate, bench, export, bulk, serve)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

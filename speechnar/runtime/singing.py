@@ -6,8 +6,8 @@
          -> mel with the wanted frames         the middle of held vowels is stretched
          -> audio                              the vocoder, given this mel and the F0 curve
 
-The acoustic model takes one pitch shift for a phone. A vowel that goes over several notes is therefore computed once for
-each of its pitches, and every frame is taken from the pass whose pitch is that of its note.
+The acoustic model takes one pitch shift for a phone. A vowel that goes over several notes is therefore computed once
+for each of its pitches, and every frame is taken from the pass whose pitch is that of its note.
 
     note        G4        A4        B4
     vowel       |---------------------------|
@@ -32,7 +32,7 @@ from speechnar.score.pitch import PitchOptions, f0_curve, hz, transposition
 from speechnar.score.timing import TimedPhone, time_phones
 from speechnar.text.symbols import WORD_BREAK
 
-LOWEST, HIGHEST = -5.0, 9.0  # semitones from the mean F0 of a voice, between which its words can be understood
+LOWEST, HIGHEST = -5.0, 9.0
 LONGEST_PHRASE = 160  # phones, about two of the longest sentences that acoustic models are trained on
 PHRASE_GAP = 0.25  # seconds of silence that end a phrase; a shorter one is a pause within it
 HELD = 0.3  # seconds of a phone that the acoustic model makes at most, as in speech; the rest is stretched
@@ -247,8 +247,8 @@ class Singer:
         self, phones: Sequence[str], speed: np.ndarray, pitch: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         flat = np.zeros((1, len(speed)), np.float32)
-        given = (np.asarray(values, np.float32)[None] for values in (speed, pitch))
-        return self.voice.predict(phones, *given, flat, flat, speaker=self._speaker)
+        speeds, pitches = (np.asarray(values, np.float32)[None] for values in (speed, pitch))
+        return self.voice.predict(phones, speeds, pitches, flat, flat, speaker=self._speaker)
 
     def _timed(
         self,
