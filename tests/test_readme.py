@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scores import bar, note, part, score, written
 
 import speechnar
 from speechnar import audio
@@ -24,7 +25,7 @@ from speechnar.cli.parser import VerbParser
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("recipes/*/README.md"), ROOT / "CONTRIBUTING.md"])
-RUN = {"synth", "transcribe", "phonemize", "voices", "recognizers"}  # seconds with the models in the wheel
+RUN = {"synth", "sing", "transcribe", "phonemize", "voices", "recognizers"}  # seconds with the models in the wheel
 FROM_OTHERS = {  # what they do in these tests; aplay plays the last argument, or stdin
     "aplay": 'for last; do :; done; cat "${last:--}" > "$0.played"',
     "curl": "cat talk.ogg",
@@ -63,6 +64,8 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that the README's commands read, and programs for their pipelines."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "story.txt").write_text("Once upon a time.\n")
+    melody = bar(note("A3", 1, "Good"), note("C4", 1, "mor-"), note("A3", 2, "-ning"))
+    written(folder / "song.musicxml", score(part(melody)))
     speech = speechnar.synthesize("Good morning.")
     for name in ("talk.mp3", "talk.ogg", "call.wav", "recordings/a.flac"):
         audio.write(folder / name, speech.wav, speech.sample_rate)
@@ -148,9 +151,10 @@ def test_command_is_understood(command: str, monkeypatch: pytest.MonkeyPatch, tm
 def test_the_outputs_of_the_readme_are_as_it_says(house: Path) -> None:
     for command in filter(is_run, commands(README)):
         run(command, house)
-    for name in ("hello.wav", "story.mp3", "story.wav"):
+    for name in ("hello.wav", "story.mp3", "story.wav", "song.wav", "song.flac", "choir.wav"):
         assert np.abs(audio.read(house / name)[0]).max() > 0.05
     assert "Once upon a time." in (house / "story.srt").read_text()
+    assert "Good morning" in (house / "song.srt").read_text()
     assert "good morning" in (house / "talk.srt").read_text()
     assert '"text": "good morning"' in (house / "transcripts" / "a.json").read_text()
     assert (house / "bin" / "aplay.played").read_bytes()[:4] == b"RIFF"

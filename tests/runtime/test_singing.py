@@ -1,4 +1,4 @@
-"""The stub voice (tests/stub.py) has 5 frames a token of 12.5 ms, F0 150 Hz at pitch range 0, and a sine for audio.
+"""The stub voice (tests/stub.py) has 5 frames a token of 12.5 ms, F0 150 Hz at pitch range 0, and a sine for audio."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def singer(stub_voice: Path) -> Singer:
 
 
 def sung(*notes: tuple[float, float, float, str]) -> Part:
-    """A part of (onset, length, pitch, syllable): `ma-` begins a word, `-ma` ends one, and "" goes on with the vowel."""
+    """A part of (onset, length, pitch, syllable); `ma-` begins a word, `-ma` ends one, "" goes on with the vowel."""
     made = []
     for onset, length, pitch, text in notes:
         kind = {(0, 0): "single", (0, 1): "begin", (1, 1): "middle", (1, 0): "end"}
