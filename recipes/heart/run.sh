@@ -36,10 +36,14 @@ vocoder() { train_model vocoder conf/vocoder.yaml "${splits[@]}" --out exp/vocod
 vocoder_adversarial() {
   train_model vocoder conf/vocoder_adversarial.yaml "${splits[@]}" --init exp/vocoder --out exp/vocoder_adversarial
 }
+vocoder_periods() {
+  train_model vocoder conf/vocoder_periods.yaml "${splits[@]}" --init exp/vocoder --out exp/vocoder_periods
+}
+average() { python local/average.py exp/vocoder_average exp/vocoder_adversarial exp/vocoder_periods; }
 export_voice() {
   mkdir -p exp/voice/acoustic exp/voice/vocoder
   cp exp/acoustic/{config.yaml,tokens.txt,model.safetensors} exp/voice/acoustic
-  cp exp/vocoder_adversarial/{config.yaml,model.safetensors} exp/voice/vocoder
+  cp exp/vocoder_average/{config.yaml,model.safetensors} exp/voice/vocoder
   cp conf/voice.yaml exp/voice
   speechnar export exp/voice exp/heart
 }
@@ -53,5 +57,7 @@ run_stages exp \
   "acoustic: $learning conf/acoustic.yaml" \
   "vocoder: $learning conf/vocoder.yaml" \
   "vocoder_adversarial: $learning conf/vocoder.yaml conf/vocoder_adversarial.yaml" \
+  "vocoder_periods: $learning conf/vocoder.yaml conf/vocoder_adversarial.yaml conf/vocoder_periods.yaml" \
+  "average:" \
   "export_voice: conf/voice.yaml" \
   "evaluate: $dev"
