@@ -83,8 +83,8 @@ parse_options() {
 
 # Runs the stages of a recipe in turn: run_stages DIR "NAME: NEED..."...
 #
-# A stage is a function. What it NEEDs are options, whose values count, and files and folders. When it is done, they are
-# noted in DIR/.NAME.done (stamp.py), and it is skipped until one of them is another or a stage before it is done again.
+# A stage is a function. Each NEED is an option, whose value counts, or a file or folder. When a stage is done, its NEEDs
+# are noted in DIR/.NAME.done (stamp.py). It is then skipped until one of them changes, or an earlier stage is done again.
 # What it prints is shown and added to DIR/log/NAME.log.
 run_stages() {
   local dir=$1 spec first last number later work changed
@@ -105,7 +105,7 @@ run_stages() {
     fi
     if [[ ! $changed || $changed == "not done" ]]; then changed=""; else changed=", $changed"; fi
     echo "== stage $number: $work$changed" | tee -a "$dir/log/$work.log"
-    for ((later = number; later < ${#names[@]}; later++)); do # what rests on this stage is out of date
+    for ((later = number; later < ${#names[@]}; later++)); do # later stages are out of date too
       rm -f "$dir/.${names[later]}.done"
     done
     run_logged "$work" "$dir"
@@ -138,7 +138,7 @@ what_changed() {
   python "$recipes/stamp.py" "$stamp" ${sources[@]+"${sources[@]}"}
 }
 
-# Runs a stage; what ends run.sh ends it too, in good order: run_logged NAME DIR
+# Runs a stage; a signal that ends run.sh ends the stage too: run_logged NAME DIR
 #
 # The stage is a process group of its own, so that one signal reaches all of its processes, and `tee` outlives them.
 run_logged() {

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Notes what a stage of a recipe depends on, and says what of it is not as it was when the stage was done.
+"""Note the inputs of a stage of a recipe, and say which of them changed since the stage was done.
 
     python stamp.py STAMP [NEED...]
 
 NEED is an option and its value (`max_steps=2`), or a file or folder. A file counts by its content, a config together
 with those that its `base:` names; a folder, and an option that names one, by the names and sizes of the files in it.
-STAMP has what was noted; what is to be noted when the stage is done is written to STAMP.part. Prints nothing if the two
-are equal, else why the stage has to be done.
+STAMP has the digests of the last time that the stage was done. Those of now are written to STAMP.part, which replaces
+STAMP when the stage is done. Prints nothing if the two are equal, else why the stage has to be done.
 """
 
 import argparse

@@ -284,13 +284,13 @@ def track_f0(wav: np.ndarray, config: AudioConfig) -> np.ndarray:
     peak = np.abs(wav).max(initial=0.0)
     if peak < F0_SILENCE:
         return np.zeros(len(centers), dtype=np.float32)
-    heard = resample(wav, config.sample_rate, 16000) * (0.5 / peak)
-    found = _f0_detector().detect(heard, 16000, F0_MIN, F0_MAX)
-    sure = found.confidence >= 0.5
-    if not sure.any():
+    normalized = resample(wav, config.sample_rate, 16000) * (0.5 / peak)
+    found = _f0_detector().detect(normalized, 16000, F0_MIN, F0_MAX)
+    confident = found.confidence >= 0.5
+    if not confident.any():
         return np.zeros(len(centers), dtype=np.float32)
-    # Between its frames of 16 ms. Where it is not sure its pitch is of no use, so that only the others are joined.
-    log_f0 = np.interp(centers, found.timestamps[sure], np.log(found.pitch_hz[sure]))
+    # The detector's frames are 16 ms apart. Its F0 is used, and interpolated, only where its confidence is high.
+    log_f0 = np.interp(centers, found.timestamps[confident], np.log(found.pitch_hz[confident]))
     voiced = np.interp(centers, found.timestamps, found.confidence) >= 0.5
     return np.where(voiced, np.exp(log_f0), 0.0).astype(np.float32)
 

@@ -108,8 +108,9 @@ def _features(args: argparse.Namespace) -> None:
         from speechnar.audio import AudioConfig
         from speechnar.data.features import compute_features, prepare_folder
         from speechnar.data.manifest import load_cuts
-        from speechnar.infer.bulk import BulkError, is_url
+        from speechnar.infer.bulk import BulkError
         from speechnar.infer.bulk_jobs import FeaturesJob
+        from speechnar.infer.storage import is_url
     if is_url(args.out):
         raise BulkError(f"features are written to a folder that training reads, not to {args.out}: mount it")
     folder, audio = Path(args.out), config.load(AudioConfig, args.audio)
@@ -121,8 +122,9 @@ def _features(args: argparse.Namespace) -> None:
 
 
 def _run(args: argparse.Namespace, job: Any, kind: str, size: int | None, prefix: str = "") -> None:
-    from speechnar.infer.bulk import FAILURES, BulkError, Row, join, run
+    from speechnar.infer.bulk import FAILURES, BulkError, Row, run
     from speechnar.infer.bulk_sources import rows_of
+    from speechnar.infer.storage import join
 
     rows = [Row(prefix + row.id, row.value) for row in rows_of(args.source, kind)]
     failed = run(job, rows, args.out, size, args.workers or os.cpu_count() or 1, args.ray)

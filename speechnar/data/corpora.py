@@ -187,7 +187,7 @@ def import_corpus(found: Found, prefix: str = "", jobs: int = 1) -> Imported:
 
 
 def unsafe(name: str) -> bool:
-    """Say whether an id, taken as a path, leaves its folder or cannot be a file name."""
+    """Return True if an id, taken as a path, leaves its folder or cannot be a file name."""
     return name.startswith("/") or ".." in name.split("/") or bool(re.search(r"[\\\x00-\x1f\x7f]", name))
 
 

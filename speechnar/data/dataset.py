@@ -89,7 +89,7 @@ class SpeechData:
         return self._sampler.batch_ids(epoch)
 
     def epoch(self, epoch: int) -> Iterator[SpeechBatch]:
-        """Yield the batches of an epoch, loaded ahead in a thread."""
+        """Yield the batches of an epoch, prefetched by a thread."""
         return prefetch(map(self.batch, self.batch_ids(epoch)))
 
     def batch(self, utt_ids: Sequence[str]) -> SpeechBatch:

@@ -142,7 +142,7 @@ class PhoneticData:
         return len(self.cuts)
 
     def mel(self, utt_id: str) -> Tensor:
-        """(T_mel, n_mels) float32.
+        """Return the log-mel of an utterance, (T_mel, n_mels) float32.
 
         Raises:
             DataError: its audio cannot be read.
@@ -169,5 +169,5 @@ class PhoneticData:
         return self._sampler.batch_ids(epoch)
 
     def epoch(self, epoch: int) -> Iterator[PhoneticBatch]:
-        """Yield the batches of an epoch, loaded ahead in a thread."""
+        """Yield the batches of an epoch, prefetched by a thread."""
         return prefetch(map(self.batch, self.batch_ids(epoch)))

@@ -139,5 +139,5 @@ class TranscribedData:
         return self._sampler.batch_ids(epoch)
 
     def epoch(self, epoch: int) -> Iterator[TranscribedBatch]:
-        """Yield the batches of an epoch, loaded ahead in a thread."""
+        """Yield the batches of an epoch, prefetched by a thread."""
         return prefetch(map(self.batch, self.batch_ids(epoch)))

@@ -43,14 +43,14 @@ class TextState:
         context: the language model's state before the word that is being spelled.
         word: the letters of that word so far.
         pending: whole words before it that may be the beginning of a hot phrase.
-        ahead: nats that were counted in advance for the letters so far.
+        lookahead: nats that were counted in advance for the letters so far.
         moves: for each token that was tried, the state after it and its factor.
     """
 
     context: tuple[int, ...]
     word: str
     pending: str
-    ahead: float
+    lookahead: float
     moves: dict[int, tuple[TextState, float]] = field(default_factory=dict)
 
 
@@ -69,7 +69,7 @@ class Scorer:
         self._options = options or ScorerOptions()
         self._hot = HotWords(hot_words, self._options.hot_bonus)
         self._states: dict[tuple[tuple[int, ...], str, str], TextState] = {}
-        self._aheads: dict[str, float] = {"": 0.0}
+        self._lookaheads: dict[str, float] = {"": 0.0}
 
     def start(self) -> TextState:
         """Return the state of the empty text, and forget the states of earlier texts."""
@@ -98,17 +98,17 @@ class Scorer:
             gained += self._options.lm_weight * self._lm.end(state.context)
         return gained - self._hot.unfinished(state.pending)
 
-    def _state(self, context: tuple[int, ...], word: str, pending: str, ahead: float) -> TextState:
+    def _state(self, context: tuple[int, ...], word: str, pending: str, lookahead: float) -> TextState:
         key = context, word, pending
         if key not in self._states:
-            self._states[key] = TextState(context, word, pending, ahead)
+            self._states[key] = TextState(context, word, pending, lookahead)
         return self._states[key]
 
     def _spell(self, state: TextState, letters: str) -> tuple[TextState, float]:
         word = state.word + letters
         pending, hot, kept = self._hot.spell(state.pending, word)
-        ahead = self._ahead(word) + hot
-        return self._state(state.context, word, pending, ahead), kept + ahead - state.ahead
+        lookahead = self._lookahead(word) + hot
+        return self._state(state.context, word, pending, lookahead), kept + lookahead - state.lookahead
 
     def _end_word(self, state: TextState) -> tuple[TextState, float]:
         pending, hot, kept = self._hot.end_word(state.pending, state.word)
@@ -119,17 +119,17 @@ class Scorer:
             if known is None:
                 log_prob += self._unknown(state.word)
             gained = self._options.lm_weight * log_prob + self._options.word_bonus
-        return self._state(context, "", pending, hot), gained + hot + kept - state.ahead
+        return self._state(context, "", pending, hot), gained + hot + kept - state.lookahead
 
-    def _ahead(self, word: str) -> float:
+    def _lookahead(self, word: str) -> float:
         """Return the nats of the best word that begins with these letters, in whatever context."""
         if self._lm is None:
             return 0.0
-        if word not in self._aheads:
+        if word not in self._lookaheads:
             best = self._lm.best_beginning_with(word)
             unknown = self._lm.unknown_log_prob + self._unknown(word)
-            self._aheads[word] = self._options.lm_weight * (unknown if best is None else max(best, unknown))
-        return self._aheads[word]
+            self._lookaheads[word] = self._options.lm_weight * (unknown if best is None else max(best, unknown))
+        return self._lookaheads[word]
 
     def _unknown(self, word: str) -> float:
         return 0.0 if self._hot.begins(word) else self._options.unknown_score * len(word)

@@ -226,7 +226,7 @@ def _error(values: np.ndarray, scale: np.ndarray, rounded: np.ndarray) -> float:
 
 
 def fourier_nodes(graph: onnx.GraphProto, n_fft: int, rows: int) -> list[onnx.NodeProto]:
-    """Nodes that make `FOURIER_REAL` and `FOURIER_IMAGINARY`, (rows, n_fft // 2 + 1), of one turn.
+    """Return nodes that compute `FOURIER_REAL` and `FOURIER_IMAGINARY`, (rows, n_fft // 2 + 1), from one period.
 
     They are cosines and negative sines, for the first `rows` samples of a window.
     """

@@ -39,18 +39,18 @@ def round_for_inputs(weight: Tensor, power: Tensor, step: float) -> Tensor:
     """
     power = power.double()
     power = power + DAMPING * power.diagonal().mean().clamp(min=1e-12) * torch.eye(len(power), dtype=power.dtype)
-    # row n: the correction of later columns for an error in column n
-    mends = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(power)), upper=True).float()
+    # row n: the corrections of later columns for an error in column n
+    corrections = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(power)), upper=True).float()
     steps = (step * weight.square().mean(1).sqrt()).maximum(weight.abs().amax(1) / LARGEST).clamp(min=1e-12)
     left, rounded = weight.clone(), torch.zeros_like(weight)
     for first in range(0, weight.shape[1], BLOCK):
-        mend = mends[first : first + BLOCK, first:]
+        correction = corrections[first : first + BLOCK, first:]
         block, errors = left[:, first : first + BLOCK], torch.zeros_like(left[:, first : first + BLOCK])
         for n in range(block.shape[1]):
             rounded[:, first + n] = (block[:, n] / steps).round().clamp(-LARGEST, LARGEST) * steps
-            errors[:, n] = (block[:, n] - rounded[:, first + n]) / mend[n, n]
-            block[:, n:] -= errors[:, n, None] * mend[n, n : block.shape[1]]
-        left[:, first + BLOCK :] -= errors @ mend[:, BLOCK:]
+            errors[:, n] = (block[:, n] - rounded[:, first + n]) / correction[n, n]
+            block[:, n:] -= errors[:, n, None] * correction[n, n : block.shape[1]]
+        left[:, first + BLOCK :] -= errors @ correction[:, BLOCK:]
     return rounded
 
 

@@ -242,7 +242,7 @@ def vocoder_inputs(model: HarmonicVocos, length: int = 60) -> dict[str, Tensor]:
 
 
 def _fourier_by_formula(graph: onnx.GraphProto, model: HarmonicVocos) -> None:
-    """Replaces the Fourier matrices by nodes that make them of a table of one turn."""
+    """Replace the Fourier matrices by nodes that compute them from a table of one period."""
     stft = model.stft
     n_fft, rows = stft.hop_length * stft.overlap, stft.n_bins
     weights = np.full((1, rows), 2.0)
@@ -268,7 +268,7 @@ def _fourier_by_formula(graph: onnx.GraphProto, model: HarmonicVocos) -> None:
 
 
 def _taken(graph: onnx.GraphProto, matrix: np.ndarray) -> str:
-    """Removes a matrix from a graph's constants and returns its name."""
+    """Remove a matrix from a graph's constants and return its name."""
     for tensor in graph.initializer:
         if tuple(tensor.dims) == matrix.shape and np.array_equal(numpy_helper.to_array(tensor), matrix):
             graph.initializer.remove(tensor)

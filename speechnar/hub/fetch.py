@@ -28,7 +28,7 @@ def is_remote(source: str | Path) -> bool:
 
 
 def folder_of(source: str | Path, offline: bool = False) -> Path:
-    """The folder that holds what a source names, fetched if need be.
+    """Return the folder of a source, fetched if it is not on this computer.
 
     Args:
         source: a folder, or `hf:owner/name` with `@` and a branch, tag or commit if not the newest is wanted.
@@ -53,7 +53,7 @@ def folder_of(source: str | Path, offline: bool = False) -> Path:
 
 
 def choose(names: Iterable[str], source: str | Path) -> tuple[str, str]:
-    """The description and the weights among the names of files; of several checkpoints the last.
+    """Return the names of the description and the weights among file names; of several checkpoints, the last.
 
     Raises:
         HubError: they hold no vocoder of a known layout.

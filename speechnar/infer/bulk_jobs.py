@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechnar.audio import AudioConfig
-from speechnar.infer.bulk import BulkError, Outcome, Part, local_copy, read
+from speechnar.infer.bulk import BulkError, Outcome, Part
+from speechnar.infer.storage import local_copy, read
 
 if TYPE_CHECKING:
     from speechnar.runtime import Recognizer, Transcript, Voice

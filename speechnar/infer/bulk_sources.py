@@ -7,7 +7,8 @@ import json
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-from speechnar.infer.bulk import BulkError, Row, join, names_in, read
+from speechnar.infer.bulk import BulkError, Row
+from speechnar.infer.storage import join, names_in, read
 
 SOUNDS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".m4a", ".aac", ".wma", ".aiff", ".mp4", ".mkv", ".webm", ".sph")
 TEXTS = (".txt",)

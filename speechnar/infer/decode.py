@@ -82,10 +82,10 @@ def decode_corpus(
             encoder_out = model(*model.encoder.features(wav[None].to(device), None))
             if device.type == "cuda":
                 torch.cuda.synchronize()
-            encoded = clock()
+            encoder_done = clock()
             (text,) = decode_batch(model, encoder_out, symbols, options)
             seconds += clock() - started
-            encoder_seconds += encoded - started
+            encoder_seconds += encoder_done - started
             samples += len(wav)
             lines.append(f"{cut.id} {text}".rstrip() + "\n")
     with atomic_write(out) as part:

@@ -66,7 +66,10 @@ class HopSTFT(nn.Module):
         return torch.cat([real, imaginary], dim=2)
 
     def _halves(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Samples 1 to (n_fft - 1) // 2, those after the middle in reverse, and the middle one if n_fft is even."""
+        """Return the samples before the middle of each window, those after it in reverse, and the middle one.
+
+        The first are samples 1 to (n_fft - 1) // 2. Only an even n_fft has a middle sample.
+        """
         n_fft = self.hop_length * self.overlap
         pairs = (n_fft - 1) // 2
         after = windows[:, :, n_fft - pairs :].flip(2)

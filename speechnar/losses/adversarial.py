@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from speechnar.losses.mean import Mean
-from speechnar.models.vocoder.discriminators import Judgement
+from speechnar.models.vocoder.discriminators import Judgment
 
 
-def discriminator_loss(real: Judgement, made: Judgement) -> dict[str, Tensor]:
+def discriminator_loss(real: Judgment, made: Judgment) -> dict[str, Tensor]:
     """Return `adversary`: least squares of the scores, real towards 1, made towards 0; the mean over discriminators."""
     terms = [(r - 1).square().mean() + m.square().mean() for r, m in zip(real.scores, made.scores)]
     return {"adversary": torch.stack(terms).mean()}
 
 
-def generator_loss(real: Judgement, made: Judgement) -> dict[str, Tensor | Mean]:
+def generator_loss(real: Judgment, made: Judgment) -> dict[str, Tensor | Mean]:
     """Return the terms `adversarial` and `features` that the discriminators give to the generator.
 
     `adversarial` draws the scores of `made` towards 1. `features` is the distance of each layer relative to the size of

@@ -92,7 +92,7 @@ def consistency_loss(log_probs: Tensor, other: Tensor, lengths: Tensor, token_le
     """Return the divergence of two views of the same utterances; the target of each is the other, without gradient.
 
     Args:
-        log_probs, other: (B, T, V) float32, of two augmented copies with the same lengths.
+        log_probs, other: (B, T, V) float32, of two augmented views with the same lengths.
 
     Returns:
         Half the sum of the Kullback-Leibler divergences of both directions, a scalar.

@@ -1,7 +1,7 @@
-"""Corruption of token sequences in the training of masked decoders, for a whole batch. Decoding is in NumPy, in
-`speechnar.decode`: `mask_predict` and `mask_ctc`.
+"""Corrupt token sequences for the training of masked decoders, a whole batch at once.
 
-Sequences are (B, N) with N at least 1, also where all are empty.
+Sequences are (B, N) with N at least 1, also where all are empty. The masks of decoding are in `speechnar.decode`:
+`mask_predict` and `mask_ctc`.
 
 Source: Mask-Predict (Ghazvininejad et al. 2019), section 3, random masks. Dynamic length prediction: Improved Mask-CTC
     (Higuchi et al. 2021), section 3.2.

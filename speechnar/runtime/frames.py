@@ -64,8 +64,8 @@ def audible_durations(durations: np.ndarray, phones: Sequence[str], mel: np.ndar
     moved = durations.copy()
     for n, following in enumerate((*phones[1:], "</s>"), 1):
         if durations[n] and following in (*PAUSES, "</s>") and phones[n - 1] not in PAUSES:
-            heard = np.flatnonzero(audible[edges[n] : edges[n + 1]])
-            moved[n] = heard[-1] + 1 if heard.size else 1
+            audible_frames = np.flatnonzero(audible[edges[n] : edges[n + 1]])
+            moved[n] = audible_frames[-1] + 1 if audible_frames.size else 1
             moved[n + 1] += durations[n] - moved[n]
     return moved
 

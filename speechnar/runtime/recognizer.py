@@ -67,8 +67,9 @@ class RecognizerInfo:
     """`recognizer.json`.
 
     Attributes:
-        format: version of the folder's layout; this package reads 1, which has no decoder, 2, 3, whose graphs are
-            compressed, and 4, whose `decoding` has `iterations` for `passes`, `acceptance_threshold` for `margin`.
+        format: version of the folder's layout; this package reads 1 to 4. From 2 on there may be a decoder, from 3 on
+            graphs are compressed, and in 4 `decoding` has the keys `iterations` and `acceptance_threshold`, which were
+            `passes` and `margin`.
         sample_rate: Hz.
         symbols: the tokens of the graph's outputs, in their order; see `speechnar.text.symbols`.
         frame_seconds: from one frame of the output to the next.
@@ -231,9 +232,8 @@ class Recognizer:
         config = PrefixBeamConfig(beam)
 
         def search(log_probs: np.ndarray) -> Hypothesis:
-            best = greedy(
-                log_probs, vocabulary, seconds
-            )  # where nobody speaks, a language model would find words all the same
+            best = greedy(log_probs, vocabulary, seconds)
+            # Where greedy decoding finds no word, nobody speaks, and a language model would make words up.
             return beam_search(log_probs, vocabulary, seconds, scorer, config) if best.words else best
 
         return search

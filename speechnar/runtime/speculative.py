@@ -81,9 +81,9 @@ class Verifier:
         tokens: list[int] = []
         bonus: list[float] = []
         for word, hot in zip(words, is_hot):
-            encoded = self._tokenizer.encode(word)
-            tokens += encoded
-            bonus += [ScorerOptions.hot_bonus * hot] * len(encoded)
+            word_tokens = self._tokenizer.encode(word)
+            tokens += word_tokens
+            bonus += [ScorerOptions.hot_bonus * hot] * len(word_tokens)
         return Draft(tokens, bonus)
 
     def _confidences(self, tokens: Sequence[int], probabilities: Sequence[float]) -> list[float]:

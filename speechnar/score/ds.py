@@ -108,11 +108,11 @@ def _words(segment: Mapping[str, Any]) -> list[Syllable]:
     words: list[Syllable] = []
     before: tuple[str, ...] = ()
     for n, (group, sounds) in enumerate(zip(groups, known)):
-        heard = sounds or ()
+        known_sounds = sounds or ()
         silent = group[:1] and group[0] in SILENT
-        last = max((k for k, p in enumerate(heard) if p not in CONSONANTS), default=-1) + 1
+        last = max((k for k, p in enumerate(known_sounds) if p not in CONSONANTS), default=-1) + 1
         follows = n + 1 < len(groups) and groups[n + 1][:1] and groups[n + 1][0] not in SILENT
-        own, following = (heard[:last], heard[last:]) if silent or follows else (heard, ())
+        own, following = (known_sounds[:last], known_sounds[last:]) if silent or follows else (known_sounds, ())
         text = texts[n] if len(texts) == len(groups) else ("SP" if silent else "")
         words.append(Syllable(text if not silent else "SP", "single", before + own if not silent else ()))
         before = following

@@ -49,7 +49,7 @@ class AcousticTask:
     Args:
         init: a model folder whose weights are the start. The statistics are those of the features all the same: the
             model's mel, F0 and energy are relative to them, and so move to the new voice's level and pitch.
-        aligned: whether durations are the features'; if not, `loss` and `figures` are called with batches that have
+        aligned: whether durations are the features'; if not, `loss` and `metrics` are called with batches that have
             durations.
     """
 
@@ -108,15 +108,15 @@ class AcousticTask:
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
         """Return the metrics of the dev set."""
-        return self.figures(modules["model"], self.dev.epoch(0), writer, step)
+        return self.metrics(modules["model"], self.dev.epoch(0), writer, step)
 
-    def figures(
+    def metrics(
         self, model: nn.Module, batches: Iterable[SpeechBatch], writer: SummaryWriter, step: int
     ) -> dict[str, float]:
         """Return the loss terms, and errors of F0 in cents and durations in frames; log images of an utterance."""
         model = model.eval()
         device = next(model.parameters()).device
-        figures: dict[str, list[float]] = {}
+        values_of: dict[str, list[float]] = {}
         for number, batch in enumerate(batches):
             batch = batch.to(device)
             terms, output = self._terms(model, batch)
@@ -128,18 +128,18 @@ class AcousticTask:
             terms["f0_cents"] = masked_mean(cents, mask)
             terms["duration_frames"] = masked_mean((output.log_durations.expm1() - batch.durations).abs(), tokens)
             for name, value in terms.items():
-                figures.setdefault(name, []).append(float(value))
+                values_of.setdefault(name, []).append(float(value))
             if number == 0:
                 length = int(batch.mel_lengths[0])
                 both = torch.cat([batch.mel[0, :length], output.mel[0, :length]], dim=1).T.flip(0)
-                writer.add_image("mel (below: recorded, above: predicted)", _grey(both)[None], step)
-        return {name: sum(values) / len(values) for name, values in figures.items()}
+                writer.add_image("mel (below: recorded, above: predicted)", _gray(both)[None], step)
+        return {name: sum(values) / len(values) for name, values in values_of.items()}
 
     def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
         save_model(folder, self.config, modules["model"], self.data.symbols)
 
 
-def _grey(values: Tensor) -> Tensor:
+def _gray(values: Tensor) -> Tensor:
     return (values - values.min()) / (values.max() - values.min()).clamp(min=1e-5)
 
 

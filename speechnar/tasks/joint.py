@@ -69,8 +69,8 @@ class JointConfig:
 class JointBatch(Batch):
     """The same utterances as batches of the aligner and of the acoustic model."""
 
-    heard: PhoneticBatch
-    spoken: SpeechBatch
+    phonetic: PhoneticBatch
+    speech: SpeechBatch
 
 
 class JointTask:
@@ -106,7 +106,7 @@ class JointTask:
         return _paired(self.aligner.data, self.acoustic.load(utt_ids))
 
     def aligner_loss(self, batch: JointBatch, step: int) -> dict[str, Tensor | Mean]:
-        return self.aligner.loss(batch.heard, step)
+        return self.aligner.loss(batch.phonetic, step)
 
     def acoustic_loss(self, batch: JointBatch, step: int) -> dict[str, Tensor | Mean]:
         return self.acoustic.loss(self.timed(self.aligner.model, batch), step)
@@ -114,38 +114,38 @@ class JointTask:
     @torch.no_grad()
     def timed(self, aligner: nn.Module, batch: JointBatch) -> SpeechBatch:
         """Return the acoustic model's batch with the durations that an aligner finds."""
-        heard, spoken = batch.heard, batch.spoken
-        output = aligner(heard.tokens, heard.token_lengths, heard.mel, heard.mel_lengths)
-        ends = token_ends(output, heard).cpu().numpy()
+        phonetic, speech = batch.phonetic, batch.speech
+        output = aligner(phonetic.tokens, phonetic.token_lengths, phonetic.mel, phonetic.mel_lengths)
+        ends = token_ends(output, phonetic).cpu().numpy()
         audios = self.aligner.config.audio, self.acoustic.config.audio
         durations = torch.zeros(ends.shape, dtype=torch.int64)
-        lengths = zip(heard.token_lengths.tolist(), spoken.mel_lengths.tolist())
+        lengths = zip(phonetic.token_lengths.tolist(), speech.mel_lengths.tolist())
         for row, (n_tokens, n_frames) in enumerate(lengths):
             its = whole_frames(ends[row, :n_tokens], *audios, n_frames, self.settings.boundary_offset / 1000)
             durations[row, :n_tokens] = torch.from_numpy(its)
-        return dataclasses.replace(spoken, durations=durations.to(spoken.mel.device))
+        return dataclasses.replace(speech, durations=durations.to(speech.mel.device))
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
         """Return the metrics of both models; those of the acoustic model by durations of the averaged aligner."""
         aligner = modules["aligner"].eval()
         device = next(aligner.parameters()).device
-        pairs = (_paired(self.aligner.dev, spoken).to(device) for spoken in self.acoustic.dev.epoch(0))
+        pairs = (_paired(self.aligner.dev, speech).to(device) for speech in self.acoustic.dev.epoch(0))
         timed = (self.timed(aligner, pair) for pair in pairs)
-        figures = self.aligner.validate({"model": aligner}, writer, step)
-        return figures | self.acoustic.figures(modules["acoustic"], timed, writer, step)
+        metrics = self.aligner.validate({"model": aligner}, writer, step)
+        return metrics | self.acoustic.metrics(modules["acoustic"], timed, writer, step)
 
     def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
         self.acoustic.save(folder, {"model": modules["acoustic"]})
         self.aligner.save(folder / ALIGNER, {"model": modules["aligner"]})
 
 
-def _paired(data: PhoneticData, spoken: SpeechBatch) -> JointBatch:
-    heard = data.batch(spoken.utt_ids)
-    for utt_id, phones, tokens in zip(spoken.utt_ids, heard.token_lengths.tolist(), spoken.token_lengths.tolist()):
+def _paired(data: PhoneticData, speech: SpeechBatch) -> JointBatch:
+    phonetic = data.batch(speech.utt_ids)
+    for utt_id, phones, tokens in zip(speech.utt_ids, phonetic.token_lengths.tolist(), speech.token_lengths.tolist()):
         if phones != tokens:
             counts = f"{phones - 2} phones in the manifest but {tokens - 2} in the features"
             raise DataError(f"utterance {utt_id} has {counts}: run the features stage again")
-    return JointBatch(heard, spoken)
+    return JointBatch(phonetic, speech)
 
 
 def train_joint(

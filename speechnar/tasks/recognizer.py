@@ -106,12 +106,12 @@ class RecognitionTask:
         return self.data.batch(utt_ids)
 
     def loss(self, batch: TranscribedBatch, step: int) -> dict[str, Tensor | Mean]:
-        """Return the loss terms of an augmented batch, or of two augmented copies of it."""
+        """Return the loss terms of an augmented batch, or of two augmented views of it."""
         augmentation = self.training.augmentation
         wav, wav_lengths = change_speed(batch.wav, batch.wav_lengths, augmentation.speeds)
-        copies = 2 if self.training.two_views else 1
+        views = 2 if self.training.two_views else 1
         wav, wav_lengths, tokens, token_lengths = (
-            x.repeat(copies, *[1] * (x.dim() - 1)) for x in (wav, wav_lengths, batch.tokens, batch.token_lengths)
+            x.repeat(views, *[1] * (x.dim() - 1)) for x in (wav, wav_lengths, batch.tokens, batch.token_lengths)
         )
         if augmentation.noise_share:
             wav = _noisy(wav, wav_lengths, augmentation)
@@ -119,7 +119,7 @@ class RecognitionTask:
         if augmentation.spec:
             mel = spec_augment(mel, mel_lengths, augmentation.spec)
         smoothing = bool(self.training.weights.get("smoothing", 0.0))
-        targets = Targets(tokens, token_lengths, self.symbols, copies, smoothing)
+        targets = Targets(tokens, token_lengths, self.symbols, views, smoothing)
         return self._terms(self.model, self.model(mel, mel_lengths), targets)
 
     def _terms(self, model: nn.Module, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Tensor | Mean]:
@@ -138,18 +138,18 @@ class RecognitionTask:
         model = modules["model"].eval()
         device = next(model.parameters()).device
         smoothing = bool(self.training.weights.get("smoothing", 0.0))
-        figures: dict[str, list[float]] = {}
+        values_of: dict[str, list[float]] = {}
         said, read = [], []
         for batch in self.dev.epoch(0):
             batch = batch.to(device)
-            heard = model(*model.encoder.features(batch.wav, batch.wav_lengths))  # type: ignore[operator, union-attr]
+            encoder_out = model(*model.encoder.features(batch.wav, batch.wav_lengths))  # type: ignore[operator, union-attr]
             targets = Targets(batch.tokens, batch.token_lengths, self.symbols, smoothing=smoothing)
-            for name, value in self._terms(model, heard, targets).items():
-                figures.setdefault(name, []).append(float(value))
-            read += decode_batch(model, heard, self.symbols, DecodeOptions())
+            for name, value in self._terms(model, encoder_out, targets).items():
+                values_of.setdefault(name, []).append(float(value))
+            read += decode_batch(model, encoder_out, self.symbols, DecodeOptions())
             said += [self.dev.texts[utt_id] for utt_id in batch.utt_ids]
         writer.add_text("said / read", f"{said[0]} / {read[0]}", step)
-        return {name: sum(v) / len(v) for name, v in figures.items()} | {"wer": jiwer.wer(said, read)}
+        return {name: sum(v) / len(v) for name, v in values_of.items()} | {"wer": jiwer.wer(said, read)}
 
     def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
         save_model(folder, self.config, modules["model"], self.symbols)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -33,7 +33,8 @@ from speechnar.data.sampling import BucketSampler
 from speechnar.decode.greedy import best_path
 from speechnar.infer.encoder_cache import EncoderCache
 from speechnar.layers.augment import SpecAugmentConfig, spec_augment
-from speechnar.losses.ctc import consistency_loss, ctc_loss
+from speechnar.layers.ctc_encoder import EncoderOutput
+from speechnar.losses.ctc import Targets, ctc_terms
 from speechnar.losses.mean import Mean
 from speechnar.models.asr.whisper import Decoder, Draft
 from speechnar.models.folder import load_model, save_model
@@ -43,7 +44,6 @@ from speechnar.text.whisper_bpe import PIECES, BytePairs
 from speechnar.train.loop import LoopConfig, Phase, train
 from speechnar.train.provenance import provenance_of, settings_of
 
-BLANK_ID = 0
 NUM_BUCKETS = 30
 SHOWN = 5
 """Texts of the dev set that validation writes to TensorBoard."""
@@ -129,7 +129,7 @@ class SpeculativeTask(ABC):
         """Return the ids that the part should write for a text."""
 
     @abstractmethod
-    def terms(self, model: nn.Module, batch: CachedBatch) -> dict[str, Tensor]:
+    def terms(self, model: nn.Module, batch: CachedBatch) -> Mapping[str, Tensor | Mean]:
         """Return the loss terms of a batch as it is, each a mean over tokens."""
 
     @abstractmethod
@@ -190,7 +190,7 @@ class SpeculativeTask(ABC):
 
 
 class DraftTask(SpeculativeTask):
-    """Trains the CTC branch. Its symbol n + 1 is token n of the decoder, after the blank."""
+    """Train the CTC branch. Its symbol n + 1 is token n of the decoder, after the blank."""
 
     part = "draft"
 
@@ -201,26 +201,22 @@ class DraftTask(SpeculativeTask):
     def tokens(self, text: str) -> list[int]:
         return self.tokenizer.encode(text)
 
-    def terms(self, model: nn.Module, batch: CachedBatch) -> dict[str, Tensor]:
+    def terms(self, model: nn.Module, batch: CachedBatch) -> dict[str, Mean]:
         return self._terms(cast(Draft, model), batch)[0]
 
     def loss(self, batch: CachedBatch, step: int) -> dict[str, Mean]:
-        two_views = bool(self.settings.weights.get("consistency"))
-        terms, log_probs = self._terms(
-            cast(Draft, self.modules["model"]), self.masked(batch.twice() if two_views else batch)
-        )
-        if two_views:
-            view, other = log_probs.chunk(2)
-            terms["consistency"] = consistency_loss(view, other, (batch.lengths + 1) // 2, batch.token_lengths)
-        return {name: Mean(term, batch.token_lengths.sum()) for name, term in terms.items()}
+        model = cast(Draft, self.modules["model"])
+        if self.settings.weights.get("consistency"):
+            return self._terms(model, self.masked(batch.twice()), views=2)[0]
+        return self._terms(model, self.masked(batch))[0]
 
-    @staticmethod
-    def _terms(model: Draft, batch: CachedBatch) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the terms, and the log-probabilities (B, T / 2, V) of the last layer."""
+    def _terms(self, model: Draft, batch: CachedBatch, views: int = 1) -> tuple[dict[str, Mean], Tensor]:
+        """Return the terms of CTC, and the log-probabilities (B, T / 2, V) of the last layer."""
         output = model(batch.states, batch.lengths)
-        layers = [F.log_softmax(logits.float(), 2) for logits in (output.logits, *output.intermediate)]
-        last, *below = (ctc_loss(x, output.lengths, batch.tokens, batch.token_lengths, BLANK_ID) for x in layers)
-        return {"ctc": last} | ({"intermediate": torch.stack(below).mean()} if below else {}), layers[0]
+        log_probs, *below = (logits.float().log_softmax(2) for logits in (output.logits, *output.intermediate))
+        encoder_out = EncoderOutput(batch.states, output.lengths, log_probs, tuple(below))
+        targets = Targets(batch.tokens, batch.token_lengths, self.symbols, views)
+        return ctc_terms(model, encoder_out, targets), log_probs
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
         """Return the terms (nats a token), and the error rates of words and characters of the best path (%)."""
@@ -241,7 +237,7 @@ class DraftTask(SpeculativeTask):
 
 
 class DecoderTask(SpeculativeTask):
-    """Trains the decoder to write a text after any beginning of it, and where it ends."""
+    """Train the decoder to write a text after any beginning of it, and where it ends."""
 
     part = "decoder"
 
@@ -290,7 +286,7 @@ class _Means:
         self._sums: dict[str, float] = {}
         self._tokens = 0
 
-    def add(self, values: dict[str, Tensor], n_tokens: int) -> None:
+    def add(self, values: Mapping[str, Tensor | Mean], n_tokens: int) -> None:
         for name, value in values.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value) * n_tokens
         self._tokens += n_tokens

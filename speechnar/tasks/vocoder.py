@@ -199,7 +199,7 @@ class VocoderTask:
         return terms
 
     def generator_terms(self, batch: SegmentBatch, step: int) -> dict[str, Tensor | Mean]:
-        """Return the terms on what the discriminators' update heard, or of a new output where it heard other parts."""
+        """Return the generator's terms, on the output that the discriminators' update made if it had the same batch."""
         before, self._made = self._made, None
         made = before[1] if before and before[0] is batch else self._generate(self.generator, batch)
         terms = self._terms(made.float(), batch.wav)

@@ -160,7 +160,7 @@ class Vocabulary:
 
 
 def stress_of(phone: str) -> tuple[str, str]:
-    """Splits a phone into its stress (`""`, `"ˈ"` or `"ˌ"`) and the rest."""
+    """Split a phone into its stress (`""`, `"ˈ"` or `"ˌ"`) and the rest."""
     return (phone[0], phone[1:]) if phone[:1] in ("ˈ", "ˌ") else ("", phone)
 
 
@@ -181,7 +181,7 @@ class SymbolTable(Vocabulary):
                 raise TextError(f"a symbol table lacks {symbol!r}; it needs {PAD}, {BOS} and {EOS}")
 
     def id_of(self, phone: str) -> int:
-        """The id of a phone: its own, else that of another stress, else that of its near phone (`NEAR`).
+        """Return the id of a phone: its own, else that of another stress, else that of its near phone (`NEAR`).
 
         Raises:
             TextError: neither the phone nor one near it is in the table.
@@ -201,7 +201,7 @@ class SymbolTable(Vocabulary):
         )
 
     def encode(self, phones: Iterable[str]) -> list[int]:
-        """Ids of `<s>`, the phones, `</s>`.
+        """Return the ids of `<s>`, the phones and `</s>`.
 
         Raises:
             TextError: a phone has neither an id nor a near phone with one; the message names it.

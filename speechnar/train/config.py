@@ -124,7 +124,7 @@ class LoopConfig:
         return self.learning_rate * SCHEDULES[self.schedule](progress, self.final_learning_rate_ratio)
 
     def better(self, metric: float, best: float | None) -> bool:
-        """Say whether a value of `best_by` is better than the best so far, None where there is none."""
+        """Return True if a value of `best_by` is better than `best`, the best so far, which is None at first."""
         if math.isnan(metric) or best is None:
             return best is None and not math.isnan(metric)
         return metric < best if self.best_is == "lowest" else metric > best

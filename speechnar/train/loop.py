@@ -204,7 +204,7 @@ def _trained(modules: Mapping[str, nn.Module], phase: Phase) -> list[nn.Paramete
 
 
 def _finished(state: Mapping[str, Any], config: LoopConfig) -> bool:
-    """Say whether there is nothing left to do: all steps are done, or validation has not become better for long."""
+    """Return True if all steps are done, or if `patience` validations in a row did not improve."""
     stale = bool(config.patience) and state.get("stale", 0) >= (config.patience or 0)
     return stale or state["step"] >= config.max_steps
 

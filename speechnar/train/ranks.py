@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from speechnar.train.config import TrainingError
 
-PATIENCE = timedelta(hours=6)
+VALIDATION_TIMEOUT = timedelta(hours=6)
 """How long processes wait for the first one while it validates; torchrun ends them earlier if one of them dies."""
 
 
@@ -66,7 +66,7 @@ class Ranks:
 
     def __init__(self, precision: str) -> None:
         AcceleratorState._reset_state()  # a second run in this process may want another precision
-        handlers = [InitProcessGroupKwargs(timeout=PATIENCE)]
+        handlers = [InitProcessGroupKwargs(timeout=VALIDATION_TIMEOUT)]
         cpu = not torch.cuda.is_available()
         if cpu and precision == "fp16":  # it would be float32 in silence
             raise TrainingError("precision fp16 needs a GPU: use bf16 or no on a CPU")

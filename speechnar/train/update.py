@@ -91,7 +91,10 @@ class Updater:
         return measured
 
     def is_finite(self, measured: Mapping[str, float]) -> bool:
-        """Say whether an update counts; with fp16 by the loss alone, as gradients overflow while its scale settles."""
+        """Return True if the loss and, except with fp16, the gradient are finite.
+
+        With fp16, gradients overflow until the loss scale has settled.
+        """
         return math.isfinite(measured["loss"]) and (
             bool(self.ranks.accelerator.scaler) or math.isfinite(measured["grad_norm"])
         )

@@ -18,6 +18,7 @@ from speechnar.cli import main
 from speechnar.infer import bulk
 from speechnar.infer.bulk import ATTEMPTS, FAILURES, BulkError, Part, Row, check_ids, parts_of, run
 from speechnar.infer.bulk_sources import rows_of
+from speechnar.infer.storage import names_in
 
 ray = pytest.importorskip("ray")
 
@@ -112,8 +113,8 @@ def test_outputs_go_to_what_fsspec_knows(tmp_path: Path) -> None:
     url = f"local://{tmp_path}/bucket"
     assert run(Doubling(str(tmp_path / "log")), rows(1, -2), url, None, workers=1) == 1
     assert contents(tmp_path / "bucket") == {"n1.txt": "2\n", FAILURES: "n-2\tn-2\t-2 is below zero\n"}
-    assert bulk.names_in(url) == {"n1.txt", FAILURES}
-    assert bulk.names_in(f"local://{tmp_path}/nowhere") == set()
+    assert names_in(url) == {"n1.txt", FAILURES}
+    assert names_in(f"local://{tmp_path}/nowhere") == set()
 
 
 def test_rows_of_folders_lists_and_manifests(tmp_path: Path) -> None:

@@ -97,8 +97,8 @@ def make_test(settings: ListenConfig, out: Path) -> ListeningTest:
     sources = [(name, item) for item in items for name in names] + [(WRECK, item) for item in rated[:n_catch]]
 
     def wav_of(system: str, item: str) -> np.ndarray:
-        origin = next(iter(folders)) if system in (ANCHOR, WRECK) else system
-        wav, _ = audio.read(folders[origin] / item, rate)
+        source = next(iter(folders)) if system in (ANCHOR, WRECK) else system
+        wav, _ = audio.read(folders[source] / item, rate)
         if system == ANCHOR:
             return loudness.low_pass(wav, rate)
         return loudness.wreck(wav) if system == WRECK else wav

@@ -65,8 +65,10 @@ class DistillMos:
 
 
 def network_class() -> Any:
-    """The network's class. Its module imports torchaudio, which only distillmos's own command line uses, and which does
-    not load beside a torch that was built for other hardware, such as one for CPUs alone.
+    """Return the network's class.
+
+    Its module imports torchaudio, which only distillmos's own command line uses, and which does not load beside a torch
+    that was built for other hardware, such as one for CPUs alone.
     """
     absent = "torchaudio" not in sys.modules
     sys.modules.setdefault("torchaudio", types.ModuleType("torchaudio"))

@@ -81,7 +81,9 @@ def speak(voice: Voice, texts: Iterable[tuple[str, str]], folder: Path, speaker:
 
 
 def command(line: str) -> Recognizer:
-    """A recognizer that is a program: it gets the path of a wav file, last or in place of `{}`, and prints the text.
+    """Return a recognizer that runs a program, which is given the path of a wav file and prints the text.
+
+    The path takes the place of `{}` in the line, or is the last argument.
 
     Raises:
         TtsError: the line is empty or has quotes that do not close; when run, the program is missing or fails.

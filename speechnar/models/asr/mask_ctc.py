@@ -1,7 +1,7 @@
 """Mask-CTC: a CTC encoder, and a decoder that predicts the tokens, and their number, where CTC's confidence is low.
 
 Source: Mask-CTC (Higuchi et al. 2020), section 3; Improved Mask-CTC (Higuchi et al. 2021), section 3.2, dynamic length
-    prediction. Masking and filling are in `speechnar.nar.masking`.
+    prediction. Masks of training are in `speechnar.nar.masking`, decoding is in `speechnar.decode.mask_ctc`.
 Differs: the decoder finds encoder frames by the token position that CTC gives them
     (`speechnar.layers.cross_attention`).
 """

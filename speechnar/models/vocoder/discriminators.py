@@ -54,7 +54,7 @@ class WaveDiscriminatorConfig:
 
 
 @dataclasses.dataclass(frozen=True)
-class Judgement:
+class Judgment:
     """scores: (B, T) of each discriminator, high for real audio; features: the output (B, C, ...) of each layer."""
 
     scores: tuple[Tensor, ...]
@@ -107,14 +107,14 @@ class Discriminators(nn.Module):
             for w, c in zip(config.windows, config.channels)
         )
 
-    def forward(self, wav: Tensor) -> Judgement:
+    def forward(self, wav: Tensor) -> Judgment:
         """Judge audio (B, T_wav) that is longer than the longest window."""
         scores, features = [], []
         for discriminator in self.each:
             score, kept = discriminator(wav)
             scores.append(score)
             features.extend(kept)
-        return Judgement(tuple(scores), tuple(features))
+        return Judgment(tuple(scores), tuple(features))
 
 
 class Panel(nn.Module):
@@ -124,10 +124,10 @@ class Panel(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(members)
 
-    def forward(self, wav: Tensor) -> Judgement:
+    def forward(self, wav: Tensor) -> Judgment:
         """Judge (B, T_wav) by all members."""
         each = [member(wav) for member in self.members]
-        return Judgement(
+        return Judgment(
             tuple(score for one in each for score in one.scores),
             tuple(layer for one in each for layer in one.features),
         )
@@ -189,14 +189,14 @@ class WaveDiscriminators(nn.Module):
         self.mpd = nn.ModuleDict({"discriminators": nn.ModuleList(periods)})  # the published names
         self.msd = nn.ModuleDict({"discriminators": nn.ModuleList(scales)})
 
-    def forward(self, wav: Tensor) -> Judgement:
+    def forward(self, wav: Tensor) -> Judgment:
         """Judge audio (B, T_wav)."""
         judged = [discriminator(wav) for discriminator in self._each(self.mpd)]
         for n, discriminator in enumerate(self._each(self.msd)):
             if n:
                 wav = F.avg_pool1d(wav[:, None], 4, 2, padding=2)[:, 0]
             judged.append(discriminator(wav))
-        return Judgement(tuple(score for score, _ in judged), tuple(x for _, kept in judged for x in kept))
+        return Judgment(tuple(score for score, _ in judged), tuple(x for _, kept in judged for x in kept))
 
     @staticmethod
     def _each(kind: nn.ModuleDict) -> list[nn.Module]:

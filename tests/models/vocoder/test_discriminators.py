@@ -30,12 +30,12 @@ def waves() -> WaveDiscriminators:
 
 
 def test_shapes(judge: Discriminators) -> None:
-    judgement = judge(torch.randn(2, 1024))
+    judgment = judge(torch.randn(2, 1024))
     frames = [1024 // 16 + 1, 1024 // 32 + 1]
     halves = [(n + 1) // 2 for n in frames]  # the second layer takes every other frame
-    assert [tuple(s.shape) for s in judgement.scores] == [(2, n) for n in halves]
+    assert [tuple(s.shape) for s in judgment.scores] == [(2, n) for n in halves]
     expected = [(2, c, n) for c, n, h in zip((4, 6), frames, halves) for n in (n, h, h)]
-    assert [tuple(f.shape) for f in judgement.features] == expected
+    assert [tuple(f.shape) for f in judgment.features] == expected
 
 
 @pytest.mark.parametrize("name", ["judge", "waves"])
@@ -79,12 +79,12 @@ def test_a_scale_has_seven_convolutions() -> None:
 
 
 def test_shapes_of_periods_and_scales(waves: WaveDiscriminators) -> None:
-    judgement = waves(torch.randn(2, 1000))
+    judgment = waves(torch.randn(2, 1000))
     # rows of 2 and 3 samples: ceil(500 / 3 / 3) and ceil(334 / 3 / 3) in each column; scales: 1000, 501 and 251
     # samples, halved twice and quartered twice
-    assert [tuple(s.shape) for s in judgement.scores] == [(2, 56 * 2), (2, 38 * 3), (2, 16), (2, 8), (2, 4)]
-    assert len(judgement.features) == 2 * 3 + 3 * 7
-    assert judgement.features[0].shape == (2, 4, 167, 2) and judgement.features[-1].shape == (2, 8, 4)
+    assert [tuple(s.shape) for s in judgment.scores] == [(2, 56 * 2), (2, 38 * 3), (2, 16), (2, 8), (2, 4)]
+    assert len(judgment.features) == 2 * 3 + 3 * 7
+    assert judgment.features[0].shape == (2, 4, 167, 2) and judgment.features[-1].shape == (2, 8, 4)
 
 
 @torch.no_grad()
