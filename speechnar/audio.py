@@ -174,7 +174,8 @@ def writer(
         A function that appends (T_wav,) float32, clipped to [-1, 1].
 
     Raises:
-        AudioError: the ending is unknown, or the file cannot be written.
+        AudioError: the ending is unknown, or the audio cannot be written as this format.
+        FileError: the file cannot be written.
     """
     import soundfile
 

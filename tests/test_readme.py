@@ -174,8 +174,8 @@ def test_python_of_the_readme_runs(house: Path, monkeypatch: pytest.MonkeyPatch,
 PARSED = [(page, command) for page in PAGES if page.exists() for command in commands(page) if verbs_of(command)]
 
 
-@pytest.mark.parametrize(("page", "command"), PARSED, ids=[f"{page.name}: {command}" for page, command in PARSED])
-def test_commands_of_other_pages_are_understood(page: Path, command: str, monkeypatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize("command", [command for _, command in PARSED], ids=[f"{page.name}: {c}" for page, c in PARSED])
+def test_commands_of_other_pages_are_understood(command: str, monkeypatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     for verb in verbs_of(command):
         parse([re.sub(r"\$\w+|\{.*\}", "x", word) for word in verb])

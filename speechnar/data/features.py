@@ -82,7 +82,8 @@ def compute_features(
 
     Raises:
         DataError: durations do not fit the audio, a field is missing, or the folder was made with other settings.
-        AudioError: audio cannot be read, or a file not be written.
+        AudioError: audio cannot be read.
+        FileError: a file cannot be written.
         TextError: another set has a phone for which training has neither the phone nor one near it.
     """
     folder = Path(folder)

@@ -127,7 +127,7 @@ def write_kaldi(cuts: Sequence[Cut], folder: Path) -> None:
 
     Raises:
         DataError: a cut is not one utterance of one file, a name has a space in it, or two utterances share one.
-        AudioError: a file cannot be written.
+        FileError: a file cannot be written.
     """
     rows: dict[str, tuple[str, str, str, float, float]] = {}
     whole = all(cut.start == 0 and cut.duration == cut.recording.duration for cut in cuts if cut.has_recording)

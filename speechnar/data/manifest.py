@@ -58,7 +58,7 @@ def save_cuts(cuts: Iterable[Cut], path: Path) -> None:
 
     Raises:
         DataError: the name does not end in `.jsonl` or `.jsonl.gz`.
-        AudioError: the system refuses, for lack of rights or room.
+        FileError: the file cannot be written.
     """
     if not path.name.endswith((".jsonl", ".jsonl.gz")):
         raise DataError(f"{path} should end in .jsonl.gz or .jsonl")

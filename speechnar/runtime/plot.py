@@ -27,7 +27,7 @@ def plot(path: str | Path, speech: Speech) -> None:
 
     Raises:
         SpeechError: the ending is unknown, or matplotlib is missing.
-        AudioError: the file cannot be written.
+        FileError: the file cannot be written.
     """
     check(path)
     from matplotlib.figure import Figure

@@ -41,7 +41,7 @@ def write(path: str | Path, said: Said) -> None:
 
     Raises:
         SpeechError: the ending is unknown.
-        AudioError: the file cannot be written.
+        FileError: the file cannot be written.
     """
     text = writer_of(path)(said)
     with atomic_write(path) as part:

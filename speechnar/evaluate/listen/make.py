@@ -77,7 +77,8 @@ def make_test(settings: ListenConfig, out: Path) -> ListeningTest:
 
     Raises:
         ListenError: the settings or the wavs make no test, or `out` is there already.
-        AudioError: a file cannot be read, is empty, or cannot be written.
+        AudioError: a file cannot be read, or is empty.
+        FileError: a file cannot be written.
     """
     _check(settings)
     if out.exists():

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from speechnar.layers.blocks import AttentionBlock, Conv, ConvNeXt
+from speechnar.layers.statistics import fill_buffers
 from speechnar.nar.lengths import N_POSITION_FEATURES, length_mask, position_features, regulate, token_of_frame
 
 
@@ -113,9 +114,7 @@ class FastSpeech2(nn.Module):
 
     def set_statistics(self, **moments: Tensor | float | list[float]) -> None:
         """Set `mel_mean`, `mel_std`, `log_f0_mean` (of each speaker), ... from the training data's `stats.json`."""
-        for name, value in moments.items():
-            buffer = getattr(self, name)
-            buffer.copy_(torch.as_tensor(value, dtype=torch.float32).reshape(buffer.shape))
+        fill_buffers(self, moments)
 
     def log_f0_moments(self, speakers: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return mean and deviation of ln Hz, which broadcast over (B, T_mel)."""

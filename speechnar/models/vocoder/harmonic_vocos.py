@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from speechnar.audio import AudioConfig
 from speechnar.layers.blocks import Conv, ConvNeXt
 from speechnar.layers.excitation import frame_phases, pulse_train
+from speechnar.layers.statistics import fill_buffers
 from speechnar.layers.stft import HopSTFT
 
 COMPRESSION = 0.3
@@ -91,9 +92,7 @@ class HarmonicVocos(nn.Module):
 
     def set_statistics(self, **moments: Tensor | float | list[float]) -> None:
         """Set `mel_mean`, `mel_std`, `log_f0_mean`, `log_f0_std` from the training data's `stats.json`."""
-        for name, value in moments.items():
-            buffer = getattr(self, name)
-            buffer.copy_(torch.as_tensor(value, dtype=torch.float32).reshape(buffer.shape))
+        fill_buffers(self, moments)
 
     def forward(self, mel: Tensor, f0: Tensor, noise: Tensor, phase: Tensor) -> HarmonicVocosOutput:
         """Compute the waveform.
