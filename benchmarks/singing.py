@@ -27,8 +27,10 @@ CLOSE = 50.0  # cents
 
 
 def beginning(part: Part, seconds: float) -> Part:
-    """Return a part up to the last note that ends in time."""
-    return dataclasses.replace(part, notes=tuple(n for n in part.notes if n.end <= seconds))
+    """Return the notes of a part that end within some seconds of the first note's onset, which becomes 0."""
+    start = part.sung[0].onset
+    moved = (dataclasses.replace(n, onset=n.onset - start) for n in part.notes if n.onset >= start)
+    return dataclasses.replace(part, notes=tuple(n for n in moved if n.end <= seconds))
 
 
 def main() -> None:

@@ -24,24 +24,30 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from speechnar.runtime.frames import Frames, audible_durations, limited
+from speechnar.runtime.phrases import (
+    Slot,
+    blend_weight,
+    ends_word,
+    frames_at,
+    phrases_of,
+    places_of,
+    speeds_for,
+    voiced_frames,
+)
 from speechnar.runtime.speech import Speech, SpeechError, Timing
 from speechnar.runtime.voice import Voice
-from speechnar.score.lyrics import SungSyllable, is_vowel, sung_syllables
+from speechnar.score.lyrics import SungSyllable, sung_syllables
 from speechnar.score.notes import Part, ScoreWarning
 from speechnar.score.pitch import PitchOptions, f0_curve, hz, transposition
 from speechnar.score.timing import TimedPhone, time_phones
 from speechnar.text.symbols import WORD_BREAK
 
 LOWEST, HIGHEST = -5.0, 9.0
-LONGEST_PHRASE = 160  # phones, about two of the longest sentences that acoustic models are trained on
-PHRASE_GAP = 0.25  # seconds of silence that end a phrase; a shorter one is a pause within it
 HELD = 0.3  # seconds of a phone that the acoustic model makes at most, as in speech; the rest is stretched
 EDGE = 0.05  # seconds at each end of a stretched phone that stay as they are
 RELEASE = 0.05  # seconds that a phrase sounds on after its last phone
 PAUSE = ","
 MOST_PASSES = 8
-BLEND = 5  # frames over which one pass takes over from another
-VOICELESS = frozenset([*"ptkfθsʃh", "t͡ʃ"])
 DETUNING = 6.0  # cents: standard deviation between the singers of several parts
 DELAY = 0.015  # seconds: the same
 LEVEL = 1.0  # dB: the same
@@ -88,21 +94,6 @@ class Melody:
     def start(self) -> float:
         """Return the seconds from the start of the score to the first sound, at most 0: consonants come before."""
         return min(0.0, self.phones[0].onset)
-
-
-@dataclass(frozen=True)
-class _Slot:
-    """A phone, or a short silence, with the tokens that it is made of and the frames that it will have.
-
-    Attributes:
-        tokens: the phone and, where a word ends, the break after it; or a pause.
-        frames: wanted number.
-        phone: None for a silence.
-    """
-
-    tokens: tuple[str, ...]
-    frames: int
-    phone: TimedPhone | None
 
 
 class Singer:
@@ -161,7 +152,7 @@ class Singer:
         last = self._frame(melody.phones[-1].end, start) + release
         curve = f0_curve(melody.part.notes, last, self._hop, options, start)
         done = 0
-        phrases = _phrases(melody.phones, melody.syllables)
+        phrases = phrases_of(melody.phones, melody.syllables)
         begins = [self._frame(phrase[0].onset, start) for phrase in phrases] + [last]
         for index, phones in enumerate(phrases):
             slots = self._slots(phones, melody.syllables, start)
@@ -177,21 +168,21 @@ class Singer:
     def _frame(self, time: float, start: float) -> int:
         return round((time - start) / self._hop)
 
-    def _slots(self, phones: Sequence[TimedPhone], syllables: Sequence[SungSyllable], start: float) -> list[_Slot]:
+    def _slots(self, phones: Sequence[TimedPhone], syllables: Sequence[SungSyllable], start: float) -> list[Slot]:
         """Return the slots of a phrase, without gaps."""
-        slots: list[_Slot] = []
+        slots: list[Slot] = []
         for n, phone in enumerate(phones):
             onset, end = self._frame(phone.onset, start), self._frame(phone.end, start)
             following = phones[n + 1] if n + 1 < len(phones) else None
             gap = self._frame(following.onset, start) - end if following else 0
-            ends = following is not None and _ends_word(phone, following, syllables)
-            slots.append(_Slot((phone.phone, WORD_BREAK) if ends and not gap else (phone.phone,), end - onset, phone))
+            ends = following is not None and ends_word(phone, following, syllables)
+            slots.append(Slot((phone.phone, WORD_BREAK) if ends and not gap else (phone.phone,), end - onset, phone))
             if gap > 0:
-                slots.append(_Slot((PAUSE, WORD_BREAK) if ends else (PAUSE,), gap, None))
+                slots.append(Slot((PAUSE, WORD_BREAK) if ends else (PAUSE,), gap, None))
         return slots
 
     def _rendered(
-        self, slots: Sequence[_Slot], melody: Melody, options: PitchOptions, start: float, first: int, tail: int
+        self, slots: Sequence[Slot], melody: Melody, options: PitchOptions, start: float, first: int, tail: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return mel, (T, n_mels), and whether each frame is voiced, (T,), of a phrase and its release."""
         tokens = [token for slot in slots for token in slot.tokens] + ["."]
@@ -201,7 +192,7 @@ class Singer:
         speed = np.ones(len(tokens) + 2)
         longest = round(HELD / self._hop)
         for slot, a, b in zip(slots, bounds, bounds[1:]):
-            speed[a:b] = _speeds(natural[a:b], min(slot.frames, longest))
+            speed[a:b] = speeds_for(natural[a:b], min(slot.frames, longest))
         frames = sum(slot.frames for slot in slots)
         of_frame, levels = self._passes(slots, melody, start, first, frames)
         base = 12 * np.log2(hz(np.asarray(levels) + options.transpose) / self.mean)  # (passes, slots)
@@ -213,14 +204,14 @@ class Singer:
             if n == 0:
                 durations = audible_durations(durations, tokens, made)
                 edges = np.concatenate([[0], np.cumsum(durations)])[bounds]
-                places = _places(slots, edges, len(made), round(EDGE / self._hop), tail)
-                voiced = _voiced(slots, f0[np.rint(places).astype(int)] > 0)
+                places = places_of(slots, edges, len(made), round(EDGE / self._hop), tail)
+                voiced = voiced_frames(slots, f0[np.rint(places).astype(int)] > 0)
                 mel = np.zeros((len(places), made.shape[1]), np.float32)
-            mel += _weight(of_frame == n, len(places))[:, None] * _at(made, places)
+            mel += blend_weight(of_frame == n, len(places))[:, None] * frames_at(made, places)
         return mel, voiced
 
     def _passes(
-        self, slots: Sequence[_Slot], melody: Melody, start: float, first: int, frames: int
+        self, slots: Sequence[Slot], melody: Melody, start: float, first: int, frames: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the pass from which each frame is taken, (frames,), and the MIDI pitch of each slot in each pass."""
         of_frame = np.zeros(frames, int)
@@ -252,7 +243,7 @@ class Singer:
 
     def _timed(
         self,
-        slots: Sequence[_Slot],
+        slots: Sequence[Slot],
         syllables: Sequence[SungSyllable],
         *,
         silence: int,
@@ -267,7 +258,7 @@ class Singer:
         words: list[Timing] = []
         begin = 0
         for n, (phone, _, end) in enumerate(sounds):
-            if n + 1 == len(sounds) or _ends_word(phone, sounds[n + 1][0], syllables):
+            if n + 1 == len(sounds) or ends_word(phone, sounds[n + 1][0], syllables):
                 words.append(Timing(syllables[phone.syllable].word, sounds[begin][1], end))
                 begin = n + 1
         return Frames(
@@ -282,92 +273,6 @@ class Singer:
 
 
 _SAMPLE = ("m", "ˈɑ", "m", "ˈɑ", ".")  # voiced in any voice
-
-
-def _ends_word(phone: TimedPhone, following: TimedPhone, syllables: Sequence[SungSyllable]) -> bool:
-    return phone.syllable != following.syllable and syllables[phone.syllable].ends_word
-
-
-def _phrases(phones: Sequence[TimedPhone], syllables: Sequence[SungSyllable]) -> list[list[TimedPhone]]:
-    """Return phones in groups between silences; a group that would be too long ends with a word, or anywhere."""
-    phrases: list[list[TimedPhone]] = [[phones[0]]]
-    for before, phone in zip(phones, phones[1:]):
-        size = len(phrases[-1])
-        full = size >= 2 * LONGEST_PHRASE or (size >= LONGEST_PHRASE and _ends_word(before, phone, syllables))
-        if full or phone.onset - before.end >= PHRASE_GAP:
-            phrases.append([])
-        phrases[-1].append(phone)
-    return phrases
-
-
-def _speeds(natural: np.ndarray, frames: int) -> np.ndarray:
-    """Return the speeds at which the tokens of a slot have so many frames; a word break is never made longer.
-
-    Args:
-        natural: (n,) frames at speed 1.
-        frames: in all, 0 or more.
-    """
-    natural = np.maximum(natural, 0.5)
-    wanted = np.full(len(natural), float(frames))
-    if len(natural) > 1:
-        wanted[1] = min(natural[1], frames / 3)
-        wanted[0] = frames - wanted[1]
-    return natural / np.maximum(wanted, 0.01)
-
-
-def _places(slots: Sequence[_Slot], edges: np.ndarray, n_frames: int, edge: int, tail: int) -> np.ndarray:
-    """Return where in the acoustic model's frames each frame of a phrase is, (T,) float, from 0 to n_frames - 1.
-
-    Args:
-        slots: of the phrase.
-        edges: (n_slots + 1,) frames of the acoustic model between which the slots are.
-        n_frames: of the acoustic model.
-        edge: frames at each end of a slot that stay as they are where it is stretched.
-        tail: frames after the last slot, which follow one another as the model made them.
-    """
-    places = []
-    for slot, a, b in zip(slots, edges, edges[1:]):
-        keep = min(edge, int(b - a) // 3)
-        inner = np.arange(slot.frames) + 0.5
-        if slot.frames > b - a:
-            inner = np.interp(inner, [0, keep, slot.frames - keep, slot.frames], [0, keep, b - a - keep, b - a])
-        else:
-            inner = inner * ((b - a) / max(slot.frames, 1))
-        places.append(np.clip(a + inner - 0.5, a, max(b - 1, a)))
-    places.append(edges[-1] + np.arange(tail))
-    return np.clip(np.concatenate(places), 0, n_frames - 1)
-
-
-def _at(mel: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return (T, n_mels) frames at places between frames."""
-    low = np.floor(places).astype(int)
-    share = (places - low)[:, None].astype(np.float32)
-    return (1 - share) * mel[low] + share * mel[np.minimum(low + 1, len(mel) - 1)]
-
-
-def _weight(taken: np.ndarray, frames: int) -> np.ndarray:
-    """Return the weight of a pass in each frame, (frames,) float32: 1 where it is taken, and a ramp beside.
-
-    Args:
-        taken: (T,) whether a frame is of this pass; the last counts for those after it.
-    """
-    padded = np.pad(taken.astype(np.float32), (BLEND // 2, BLEND // 2 + frames - len(taken)), mode="edge")
-    return np.convolve(padded, np.full(BLEND, 1 / BLEND, np.float32), mode="valid").astype(np.float32)
-
-
-def _voiced(slots: Sequence[_Slot], voiced: np.ndarray) -> np.ndarray:
-    """Return which frames are voiced: those that the model voices, all between them in a vowel, none in a `s`."""
-    voiced = voiced.copy()
-    at = 0
-    for slot in slots:
-        own = voiced[at : at + slot.frames]
-        if slot.phone is None or slot.phone.phone in VOICELESS:
-            own[:] = False
-        elif is_vowel(slot.phone.phone):
-            heard = np.flatnonzero(own)
-            own[slice(heard[0], heard[-1] + 1) if heard.size else slice(None)] = True
-        at += slot.frames
-    return voiced
 
 
 def choir(songs: Sequence[np.ndarray], sample_rate: int, seed: int = 0) -> np.ndarray:

@@ -78,6 +78,8 @@ def sung_syllables(
 ) -> tuple[list[SungSyllable], list[ScoreWarning]]:
     """Return the phones of every syllable of a part in order, one item for each note that begins one, and the doubts.
 
+    A note without a lyric after a rest is an item of its own: the vowel before the rest, again.
+
     Args:
         part: as a reader returns it.
         lexicon: phones of lower-case words, which come before all others (`text.lexicon.load_lexicon`).
@@ -95,17 +97,29 @@ def sung_syllables(
             for n, (place, group) in enumerate(zip(word.places, dealt)):
                 spoken.setdefault(place, []).append((group, word, n == len(word.places) - 1))
     result = []
-    places = sorted(spoken)
-    for place in places:
-        last = place
-        while last + 1 < len(part.notes) and part.notes[last + 1].slur:
-            last += 1
+    for place in sorted(spoken):
+        last = _last_continued(part.notes, place)
         phones = [phone for group, _, _ in spoken[place] for phone in group]
         _, word, ends = spoken[place][-1]
         shown = "_".join(dict.fromkeys(w.text for _, w, _ in spoken[place]))
         vowel = next((n for n, phone in enumerate(phones) if is_vowel(phone)), len(phones))
-        result.append(SungSyllable(place, last, tuple(phones), vowel, _held_vowel(phones), shown, ends))
+        held = _held_vowel(phones)
+        result.append(SungSyllable(place, last, tuple(phones), vowel, held, shown, ends))
+        after = last + 1
+        while held < len(phones) and after < len(part.notes) and not part.notes[after].syllables:
+            if part.notes[after].slur:  # after a rest, the vowel begins anew
+                last = _last_continued(part.notes, after)
+                result.append(SungSyllable(after, last, (phones[held],), 0, 0, shown, ends))
+                after = last
+            after += 1
     return result, warnings
+
+
+def _last_continued(notes: Sequence[Note], place: int) -> int:
+    """Return the place of the last of the notes that continue the vowel of a note, without a rest between."""
+    while place + 1 < len(notes) and notes[place + 1].slur:
+        place += 1
+    return place
 
 
 def _held_vowel(phones: Sequence[str]) -> int:

@@ -60,7 +60,7 @@ def read_midi(path: str | Path, verse: int | None = None) -> Score:
     try:
         midi = mido.MidiFile(file=io.BytesIO(data), clip=True)
     except Exception as error:  # mido raises what its parser meets: OSError, EOFError, ValueError, KeyError, IndexError
-        raise ScoreError(f"{path} is a broken MIDI file: {error or type(error).__name__}") from None
+        raise ScoreError(f"{path} is a broken MIDI file: {str(error) or type(error).__name__}") from None
     if midi.ticks_per_beat <= 0:
         raise ScoreError(f"{path} has no ticks per beat; files in SMPTE time are not read")
     if sum(len(track) for track in midi.tracks) > MOST_EVENTS:

@@ -9,11 +9,9 @@ import pytest
 from stub import AUDIO, F0_CENTRE, mel_of
 
 from speechnar.runtime import SpeechError, Voice, load_voice
-from speechnar.runtime.singing import Melody, Singer, _phrases, _places, _Slot, _speeds, choir
-from speechnar.score.lyrics import SungSyllable
+from speechnar.runtime.singing import Melody, Singer, choir
 from speechnar.score.notes import Note, Part, Syllable, make_part
 from speechnar.score.pitch import PitchOptions, hz
-from speechnar.score.timing import TimedPhone
 from speechnar.text.symbols import EN_US
 
 FRAME = AUDIO.hop_length / AUDIO.sample_rate  # seconds
@@ -103,6 +101,12 @@ def test_a_vowel_over_several_notes_is_computed_at_the_pitch_of_each(
         assert song.mel[middle] == pytest.approx(12 * np.log2(hz(pitch) / F0_CENTRE), abs=1e-3)
 
 
+def test_a_note_without_a_lyric_after_a_rest_is_sung(singer: Singer) -> None:
+    song = singer.sing(Melody.of(sung((0.5, 0.5, 50, "so"), (2.0, 0.5, 52, "")), lexicon=MAMA), PLAIN)
+    middle = song.f0[round(2.1 / FRAME) : round(2.4 / FRAME)]
+    assert middle == pytest.approx(hz(52), abs=0.1) and song.phones[-1].start == pytest.approx(2.0, abs=FRAME)
+
+
 def test_transposition_brings_all_parts_into_the_range(singer: Singer) -> None:
     # 150 Hz is MIDI 50.4, so the range is 45.4 to 59.4
     assert singer.transposition([sung((0, 1, 47, "a"), (1, 1, 58, "a"))]) == 0
@@ -115,30 +119,6 @@ def test_tempo(singer: Singer) -> None:
         Melody.of(TWO, 0.0)
     with pytest.raises(SpeechError, match="'none' has no notes"):
         Melody.of(Part("none", ()))
-
-
-def test_phrases_end_at_rests_and_after_many_phones() -> None:
-    word = SungSyllable(0, 0, ("ə",), 0, 0, "a", True)
-    phones = [TimedPhone("ə", 0.1 * n + 0.5 * (n >= 3), 0.1 * n + 0.5 * (n >= 3) + 0.1, n, n) for n in range(200)]
-    assert [len(p) for p in _phrases(phones, [word] * 200)] == [3, 160, 37]
-    inside = SungSyllable(0, 0, ("ə",), 0, 0, "a", False)
-    assert [len(p) for p in _phrases(phones, [inside] * 200)] == [3, 197]
-
-
-def test_speeds_give_the_frames_and_word_breaks_are_not_stretched() -> None:
-    natural = np.array([8.0, 4.0])
-    for frames in (3, 12, 40):
-        made = natural / _speeds(natural, frames)
-        assert made.sum() == pytest.approx(frames) and made[1] == pytest.approx(min(4, frames / 3))
-    assert (np.array([0.0]) / _speeds(np.array([0.0]), 0)).sum() == 0
-
-
-def test_stretched_phones_keep_their_ends_and_shortened_ones_are_read_evenly() -> None:
-    slots = [_Slot(("m",), 5, None), _Slot(("ˈɑ",), 60, None)]
-    places = _places(slots, np.array([2, 12, 32]), 40, edge=4, tail=3)
-    assert places[:5] == pytest.approx([2.5, 4.5, 6.5, 8.5, 10.5])
-    assert places[5:9] == pytest.approx([12, 13, 14, 15]) and places[61:] == pytest.approx([28, 29, 30, 31, 32, 33, 34])
-    assert (np.diff(places) > 0).all() and np.diff(places)[15:50] == pytest.approx(12 / 52)
 
 
 def test_a_choir_is_the_sum_of_its_singers() -> None:

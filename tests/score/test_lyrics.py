@@ -138,3 +138,10 @@ def test_the_packages_own_pronunciations_are_used() -> None:
     part, _ = make_part("Voice", [Note(0, 1, 60, join_typed([read_lyric("Twin-"), read_lyric("kle")])[0])])
     syllables, _ = sung_syllables(part)
     assert syllables[0].phones[:2] == ("t", "w")
+
+
+def test_the_vowel_begins_anew_on_a_note_without_a_lyric_after_a_rest() -> None:
+    _, syllables, _ = sing("day _ , _ _ , , _ three")
+    assert [" ".join(s.phones) for s in syllables] == ["d ˈeɪ", "ˈeɪ", "ˈeɪ", "θ ɹ ˈi"]
+    found = [(s.first, s.last, s.vowel) for s in syllables]
+    assert found == [(0, 1, 1), (3, 4, 0), (6, 6, 0), (7, 7, 2)]  # of the part's notes, where two rests are one
