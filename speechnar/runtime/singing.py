@@ -43,7 +43,7 @@ from speechnar.score.timing import TimedPhone, time_phones
 from speechnar.text.symbols import WORD_BREAK
 
 LOWEST, HIGHEST = -5.0, 9.0
-HELD = 0.3  # seconds of a phone that the acoustic model makes at most, as in speech; the rest is stretched
+HELD = 0.15  # seconds of a phone that the acoustic model makes at most, as in speech; the rest is stretched
 EDGE = 0.05  # seconds at each end of a stretched phone that stay as they are
 RELEASE = 0.05  # seconds that a phrase sounds on after its last phone
 PAUSE = ","
