@@ -96,9 +96,20 @@ class AcousticGraph(nn.Module):
         self, tokens: Tensor, speed: Tensor, pitch_shift: Tensor, pitch_range: Tensor, energy: Tensor,
         speaker: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        """All inputs (1, T_text): ids; factor; semitones; factor about the voice's mean; dB. But `speaker` is (1,).
+        """Compute the mel, F0 and the durations of one utterance.
 
         Token ends are rounded, not durations, so that a sentence's length does not drift from what was predicted.
+
+        Args:
+            tokens: (1, T_text) ids.
+            speed: (1, T_text) factor.
+            pitch_shift: (1, T_text) semitones.
+            pitch_range: (1, T_text) factor of the distance of F0 from the voice's mean.
+            energy: (1, T_text) dB.
+            speaker: (1,) index; None in a model of one speaker.
+
+        Returns:
+            (1, T_mel, n_mels) natural log magnitude; (1, T_mel) Hz, 0 = unvoiced; (1, T_text) frames.
         """
         model = self.model
         hidden, log_durations = model.encode(tokens, None, speaker)

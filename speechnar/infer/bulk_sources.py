@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
@@ -42,7 +43,8 @@ def rows_of(source: str, kind: str) -> list[Row]:
 def _ids(names: Sequence[str]) -> dict[str, str]:
     """Map ids to names: names without their endings, where that tells them apart."""
     bare = [str(PurePosixPath(name).with_suffix("")) for name in names]
-    return {name if bare.count(short) > 1 else short: name for name, short in zip(names, bare)}
+    counts = Counter(bare)
+    return {name if counts[short] > 1 else short: name for name, short in zip(names, bare)}
 
 
 def _lines(source: str) -> list[str]:

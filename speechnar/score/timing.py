@@ -129,8 +129,8 @@ def time_phones(
             timed += _placed(syllable, n, own, moments[n], start, ends[n] - start)
             continue
         begins = part.notes[following.first].onset
-        ahead = sum(moments[n + 1][0][: following.vowel])
-        if begins - ends[n] >= ahead and begins - ends[n] > 0:
+        onset_seconds = sum(moments[n + 1][0][: following.vowel])
+        if begins - ends[n] >= onset_seconds and begins - ends[n] > 0:
             timed += _placed(syllable, n, own, moments[n], start, ends[n] - start)
             continue
         means = [moments[n][0][k] for k in own] + list(moments[n + 1][0][: following.vowel])
