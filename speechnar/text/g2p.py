@@ -100,7 +100,8 @@ class Pronouncer:
             spoken: list[list[str]] = [[] for _ in words]
             pieces = [part for _, part in parts]
             for k, ((n, part), tag) in enumerate(zip(parts, tags)):
-                letter = len(part) == 1 and part.isupper() and (n > 0 or words[n] != part)
+                article = n == 0 and words[n] == part and len(words) > 1  # `A` where a sentence begins
+                letter = len(part) == 1 and part.isupper() and not article
                 phones = by_context(pieces, tags, k) or self._read(part, "letter" if letter else tag)
                 if phones:
                     spoken[n] += [WORD_BREAK, *phones] if spoken[n] else phones

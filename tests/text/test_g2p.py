@@ -39,6 +39,13 @@ def test_what_is_no_word_has_no_phones(pronounce, word):
     assert pronounce(["a", word, "b"])[1] in ((), ("ˈɛ", "s"), ("z",), ("s",))
 
 
+def test_a_capital_a_is_the_article_only_where_a_sentence_begins(pronounce):
+    assert pronounce(["A"]) == [("ˈeɪ",)]
+    assert pronounce(["Plan", "A"])[1] == ("ˈeɪ",)
+    assert pronounce(["A", "plan"])[0] == ("ə",)
+    assert pronounce(["a"]) == [("ə",)]
+
+
 def test_very_long_word_is_spoken_in_pieces(pronounce):
     (phones,) = pronounce(["ba" * 500])
     assert phones.count("b") == 500
