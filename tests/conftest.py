@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 import stub
 import stub_recognizer as hearing
+
+# A shell that starts the tests in its background leaves Ctrl-C ignored, also in the programs that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
