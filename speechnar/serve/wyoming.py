@@ -13,16 +13,17 @@ Source: the package `wyoming` (Hansen), whose events are used. A client that str
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from wyoming.asr import Transcribe, Transcript, TranscriptChunk, TranscriptStart, TranscriptStop
 from wyoming.audio import AudioChunk, AudioChunkConverter, AudioStart, AudioStop
 from wyoming.error import Error
-from wyoming.event import Event
+from wyoming.event import Event, async_read_event
 from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info, TtsProgram, TtsVoice, TtsVoiceSpeaker
 from wyoming.server import AsyncEventHandler, AsyncTcpServer
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop, SynthesizeStopped, SynthesizeVoice
@@ -32,6 +33,10 @@ from speechnar.serve.formats import pcm
 
 SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*\s+|\n+")
 SAMPLES = 4800  # of a chunk of audio at most: a fifth of a second
+SHAPES = {"rate": (4000, 384_000), "width": (1, 4), "channels": (1, 2)}
+"""The least and the most of each, in audio that a client sends: Hz, bytes of a sample, and what the package mixes."""
+
+T = TypeVar("T")
 
 
 def info(engine: Engine, version: str) -> Info:
@@ -95,6 +100,16 @@ class Handler(AsyncEventHandler):
         self._audio = bytearray()
         self._hotwords: list[str] = []
 
+    async def run(self) -> None:
+        """Answer events until the client goes, or sends what is no event or an event larger than a request may be."""
+        bounded: Any = _Bounded(self.reader, self._engine.limits.body)
+        try:
+            with contextlib.suppress(OSError):  # the client has gone
+                while (event := await _next_event(bounded)) is not None:
+                    await self.handle_event(event)
+        finally:
+            self.writer.close()
+
     async def handle_event(self, event: Event) -> bool:
         """Answer an event; an error is sent to the client, and the connection stays."""
         try:
@@ -107,26 +122,26 @@ class Handler(AsyncEventHandler):
         if Describe.is_type(event.type):
             await self.write_event(self._offer)
         elif SynthesizeStart.is_type(event.type):
-            self._voice, self._text = SynthesizeStart.from_event(event).voice, ""
+            self._voice, self._text = _parsed(SynthesizeStart, event).voice, ""
         elif SynthesizeChunk.is_type(event.type) and self._text is not None:
-            await self._say_whole_sentences(SynthesizeChunk.from_event(event).text)
+            await self._say_whole_sentences(_parsed(SynthesizeChunk, event).text)
         elif SynthesizeStop.is_type(event.type) and self._text is not None:
             rest, self._text = self._text, None
             if rest.strip():
                 await self._say(rest, self._voice)
             await self.write_event(SynthesizeStopped().event())
         elif Synthesize.is_type(event.type) and self._text is None:
-            request = Synthesize.from_event(event)
+            request = _parsed(Synthesize, event)
             await self._say(request.text, request.voice)
         elif Transcribe.is_type(event.type):
-            request_ = Transcribe.from_event(event)
+            request_ = _parsed(Transcribe, event)
             terms = [*(request_.transcript_names or ()), *(request_.transcript_terms or ())]
             self._hotwords = [word for term in terms for word in hotwords_of(term, self._engine.recognizer.letters)]
         elif AudioStart.is_type(event.type):
             self._audio.clear()
             self._converter = None
         elif AudioChunk.is_type(event.type):
-            self._hear(AudioChunk.from_event(event))
+            self._hear(_parsed(AudioChunk, event))
         elif AudioStop.is_type(event.type):
             await self._transcribe()
 
@@ -177,6 +192,70 @@ class Handler(AsyncEventHandler):
         self._hotwords = []
         for event in (TranscriptStart(), TranscriptChunk(text), Transcript(text), TranscriptStop()):
             await self.write_event(event.event())
+
+
+class _Bounded:
+    """The side of a connection that events are read from, which refuses to read more at once than a limit.
+
+    Args:
+        largest: bytes.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, largest: int) -> None:
+        self._reader, self._largest = reader, largest
+        self.readline = reader.readline  # bounded by asyncio
+
+    async def readexactly(self, size: int) -> bytes:
+        """Read bytes; raise ValueError if they are more than the limit."""
+        if size > self._largest:
+            raise ValueError(f"an event has {size} bytes but may have {self._largest}")
+        return await self._reader.readexactly(size)
+
+
+async def _next_event(reader: Any) -> Event | None:
+    """Return the next event, or None where the client has gone or sends what is no event."""
+    try:
+        event = await async_read_event(reader)
+    except (AttributeError, EOFError, KeyError, TypeError):  # of the package, over JSON that is no event
+        return None
+    return event if event and isinstance(event.type, str) and isinstance(event.data, dict) else None
+
+
+def _parsed(kind: type[T], event: Event) -> T:
+    """Return an event as an object of the package.
+
+    Raises:
+        ValueError: a field is missing or is not of its type or range.
+    """
+    read: Any = kind
+    try:
+        found = read.from_event(event)
+    except (AttributeError, KeyError, TypeError, AssertionError):
+        raise ValueError(f"the fields of the event {event.type} are not those of Wyoming") from None
+    if isinstance(found, AudioChunk):
+        for name, (least, most) in SHAPES.items():
+            value = getattr(found, name)
+            if type(value) is not int or not least <= value <= most:
+                raise ValueError(f"the {name} of the audio is {value!r} but should be from {least} to {most}")
+        if len(found.audio) % (found.width * found.channels):
+            raise ValueError(f"{len(found.audio)} bytes of audio are no whole number of samples")
+    elif isinstance(found, Transcribe):
+        _check_strings(event, *_listed(found.transcript_names), *_listed(found.transcript_terms))
+    else:
+        voice = getattr(found, "voice", None) or SynthesizeVoice()
+        _check_strings(event, getattr(found, "text", ""), voice.name or "", voice.speaker or "")
+    result: T = found
+    return result
+
+
+def _listed(words: Any) -> list[Any]:
+    return words if isinstance(words, list) else [words or ""]
+
+
+def _check_strings(event: Event, *values: Any) -> None:
+    for value in values:
+        if not isinstance(value, str):
+            raise ValueError(f"the event {event.type} has {value!r} where a string should be")
 
 
 async def _pieces(wavs: AsyncIterator[np.ndarray]) -> AsyncIterator[np.ndarray]:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
+import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -96,3 +99,61 @@ def test_an_error_is_said_and_the_connection_stays(server: Running) -> None:
     requests = [Synthesize("Hi.", SynthesizeVoice(name="nobody")), Synthesize("Hi.")]
     answers = ask(server, requests, lambda event: AudioStop.is_type(event.type))
     assert "there is no voice 'nobody'" in Error.from_event(answers[0]).text and len(samples_of(answers))
+
+
+SHAPE = {"rate": RATE, "width": 2, "channels": 1}
+
+
+@pytest.mark.parametrize(
+    "event, sentence",
+    [
+        (Event("synthesize", {}), "the fields of the event synthesize"),
+        (Event("synthesize", {"text": 5}), "has 5 where a string should be"),
+        (Event("synthesize", {"text": "Hi.", "voice": {"name": 7}}), "has 7 where a string should be"),
+        (Event("synthesize", {"text": "Hi.", "voice": 7}), "the fields of the event synthesize"),
+        (Event("transcribe", {"transcript_names": 5}), "has 5 where a string should be"),
+        (Event("transcribe", {"transcript_terms": ["a", 4]}), "has 4 where a string should be"),
+        (Event("audio-chunk", {}, b"\0\0"), "the fields of the event audio-chunk"),
+        (Event("audio-chunk", {**SHAPE, "rate": 0}, b"\0\0"), "the rate of the audio is 0"),
+        (Event("audio-chunk", {**SHAPE, "rate": "x"}, b"\0\0"), "the rate of the audio is 'x'"),
+        (Event("audio-chunk", {**SHAPE, "rate": 10**12}, b"\0\0"), "the rate of the audio is 1000000000000"),
+        (Event("audio-chunk", {**SHAPE, "width": 7}, b"\0" * 7), "the width of the audio is 7"),
+        (Event("audio-chunk", {**SHAPE, "channels": 5}, b"\0" * 10), "the channels of the audio is 5"),
+        (Event("audio-chunk", SHAPE, b"\0\0\0"), "3 bytes of audio"),
+    ],
+)
+def test_a_malformed_event_is_answered_and_the_connection_stays(server: Running, event: Event, sentence: str) -> None:
+    class Raw:
+        def event(self) -> Event:
+            return event
+
+    answers = ask(server, [Raw(), Describe()], lambda answer: Info.is_type(answer.type))
+    assert sentence in Error.from_event(answers[0]).text and len(answers) == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\xff\xfe\n",
+        b"{}\n",
+        b"[1]\n",
+        b"5\n",
+        b'{"type": 5}\n',
+        b'{"type": "synthesize", "data": [1]}\n',
+        b'{"type": "describe", "data_length": "x"}\n',
+        b'{"type": "describe", "data_length": 2}\n[]',
+        b'{"type": "audio-chunk", "payload_length": "x"}\n',
+        json.dumps({"type": "audio-chunk", "data": SHAPE, "payload_length": 10**12}).encode() + b"\n",
+        b'{"type": "' + b"x" * 200_000,
+    ],
+)
+def test_what_is_no_event_ends_the_connection_quietly(
+    server: Running, line: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR), socket.create_connection(("127.0.0.1", server.wyoming), 20) as client:
+        try:
+            client.sendall(line)
+            assert client.recv(100) == b""
+        except ConnectionError:  # closed before all was read
+            pass
+    assert ask(server, [Describe()], lambda event: Info.is_type(event.type)) and not caplog.records
