@@ -7,9 +7,10 @@ has gone is given up at the next piece of its work.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,7 +68,7 @@ class Turns:
         """Requests that work or wait."""
         return self._here
 
-    async def stream(self, work: Callable[[Cancel], Iterator[T]]) -> AsyncIterator[T]:
+    async def stream(self, work: Callable[[Cancel], Iterator[T]]) -> AsyncGenerator[T, None]:
         """Run a generator in the worker thread and pass on what it yields.
 
         The thread does not wait for a slow client: what it makes is bounded by the limits on requests.
@@ -213,9 +214,8 @@ class Engine:
 
             yield self.recognizer.transcribe(recording, sample_rate, hotwords=hotwords, progress=progress)
 
-        async for transcript in self.hearing.stream(work):
-            return transcript
-        raise AssertionError("a transcription yields once")
+        async with contextlib.aclosing(self.hearing.stream(work)) as transcripts:
+            return await anext(transcripts)
 
     def close(self) -> None:
         """End the workers after the work that they have."""

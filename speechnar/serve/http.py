@@ -17,9 +17,9 @@ import hmac
 import json
 import math
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 from fastapi import Depends, FastAPI, File, Form, HTTPException, Request, UploadFile
@@ -39,6 +39,8 @@ VOICES_OF_OPENAI = (
 """Names that clients send if nothing is configured: the default voice speaks for all of them."""
 
 RETRY_AFTER = 5  # seconds
+
+T = TypeVar("T")
 
 
 class SpeechRequest(BaseModel):
@@ -94,18 +96,20 @@ def app(engine: Engine, keys: Sequence[str] = (), origins: Sequence[str] = ()) -
         return {"voices": [{"id": name, "name": name} for name in engine.names()]}
 
     @api.post("/v1/audio/speech", dependencies=allowed)
-    async def speech(wanted: SpeechRequest) -> Response:
+    async def speech(request: Request, wanted: SpeechRequest) -> Response:
         name = wanted.response_format or "mp3"
         formats.check(name)
         rate, wavs = engine.speak(wanted.input, _voice_of(engine, wanted.voice), wanted.speed)
         pieces = _encoded(metrics.counted(wavs, rate), rate, name)
-        first = await anext(pieces)  # what is wrong with the request comes to light here, before a status is sent
+        # What is wrong with the request comes to light here, before a status is sent.
+        first = await _while_connected(request, _first(pieces))
         if wanted.stream_format == "sse":
             return StreamingResponse(_speech_events(first, pieces), media_type="text/event-stream")
         return StreamingResponse(_joined(first, pieces), media_type=formats.MEDIA_TYPES[name])
 
     @api.post("/v1/audio/transcriptions", dependencies=allowed)
     async def transcriptions(
+        request: Request,
         file: Annotated[UploadFile, File()],
         response_format: Annotated[Literal["json", "text", "srt", "vtt", "verbose_json"], Form()] = "json",
         language: Annotated[str | None, Form()] = None,
@@ -126,7 +130,7 @@ def app(engine: Engine, keys: Sequence[str] = (), origins: Sequence[str] = ()) -
                 raise ValueError("the file is empty: upload a recording")
             hotwords = hotwords_of(prompt, engine.recognizer.letters)
             try:
-                transcript = await engine.transcribe(path, hotwords=hotwords)
+                transcript = await _while_connected(request, engine.transcribe(path, hotwords=hotwords))
             except ValueError as error:
                 raise type(error)(str(error).replace(str(path), "the upload")) from None
         metrics.transcribed(transcript.duration)
@@ -165,6 +169,33 @@ async def _encoded(wavs: AsyncIterator[np.ndarray], rate: int, name: str) -> Asy
             yield data
     if data := encoder.close():
         yield data
+
+
+async def _while_connected(request: Request, work: Coroutine[Any, Any, T]) -> T:
+    """Return what work returns, or cancel it when the client goes, of which the framework tells no handler.
+
+    Raises:
+        CanceledError: the client has gone.
+    """
+
+    async def gone() -> None:
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+    working, watching = asyncio.create_task(work), asyncio.create_task(gone())
+    try:
+        await asyncio.wait({working, watching}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise CanceledError("the client has gone")
+    finally:
+        working.cancel()
+        watching.cancel()
+        await asyncio.wait({working, watching})
+
+
+async def _first(pieces: AsyncIterator[bytes]) -> bytes:
+    return await anext(pieces)
 
 
 async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

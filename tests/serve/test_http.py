@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx
+import numpy
 import pytest
 import soundfile
 from serving import Running
@@ -232,3 +233,38 @@ def test_a_client_that_leaves_frees_its_turn(server: Running) -> None:
             break
         threading.Event().wait(0.05)
     assert server.engine.speaking.waiting == 0
+
+
+@pytest.mark.parametrize("kind", ["speech", "transcription"])
+def test_work_for_a_client_that_leaves_before_an_answer_is_given_up(
+    server: Running, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def long_work(*_: Any, progress: Any = None, **__: Any) -> Iterator[Any]:
+        try:
+            for _ in range(2000):  # 20 s, twice as long as is waited below
+                begun.set()
+                ended.wait(0.01)
+                if progress:
+                    progress(0.0)
+                else:
+                    yield numpy.zeros(0, "float32")
+        finally:
+            ended.set()
+
+    turns = server.engine.speaking if kind == "speech" else server.engine.hearing
+    if kind == "speech":
+        monkeypatch.setattr(type(server.engine.voices["stub"]), "stream", long_work)
+        request: dict[str, Any] = {"url": server.url + SPEECH, "json": {"input": TEXT, "response_format": "flac"}}
+    else:
+        monkeypatch.setattr(type(server.engine.recognizer), "transcribe", lambda *a, **k: list(long_work(*a, **k)))
+        request = {"url": f"{server.url}/v1/audio/transcriptions", "files": {"file": ("a.wav", wav_of("ab"))}}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(**request, timeout=httpx.Timeout(10, read=0.5))
+    assert begun.is_set() and ended.wait(10)
+    for _ in range(100):
+        if not turns.waiting:
+            break
+        threading.Event().wait(0.05)
+    assert turns.waiting == 0
