@@ -127,6 +127,7 @@ def _run(args: argparse.Namespace, job: Any, kind: str, size: int | None, prefix
     from speechnar.infer.storage import join
 
     rows = [Row(prefix + row.id, row.value) for row in rows_of(args.source, kind)]
-    failed = run(job, rows, args.out, size, args.workers or os.cpu_count() or 1, args.ray)
+    workers = (os.cpu_count() or 1) if args.workers is None else args.workers
+    failed = run(job, rows, args.out, size, workers, args.ray)
     if failed:
         raise BulkError(f"{failed} of {len(rows)} failed; {join(args.out, FAILURES)} says why")

@@ -128,7 +128,10 @@ def _hotwords(given: str | None) -> list[str]:
     """Return the lines of a file, or the words of a list between commas."""
     if not given:
         return []
-    lines = Path(given).read_text(encoding="utf-8-sig").splitlines() if os.path.exists(given) else given.split(",")
+    try:
+        lines = Path(given).read_text(encoding="utf-8-sig").splitlines() if os.path.exists(given) else given.split(",")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{given} is not UTF-8 (byte {error.start}): save it as UTF-8") from None
     return [line.strip() for line in lines if line.strip()]
 
 

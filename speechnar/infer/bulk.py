@@ -107,7 +107,9 @@ def check_ids(rows: Sequence[Row]) -> None:
     seen: set[str] = set()
     for row in rows:
         path = PurePosixPath(row.id)
-        if not row.id or path.is_absolute() or ".." in path.parts or "\\" in row.id or "\0" in row.id:
+        unfit = path.is_absolute() or ".." in path.parts or "\\" in row.id or "\0" in row.id
+        # Another spelling of a path, such as ./a, is not found among the files that an earlier run has written.
+        if unfit or str(path) != row.id or row.id == "." or path.parts[0] == ATTEMPTS:
             raise BulkError(f"the id {row.id!r} is no name for a file in the output folder: give it another")
         if row.id in seen:
             raise BulkError(f"the id {row.id!r} stands twice in the source: every id stands once")
@@ -175,6 +177,8 @@ def run(job: Job, rows: Sequence[Row], out: str, size: int | None, workers: int,
     failures = _failures_before(out, {part.name for part in done})
     remove(join(out, ATTEMPTS))
     if waiting:
+        write(join(out, f"{ATTEMPTS}/begun"), b"")  # an output folder that cannot be written is one sentence here
+        remove(join(out, ATTEMPTS))
         job.load()  # here first, where an error is one sentence
         failures += _run(job, waiting, len(rows) - sum(len(part.rows) for part in waiting), out, workers, address)
         remove(join(out, ATTEMPTS))

@@ -232,7 +232,10 @@ def text_of(value: Any) -> str:
 def _cut(value: dict[str, Any]) -> Any:
     from lhotse.cut.set import deserialize_cut
 
-    return deserialize_cut(value)
+    try:
+        return deserialize_cut(dict(value))
+    except (AssertionError, AttributeError, KeyError, TypeError) as error:
+        raise BulkError(f"the cut {value.get('id')!r} is not one of Lhotse's ({error!r}): make it again") from None
 
 
 def _encoded(wav: Any, sample_rate: int, container: str) -> bytes:

@@ -63,6 +63,8 @@ def _of_manifest(source: str) -> list[Row]:
         if line.strip():
             try:
                 cut = json.loads(line)
+                if not isinstance(cut["id"], str):
+                    raise TypeError("an id is a string")
                 rows.append(Row(cut["id"], cut))
             except (ValueError, TypeError, KeyError):
                 raise BulkError(f"{source}, line {number} is no cut: make the manifest again") from None

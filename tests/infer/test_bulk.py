@@ -60,7 +60,9 @@ def test_parts_are_of_one_row_or_of_many() -> None:
         parts_of([one], 0)
 
 
-@pytest.mark.parametrize("name", ["../evil", "/etc/passwd", "a/../../b", "", "a\\b", "a\0b"])
+@pytest.mark.parametrize(
+    "name", ["../evil", "/etc/passwd", "a/../../b", "", ".", "./a", "a//b", "a/", f"{ATTEMPTS}/a", "a\\b", "a\0b"]
+)
 def test_an_id_that_leads_out_of_the_folder_is_refused(name: str) -> None:
     with pytest.raises(BulkError, match="no name for a file"):
         check_ids([Row("fine/here", 0), Row(name, 0)])
@@ -139,6 +141,7 @@ def test_rows_of_folders_lists_and_manifests(tmp_path: Path) -> None:
     "name, text, kind, message",
     [
         ("l.tsv", "no tab\n", "text", "line 1: 'no tab' should be an id, a tab and a text"),
+        ("m.jsonl", '{"id": "a"}\n{"id": 5}\n', "audio", "line 2 is no cut"),
         ("m.jsonl", '{"id": "a"}\nnonsense\n', "audio", "line 2 is no cut"),
         ("gone.tsv", None, "text", "there is no .*gone.tsv"),
         ("l.tsv", "", "cuts", "should be a manifest"),
@@ -253,3 +256,23 @@ def make_aligner(folder: Path, tokens: Path) -> None:
         AUDIO, Choice("aligner", AlignerConfig(states=(1,) * len(symbols), n_mels=AUDIO.n_mels, n_cepstra=4, d_model=8))
     )
     save_model(folder, config, build(config), symbols)
+
+
+def test_an_output_folder_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ATTEMPTS).write_text("a file where a folder should be")
+    with pytest.raises(OSError, match="cannot write"):
+        run(Doubling(str(tmp_path / "log")), rows(1), str(tmp_path / "out"), None, workers=1)
+
+
+def test_no_workers_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "l.tsv").write_text("a\tHello.\n")
+    given = ["bulk", "synth", "--in", str(tmp_path / "l.tsv"), "--out", str(tmp_path / "out"), "--workers", "0"]
+    assert main(given) == 1 and "there are 0 workers" in capsys.readouterr().err
+
+
+def test_a_cut_that_is_not_whole_is_one_sentence() -> None:
+    from speechnar.infer.bulk_jobs import text_of
+
+    with pytest.raises(BulkError, match="the cut 'a' is not one of Lhotse's"):
+        text_of({"id": "a", "type": "MonoCut"})
