@@ -323,6 +323,12 @@ class Guard:
         refusal = JSONResponse(body, 413, {"Connection": "close"})
         lengths = [value for name, value in scope["headers"] if name == b"content-length"]
         if lengths and lengths[0].isdigit() and int(lengths[0]) > self._largest:
+            # A client that is cut off while it sends its body may never see the answer: a body that
+            # is at most twice too large is read and dropped first.
+            dropped, more = 0, True
+            while more and dropped < 2 * self._largest:
+                message = await receive()
+                dropped, more = dropped + len(message.get("body", b"")), message.get("more_body", False)
             await refusal(scope, receive, send)
             return
         size = 0
