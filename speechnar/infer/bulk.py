@@ -27,6 +27,8 @@ from speechnar.infer.storage import join, names_in, read, remove, write
 FAILURES = "_failures.tsv"
 """The leading underscore keeps it out of what pyarrow and Spark read of a folder of tables."""
 ATTEMPTS = ".attempts"
+BLOCKS = 50
+"""Blocks of parts for each worker, at most: a task of Ray does one."""
 MAX_ATTEMPTS = 3
 """Workers that may die on one part, by a crash of a library or for lack of memory, before its rows count as failed."""
 
@@ -202,8 +204,9 @@ def _run(
         _cluster(address, workers),
         tqdm(total=total, initial=done, unit="row", disable=None, file=sys.stderr) as bar,
     ):
-        # As many blocks as parts: then a worker that is killed costs one part.
-        given = ray.data.from_items([{"part": part.dumps()} for part in parts], override_num_blocks=len(parts))
+        # Small blocks, so that a worker that is killed costs little; not one a part, for Ray takes its time for each.
+        blocks = min(len(parts), BLOCKS * workers)
+        given = ray.data.from_items([{"part": part.dumps()} for part in parts], override_num_blocks=blocks)
         worker: Any = _Worker
         found = given.map(
             worker,
