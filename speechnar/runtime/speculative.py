@@ -18,7 +18,7 @@ from speechnar.runtime.windows import EncodedAudio
 from speechnar.text.whisper_bpe import PIECES, BytePairs
 
 SMALLEST_PROBABILITY = 1e-10
-"""What stands for 0, the probability of tokens that the decoder did not read, in the score of a text."""
+"""Probability of tokens that the decoder did not read, in the score of a text, whose logarithm has to be finite."""
 
 
 class Verifier:

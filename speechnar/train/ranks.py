@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from speechnar.train.config import TrainingError
 
 VALIDATION_TIMEOUT = timedelta(hours=6)
-"""How long processes wait for the first one while it validates; torchrun ends them earlier if one of them dies."""
+"""Time that processes wait for the first one while it validates; torchrun ends them earlier if one of them dies."""
 
 
 class Share(NamedTuple):
