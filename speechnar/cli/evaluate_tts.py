@@ -30,7 +30,7 @@ def add_kind(kinds: Any) -> None:
         metavar="NAME|DIR|COMMAND",
         help="by default the one in the package; a command receives a wav file, last or as {}, and prints text",
     )
-    add_normalizer(tts, "whisper", "as for `evaluate wer`")
+    add_normalizer(tts, "whisper", "as for `evaluate wer` (whisper)")
     tts.add_argument("--predictor", action="append", metavar="NAME", help="distillmos or dnsmos; repeatable (both)")
     tts.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
     tts.add_argument("--out", type=Path, metavar="DIR", help="keep wavs, transcripts and report.json, .png, .svg")

@@ -12,6 +12,7 @@ from speechnar.extras import needing
 
 if TYPE_CHECKING:
     from speechnar.evaluate.wer.error_rate import Report
+    from speechnar.evaluate.wer.written import WrittenReport
 
 
 def add_kind(kinds: Any) -> None:
@@ -27,7 +28,13 @@ def add_kind(kinds: Any) -> None:
         "--hyp", required=True, action="append", metavar="FILE", help="transcripts of a system; repeatable"
     )
     wer.add_argument("--cer", action="store_true", help="character error rates too")
-    add_normalizer(wer, "none", "applied to both first: none, basic, whisper (English), or a file of rules")
+    wer.add_argument(
+        "--written",
+        action="store_true",
+        help="also capitals, marks and numbers, each apart from the words: precision, recall and F1 of each",
+    )
+    choices = "none, basic, whisper (English), or a file of rules"
+    add_normalizer(wer, None, f"applied to both before words are compared: {choices} (none; with --written, whisper)")
     wer.add_argument("--utt2spk", metavar="FILE", help="utterance and speaker a line: intervals by speaker")
     wer.add_argument("--missing-as-empty", action="store_true", help="take utterances that a --hyp lacks as empty")
     wer.add_argument("--tables", action="store_true", help="also by speaker and by length, and the top confusions")
@@ -38,9 +45,9 @@ def add_kind(kinds: Any) -> None:
     wer.writes("alignments", "json", "plot")
 
 
-def add_normalizer(parser: argparse.ArgumentParser, default: str, summary: str) -> None:
+def add_normalizer(parser: argparse.ArgumentParser, default: str | None, summary: str) -> None:
     """Add the option `--normalizer`, which was `--normaliser` in earlier versions."""
-    parser.add_argument("--normalizer", default=default, metavar="NAME|FILE", help=f"{summary} ({default})")
+    parser.add_argument("--normalizer", default=default, metavar="NAME|FILE", help=summary)
     parser.add_argument("--normaliser", action=Former, now="--normalizer")
 
 
@@ -50,8 +57,10 @@ def _wer(args: argparse.Namespace) -> None:
         from speechnar.evaluate.wer import report as wer_report
         from speechnar.evaluate.wer.error_rate import report, score
         from speechnar.evaluate.wer.normalizers import normalizer
+        from speechnar.evaluate.wer.written import written_report
         from speechnar.runtime import plot
 
+        args.normalizer = args.normalizer or ("whisper" if args.written else "none")
         normalize = normalizer(args.normalizer)
     if args.alignments:
         alignment.check(args.alignments)
@@ -70,12 +79,13 @@ def _wer(args: argparse.Namespace) -> None:
     for unit in ("word", "character") if args.cer else ("word",):
         scores.append([score(name, reference, heard, normalize, unit) for name, heard in hypotheses.items()])
         reports.append(report(scores[-1], speakers))
-    _print(reports, speakers, args)
+    written = [written_report(name, reference, heard, speakers) for name, heard in hypotheses.items() if args.written]
+    _print(reports, written, speakers, args)
     if args.alignments:
         alignment.write(args.alignments, scores[0])
     if args.json:
         settings = {name: getattr(args, name) for name in ("ref", "hyp", "normalizer", "utt2spk", "missing_as_empty")}
-        wer_report.write_json(args.json, settings, reports)
+        wer_report.write_json(args.json, settings, reports, written)
     if args.plot:
         wer_report.plot(args.plot, reports)
 
@@ -89,7 +99,12 @@ def _names(paths: Sequence[str]) -> list[str]:
     return names
 
 
-def _print(reports: Sequence[Report], speakers: Sequence[str] | None, args: argparse.Namespace) -> None:
+def _print(
+    reports: Sequence[Report],
+    written: Sequence[WrittenReport],
+    speakers: Sequence[str] | None,
+    args: argparse.Namespace,
+) -> None:
     from speechnar.evaluate.wer import report as wer_report
 
     total, drawn = reports[0].systems[0].total, reports[0].drawn
@@ -103,3 +118,5 @@ def _print(reports: Sequence[Report], speakers: Sequence[str] | None, args: argp
             print(f"\n{wer_report.format_comparisons(report)}")
         for table in wer_report.format_details(report) if args.tables else ():
             print(f"\n{table}")
+    for found in written:
+        print(f"\n{wer_report.format_written(found)}")

@@ -138,3 +138,19 @@ def test_without_the_extra_the_cure_is_named(
     monkeypatch.delitem(sys.modules, "speechnar.evaluate.wer.alignment", raising=False)
     assert wer("--hyp", "good.trn") == 1
     assert capsys.readouterr().err == "speechnar: evaluate wer needs jiwer: pip install 'speechnar[eval]'\n"
+
+
+def test_written_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("text").write_text("u1 He paid $3.\nu2 Really?\n", encoding="utf-8")
+    Path("ours.tsv").write_text("u1\the paid three dollars.\nu2\tReally.\n", encoding="utf-8")
+    assert wer("--hyp", "ours.tsv", "--written", "--json", "o.json") == 0
+    head, _, systems, written = capsys.readouterr().out.replace("\nintervals", "\n\nintervals").split("\n\n")
+    assert head.endswith("normalizer: whisper") and systems.splitlines()[1].split()[1] == "0.00"
+    table = {line.split("  ")[0]: line.split()[-5:-1] for line in written.splitlines()[1:]}
+    assert table["capital"] == ["2", "100.00", "50.00", "66.67"]
+    assert table["full stop"] == ["1", "50.00", "100.00", "66.67"]
+    assert table["number"] == ["1", "-", "0.00", "0.00"]
+    assert table["question mark"] == ["1", "-", "0.00", "0.00"]
+    found = json.loads(Path("o.json").read_text(encoding="utf-8"))["written"][0]
+    assert found["system"] == "ours" and found["scores"][0]["kind"] == "capital"

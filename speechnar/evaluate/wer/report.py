@@ -12,6 +12,7 @@ from speechnar.evaluate.stats.statistics import Difference, Interval
 from speechnar.evaluate.stats.table import format_interval, format_number, format_p, format_table
 from speechnar.evaluate.wer.alignment import KINDS, kind_of
 from speechnar.evaluate.wer.error_rate import Counts, Report
+from speechnar.evaluate.wer.written import WrittenReport
 
 TOP = 10  # errors that a table shows
 RATE = {"word": "WER", "character": "CER"}
@@ -66,13 +67,25 @@ def _errors(counts: Counts) -> list[str]:
     return [str(count) for count in (counts.substitutions, counts.deletions, counts.insertions, counts.length)]
 
 
-def write_json(path: str | Path, settings: Mapping[str, Any], reports: Sequence[Report]) -> None:
-    """Write the inputs of the metrics and all metrics.
+def format_written(report: WrittenReport) -> str:
+    """Format a line for each kind of writing of a system: precision, recall, and F1 with its interval."""
+    rows = [[f"{report.system}: written", "in reference", "precision %", "recall %", "F1 %", "95 % interval"]]
+    for score in report.scores:
+        metrics = (score.precision, score.recall, score.f1)
+        values = [format_number(100 * metric.value) for metric in metrics]
+        rows.append([score.kind, str(score.reference), *values, format_interval(score.f1, 100)])
+    return format_table(rows)
+
+
+def write_json(
+    path: str | Path, settings: Mapping[str, Any], reports: Sequence[Report], written: Sequence[WrittenReport] = ()
+) -> None:
+    """Write the inputs of the metrics and all metrics; `written` only where there is any.
 
     Raises:
         FileError: the file cannot be written.
     """
-    record.write_json(path, {**settings, "reports": reports})
+    record.write_json(path, {**settings, "reports": reports, **({"written": written} if written else {})})
 
 
 def plot(path: str | Path, reports: Sequence[Report]) -> None:
