@@ -151,15 +151,15 @@ def tallies(reference: Mapping[str, str], hypothesis: Mapping[str, str]) -> dict
     """
     said = {utterance: WrittenText.of(text) for utterance, text in reference.items()}
     heard = {utterance: WrittenText.of(hypothesis[utterance]) for utterance in reference}
-    plain = ({utterance: text.plain for utterance, text in texts.items()} for texts in (said, heard))
-    aligned = score("", *plain, str).alignments
+    left, right = ({utterance: text.plain for utterance, text in texts.items()} for texts in (said, heard))
+    aligned = score("", left, right, str).alignments
     rows = [list(_compared(one, said[one.utterance], heard[one.utterance])) for one in aligned]
     found: dict[str, np.ndarray] = {}
     for n, row in enumerate(rows):
-        for kind, left, right in row:
+        for kind, its, theirs in row:
             counts = found.setdefault(kind, np.zeros((3, len(rows)), np.int64))
-            both = (left & right).total()
-            counts[:, n] += both, right.total() - both, left.total() - both
+            both = (its & theirs).total()
+            counts[:, n] += both, theirs.total() - both, its.total() - both
     return {kind: Tally(*counts) for kind, counts in found.items()}
 
 
