@@ -89,7 +89,7 @@ class WrittenText:
 
 @dataclass(frozen=True, eq=False)
 class Tally:
-    """How often one kind of writing was right, by utterance: three (N,) int64 arrays.
+    """Counts of one kind of writing in N utterances: three (N,) int64 arrays.
 
     Attributes:
         right: in the reference and in the hypothesis.
