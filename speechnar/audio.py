@@ -154,6 +154,31 @@ def _decoded_by_ffmpeg(path: Path) -> Iterator[tuple[np.ndarray, int]]:
             raise AudioError(f"{path} cannot be read as audio (ffmpeg: {cause[-1]})")
 
 
+def mono(samples: np.ndarray) -> np.ndarray:
+    """Return any array of samples as (T_wav,) float32 in [-1, 1].
+
+    Args:
+        samples: (T_wav,) or, with any number of channels, (T_wav, C) or (C, T_wav): floats in [-1, 1], or integers of
+            the whole range of their type.
+
+    Raises:
+        AudioError: there is no sample, or they are of another shape or type, or not finite.
+    """
+    samples = np.asarray(samples)
+    if samples.dtype.kind not in "if" or samples.ndim not in (1, 2):
+        raise AudioError(
+            f"samples should be (T_wav,) or (T_wav, channels) of floats or signed integers but are "
+            f"{samples.shape} of {samples.dtype}"
+        )
+    if not samples.size:
+        raise AudioError("the recording holds no audio (0 samples)")
+    if not np.isfinite(samples).all():
+        raise AudioError("the recording holds samples that are not finite numbers")
+    scale = -np.iinfo(samples.dtype).min if samples.dtype.kind == "i" else 1
+    wav = (samples if samples.ndim == 1 else samples.mean(axis=int(np.argmin(samples.shape)))) / np.float32(scale)
+    return wav.astype(np.float32)
+
+
 def resample(wav: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:
     """Resample (T_wav,) float32 by soxr at its very high quality."""
     import soxr

@@ -2,15 +2,19 @@
 
 from speechnar.runtime.recognizer import Recognizer, RecognizerInfo, load_recognizer, transcribe
 from speechnar.runtime.speech import Controls, Speech, SpeechError, Timing, Timings
+from speechnar.runtime.streaming import Caption, Stream, StreamConfig
 from speechnar.runtime.transcript import Transcript
 from speechnar.runtime.voice import Voice, VoiceInfo, load_voice, synthesize
 
 __all__ = [
+    "Caption",
     "Controls",
     "Recognizer",
     "RecognizerInfo",
     "Speech",
     "SpeechError",
+    "Stream",
+    "StreamConfig",
     "Timing",
     "Timings",
     "Transcript",

@@ -28,6 +28,7 @@ from speechnar.lm.ngram import NgramModel
 from speechnar.runtime.folder import ASSETS, BundleFormat
 from speechnar.runtime.reader import DecoderInfo
 from speechnar.runtime.speculative import Verifier
+from speechnar.runtime.streaming import Stream, StreamConfig, StreamModel
 from speechnar.runtime.transcript import Transcript
 from speechnar.runtime.windows import EncodedAudio, WindowSizes, segments
 from speechnar.text.symbols import Vocabulary
@@ -194,6 +195,23 @@ class Recognizer:
         file = str(recording) if isinstance(recording, (str, Path)) else ""
         return Transcript(name or "audio", duration, tuple(ended), self.info.language, file)
 
+    def stream(
+        self, sample_rate: int | None = None, *, hotwords: Sequence[str] = (), config: StreamConfig = StreamConfig()
+    ) -> Stream:
+        """Return a stream, which recognizes speech while it is spoken; any number of them may be open.
+
+        Args:
+            sample_rate: Hz of the samples that will be fed; by default the recognizer's own.
+            hotwords: words and phrases to expect; final text alone heeds them.
+
+        Raises:
+            AudioError: the sample rate is less than 1.
+            DecodeError: a hot word has letters that the recognizer does not know.
+        """
+        verify = self._decoder(None, None, hotwords)
+        model = StreamModel(self.sample_rate, self.info.frame_seconds, self._vocabulary, self._encode, verify)
+        return Stream(model, self.sample_rate if sample_rate is None else sample_rate, config)
+
     @property
     def letters(self) -> frozenset[str]:
         """The characters that the recognizer can write, without the space."""
@@ -254,21 +272,9 @@ def _later(word: Word, seconds: float) -> Word:
 
 def _mono(samples: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:
     """Return any array of samples as (T_wav,) float32 at another rate."""
-    samples = np.asarray(samples)
-    if samples.dtype.kind not in "if" or samples.ndim not in (1, 2):
-        raise AudioError(
-            f"samples should be (T_wav,) or (T_wav, channels) of floats or signed integers but are "
-            f"{samples.shape} of {samples.dtype}"
-        )
-    if not samples.size:
-        raise AudioError("the recording holds no audio (0 samples)")
-    if not np.isfinite(samples).all():
-        raise AudioError("the recording holds samples that are not finite numbers")
+    wav = audio.mono(samples)
     if source_rate < 1:
         raise AudioError(f"sample_rate should be in Hz but is {source_rate}")
-    scale = -np.iinfo(samples.dtype).min if samples.dtype.kind == "i" else 1
-    wav = (samples if samples.ndim == 1 else samples.mean(axis=int(np.argmin(samples.shape)))) / np.float32(scale)
-    wav = wav.astype(np.float32)
     return wav if source_rate == target_rate else audio.resample(wav, source_rate, target_rate)
 
 
