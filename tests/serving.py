@@ -6,17 +6,19 @@ import asyncio
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
 
 from speechnar import load_recognizer, load_voice
-from speechnar.serve import http, wyoming
+from speechnar.serve import LARGEST_MESSAGE, http, wyoming
 from speechnar.serve.engine import Engine, Limits
 
-LIMITS = Limits(characters=2000, body=2_000_000, seconds=20, audio_seconds=60, waiting=4, patience=10)
+LIMITS = Limits(
+    characters=2000, body=2_000_000, seconds=20, audio_seconds=60, waiting=4, patience=10, streams=3, idle=2
+)
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,12 @@ class Running:
 
 
 @contextlib.contextmanager
-def serving(voice: Path, recognizer: Path) -> Iterator[Running]:
+def serving(voice: Path, recognizer: Path, keys: Sequence[str] = (), limits: Limits = LIMITS) -> Iterator[Running]:
     """Serve a voice and a recognizer on free ports of this machine."""
-    engine = Engine({"stub": load_voice(voice, 1)}, load_recognizer(recognizer, 1), LIMITS)
-    settings = uvicorn.Config(http.app(engine), http="h11", ws="none", log_level="error")
+    engine = Engine({"stub": load_voice(voice, 1)}, load_recognizer(recognizer, 1), limits)
+    settings = uvicorn.Config(
+        http.app(engine, keys), http="h11", ws="websockets-sansio", log_level="error", ws_max_size=LARGEST_MESSAGE
+    )
     web = uvicorn.Server(settings)
     connections = socket.create_server(("127.0.0.1", 0))
     with socket.create_server(("127.0.0.1", 0)) as free:

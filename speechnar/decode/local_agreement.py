@@ -48,7 +48,7 @@ class LocalAgreement:
             now: seconds, the end of the audio.
         """
         rest = list(words[continuation(self.stable[known:], words) :])
-        texts = [word.text for word in rest]
+        texts = [plain(word.text) for word in rest]
         self._earlier.append((now, texts))
         while len(self._earlier) > 1 and self._earlier[1][0] <= now - self._seconds:
             self._earlier.popleft()
@@ -73,9 +73,14 @@ def common_prefix(one: Sequence[str], other: Sequence[str]) -> int:
 
 def continuation(known: Sequence[Word], words: Sequence[Word]) -> int:
     """Return how many words of a hypothesis are another spelling of the known words, with which it begins."""
-    n = common_prefix([word.text for word in known], [word.text for word in words])
+    n = common_prefix([plain(word.text) for word in known], [plain(word.text) for word in words])
     if n == len(known):
         return n
-    text = "".join(f"{word.text} " for word in known)
-    distances = edit_distances(text, [f"{word.text} " for word in words])
+    text = "".join(f"{plain(word.text)} " for word in known)
+    distances = edit_distances(text, [f"{plain(word.text)} " for word in words])
     return distances.index(min(distances))
+
+
+def plain(word: str) -> str:
+    """Return the letters and digits of a word, in lower case; the word itself if it has none."""
+    return "".join(char for char in word.lower() if char.isalnum()) or word

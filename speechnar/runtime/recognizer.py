@@ -196,7 +196,7 @@ class Recognizer:
         return Transcript(name or "audio", duration, tuple(ended), self.info.language, file)
 
     def stream(
-        self, sample_rate: int | None = None, *, hotwords: Sequence[str] = (), config: StreamConfig = StreamConfig()
+        self, sample_rate: int | None = None, *, hotwords: Sequence[str] = (), config: StreamConfig | None = None
     ) -> Stream:
         """Return a stream, which recognizes speech while it is spoken; any number of them may be open.
 

@@ -31,6 +31,8 @@ from speechnar.decode.result import Word
 from speechnar.runtime.windows import EncodedAudio
 from speechnar.text.symbols import Vocabulary
 
+EDGE = 0.5  # seconds at the end of the audio, where words may still become others: no utterance is cut there
+
 
 @dataclass(frozen=True)
 class StreamConfig:
@@ -38,7 +40,8 @@ class StreamConfig:
 
     Attributes:
         interval: from one update to the next, at least.
-        share: of the time, at most, that updates take.
+        share: of one core's time that updates may take.
+        busy: the same of the time that passes, which is more than a core's where others use the core as well.
         endpoint: without a word, after which an utterance ends.
         agreement, margin: see `LocalAgreement`.
         context: before the end of the stable text, from which on partial text is made.
@@ -48,6 +51,7 @@ class StreamConfig:
 
     interval: float = 0.1
     share: float = 0.1
+    busy: float = 0.5
     endpoint: float = 0.32
     agreement: float = 0.3
     margin: float = 0.12
@@ -117,12 +121,14 @@ class Stream:
         sample_rate: Hz of the samples that are fed.
     """
 
-    def __init__(self, model: StreamModel, sample_rate: int, config: StreamConfig = StreamConfig()) -> None:
+    def __init__(self, model: StreamModel, sample_rate: int, config: StreamConfig | None = None) -> None:
         if sample_rate < 1:
             raise AudioError(f"sample_rate should be in Hz but is {sample_rate}")
-        self._model, self._config = model, config
+        self._model = model
+        self._config = config = config or StreamConfig()
         self._source_rate, self._resampler = sample_rate, _resampler(sample_rate, model.sample_rate)
-        self._open = _Window(round(2 * config.longest * model.sample_rate))
+        frame = round(model.frame_seconds * model.sample_rate)
+        self._open = _Window(round(2 * config.longest * model.sample_rate), frame)
         self._due = round(config.interval * model.sample_rate)  # samples from the beginning of the stream
         self._utterance = 0
         self._agreement = LocalAgreement(config.agreement, config.margin)
@@ -135,7 +141,7 @@ class Stream:
 
     @property
     def held(self) -> float:
-        """Seconds of audio that are held, which are bounded."""
+        """Seconds of audio that are held: a little more than `StreamConfig.longest` at most."""
         return len(self._open.samples) / self._model.sample_rate
 
     def feed(self, samples: np.ndarray) -> list[Caption]:
@@ -186,12 +192,13 @@ class Stream:
             if at >= len(wav):
                 return
 
-    def _update(self, ended: bool = False) -> Iterator[Caption]:
-        began = time.perf_counter()
-        yield from self._captions(ended)
-        cost = time.perf_counter() - began
-        wait = max(self._config.interval, cost / self._config.share)
-        self._due = self._open.end + round(wait * self._model.sample_rate)
+    def _update(self, ended: bool = False) -> list[Caption]:
+        config, began, work_began = self._config, time.perf_counter(), time.thread_time()
+        found = list(self._captions(ended))
+        work, passed = time.thread_time() - work_began, time.perf_counter() - began
+        wait = max(config.interval, work / config.share, passed / config.busy)
+        self._due = self._open.end + self._samples(wait)
+        return found
 
     def _captions(self, ended: bool) -> Iterator[Caption]:
         """Encode the end of the window, and return what follows for its text."""
@@ -213,30 +220,43 @@ class Stream:
             if self._shown is not None:
                 yield from self._ended([])
             return
-        silence = self.heard - (words or stable)[-1].end
-        if ended or silence >= config.endpoint:
-            whole = encoder_out if start == self._open.start else self._model.encode(self._open.samples)
-            yield from self._ended(self._verified(whole))
-            self._open.drop(self._open.end if ended else self._open.end - self._samples(silence / 2))
-        elif len(self._open.samples) > config.longest * self._model.sample_rate:
-            yield from self._cut()
+        pauses = [(a.end + b.start) / 2 for a, b in zip(words, words[1:]) if b.start - a.end >= config.endpoint]
+        spoken = (words or stable)[-1].end
+        if pauses:
+            yield from self._end(pauses[0])
+        elif ended or self.heard - spoken >= config.endpoint:
+            whole = encoder_out if start == self._open.start else None
+            yield from self._end(self.heard if ended else (spoken + self.heard) / 2, whole)
+        elif len(self._open.samples) > self._samples(config.longest):
+            yield from self._end(self._gap())
         else:
             yield from self._show(tuple(stable + self._agreement.rest), len(stable))
 
-    def _cut(self) -> Iterator[Caption]:
-        """End an utterance that has become too long between two words, where the gap is widest in its second half."""
-        whole = self._model.encode(self._open.samples)
-        words = self._draft(whole, self._open.start)
-        middle = self._seconds(self._open.start + len(self._open.samples) // 2)
-        gaps = [(b.start - a.end, a.end, b.start) for a, b in zip(words, words[1:]) if a.end >= middle]
-        _, end, start = max(gaps, default=(0.0, self.heard, self.heard))
-        frame = round(((end + start) / 2 - self._seconds(self._open.start)) / self._model.frame_seconds)
-        stable = [word for word in self._agreement.stable if word.start + word.end > end + start]
-        yield from self._ended(self._verified(whole.part(0, frame)), stable)
-        self._open.drop(self._open.start + self._samples(frame * self._model.frame_seconds))
+    def _gap(self) -> float:
+        """Return the time at which to cut an utterance that is too long: in the widest gap of its second half."""
+        words = self._draft(self._model.encode(self._open.samples), self._open.start)
+        middle, sure = self.heard - self.held / 2, self.heard - EDGE
+        gaps = [
+            (b.start - a.end, (a.end + b.start) / 2)
+            for a, b in zip(words, words[1:])
+            if middle <= a.end < b.end <= sure
+        ]
+        return max(gaps, default=(0.0, self.heard))[1]
 
-    def _verified(self, encoder_out: EncodedAudio) -> list[Word]:
-        return _later(self._model.verify(encoder_out), self._seconds(self._open.start))
+    def _end(self, cut: float, whole: EncodedAudio | None = None) -> Iterator[Caption]:
+        """End the utterance at a time in the stream: verify its words, and drop its audio.
+
+        Args:
+            whole: the encoded window, if it is known.
+        """
+        start = self._seconds(self._open.start)
+        whole = whole or self._model.encode(self._open.samples)
+        frames = round((cut - start) / self._model.frame_seconds)
+        stable = [word for word in self._agreement.stable if word.start + word.end > 2 * cut]
+        rest = [word for word in self._agreement.stable + self._agreement.rest if word.start > cut]
+        words = _later(self._model.verify(whole if not rest else whole.part(0, frames)), start)
+        yield from self._ended(words, stable)
+        self._open.drop(self._open.start + self._samples(frames * self._model.frame_seconds))
 
     def _draft(self, encoder_out: EncodedAudio, start: int) -> list[Word]:
         """Return the words of CTC for audio that begins at a sample of the stream."""
@@ -270,12 +290,16 @@ class Stream:
 class _Window:
     """The samples of a stream from a place on, in an array of fixed size.
 
+    Args:
+        size: samples that the array holds.
+        frame: samples of a frame of the encoder; a window begins with a frame of the stream.
+
     Attributes:
         start, end: samples from the beginning of the stream.
     """
 
-    def __init__(self, size: int) -> None:
-        self._array, self._at = np.empty(size, np.float32), 0
+    def __init__(self, size: int, frame: int) -> None:
+        self._array, self._at, self._frame = np.empty(size, np.float32), 0, frame
         self.start = self.end = 0
 
     @property
@@ -287,7 +311,7 @@ class _Window:
 
     def append(self, wav: np.ndarray) -> None:
         """Add samples at the end, and drop the first ones if there are more than the array holds."""
-        self.drop(self.end + len(wav) - len(self._array))
+        self.drop(self.end + len(wav) - len(self._array) + self._frame)
         if self._at + len(self.samples) + len(wav) > len(self._array):
             self._array[: len(self.samples)], self._at = self.samples.copy(), 0
         begin = self._at + len(self.samples)
@@ -295,8 +319,8 @@ class _Window:
         self.end += len(wav)
 
     def drop(self, start: int) -> None:
-        """Forget the samples before a place of the stream."""
-        moved = min(max(start - self.start, 0), len(self.samples))
+        """Forget the frames before a place of the stream."""
+        moved = min(max(start - self.start, 0), len(self.samples)) // self._frame * self._frame
         self.start, self._at = self.start + moved, self._at + moved
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from speechnar.serve.engine import Engine
 
 MOST_AT_ONCE = 500  # connections
+LARGEST_MESSAGE = 2**20  # bytes, of a websocket
 GRACE = 60  # seconds for what was accepted, at a stop
 
 
@@ -50,7 +51,8 @@ def run(
     settings = uvicorn.Config(
         http.app(engine, keys, origins),
         http="h11",
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=LARGEST_MESSAGE,
         log_level="warning",
         limit_concurrency=MOST_AT_ONCE,
         timeout_keep_alive=15,

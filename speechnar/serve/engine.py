@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from speechnar.runtime import Recognizer, Transcript, Voice
+from speechnar.runtime import Caption, Recognizer, Stream, Transcript, Voice
 
 T = TypeVar("T")
 
@@ -46,6 +46,8 @@ class Limits:
         audio_seconds: of a recording.
         waiting: requests of each kind that may wait for their turn.
         patience: seconds that a request may wait for its turn.
+        streams: of live audio at once.
+        idle: seconds without a message, after which a stream of live audio ends.
     """
 
     characters: int = 10_000
@@ -54,6 +56,8 @@ class Limits:
     audio_seconds: float = 4 * 3600.0
     waiting: int = 32
     patience: float = 60.0
+    streams: int = 16
+    idle: float = 60.0
 
 
 class Turns:
@@ -142,6 +146,30 @@ class Cancel:
             raise CanceledError("the request took too long: send less at once")
 
 
+class Live:
+    """A stream of live audio, whose work is done in a thread that all streams share in turn."""
+
+    def __init__(self, stream: Stream, pool: ThreadPoolExecutor, sample_rate: int) -> None:
+        self._stream, self._pool, self._rate = stream, pool, sample_rate
+
+    @property
+    def heard(self) -> float:
+        """Seconds of audio so far."""
+        return self._stream.heard
+
+    async def captions(self, samples: np.ndarray | None) -> AsyncIterator[Caption]:
+        """Recognize (T_wav,) samples, a second at a time so that other streams have their turn, or None for the end."""
+        loop = asyncio.get_running_loop()
+        if samples is None:
+            for caption in await loop.run_in_executor(self._pool, self._stream.finish):
+                yield caption
+            return
+        for start in range(0, len(samples), self._rate):
+            piece = samples[start : start + self._rate]
+            for caption in await loop.run_in_executor(self._pool, self._stream.feed, piece):
+                yield caption
+
+
 class Engine:
     """Voices and a recognizer, loaded, with their workers.
 
@@ -152,6 +180,7 @@ class Engine:
     def __init__(self, voices: dict[str, Voice], recognizer: Recognizer, limits: Limits) -> None:
         self.voices, self.recognizer, self.limits = voices, recognizer, limits
         self.speaking, self.hearing = Turns("speak", limits), Turns("hear", limits)
+        self._live, self.streams = ThreadPoolExecutor(1, thread_name_prefix="live"), 0
 
     def names(self) -> list[str]:
         """Return what a request may call a voice: voices, then `VOICE/SPEAKER` where there are several speakers."""
@@ -217,10 +246,26 @@ class Engine:
         async with contextlib.aclosing(self.hearing.stream(work)) as transcripts:
             return await anext(transcripts)
 
+    @contextlib.contextmanager
+    def listen(self, sample_rate: int, hotwords: Sequence[str] = ()) -> Iterator[Live]:
+        """Open a stream of live audio of a sample rate in Hz.
+
+        Raises:
+            BusyError: too many are open.
+        """
+        if self.streams >= self.limits.streams:
+            raise BusyError(f"{self.streams} streams of live audio are open: try again later")
+        self.streams += 1
+        try:
+            yield Live(self.recognizer.stream(sample_rate, hotwords=hotwords), self._live, sample_rate)
+        finally:
+            self.streams -= 1
+
     def close(self) -> None:
         """End the workers after the work that they have."""
         self.speaking.close()
         self.hearing.close()
+        self._live.shutdown(wait=True, cancel_futures=True)
 
 
 def hotwords_of(prompt: str | None, letters: frozenset[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
     POST /v1/audio/speech          {input, voice, response_format?, speed?, stream_format?}  -> audio, or events
     POST /v1/audio/transcriptions  form: file, response_format?, prompt?, stream? ...        -> text or JSON
+    websockets: /v1/live, see `live`
     GET  /v1/models  /v1/audio/voices  /audio/voices  /audio/models  /health  /metrics
 
 Source: OpenAI's API reference, "Audio" (create speech, create transcription), as openai-python, LiveKit, Open WebUI and
@@ -29,7 +30,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from speechnar.runtime import Transcript, timings
-from speechnar.serve import formats
+from speechnar.serve import formats, live
 from speechnar.serve.engine import BusyError, CanceledError, Engine, hotwords_of
 from speechnar.serve.metrics import Metrics
 
@@ -144,6 +145,7 @@ def app(engine: Engine, keys: Sequence[str] = (), origins: Sequence[str] = ()) -
         text = transcript.text + "\n" if response_format == "text" else timings.WRITERS[response_format](transcript)
         return PlainTextResponse(text)
 
+    live.add_routes(api, engine, metrics, keys, origins)
     return Guard(api, engine.limits.body, origins)
 
 

@@ -20,6 +20,8 @@ class Metrics:
         self._heard = Counter("speechnar_transcribed_seconds", "Audio transcribed", registry=self._registry)
         waiting = Gauge("speechnar_requests", "Requests at work or waiting", ["kind"], registry=self._registry)
         waiting.labels("speech").set_function(lambda: engine.speaking.waiting)
+        live = Gauge("speechnar_live_streams", "Streams of live audio that are open", registry=self._registry)
+        live.set_function(lambda: engine.streams)
         waiting.labels("transcription").set_function(lambda: engine.hearing.waiting)
 
     def refused(self, status: int) -> None:
