@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from speechnar.decode.acoustic_check import AcousticCheck, changes
 from speechnar.decode.forced_alignment import align
 from speechnar.decode.greedy import words_of
 from speechnar.decode.result import DecodeError, Hypothesis, Word
@@ -19,6 +22,19 @@ from speechnar.text.whisper_bpe import PIECES, BytePairs
 
 SMALLEST_PROBABILITY = 1e-10
 """Probability of tokens that the decoder did not read, in the score of a text, whose logarithm has to be finite."""
+
+
+FEWEST_READ_AGAIN = 3
+"""Words that the decoder left out, from which on it reads them again; fewer are too short to be an utterance."""
+
+
+@dataclass(frozen=True)
+class _Text:
+    """The words of a decoder, with the confidence of each, and the score of the text."""
+
+    words: list[str]
+    confidences: list[float]
+    score: float
 
 
 class Verifier:
@@ -60,15 +76,48 @@ class Verifier:
         """
         if not draft.words or encoder_out.memory is None or not config.iterations:
             return draft
+        text = self._read(draft, encoder_out, frame_seconds, hot_words, config)
+        timed = self._with_times(" ".join(text.words), encoder_out, frame_seconds)
+        words = tuple(
+            Word(word.text, word.start, word.end, min(1.0, confidence) if confidence > 0 else word.confidence)
+            for word, confidence in zip(timed, text.confidences)
+        )
+        return Hypothesis(words, text.score)
+
+    def _read(
+        self,
+        draft: Hypothesis,
+        encoder_out: EncodedAudio,
+        frame_seconds: float,
+        hot_words: Sequence[str],
+        config: VerifyConfig,
+        again: bool = True,
+    ) -> _Text:
+        """Return the decoder's text, checked by CTC.
+
+        Args:
+            again: read what the decoder left out, though it was said, as an utterance of its own.
+        """
+        assert encoder_out.memory is not None
         reader = OnnxReader(self._session, self._info, encoder_out.memory)
         state = verify(self._draft(draft, hot_words), reader, self._tokenizer, self._info.max_tokens, config)
         (tokens,), probabilities = state.sequences(), np.exp(state.scores[0])
-        timed = self._with_times(self._tokenizer.decode(tokens), encoder_out, frame_seconds)
-        words = tuple(
-            Word(word.text, word.start, word.end, min(1.0, confidence) if confidence > 0 else word.confidence)
-            for word, confidence in zip(timed, self._confidences(tokens, probabilities.tolist()))
-        )
-        return Hypothesis(words, float(np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)).sum()))
+        words, confidences = self._tokenizer.decode(tokens).split(), self._confidences(tokens, probabilities.tolist())
+        frames = [(round(word.start / frame_seconds), round(word.end / frame_seconds)) for word in draft.words]
+        spoken = [word.text for word in draft.words]
+        check = AcousticCheck(encoder_out.log_probs, self._ctc_tokenizer, spoken, frames)
+        wrong = [change for change in changes(spoken, words) if check.is_wrong(change, words, confidences)]
+        for change in reversed(wrong):
+            lost = _Text(spoken[change.draft], [word.confidence for word in draft.words[change.draft]], 0.0)
+            if again and len(lost.words) >= FEWEST_READ_AGAIN:
+                start, end = check.span(change)
+                part = tuple(_earlier(word, start * frame_seconds) for word in draft.words[change.draft])
+                found = self._read(
+                    Hypothesis(part, 0.0), encoder_out.part(start, end), frame_seconds, hot_words, config, again=False
+                )
+                lost = found if found.words else lost
+            words[change.text], confidences[change.text] = lost.words, lost.confidences
+        return _Text(words, confidences, float(np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)).sum()))
 
     def _draft(self, draft: Hypothesis, hot_words: Sequence[str]) -> Draft:
         """Return the draft in the decoder's tokens, with a bonus for those of hot words."""
@@ -106,3 +155,7 @@ class Verifier:
             words = text.split()
             step = len(encoder_out) * frame_seconds / len(words)
             return tuple(Word(word, n * step, (n + 1) * step, 0.0) for n, word in enumerate(words))
+
+
+def _earlier(word: Word, seconds: float) -> Word:
+    return dataclasses.replace(word, start=word.start - seconds, end=word.end - seconds)

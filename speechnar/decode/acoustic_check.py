@@ -1,0 +1,211 @@
+"""Check a decoder's text against CTC: no word that nobody said, and no word lost that somebody said.
+
+    draft      the   lions   den    probably  because            CTC's text, with its frames
+    decoder    the   lion's  den    den                          repeats a word, and ends before the audio does
+    changes                         + den     - probably because
+
+A change is a run of words that one of the two texts has and the other has not. Its gain is the natural logarithm of how
+much more probable CTC finds the frames between the neighboring words with the run than without it, summed over all
+paths. Words that were said, but that CTC missed, lose a few nats a token; words that were not said lose ten and more. A
+word that stands beside itself needs more, because decoders of speech repeat themselves.
+
+Source: Graves et al. 2006, "Connectionist temporal classification", section 4.1, for the probability of a text; the
+    likelihood ratio as a confidence of words is that of Jiang 2005, "Confidence measures for speech recognition: a
+    survey", section 4.
+"""
+
+from __future__ import annotations
+
+import math
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+import numpy as np
+
+from speechnar.decode.forced_alignment import total_log_probs
+from speechnar.text.symbols import TextError
+from speechnar.text.whisper_bpe import BytePairs
+
+NUMBER_WORDS = frozenset(
+    "zero oh one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion "
+    "first second third half quarter point and a dollar dollars cent cents pound pounds percent per o'clock am "
+    "pm".split()
+)
+"""Words that a number in digits stands for: beside one they are neither missing nor too much."""
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """Limits of the acoustic check, in nats; `recipes/english_base/RESULTS.md` has the gains that they are chosen by.
+
+    Attributes:
+        insertion: gain a token, plus the logarithm of the decoder's confidence, that words beyond the draft need.
+        repetition: the same for words that stand beside themselves.
+        deletion: gain from which a run of the draft's words is kept though the decoder left it out.
+    """
+
+    insertion: float = -4.0
+    repetition: float = -2.0
+    deletion: float = 8.0
+
+
+@dataclass(frozen=True)
+class Change:
+    """A run of words that one text has and the other has not.
+
+    Attributes:
+        draft, text: places of words from the first to before the last, in the draft and in the decoder's text; one of
+            them is empty.
+    """
+
+    draft: slice
+    text: slice
+
+    @property
+    def is_insertion(self) -> bool:
+        return self.draft.start == self.draft.stop
+
+
+def key_of(word: str) -> str:
+    """Return a word without case and marks, by which words of the two texts are compared."""
+    word = unicodedata.normalize("NFC", word).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").lower()
+    kept = "".join(char for char in word if char.isalnum() or char in "'$%")
+    return kept.strip("'") or word
+
+
+def changes(draft: Sequence[str], text: Sequence[str]) -> list[Change]:
+    """Align two texts, and return the runs of words that only one of them has, in order.
+
+    Words of unlike spelling are aligned with each other where both texts have some between the words they share.
+    """
+    left, right = [key_of(word) for word in draft], [key_of(word) for word in text]
+    found: list[Change] = []
+    for kind, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+        if kind != "equal":
+            found += _changes(left[a:b], right[c:d], a, c)
+    return found
+
+
+def _changes(left: Sequence[str], right: Sequence[str], first_left: int, first_right: int) -> Iterator[Change]:
+    """Yield the changes with the fewest words, and among these with the most alike words opposite each other."""
+    best = [[float(i + j) for j in range(len(right) + 1)] for i in range(len(left) + 1)]
+    for i, one in enumerate(left):
+        for j, other in enumerate(right):
+            best[i + 1][j + 1] = min(best[i][j + 1] + 1, best[i + 1][j] + 1, best[i][j] + _unlikeness(one, other))
+    places = [(len(left), len(right))]
+    while (place := places[-1]) != (0, 0):
+        i, j = place
+        if i and best[i][j] == best[i - 1][j] + 1:
+            places.append((i - 1, j))
+        elif j and best[i][j] == best[i][j - 1] + 1:
+            places.append((i, j - 1))
+        else:
+            places.append((i - 1, j - 1))
+    places.reverse()
+    at = 0
+    while at < len(places) - 1:
+        end = at + 1
+        step = tuple(b - a for a, b in zip(places[at], places[end]))
+        if step != (1, 1):
+            while end + 1 < len(places) and tuple(b - a for a, b in zip(places[end], places[end + 1])) == step:
+                end += 1
+            (i, j), (k, m) = places[at], places[end]
+            yield Change(slice(first_left + i, first_left + k), slice(first_right + j, first_right + m))
+        at = end
+
+
+def _unlikeness(one: str, other: str) -> float:
+    """Return from 0 for equal words to 1.5 for words without a pair of letters in common."""
+    if one == other:
+        return 0.0
+    pairs, others = ({word[n : n + 2] for n in range(len(word) - 1)} for word in (f" {one} ", f" {other} "))
+    return 1.5 - len(pairs & others) / max(len(pairs), len(others))
+
+
+class AcousticCheck:
+    """The CTC output of an utterance, and the words of its draft, against which a decoder's text is checked.
+
+    Args:
+        log_probs: (T, V) natural logarithms of CTC.
+        tokenizer: of CTC.
+        words: of the draft.
+        frames: the first frame of each word and the one after its last.
+    """
+
+    def __init__(
+        self,
+        log_probs: np.ndarray,
+        tokenizer: BytePairs,
+        words: Sequence[str],
+        frames: Sequence[tuple[int, int]],
+        config: CheckConfig = CheckConfig(),
+    ) -> None:
+        self._log_probs, self._tokenizer, self._config = log_probs, tokenizer, config
+        self._words, self._frames = words, frames
+
+    def is_wrong(self, change: Change, text: Sequence[str], confidences: Sequence[float]) -> bool:
+        """Return whether the draft is right where the decoder's text differs from it by a change.
+
+        Args:
+            text: words of the decoder.
+            confidences: in [0, 1], of each word of the decoder.
+        """
+        if self._is_number(change, text):
+            return False
+        gain, n_tokens = self._gain(change, text)
+        if not change.is_insertion:
+            return gain > self._config.deletion
+        run = [key_of(word) for word in text[change.text]]
+        size, keys = len(run), [key_of(word) for word in text]
+        before, after = keys[max(0, change.text.start - size) : change.text.start], keys[change.text.stop :][:size]
+        if run in (before, after):
+            return gain < self._config.repetition * n_tokens
+        confidence = max(min(confidences[change.text]), 1e-10)
+        return gain + n_tokens * math.log(confidence) < self._config.insertion * n_tokens
+
+    def span(self, change: Change) -> tuple[int, int]:
+        """Return the frames of a change: from the end of the draft's word before it to the start of the one after."""
+        start = self._frames[change.draft.start - 1][1] if change.draft.start else 0
+        last = change.draft.stop == len(self._frames)
+        return start, len(self._log_probs) if last else self._frames[change.draft.stop][0]
+
+    def _gain(self, change: Change, text: Sequence[str]) -> tuple[float, int]:
+        """Return the gain of a change's words and the number of their tokens; (0, 1) where it cannot be judged."""
+        before, after = text[: change.text.start][-1:], text[change.text.stop :][:1]
+        start = self._frames[change.draft.start - 1][0] if change.draft.start and before else 0
+        is_last = change.draft.stop == len(self._frames) or not after
+        end = len(self._log_probs) if is_last else self._frames[change.draft.stop][1]
+        run = text[change.text] if change.is_insertion else self._words[change.draft]
+        longer, shorter = self._tokens([*before, *run, *after]), self._tokens([*before, *after])
+        if longer is None or shorter is None or start >= end:
+            return 0.0, 1
+        with_run, without = total_log_probs(self._log_probs[start:end], [longer, shorter], self._tokenizer.blank_id)
+        if with_run == without:  # both of them cannot be said in so few frames
+            return 0.0, 1
+        return float(with_run - without), max(1, len(longer) - len(shorter))
+
+    def _tokens(self, words: Sequence[str]) -> list[int] | None:
+        """Return the tokens of words, in lower case and without marks where CTC writes those only."""
+        found: list[int] = []
+        for word in words:
+            for spelling in (word, word.lower(), key_of(word)):
+                try:
+                    found += self._tokenizer.encode(spelling)
+                    break
+                except TextError:
+                    continue
+            else:
+                return None
+        return found
+
+    def _is_number(self, change: Change, text: Sequence[str]) -> bool:
+        """Return whether a change is that of a number from words to digits or back."""
+        run = text[change.text] if change.is_insertion else self._words[change.draft]
+        other, at = (self._words, change.draft) if change.is_insertion else (text, change.text)
+        beside = [*other[: at.start][-1:], *other[at.stop :][:1]]
+        return all(key_of(word) in NUMBER_WORDS for word in run) and any(
+            char.isdigit() for word in beside for char in word
+        )
