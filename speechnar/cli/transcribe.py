@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import functools
 import glob
 import os
 import shutil
@@ -56,6 +57,8 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     )
     transcribe.add_argument("--passes", type=int, action=Former, now="--iterations")
     transcribe.add_argument("--hotwords", metavar="FILE|LIST", help="words and phrases to expect, a line each or a,b,c")
+    transcribe.add_argument("--max-line-length", type=int, metavar="N", help="characters of a line of srt and vtt (42)")
+    transcribe.add_argument("--max-lines", type=int, metavar="N", help="lines of a cue of srt and vtt (2)")
     transcribe.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, or cuda with onnxruntime-gpu")
     transcribe.add_argument("--threads", type=int, metavar="N", help="CPU threads (all cores, at most 4)")
     transcribe.reads("files", "hotwords")
@@ -67,6 +70,7 @@ def _transcribe(args: argparse.Namespace) -> None:
 
     from speechnar.files import atomic_write
     from speechnar.runtime import load_recognizer
+    from speechnar.runtime.subtitles import CueLimits
     from speechnar.runtime.timings import WRITERS, to_json_line
 
     files = [file for given in args.files for file in _expanded(given)]
@@ -75,6 +79,9 @@ def _transcribe(args: argparse.Namespace) -> None:
     several = len(files) > 1
     if to_stdout and several and kind not in LINE_BY_LINE:
         raise ValueError(f"several files in the format {kind} need a folder: give one with -o")
+    given = {"max_line_length": args.max_line_length, "max_lines": args.max_lines}
+    limits = CueLimits(**{name: value for name, value in given.items() if value is not None})
+    write_one = functools.partial(WRITERS[kind], limits=limits) if kind in ("srt", "vtt") else WRITERS[kind]
     written = [None] * len(files) if to_stdout else targets(files, args.output, f".{kind}")
     recognizer = load_recognizer(args.recognizer, args.threads, args.device)
     options = {"beam": args.beam, "iterations": args.iterations, "hotwords": _hotwords(args.hotwords)}
@@ -87,7 +94,7 @@ def _transcribe(args: argparse.Namespace) -> None:
                 transcript = dataclasses.replace(transcript, file="stdin" if file == STDIO else file)
                 if target:
                     with atomic_write(target) as part:
-                        part.write_text(WRITERS[kind](transcript), encoding="utf-8")
+                        part.write_text(write_one(transcript), encoding="utf-8")
             except (ValueError, OSError) as error:
                 if not several:
                     raise
@@ -99,7 +106,7 @@ def _transcribe(args: argparse.Namespace) -> None:
             if several and kind == "txt":
                 tqdm.write(f"{file}\t{transcript.text}\n", end="")
             else:
-                write = to_json_line if several and kind == "json" else WRITERS[kind]
+                write = to_json_line if several and kind == "json" else write_one
                 tqdm.write(write(transcript), end="")
     if failed:
         raise ValueError(f"{failed} of {len(files)} files could not be transcribed")

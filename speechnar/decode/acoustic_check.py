@@ -30,9 +30,9 @@ from speechnar.text.whisper_bpe import BytePairs
 
 NUMBER_WORDS = frozenset(
     "zero oh one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion "
-    "first second third half quarter point and a dollar dollars cent cents pound pounds percent per o'clock am "
-    "pm".split()
+    "seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million "
+    "billion first second third half quarter point and a dollar dollars cent cents pound pounds percent per o'clock "
+    "am pm".split()
 )
 """Words that a number in digits stands for: beside one they are neither missing nor too much."""
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-import re
-from collections import deque
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,13 +12,11 @@ from typing import Any, TypeAlias
 from speechnar import config
 from speechnar.decode.result import Word
 from speechnar.files import atomic_write
-from speechnar.runtime.speech import SpeechError, Timing, Timings
+from speechnar.runtime.speech import SpeechError, Timing
+from speechnar.runtime.subtitles import CueLimits, Said, cues
 from speechnar.runtime.transcript import Transcript
 from speechnar.text.symbols import PAUSES, WORD_BREAK
 
-LONGEST_CUE = 84  # characters: two lines of 42, as broadcasters keep them
-
-Said: TypeAlias = Timings | Transcript
 Timed: TypeAlias = Timing | Word  # a Segment is a Timing
 
 
@@ -90,50 +87,24 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def cues(said: Said) -> Iterator[Timing]:
-    """Yield subtitles: the lines, and the parts of long lines, which end before a word."""
-    words: deque[Timed] = deque(said.words)
-    for line in said.lines:
-        text, begin, at, start = line.text, 0, 0, line.start
-        while words and words[0].end <= line.end:
-            word = words.popleft()
-            written = re.compile(rf"(?<!\w){re.escape(word.text)}(?!\w)").search(text, at, at + LONGEST_CUE)
-            if written is None:  # not written as it is spoken: stays with its neighbor
-                continue
-            found, at = written.span()
-            if at - begin > LONGEST_CUE and found > begin:
-                yield Timing(" ".join(text[begin:found].split()), start, word.start)
-                begin, start = found, word.start
-        yield Timing(" ".join(text[begin:].split()), start, line.end)
-
-
-def to_srt(said: Said) -> str:
+def to_srt(said: Said, limits: CueLimits | None = None) -> str:
     """Return numbered cues."""
     return "\n".join(
-        f"{n}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{_in_lines(cue.text)}\n"
-        for n, cue in enumerate(cues(said), 1)
+        f"{n}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{cue.text}\n"
+        for n, cue in enumerate(cues(said, limits), 1)
     )
 
 
-def to_vtt(said: Said) -> str:
+def to_vtt(said: Said, limits: CueLimits | None = None) -> str:
     """Return cues below a `WEBVTT` line."""
     return "WEBVTT\n" + "".join(
-        f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{html.escape(_in_lines(cue.text), quote=False)}\n"
-        for cue in cues(said)
+        f"\n{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{html.escape(cue.text, quote=False)}\n"
+        for cue in cues(said, limits)
     )
-
-
-def _in_lines(text: str) -> str:
-    """Break the text of a cue that is too long for one line into two, at the space that is nearest to its middle."""
-    spaces = [n for n, char in enumerate(text) if char == " "]
-    if len(text) <= LONGEST_CUE // 2 or not spaces:
-        return text
-    middle = min(spaces, key=lambda n: abs(2 * n - len(text)))
-    return f"{text[:middle]}\n{text[middle + 1 :]}"
 
 
 def _clock(seconds: float, mark: str) -> str:
-    milliseconds = round(seconds * 1000)
+    milliseconds = math.floor(seconds * 1000 + 1e-6)  # never beyond the end of the audio
     minutes, rest = divmod(milliseconds, 60_000)
     return f"{minutes // 60:02}:{minutes % 60:02}:{rest // 1000:02}{mark}{rest % 1000:03}"
 

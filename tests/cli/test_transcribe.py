@@ -110,8 +110,8 @@ def test_formats(transcribe, talks: Path, capsys) -> None:
     assert read["text"] == "abc ba c"
     assert read["segments"][1] == {"text": "c", "start": 2.0, "end": 2.08, "confidence": 1.0}
     assert read["words"][0] == {"text": "abc", "start": 0.4, "end": 0.72, "confidence": 1.0}
-    assert out["srt"] == "1\n00:00:00,400 --> 00:00:00,960\nabc ba\n\n2\n00:00:02,000 --> 00:00:02,080\nc\n"
-    assert out["vtt"].startswith("WEBVTT\n\n00:00:00.400 --> 00:00:00.960\nabc ba\n")
+    assert out["srt"] == "1\n00:00:00,400 --> 00:00:01,235\nabc ba\n\n2\n00:00:01,684 --> 00:00:02,520\nc\n"
+    assert out["vtt"].startswith("WEBVTT\n\n00:00:00.400 --> 00:00:01.235\nabc ba\n")
     assert out["ctm"].splitlines() == [
         "one 1 0.400 0.320 abc 1.000",
         "one 1 0.760 0.200 ba 1.000",
@@ -288,3 +288,11 @@ def test_the_functions_take_what_the_classes_take(stub_recognizer: Path, stub_vo
     assert len(speechnar.synthesize("Hello.", stub_voice, threads=1, speed=2).wav)
     with pytest.raises(ValueError, match="threads should be from 1 to 9999 but is 99999999999"):
         speechnar.transcribe("one.wav", recognizer=stub_recognizer, threads=99999999999)
+
+
+def test_lines_of_subtitles_may_be_shorter(transcribe, talks: Path, capsys) -> None:
+    assert transcribe("one.wav", "--format", "srt", "--max-line-length", 4, "--max-lines", 1) == 0
+    shown = [line for line in capsys.readouterr().out.splitlines() if line.isalpha()]
+    assert shown == ["abc", "ba", "c"]
+    assert transcribe("one.wav", "--format", "vtt", "--max-lines", 0) == 1
+    assert "max_lines 0" in capsys.readouterr().err

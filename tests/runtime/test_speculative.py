@@ -1,0 +1,110 @@
+"""The decoder's text as CTC lets it stand, and the recognizer of the wheel where its decoder failed once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import speechnar
+from speechnar import audio
+from speechnar.decode.greedy import greedy
+from speechnar.decode.speculative import Draft, SpeculativeState, VerifyConfig
+from speechnar.runtime import speculative
+from speechnar.runtime.reader import DecoderInfo
+from speechnar.runtime.speculative import Verifier
+from speechnar.runtime.windows import EncodedAudio
+from speechnar.text.whisper_bpe import PIECES, BytePairs
+
+CTC = BytePairs(("<blank>", "▁", *"abcdefghijklmnopqrstuvwxyz"))
+PIECE = BytePairs(("▁", *"abcdefghijklmnopqrstuvwxyz", "</s>"))
+SECONDS = 0.04
+
+
+class Bundle:
+    def session(self, *args: object) -> None:
+        return None
+
+
+@pytest.fixture
+def verifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Verifier:
+    (tmp_path / PIECES).write_text("\n".join(PIECE.symbols), encoding="utf-8")
+    monkeypatch.setattr(speculative, "OnnxReader", lambda *args: None)
+    info = DecoderInfo(100, (0,), 1, (2, 1, 1))
+    return Verifier(Bundle(), tmp_path, info, CTC.symbols, None, "cpu")  # type: ignore[arg-type]
+
+
+def said(text: str, gap: int = 6) -> EncodedAudio:
+    rows: list[int] = []
+    for word in text.split():
+        rows += [*CTC.encode(word), *[CTC.blank_id] * gap]
+    probs = np.full((len(rows), len(CTC)), 1e-4)
+    probs[np.arange(len(rows)), rows] = 1 - 1e-4 * (len(CTC) - 1)
+    return EncodedAudio(np.log(probs), np.zeros((2, 1, len(rows), 1)), 1)
+
+
+def verified(
+    verifier: Verifier, monkeypatch: pytest.MonkeyPatch, spoken: str, answers: Sequence[str]
+) -> tuple[str, list[str], list[tuple[float, float]]]:
+    """The text, the drafts that the decoder was given, and the times; the decoder writes one answer after another."""
+    drafts: list[str] = []
+    written = iter(answers)
+
+    def verify(draft: Draft, *args: object) -> SpeculativeState:
+        drafts.append(PIECE.decode(draft.tokens))
+        tokens = PIECE.encode(next(written))
+        scores = np.full((1, max(1, len(tokens))), np.log(0.9))
+        return SpeculativeState(np.array([tokens or [0]]), np.array([len(tokens)]), scores[:, : len(tokens)])
+
+    monkeypatch.setattr(speculative, "verify", verify)
+    encoder_out = said(spoken)
+    draft = greedy(encoder_out.log_probs, CTC, SECONDS)
+    assert draft.text == spoken
+    found = verifier.verify(draft, encoder_out, SECONDS, [], VerifyConfig())
+    assert all(0 <= word.confidence <= 1 for word in found.words)
+    return found.text, drafts, [(word.start, word.end) for word in found.words]
+
+
+def test_words_that_nobody_said_are_taken_out(verifier: Verifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert verified(verifier, monkeypatch, "stop", ["stop stop"])[0] == "stop"
+    assert verified(verifier, monkeypatch, "one two", ["one and then two"])[0] == "one two"
+    assert verified(verifier, monkeypatch, "wan tu", ["one two"])[0] == "one two"  # another spelling is the decoder's
+
+
+def test_words_behind_an_early_end_are_read_again(verifier: Verifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    spoken = "it was night the fin spon gal"
+    text, drafts, times = verified(verifier, monkeypatch, spoken, ["it was night", "the thin song pal"])
+    assert text == "it was night the thin song pal"
+    assert drafts == [spoken, "the fin spon gal"]
+    assert times == sorted(times) and times[-1][1] <= len(said(spoken)) * SECONDS
+
+
+def test_words_that_the_decoder_does_not_read_are_those_of_the_draft(
+    verifier: Verifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert verified(verifier, monkeypatch, "it was night", ["", ""])[0] == "it was night"
+    text, drafts, _ = verified(verifier, monkeypatch, "no more than that", ["no that"])
+    assert text == "no more than that" and len(drafts) == 1  # two words are too few for an utterance
+
+
+@functools.cache
+def spoken_by_the_voice(text: str) -> np.ndarray:
+    speech = speechnar.load_voice().synthesize(text)
+    return audio.resample(speech.wav, speech.sample_rate, 16000)
+
+
+def test_a_softer_utterance_behind_a_loud_one_is_heard() -> None:
+    first = spoken_by_the_voice("The kitchen was warm and full of people that evening.")
+    second = spoken_by_the_voice("Nobody had seen the old man walk down to the river.")
+    for decibels in (12, 18):
+        wav = np.concatenate([first, np.zeros(4800, np.float32), second * 10 ** (-decibels / 20)])
+        words = speechnar.transcribe(wav).text.lower().split()
+        assert {"kitchen", "people", "nobody", "walk", "river"} <= {word.strip(".,") for word in words}
+
+
+@pytest.mark.parametrize("word", ["stop", "three", "computer"])
+def test_a_single_word_is_written_once(word: str) -> None:
+    assert speechnar.transcribe(spoken_by_the_voice(word)).text.lower().strip(".!") == word
