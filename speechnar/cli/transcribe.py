@@ -71,7 +71,7 @@ def _transcribe(args: argparse.Namespace) -> None:
     from speechnar.files import atomic_write
     from speechnar.runtime import load_recognizer
     from speechnar.runtime.subtitles import CueLimits
-    from speechnar.runtime.timings import WRITERS, to_json_line
+    from speechnar.runtime.timings import SUBTITLES, WRITERS, to_json_line
 
     files = [file for given in args.files for file in _expanded(given)]
     kind = args.format or _format_of(args.output)
@@ -81,7 +81,7 @@ def _transcribe(args: argparse.Namespace) -> None:
         raise ValueError(f"several files in the format {kind} need a folder: give one with -o")
     given = {"max_line_length": args.max_line_length, "max_lines": args.max_lines}
     limits = CueLimits(**{name: value for name, value in given.items() if value is not None})
-    write_one = functools.partial(WRITERS[kind], limits=limits) if kind in ("srt", "vtt") else WRITERS[kind]
+    write_one = functools.partial(SUBTITLES[kind], limits=limits) if kind in SUBTITLES else WRITERS[kind]
     written = [None] * len(files) if to_stdout else targets(files, args.output, f".{kind}")
     recognizer = load_recognizer(args.recognizer, args.threads, args.device)
     options = {"beam": args.beam, "iterations": args.iterations, "hotwords": _hotwords(args.hotwords)}

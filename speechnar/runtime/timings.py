@@ -152,11 +152,11 @@ def intervals(kind: Sequence[Timed], end: float) -> Iterator[Timed]:
         yield Timing("", at, end)
 
 
+SUBTITLES = {"srt": to_srt, "vtt": to_vtt}
 WRITERS: dict[str, Callable[[Any], str]] = {
     "txt": to_txt,
     "json": to_json,
-    "srt": to_srt,
-    "vtt": to_vtt,
+    **SUBTITLES,
     "ctm": to_ctm,
     "TextGrid": to_textgrid,
 }
