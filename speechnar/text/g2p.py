@@ -16,16 +16,14 @@ import re
 import sqlite3
 import string
 import threading
-from base64 import b64decode, b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from speechnar.text.guesser import Guesser, Phones, coded
 from speechnar.text.heteronyms import ROLES, by_context
 from speechnar.text.symbols import WORD_BREAK, TextError
-
-Phones = tuple[str, ...]
 
 _INITIALISM = re.compile(r"([A-Z]{2,})('?s)?$")
 _DOTTED = re.compile(r"(?:[A-Za-z]\.)+$")
@@ -81,9 +79,9 @@ class Pronouncer:
         self._lock = threading.Lock()
         lexicon = (folder / "lexicon.db").as_uri() + "?mode=ro"
         self._lexicon = sqlite3.connect(lexicon, uri=True, check_same_thread=False)
-        self._tagger, self._guesser = pycrfsuite.Tagger(), pycrfsuite.Tagger()
+        self._tagger = pycrfsuite.Tagger()
         self._tagger.open(str(folder / "pos" / "model.crf"))
-        self._guesser_file = str(folder / "g2p" / "model.crf")
+        self._guess = Guesser(folder / "g2p" / "model.crf")
         self._rows: int = self._lexicon.execute("SELECT max(id) FROM word_phonemes").fetchone()[0]
         self._known: dict[str, dict[str, Phones]] = {}
 
@@ -150,17 +148,6 @@ class Pronouncer:
         word: str = self._lexicon.execute("SELECT word FROM word_phonemes WHERE id = ?", (row,)).fetchone()[0]
         return word.replace(".", "")  # `a.m.` stands where `am` does
 
-    @lru_cache(maxsize=20_000)  # noqa: B019
-    def _guess(self, word: str) -> Phones:
-        import pycrfsuite
-
-        if self._guesser_file:
-            self._guesser.open(self._guesser_file)
-            self._guesser_file = ""
-        labels = self._guesser.tag(pycrfsuite.ItemSequence(list(_guess_features(word)))) if word else []
-        phones = (phone for label in labels for phone in b64decode(label).decode().split("|"))
-        return tuple(phone for phone in phones if phone != "_")
-
 
 @lru_cache(maxsize=1)
 def pronouncer() -> Pronouncer:
@@ -193,15 +180,11 @@ def _stem(word: str) -> str:
     return word[:-2].lower() if word[-2:] == "'s" else ""
 
 
-def _coded(text: str) -> str:
-    return b64encode(text.encode()).decode("ascii")
-
-
 @lru_cache(maxsize=20_000)
 def _word_features(word: str, place: str) -> dict[str, Any]:
     features: dict[str, Any] = {
         "bias": 1.0,
-        "word": _coded(word),
+        "word": coded(word),
         "len(word)": len(word),
         "word.ispunctuation": word in string.punctuation,
         "word.isdigit()": word.isdigit(),
@@ -227,17 +210,3 @@ def _tag_features(words: Sequence[str]) -> list[dict[str, Any]]:
                 item |= _word_features(words[n + offset], f"{offset:+d}:")
         items.append(item)
     return items
-
-
-def _guess_features(word: str) -> Iterator[dict[str, Any]]:
-    """Yield the features of each letter for the guesser: itself and three neighbors on each side."""
-    for n, letter in enumerate(word):
-        item: dict[str, Any] = {"bias": 1.0, "grapheme": _coded(letter)}
-        if n == 0:
-            item["begin"] = True
-        if n == len(word) - 1:
-            item["end"] = True
-        for offset in (-3, -2, -1, 1, 2, 3):
-            if 0 <= n + offset < len(word):
-                item[f"grapheme{offset:+d}"] = _coded(word[n + offset])
-        yield item
