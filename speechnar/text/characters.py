@@ -146,11 +146,11 @@ def tidy(text: str) -> str:
     text = re.sub(r"\s*[()\[\]{}—|]+\s*|\s+[-–]+(?=\s|$)|(?<!\S)[-–]+\s+|\s*-{2,}\s*|(?<=\w)–(?=\w)", ", ", text)
     text = re.sub(rf"[^A-Za-z'\-.,;:?!{PLACEHOLDERS}]+", " ", text)
     text = re.sub(r"(?<![A-Za-z])-+|-+(?![A-Za-z])", " ", text)
-    text = re.sub(r"\s*([.,;:?!])(?:[\s.,;:?!]*[.,;:?!])?\s*", _one_pause, text)
+    text = re.sub(r"\s*([.,;:?!])(?:[\s.,;:?!]*[.,;:?!])?\s*", one_pause, text)
     return " ".join(re.sub(r"^[\s.,;:?!]+", "", text).split())
 
 
-def _one_pause(match: re.Match[str]) -> str:
+def one_pause(match: re.Match[str]) -> str:
     signs = match[0].replace(" ", "")
     best = next(sign for sign in "?!.;:," if sign in signs)
     return f"{best} "

@@ -7,24 +7,28 @@ from pathlib import Path
 from speechnar.text.symbols import WORD_BREAK, SymbolTable, TextError
 
 
-def load_lexicon(path: str | Path) -> dict[str, tuple[str, ...]]:
+def load_lexicon(path: str | Path, symbols: SymbolTable | None = None) -> dict[str, tuple[str, ...]]:
     """Read a lexicon: one `word<TAB>phones` a line, phones separated by spaces, `|` between spoken words.
 
     Words are compared without regard to case; the last line of a word counts. Empty lines and lines that begin with `#`
     and a space are skipped.
 
+    Args:
+        symbols: those of the voice that will speak; None stands for those of English.
+
     Returns:
         lower-case word to phones, `" "` where the file has `|`.
 
     Raises:
-        TextError: a line that is not of this form, or a phone that no voice knows; the message names file and line.
+        TextError: a line that is not of this form, or a phone that the voice does not know; the message names file and
+            line.
         OSError: the file cannot be read.
     """
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise TextError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    table = SymbolTable()
+    table = symbols or SymbolTable()
     lexicon: dict[str, tuple[str, ...]] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("# "):
@@ -37,10 +41,8 @@ def load_lexicon(path: str | Path) -> dict[str, tuple[str, ...]]:
         if " " in word:
             raise TextError(f"{path}, line {number}: {word!r} is more than one word; give each its own line")
         for phone in phones:
-            try:
-                table.id_of(phone)
-            except TextError:
+            if not table.knows(phone):
                 where = f"{path}, line {number}"
-                raise TextError(f"{where}: {phone!r} is not a phone; `speechnar phonemize` shows some") from None
+                raise TextError(f"{where}: {phone!r} is not a phone; `speechnar phonemize` shows some")
         lexicon[word] = phones
     return lexicon

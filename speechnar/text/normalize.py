@@ -41,7 +41,7 @@ def normalize(text: str, keep: Collection[str] = ()) -> str:
     if not text.isascii():
         text = re.sub(f"[{PLACEHOLDERS}]", "", text)
     if keep:
-        text = _protect(text, keep, kept)
+        text = protect(text, keep, kept)
     text = strip_emphasis(clean(text))
     text = read_equations(unify_numbers(read_urls(text)))
     text = lower_shouting(read_verses(read_numbered_parts(text)))
@@ -53,7 +53,7 @@ def normalize(text: str, keep: Collection[str] = ()) -> str:
     return re.sub(f"[{PLACEHOLDERS}]", lambda m: words[m[0]], text)
 
 
-def _protect(text: str, keep: Collection[str], kept: dict[str, str]) -> str:
+def protect(text: str, keep: Collection[str], kept: dict[str, str]) -> str:
     """Put a private character in the place of each word to keep, and add word and character to `kept`."""
 
     def replace(match: re.Match[str]) -> str:

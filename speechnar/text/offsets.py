@@ -8,11 +8,10 @@ match, and what lies between two pins belongs together: `number fourteen` to `No
 from __future__ import annotations
 
 import re
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 from speechnar.text.markup import is_tag
-from speechnar.text.normalize import normalize
 
 Span = tuple[int, int]
 """Where something is written: the offsets of its first character and of the one after its last."""
@@ -21,7 +20,7 @@ _SKIPPED = 400  # written words between two blocks that may belong to neither, s
 _AHEAD = 40  # words that a pin is looked for among, on each side
 _PATIENCE = 12  # words to look on for a better pin than a short word
 _PIECE = re.compile(r"<[^<>\s][^<>]{0,300}>|[^\s<]+|<\S?")
-_NOT_LETTERS = re.compile(r"[^a-z0-9]+")
+_NOT_LETTERS = re.compile(r"[\W_]+")
 
 
 @dataclass(frozen=True)
@@ -36,9 +35,11 @@ class Offsets:
 
     Args:
         text: the text as it was given; only the part around the current block is held in pieces.
+        normalize: what made the spoken words of the written ones.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, normalize: Callable[[str], str]) -> None:
+        self._normalize = normalize
         pieces = (_Written(m[0], m.start(), m.end()) for m in _PIECE.finditer(text))
         self._coming = (piece for piece in pieces if not is_tag(piece.text))
         self._held: list[_Written] = []
@@ -51,7 +52,7 @@ class Offsets:
             spoken: its words after that, with their pause marks.
         """
         written = self._take(block.split())
-        return list(_match(written, spoken)) if written else [None] * len(spoken)
+        return list(_match(written, spoken, self._normalize)) if written else [None] * len(spoken)
 
     def _take(self, words: Sequence[str]) -> list[_Written]:
         """Take the written words of a block from the text, and drop those before it."""
@@ -80,7 +81,7 @@ class Offsets:
         return None
 
 
-def _match(written: Sequence[_Written], spoken: Sequence[str]) -> Iterator[Span]:
+def _match(written: Sequence[_Written], spoken: Sequence[str], normalize: Callable[[str], str]) -> Iterator[Span]:
     here, said = [_key(w.text) for w in written], [_key(word) for word in spoken]
     i = j = 0
     while j < len(said):
@@ -90,7 +91,9 @@ def _match(written: Sequence[_Written], spoken: Sequence[str]) -> Iterator[Span]
             first = last = i - 1  # more words of the one before
         ends = [n for n in range(j, skipped_j - 1) if spoken[n][-1] in ".?!"] if last > first else []
         if ends:
-            first, j = yield from _first_sentence(written[first : last + 1], spoken[j : ends[0] + 1], first, j)
+            first, j = yield from _first_sentence(
+                written[first : last + 1], spoken[j : ends[0] + 1], normalize, (first, j)
+            )
         yield from [(written[first].start, written[last].end)] * (skipped_j - j)
         i, j = skipped_i, skipped_j
         if j < len(said):
@@ -99,14 +102,14 @@ def _match(written: Sequence[_Written], spoken: Sequence[str]) -> Iterator[Span]
 
 
 def _first_sentence(
-    written: Sequence[_Written], spoken: Sequence[str], first: int, j: int
+    written: Sequence[_Written], spoken: Sequence[str], normalize: Callable[[str], str], start: tuple[int, int]
 ) -> Generator[Span, None, tuple[int, int]]:
     """Part the end of a sentence from what follows, where its words read alone are spoken so: `$5.` of `$5. Dr.`."""
     for n in range(1, len(written)):
         if normalize(" ".join(w.text for w in written[:n])) == " ".join(spoken):
             yield from [(written[0].start, written[n - 1].end)] * len(spoken)
-            return first + n, j + len(spoken)
-    return first, j
+            return start[0] + n, start[1] + len(spoken)
+    return start
 
 
 def _next_pin(here: Sequence[str], said: Sequence[str], i: int, j: int) -> tuple[int, int]:

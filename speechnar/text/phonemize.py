@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
-from speechnar.text.characters import LONGEST_TOKEN, TextWarning, left_out
-from speechnar.text.g2p import pronouncer, with_s
+from speechnar.text.characters import LONGEST_TOKEN, TextWarning
+from speechnar.text.g2p import with_s
+from speechnar.text.languages.front_end import FrontEnd, front_end
 from speechnar.text.markup import strip_emphasis, strip_inline
-from speechnar.text.normalize import normalize
 from speechnar.text.offsets import Offsets, Span
-from speechnar.text.sentences import SENTENCE_PAUSE, split_blocks, split_sentences
+from speechnar.text.sentences import SENTENCE_PAUSE, split_blocks
 from speechnar.text.symbols import PAUSES, WORD_BREAK, SymbolTable, TextError
 
 WORD_MARK = "|"
@@ -79,10 +79,12 @@ class Phonemizer:
     Args:
         lexicon: phones of lower-case words, which come before all others (`load_lexicon`).
         max_phones: longest sentence; a longer one is cut after a clause, else between words. A longer word stays whole.
-        pronounce: phones of the words of one sentence; gruut's when it is None.
+        pronounce: phones of the words of one sentence; those of the language when it is None.
+        language: its code, such as `en-us` or `de`; see `languages.front_end`.
+        symbols: of the voice that will speak; phones that it has none for, nor a near one, are left out.
 
     Raises:
-        TextError: `max_phones` is below 1.
+        TextError: `max_phones` is below 1, or there is no such language, or it is not installed.
     """
 
     def __init__(
@@ -90,30 +92,36 @@ class Phonemizer:
         lexicon: Mapping[str, tuple[str, ...]] | None = None,
         max_phones: int = 160,
         pronounce: Callable[[Sequence[str]], Sequence[Sequence[str]]] | None = None,
+        language: str = "en-us",
+        symbols: SymbolTable | None = None,
     ) -> None:
         if max_phones < 1:
             raise TextError(f"max_phones is {max_phones} but should be 1 or more")
         self.lexicon = {word.lower(): tuple(phones) for word, phones in (lexicon or {}).items()}
         self.max_phones = max_phones
         self._pronounce = pronounce
+        self._front_end = front_end(language)
+        self._symbols = symbols
 
     def __call__(self, text: str) -> Iterator[Sentence]:
         """Yield the sentences of a text of any length, each as soon as it is read.
 
         Warns:
-            TextWarning: words in a script that has no English reading are left out, or a word has more than
-                `LONGEST_TOKEN` characters: one warning a text, which says what and where.
+            TextWarning: words in a script that the language has no reading of are left out, or a word has more than
+                `LONGEST_TOKEN` characters: one warning a text, which says what and where. A phone that the voice does
+                not have is left out: one warning a phone.
 
         Raises:
             TextError: the text is empty, or there is nothing in it that can be spoken.
         """
-        _warn(text)
+        _warn(text, self._front_end)
         spoke = False
-        offsets = Offsets(text)
+        offsets = Offsets(text, self._front_end.normalize)
+        self._unknown: set[str] = set()
         for block in split_blocks(text):
-            normalized = normalize(block.text, keep=self.lexicon)
+            normalized = self._front_end.normalize(block.text, keep=self.lexicon)
             spans = offsets.spans(block.text, normalized.split())
-            sentences = split_sentences(normalized)
+            sentences = self._front_end.split_sentences(normalized)
             done = 0
             for n, sentence in enumerate(sentences, 1):
                 start, done = done, done + len(sentence.split())
@@ -152,7 +160,7 @@ class Phonemizer:
             words, pauses = zip(*(m.groups() for m in tokens[start : start + _BATCH] if m))
             ends = start + _BATCH >= len(tokens)
             last: _Spoken | None = None
-            for word, phones, pause, span in zip(words, self._phones(words), pauses, spans[start:]):
+            for word, phones, pause, span in zip(words, self._phones(words, pauses), pauses, spans[start:]):
                 if phones:
                     if last:
                         yield last
@@ -163,9 +171,20 @@ class Phonemizer:
                 end_of_initial = "." if last.text[-1:] == "." else ""  # `Plan B.`
                 yield replace(last, pause=last.pause or (end_of_initial or end if ends else ""))
 
-    def _phones(self, words: Sequence[str]) -> Sequence[Sequence[str]]:
-        pronounce = self._pronounce or pronouncer()
-        return [self._own(word.lower()) or phones for word, phones in zip(words, pronounce(words))]
+    def _phones(self, words: Sequence[str], pauses: Sequence[str]) -> Sequence[Sequence[str]]:
+        found = self._pronounce(words) if self._pronounce else self._front_end.pronounce(words, pauses)
+        spoken = [self._own(word.lower()) or phones for word, phones in zip(words, found)]
+        return [self._known(word, phones) for word, phones in zip(words, spoken)] if self._symbols else spoken
+
+    def _known(self, word: str, phones: Sequence[str]) -> Sequence[str]:
+        """Return the phones that the voice has; warn of each of the others once a text."""
+        assert self._symbols is not None
+        known = [phone for phone in phones if self._symbols.knows(phone)]
+        for phone in phones:
+            if phone not in self._unknown and not self._symbols.knows(phone):
+                self._unknown.add(phone)
+                warnings.warn(f"the voice has no {phone!r}, as in {word!r}: it is left out", TextWarning, stacklevel=2)
+        return known
 
     def _own(self, word: str) -> tuple[str, ...] | None:
         """Return the user's phones of a word or of a possessive's stem."""
@@ -187,14 +206,14 @@ def _with_source(sentence: Sentence, text: str, shared: Collection[Span | None])
     return replace(sentence, source=" ".join(strip_emphasis(strip_inline(raw)).split()), span=(first[0], last[1]))
 
 
-def _warn(text: str) -> None:
+def _warn(text: str, front_end: FrontEnd) -> None:
     """Warn once of all that is left out, and of words that are too long to be words."""
     notes = []
-    words = left_out(text)
+    words = front_end.left_out(text)
     if words:
         shown = ", ".join(f"{word[:20]!r} (line {line})" for word, line in words[:3])
         more = f" and {len(words) - 3} more" if len(words) > 3 else ""
-        notes.append(f"left out what has no English reading: {shown}{more}")
+        notes.append(f"left out what has no {front_end.name} reading: {shown}{more}")
     long = re.search(rf"\S{{{LONGEST_TOKEN + 1},}}", text)
     if long:
         length = long.end() - long.start()
@@ -224,21 +243,22 @@ def format_phones(sentence: Sentence) -> str:
     return " ".join(WORD_MARK if phone == WORD_BREAK else phone for phone in sentence.phones)
 
 
-def parse_phones(text: str) -> Sentence:
+def parse_phones(text: str, symbols: SymbolTable | None = None) -> Sentence:
     """Read phones given directly: separated by spaces, with `|` (or a new line) between words and pauses among them.
 
+    Args:
+        symbols: those of the voice that will speak; None stands for those of English.
+
     Raises:
-        TextError: there is no phone, or one that no voice knows.
+        TextError: there is no phone, or one that the voice does not know.
     """
     words: list[_Spoken] = []
-    table = SymbolTable()
+    table = symbols or SymbolTable()
     for group in text.replace("\n", WORD_MARK).split(WORD_MARK):
         phones = group.split()
         for phone in phones:
-            try:
-                table.id_of(phone)
-            except TextError:
-                raise TextError(f"{phone!r} is not a phone; put a space between phones and | between words") from None
+            if not table.knows(phone):
+                raise TextError(f"{phone!r} is not a phone; put a space between phones and | between words")
         spoken = tuple(phone for phone in phones if phone not in PAUSES)
         pauses = [phone for phone in phones if phone in PAUSES]
         if spoken:

@@ -8,6 +8,7 @@ A phone is IPA as gruut writes American English, with its stress in front (`ˈæ
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -36,11 +37,16 @@ NEAR = {
     "ɝ": "ɚ", "ɜ": "ɚ", "ɜː": "ɚ", "ɫ": "l", "iː": "i", "uː": "u", "ɑː": "ɑ", "ɔː": "ɔ", "–": "—", "...": "…",
     # sounds of other accents and languages
     "ɒ": "ɑ", "a": "ɑ", "ɐ": "ə", "ɨ": "ɪ", "ᵻ": "ɪ", "əʊ": "oʊ", "ʔ": "t", "ɾ": "d", "x": "k", "ç": "h", "ʍ": "w",
-    "β": "v", "ʁ": "ɹ", "ɲ": "n", "ø": "ɚ", "œ": "ɚ", "ʏ": "u",
+    "β": "v", "ʁ": "ɹ", "ɲ": "n", "ø": "ɚ", "œ": "ɚ", "ʏ": "u", "yː": "u", "ɔʏ": "ɔɪ", "ɔø": "ɔɪ", "oɪ": "ɔɪ",
+    "t͡s": "s",    "p͡f": "f", "ʎ": "l", "ʝ": "j", "ɣ": "ɡ", "χ": "h", "ɥ": "w", "ɕ": "ʃ", "ʑ": "ʒ", "ʂ": "ʃ", "ʐ": "ʒ", "ɦ": "h",
     # a table made before these were used still knows the pauses around them
     "ə": "ʌ", "—": ",", "…": ".", ";": ",", ":": ",", "!": ".", "?": ".",
 }  # fmt: skip
 """The phone to take when a table lacks one: the nearest sound or pause. Followed until a known one is met."""
+
+TIE = "\u0361"
+"""The sign that ties two letters into one phone: `t͡ʃ`."""
+_MODIFIERS = {ord(c): None for c in "ːˑʲʷʰˠˤ"}
 
 AnyVocabulary = TypeVar("AnyVocabulary", bound="Vocabulary")
 
@@ -164,6 +170,12 @@ def stress_of(phone: str) -> tuple[str, str]:
     return (phone[0], phone[1:]) if phone[:1] in ("ˈ", "ˌ") else ("", phone)
 
 
+def _unmarked(phone: str) -> str:
+    """Return a phone or a letter without length, palatalization, nasality and accents: `a` for `aː`, `ɑ̃` and `á`."""
+    plain = "".join(c for c in unicodedata.normalize("NFD", phone) if not unicodedata.combining(c) or c == TIE)
+    return unicodedata.normalize("NFC", plain.translate(_MODIFIERS)) or phone
+
+
 @dataclass(frozen=True, eq=False)
 class SymbolTable(Vocabulary):
     """The phones of one model, in the order of their ids; as a `Tokenizer`, it takes phones for text.
@@ -195,10 +207,18 @@ class SymbolTable(Vocabulary):
                 if candidate in self.ids:
                     return self.ids[candidate]
             tried.append(base)
-            base = NEAR.get(base, base)
+            base = NEAR.get(base) or _unmarked(base)
         raise TextError(
             f"the phone {phone!r} is not in this voice's table; `speechnar phonemize` shows phones it knows"
         )
+
+    def knows(self, phone: str) -> bool:
+        """Tell whether the table has a phone or one near it."""
+        try:
+            self.id_of(phone)
+        except TextError:
+            return False
+        return True
 
     def encode(self, phones: Iterable[str]) -> list[int]:
         """Return the ids of `<s>`, the phones and `</s>`.
