@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from speechnar.cli.languages import add_language
 from speechnar.cli.parser import VerbParser, refuse_overwriting
 from speechnar.extras import needing
 
@@ -56,6 +57,7 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     for sub in (check, phonemize):
         sub.reads("cuts", "lexicon")
         sub.add_argument("--lexicon", type=Path, metavar="FILE", help="your own pronunciations, word<TAB>phones a line")
+        add_language(sub)
 
     split = command(_split, "split", "a manifest -> OUT/train.jsonl.gz, dev.jsonl.gz and test.jsonl.gz")
     split.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest")
@@ -121,7 +123,7 @@ def _check(args: argparse.Namespace) -> None:
         from speechnar.data.validate import CheckOptions, check_cuts, without_errors
 
     cuts = load_cuts(args.cuts)
-    options = CheckOptions(args.sample_rate, args.min_seconds, args.max_seconds, args.lexicon)
+    options = CheckOptions(args.sample_rate, args.min_seconds, args.max_seconds, args.lexicon, args.language)
     problems = check_cuts(cuts, options, _jobs(args))
     errors = _report(problems, args.report)
     sound = without_errors(cuts, problems)
@@ -142,7 +144,7 @@ def _phonemize(args: argparse.Namespace) -> None:
         from speechnar.data.manifest import load_cuts, save_cuts
         from speechnar.data.phones import phonemize_cuts
 
-    save_cuts(phonemize_cuts(load_cuts(args.cuts), args.lexicon, _jobs(args)), args.out)
+    save_cuts(phonemize_cuts(load_cuts(args.cuts), args.lexicon, _jobs(args), args.language), args.out)
 
 
 def _split(args: argparse.Namespace) -> None:

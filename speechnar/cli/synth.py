@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from speechnar.cli.languages import add_language, symbols_of
 from speechnar.cli.parser import VerbParser, refuse_overwriting
 from speechnar.cli.paths import STDIO
 from speechnar.cli.progress import progress_over
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from speechnar.runtime import Controls, Voice
     from speechnar.text.phonemize import Sentence
+    from speechnar.text.symbols import SymbolTable
 
 LONG_TEXT = 2000
 """Characters above which a progress bar is shown."""
@@ -39,8 +41,8 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
         "synth",
         "speak a text into an audio file, or aloud",
         "With `-o -` stdout receives a WAV file when the text is finished; with --stream it receives WAV of unknown "
-        "length while the text is being spoken, as players and ffmpeg read it from a pipe. The voice in the package "
-        "speaks English only.",
+        "length while the text is being spoken, as players and ffmpeg read it from a pipe. Text is read in the language "
+        "of the voice; the voice in the package speaks English.",
     )
     _add_text(synth)
     synth.add_argument(
@@ -69,6 +71,7 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
 
     phonemize = add(_phonemize, "phonemize", "print the phones of a text, a line for each sentence")
     _add_text(phonemize)
+    add_language(phonemize)
 
 
 def _add_text(parser: VerbParser) -> None:
@@ -93,9 +96,10 @@ def _synth(args: argparse.Namespace) -> None:
         raise ValueError("stdout is a terminal; give -o the name of a file, or pipe it to a player")
     elif args.output is None:
         _player()
-    text, read = _text(args), _reader(args)
+    text, voice = _text(args), load_voice(args.voice, args.threads)
+    read = _reader(args, voice.info.language, voice.symbols)
     files = _Files(args.output, args.timings, args.plot)
-    speak = functools.partial(_speak, load_voice(args.voice, args.threads), controls, args.stream)
+    speak = functools.partial(_speak, voice, controls, args.stream)
     if args.lines:
         _speak_lines(speak, files, text, read, [path for path in (args.file, args.lexicon) if path])
     else:
@@ -234,7 +238,7 @@ def _play(path: Path) -> None:
 def _phonemize(args: argparse.Namespace) -> None:
     from speechnar.text.phonemize import format_phones
 
-    for sentence in _reader(args)(_text(args)):
+    for sentence in _reader(args, args.language)(_text(args)):
         print(format_phones(sentence))
 
 
@@ -264,11 +268,14 @@ def _is_file(text: str) -> bool:
         return False
 
 
-def _reader(args: argparse.Namespace) -> Callable[[str], Iterable[Sentence]]:
-    """Return what splits a text into sentences: the front end, or the reader of phones, a sentence a line."""
+def _reader(
+    args: argparse.Namespace, language: str, symbols: SymbolTable | None = None
+) -> Callable[[str], Iterable[Sentence]]:
+    """Return what splits a text into sentences: the language's front end, or the reader of phones, a sentence a line."""
     from speechnar.text.lexicon import load_lexicon
     from speechnar.text.phonemize import Phonemizer, parse_phones
 
-    if getattr(args, "phonemes", False):
-        return lambda text: (parse_phones(line) for line in text.splitlines() if line.strip())
-    return Phonemizer(load_lexicon(args.lexicon) if args.lexicon else None)
+    if symbols and args.phonemes:
+        return lambda text: (parse_phones(line, symbols) for line in text.splitlines() if line.strip())
+    lexicon = load_lexicon(args.lexicon, symbols or symbols_of(language)) if args.lexicon else None
+    return Phonemizer(lexicon, language=language, symbols=symbols)

@@ -51,6 +51,7 @@ NOTES = {
     "much silence": "trim the ends: silence teaches nothing",
     "alignment repaired": "intervals overlapped, left a gap or left the audio by no more than rounding explains",
     "digits": "read as the front end reads numbers: write them out where the speaker said otherwise",
+    "other letters": "read without their accents, as in foreign words: name the language by --language if it is another",
     "brackets": "remarks such as [laughs] are read aloud, `<tags>` are dropped: delete what is not said",
 }
 """Kinds of notes, and what becomes of it."""

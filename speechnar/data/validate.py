@@ -14,9 +14,9 @@ from lhotse.cut import Cut
 
 from speechnar.data.corpora import look_into
 from speechnar.data.manifest import mapped
-from speechnar.data.phones import phones_of
+from speechnar.data.phones import ENGLISH, phonemizer, phones_of
 from speechnar.data.problems import Problem
-from speechnar.text.characters import clean
+from speechnar.text.languages.front_end import front_end
 from speechnar.text.symbols import PAUSES, WORD_BREAK, TextError
 
 SILENT = -55.0  # dB below full scale, the loudest frame
@@ -37,12 +37,14 @@ class CheckOptions:
         sample_rate: Hz of the voice to train; None takes any.
         min_seconds, max_seconds: of an utterance.
         lexicon: pronunciations of words, as the front end takes them.
+        language: of the texts, whose front end reads them.
     """
 
     sample_rate: int | None = None
     min_seconds: float = 0.3
     max_seconds: float = 30.0
     lexicon: Path | None = None
+    language: str = ENGLISH
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,9 @@ def check_cuts(cuts: Sequence[Cut], options: CheckOptions = CheckOptions(), jobs
     """Return every problem of every utterance, in the manifest's order; `jobs` processes at once.
 
     Raises:
-        TextError: the lexicon cannot be read.
+        TextError: the lexicon cannot be read, or there is no such language, or it is not installed.
     """
-    if options.lexicon:
-        phones_of("a", options.lexicon)  # so that its mistakes are not those of an utterance
+    phonemizer(options.lexicon, options.language)  # so that its mistakes are not those of an utterance
     checked = list(mapped(functools.partial(_check, options=options), cuts, jobs, "check"))
     paces = [math.log(one.pace) for one in checked if one.pace]
     median = float(np.median(paces)) if len(paces) >= PACE_UTTERANCES else None
@@ -97,11 +98,11 @@ def without_errors(cuts: Sequence[Cut], problems: Sequence[Problem]) -> list[Cut
 def _check(cut: Cut, options: CheckOptions) -> _Checked:
     problems: list[Problem] = []
     n_phones, speech = 0, 0.0
-    for kind, detail in _text_problems(cut):
+    for kind, detail in _text_problems(cut, options.language):
         problems.append(Problem(kind, cut.id, detail))
     if not any(problem.is_error for problem in problems):
         try:
-            phones = phones_of(cut.supervisions[0].text or "", options.lexicon)
+            phones = phones_of(cut.supervisions[0].text or "", options.lexicon, options.language)
             n_phones = sum(phone not in (*PAUSES, WORD_BREAK) for phone in phones)
         except TextError as error:
             problems.append(Problem("unspeakable text", cut.id, str(error)))
@@ -123,7 +124,7 @@ def _check(cut: Cut, options: CheckOptions) -> _Checked:
     return _Checked(tuple(problems), n_phones, speech)
 
 
-def _text_problems(cut: Cut) -> Iterator[tuple[str, str]]:
+def _text_problems(cut: Cut, language: str) -> Iterator[tuple[str, str]]:
     """Yield the problems that the transcript alone shows."""
     if len(cut.supervisions) != 1:
         yield "no text", f"{len(cut.supervisions)} supervisions in place of one"
@@ -132,9 +133,10 @@ def _text_problems(cut: Cut) -> Iterator[tuple[str, str]]:
     if not text.strip():
         yield "no text", "it is empty"
         return
-    lost = sorted({char for char in text if char.isalnum() and not clean(char).strip()})
-    if lost:
+    if lost := [word for word, _ in front_end(language).left_out(text)]:
         yield "unspeakable text", f"{' '.join(lost[:10])} in {text[:60]!r}"
+    elif other := front_end(language).other_letters(text):
+        yield "other letters", f"{other} in {text[:60]!r}"
     digits = re.findall(r"\S*\d\S*", text)
     if digits:
         yield "digits", " ".join(digits[:5])

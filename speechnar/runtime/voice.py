@@ -49,6 +49,7 @@ class VoiceInfo:
     Attributes:
         format: version of the folder's layout; this package reads 1.
         symbols: the tokens of the acoustic model, in the order of their ids.
+        language: a code, such as `en-us` or `de`; text is read by its front end.
         measured: metrics by name, such as `WER`.
         noise_scale: factor of the vocoder's noise, 1 as in training; a lower one sounds smoother.
         speakers: names of the speakers, where there are several.
@@ -83,6 +84,7 @@ class Voice:
         info: the contents of `voice.json`.
         name, sample_rate: of the voice; Hz.
         speakers: names of the speakers, where there are several.
+        symbols: the phones that it speaks.
     """
 
     def __init__(self, folder: str | Path, threads: int | None = None) -> None:
@@ -98,7 +100,7 @@ class Voice:
         self.info = VoiceInfo.load(folder)
         self.name, self.sample_rate = self.info.name, self.info.audio.sample_rate
         self.speakers = self.info.speakers
-        self._symbols = SymbolTable(self.info.symbols)
+        self.symbols = SymbolTable(self.info.symbols)
         inputs = {"tokens", "speed", "pitch_shift", "pitch_range", "energy", *(["speaker"] if self.speakers else [])}
         self._acoustic = _session(folder / "acoustic.onnx", inputs, self.info.audio, threads)
         self._vocoder = _session(folder / "vocoder.onnx", {"mel"}, self.info.audio, threads, SOURCE)
@@ -150,7 +152,7 @@ class Voice:
         if isinstance(text, str):
             from speechnar.text.phonemize import Phonemizer
 
-            text = Phonemizer()(text)
+            text = Phonemizer(language=self.info.language, symbols=self.symbols)(text)
         text = (sentence for sentence in text if sentence.phones)
         if controls.per_phone:
             text = list(text)
@@ -211,7 +213,7 @@ class Voice:
             SpeechError: there is no such speaker.
         """
         given = {
-            "tokens": np.array([self._symbols.encode(phones)], dtype=np.int64),
+            "tokens": np.array([self.symbols.encode(phones)], dtype=np.int64),
             "speed": speed,
             "pitch_shift": pitch_shift,
             "pitch_range": pitch_range,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from speechnar.text.symbols import WORD_BREAK, SymbolTable, TextError
+from speechnar.text.symbols import ENGLISH, WORD_BREAK, SymbolTable, TextError
 
 
-def load_lexicon(path: str | Path, symbols: SymbolTable | None = None) -> dict[str, tuple[str, ...]]:
+def load_lexicon(path: str | Path, symbols: SymbolTable | None = ENGLISH) -> dict[str, tuple[str, ...]]:
     """Read a lexicon: one `word<TAB>phones` a line, phones separated by spaces, `|` between spoken words.
 
     Words are compared without regard to case; the last line of a word counts. Empty lines and lines that begin with `#`
     and a space are skipped.
 
     Args:
-        symbols: those of the voice that will speak; None stands for those of English.
+        symbols: those of the voice that will speak; None takes any phone.
 
     Returns:
         lower-case word to phones, `" "` where the file has `|`.
@@ -28,7 +28,6 @@ def load_lexicon(path: str | Path, symbols: SymbolTable | None = None) -> dict[s
         text = Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise TextError(f"{path} is not UTF-8 (byte {error.start}); save it as UTF-8") from None
-    table = symbols or SymbolTable()
     lexicon: dict[str, tuple[str, ...]] = {}
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.startswith("# "):
@@ -41,7 +40,7 @@ def load_lexicon(path: str | Path, symbols: SymbolTable | None = None) -> dict[s
         if " " in word:
             raise TextError(f"{path}, line {number}: {word!r} is more than one word; give each its own line")
         for phone in phones:
-            if not table.knows(phone):
+            if symbols and not symbols.knows(phone):
                 where = f"{path}, line {number}"
                 raise TextError(f"{where}: {phone!r} is not a phone; `speechnar phonemize` shows some")
         lexicon[word] = phones

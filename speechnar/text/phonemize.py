@@ -14,7 +14,7 @@ from speechnar.text.languages.front_end import FrontEnd, front_end
 from speechnar.text.markup import strip_emphasis, strip_inline
 from speechnar.text.offsets import Offsets, Span
 from speechnar.text.sentences import SENTENCE_PAUSE, split_blocks
-from speechnar.text.symbols import PAUSES, WORD_BREAK, SymbolTable, TextError
+from speechnar.text.symbols import ENGLISH, PAUSES, WORD_BREAK, SymbolTable, TextError
 
 WORD_MARK = "|"
 
@@ -243,21 +243,20 @@ def format_phones(sentence: Sentence) -> str:
     return " ".join(WORD_MARK if phone == WORD_BREAK else phone for phone in sentence.phones)
 
 
-def parse_phones(text: str, symbols: SymbolTable | None = None) -> Sentence:
+def parse_phones(text: str, symbols: SymbolTable = ENGLISH) -> Sentence:
     """Read phones given directly: separated by spaces, with `|` (or a new line) between words and pauses among them.
 
     Args:
-        symbols: those of the voice that will speak; None stands for those of English.
+        symbols: those of the voice that will speak.
 
     Raises:
         TextError: there is no phone, or one that the voice does not know.
     """
     words: list[_Spoken] = []
-    table = symbols or SymbolTable()
     for group in text.replace("\n", WORD_MARK).split(WORD_MARK):
         phones = group.split()
         for phone in phones:
-            if not table.knows(phone):
+            if not symbols.knows(phone):
                 raise TextError(f"{phone!r} is not a phone; put a space between phones and | between words")
         spoken = tuple(phone for phone in phones if phone not in PAUSES)
         pauses = [phone for phone in phones if phone in PAUSES]

@@ -38,7 +38,8 @@ NEAR = {
     # sounds of other accents and languages
     "ɒ": "ɑ", "a": "ɑ", "ɐ": "ə", "ɨ": "ɪ", "ᵻ": "ɪ", "əʊ": "oʊ", "ʔ": "t", "ɾ": "d", "x": "k", "ç": "h", "ʍ": "w",
     "β": "v", "ʁ": "ɹ", "ɲ": "n", "ø": "ɚ", "œ": "ɚ", "ʏ": "u", "yː": "u", "ɔʏ": "ɔɪ", "ɔø": "ɔɪ", "oɪ": "ɔɪ",
-    "t͡s": "s",    "p͡f": "f", "ʎ": "l", "ʝ": "j", "ɣ": "ɡ", "χ": "h", "ɥ": "w", "ɕ": "ʃ", "ʑ": "ʒ", "ʂ": "ʃ", "ʐ": "ʒ", "ɦ": "h",
+    "t͡s": "s", "p͡f": "f", "ʎ": "l", "ʝ": "j", "ɣ": "ɡ", "χ": "h", "ɥ": "w", "ɕ": "ʃ", "ʑ": "ʒ", "ʂ": "ʃ", "ʐ": "ʒ",
+    "ɦ": "h",
     # a table made before these were used still knows the pauses around them
     "ə": "ʌ", "—": ",", "…": ".", ";": ",", ":": ",", "!": ".", "?": ".",
 }  # fmt: skip
@@ -227,3 +228,7 @@ class SymbolTable(Vocabulary):
             TextError: a phone has neither an id nor a near phone with one; the message names it.
         """
         return [self.bos_id, *(self.id_of(phone) for phone in phones), self.eos_id]
+
+
+ENGLISH = SymbolTable()
+"""The phones of American English."""

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from speechnar.text.characters import left_out
 from speechnar.text.guesser import Phones
+from speechnar.text.languages.spellings import LATIN, SPELLINGS
 from speechnar.text.symbols import TextError
 
 LETTERS = "-x-letters"
@@ -42,6 +43,9 @@ class FrontEnd(Protocol):
     def left_out(self, text: str) -> list[tuple[str, int]]:
         """Return what the front end cannot say, each with the number of its line, from 1."""
 
+    def other_letters(self, text: str) -> str:
+        """Return the letters of a text that the language does not write with, each once, in order."""
+
 
 class English:
     """The front end of American English."""
@@ -65,6 +69,9 @@ class English:
 
     def left_out(self, text: str) -> list[tuple[str, int]]:
         return left_out(text)
+
+    def other_letters(self, text: str) -> str:
+        return _others(text, LATIN)
 
 
 class Other:
@@ -118,12 +125,22 @@ class Other:
 
     def _is_lost(self, char: str) -> bool:
         kind = unicodedata.category(char)
+        if char in "ʼʻʾʿ":
+            return False
         if kind[0] in "LM" and self._dictionary:
             plain = unicodedata.normalize("NFC", char.lower())
             return kind[0] == "L" and not any(map(self._dictionary.in_alphabet, plain))
         if kind == "Nd":
             return not self._normalizer.numbers.known
         return kind == "So" and not self._normalizer.signs.get(char) and char not in "°©®™"
+
+    def other_letters(self, text: str) -> str:
+        return _others(text, self._dictionary.spelling.alphabet) if self._dictionary else ""
+
+
+def _others(text: str, alphabet: str) -> str:
+    letters = {char for char in unicodedata.normalize("NFC", text.lower()) if char.isalpha()}
+    return "".join(sorted(letters - set(alphabet)))
 
 
 def parse_language(language: str) -> tuple[str, bool]:
@@ -132,8 +149,6 @@ def parse_language(language: str) -> tuple[str, bool]:
     Raises:
         TextError: it is no code of a language.
     """
-    from speechnar.text.languages.spellings import SPELLINGS
-
     match = _CODE.fullmatch(language.strip().replace("_", "-"))
     if not match:
         raise TextError(f"the language is {language!r} but should be a code, such as en-us or de")

@@ -34,12 +34,28 @@ class Spelling:
     liaison: bool = False
 
 
+_GERMAN_SOUNDS = {
+    "ɑː": "aː", "ɑ": "a", "ɒ": "ɔ", "ɜ": "ɐ", "ɐː": "ɐ", "ɹ": "r", "e": "eː", "i": "iː", "w": "v", "θ": "s", "ð": "s",
+    "o": "oː", "u": "uː", "y": "yː", "ø": "øː", "g": "ɡ",
+}  # fmt: skip
+"""Rare phones of words of other languages, and other signs for a sound, as one sign each."""
+
+
 def _german(phones: str) -> str:
     """Write diphthongs and affricates as one phone, r as [ʁ] before a vowel and else as [ɐ]."""
-    for pair, one in (("a ɪ", "aɪ"), ("a ʊ", "aʊ"), ("ɔ ø", "ɔʏ"), ("t s", "t͡s"), ("t ʃ", "t͡ʃ"), ("p f", "p͡f")):
+    phones = re.sub(r"(?<!\S)([ˈˌ]?)(\S+)", lambda m: m[1] + _GERMAN_SOUNDS.get(m[2], m[2]), phones)
+    for pair, one in (
+        ("a ɪ", "aɪ"),
+        ("a ʊ", "aʊ"),
+        ("ɔ øː", "ɔʏ"),
+        ("t s", "t͡s"),
+        ("t ʃ", "t͡ʃ"),
+        ("p f", "p͡f"),
+        ("d ʒ", "d͡ʒ"),
+    ):
         phones = re.sub(rf"(?<!\S)([ˈˌ]?){pair}(?!\S)", rf"\1{one}", phones)
-    phones = re.sub(r"(?<!\S)[rɾ](?= [ˈˌ]?[aɑɛeɪiɔoøœʊuʏyə])", "ʁ", phones.replace("ɑː", "aː"))
-    return re.sub(r"(?<!\S)[rɾ](?!\S)", "ɐ", phones).replace("ɜ", "ɐ").replace("ɐ ɐ", "ɐ")
+    phones = re.sub(r"(?<!\S)[rɾ](?= [ˈˌ]?[aɑɛeɪiɔoøœʊuʏyə])", "ʁ", phones)
+    return re.sub(r"(?<!\S)[rɾ](?!\S)", "ɐ", phones).replace("ɐ ɐ", "ɐ")
 
 
 def _spanish(phones: str) -> str:
@@ -52,9 +68,9 @@ def _spanish(phones: str) -> str:
 
 _DE_LETTERS = {
     "a": "ˈaː", "b": "b ˈeː", "c": "t͡s ˈeː", "d": "d ˈeː", "e": "ˈeː", "f": "ˈɛ f", "g": "ɡ ˈeː", "h": "h ˈaː",
-    "i": "ˈiː", "j": "j ˈɔ t", "k": "k ˈaː", "l": "ˈɛ l", "m": "ˈɛ m", "n": "ˈɛ n", "o": "ˈoː", "p": "p ˈeː", "q": "k ˈuː",
-    "r": "ˈɛ ɐ", "s": "ˈɛ s", "t": "t ˈeː", "u": "ˈuː", "v": "f ˈaʊ", "w": "v ˈeː", "x": "ˈɪ k s", "y": "ˈʏ p s iː l ɔ n",
-    "z": "t͡s ˈɛ t", "ä": "ˈɛː", "ö": "ˈøː", "ü": "ˈyː", "ß": "ɛ s t͡s ˈɛ t",
+    "i": "ˈiː", "j": "j ˈɔ t", "k": "k ˈaː", "l": "ˈɛ l", "m": "ˈɛ m", "n": "ˈɛ n", "o": "ˈoː",
+    "p": "p ˈeː", "q": "k ˈuː", "r": "ˈɛ ɐ", "s": "ˈɛ s", "t": "t ˈeː", "u": "ˈuː", "v": "f ˈaʊ", "w": "v ˈeː",
+    "x": "ˈɪ k s", "y": "ˈʏ p s iː l ɔ n", "z": "t͡s ˈɛ t", "ä": "ˈɛː", "ö": "ˈøː", "ü": "ˈyː", "ß": "ɛ s t͡s ˈɛ t",
 }  # fmt: skip
 _ES_LETTERS = {
     "a": "ˈa", "b": "b ˈe", "c": "θ ˈe", "d": "d ˈe", "e": "ˈe", "f": "ˈe f e", "g": "x ˈe", "h": "ˈa t͡ʃ e", "i": "ˈi",
