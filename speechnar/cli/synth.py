@@ -41,8 +41,8 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
         "synth",
         "speak a text into an audio file, or aloud",
         "With `-o -` stdout receives a WAV file when the text is finished; with --stream it receives WAV of unknown "
-        "length while the text is being spoken, as players and ffmpeg read it from a pipe. Text is read in the language "
-        "of the voice; the voice in the package speaks English.",
+        "length while the text is being spoken, as players and ffmpeg read it from a pipe. Text is read in the "
+        "language of the voice; the voice in the package speaks English.",
     )
     _add_text(synth)
     synth.add_argument(
@@ -271,7 +271,7 @@ def _is_file(text: str) -> bool:
 def _reader(
     args: argparse.Namespace, language: str, symbols: SymbolTable | None = None
 ) -> Callable[[str], Iterable[Sentence]]:
-    """Return what splits a text into sentences: the language's front end, or the reader of phones, a sentence a line."""
+    """Return what splits a text into sentences: the language's front end, or what reads phones, a sentence a line."""
     from speechnar.text.lexicon import load_lexicon
     from speechnar.text.phonemize import Phonemizer, parse_phones
 

@@ -9,12 +9,11 @@ from pathlib import Path
 from lhotse.cut import Cut
 
 from speechnar.data.manifest import DataError, mapped
-from speechnar.text import symbols
 from speechnar.text.languages.front_end import parse_language
 from speechnar.text.lexicon import load_lexicon
 from speechnar.text.phonemize import Phonemizer
+from speechnar.text.symbols import ENGLISH as ENGLISH_PHONES
 from speechnar.text.symbols import WORD_BREAK, TextError
-
 
 ENGLISH = "en-us"
 
@@ -39,7 +38,7 @@ def phonemizer(lexicon: Path | None, language: str) -> Phonemizer:
         TextError: the lexicon cannot be read, or there is no such language, or it is not installed.
     """
     english = parse_language(language) == ("en", False)
-    own = load_lexicon(lexicon, symbols.ENGLISH if english else None) if lexicon else None
+    own = load_lexicon(lexicon, ENGLISH_PHONES if english else None) if lexicon else None
     return Phonemizer(own, language=language)
 
 

@@ -51,7 +51,7 @@ NOTES = {
     "much silence": "trim the ends: silence teaches nothing",
     "alignment repaired": "intervals overlapped, left a gap or left the audio by no more than rounding explains",
     "digits": "read as the front end reads numbers: write them out where the speaker said otherwise",
-    "other letters": "read without their accents, as in foreign words: name the language by --language if it is another",
+    "other letters": "read without their accents, as in foreign words: --language names another language",
     "brackets": "remarks such as [laughs] are read aloud, `<tags>` are dropped: delete what is not said",
 }
 """Kinds of notes, and what becomes of it."""

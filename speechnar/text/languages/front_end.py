@@ -25,7 +25,7 @@ _STOP = re.compile(r"([.?!]+)\s+(?=\S)")
 
 
 class FrontEnd(Protocol):
-    """What reads a language; `Phonemizer` puts its parts together."""
+    """The steps that read a language; `Phonemizer` puts them together."""
 
     @property
     def name(self) -> str:

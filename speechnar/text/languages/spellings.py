@@ -15,7 +15,7 @@ LATIN = "abcdefghijklmnopqrstuvwxyz"
 
 @dataclass(frozen=True)
 class Spelling:
-    """What the look-up has to know of a language.
+    """The tables by which the words of a language are looked up.
 
     Attributes:
         alphabet: letters that the guesser was trained on; others lose their accents or are transliterated.
