@@ -71,7 +71,7 @@ class English:
         return left_out(text)
 
     def other_letters(self, text: str) -> str:
-        return _others(text, LATIN)
+        return _others(text, LATIN + "éèêëïçñ")  # those of its loanwords
 
 
 class Other:
