@@ -14,6 +14,7 @@ import uvicorn
 
 from speechnar import load_recognizer, load_voice
 from speechnar.serve import LARGEST_MESSAGE, http, wyoming
+from speechnar.serve.connection import Connection
 from speechnar.serve.engine import Engine, Limits
 
 LIMITS = Limits(
@@ -35,7 +36,7 @@ def serving(voice: Path, recognizer: Path, keys: Sequence[str] = (), limits: Lim
     """Serve a voice and a recognizer on free ports of this machine."""
     engine = Engine({"stub": load_voice(voice, 1)}, load_recognizer(recognizer, 1), limits)
     settings = uvicorn.Config(
-        http.app(engine, keys), http="h11", ws="websockets-sansio", log_level="error", ws_max_size=LARGEST_MESSAGE
+        http.app(engine, keys), http=Connection, ws="websockets-sansio", log_level="error", ws_max_size=LARGEST_MESSAGE
     )
     web = uvicorn.Server(settings)
     connections = socket.create_server(("127.0.0.1", 0))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from speechnar.serve.engine import Engine
 
-MOST_AT_ONCE = 500  # connections
 LARGEST_MESSAGE = 2**20  # bytes, of a websocket
 GRACE = 60  # seconds for what was accepted, at a stop
 
@@ -38,7 +37,8 @@ def run(
     import uvicorn
 
     from speechnar.serve import http
-    from speechnar.serve.engine import ServeError
+    from speechnar.serve.connection import Connection
+    from speechnar.serve.turns import ServeError
 
     def listener(number: int) -> socket.socket:
         try:
@@ -50,11 +50,10 @@ def run(
 
     settings = uvicorn.Config(
         http.app(engine, keys, origins),
-        http="h11",
+        http=Connection,
         ws="websockets-sansio",
         ws_max_size=LARGEST_MESSAGE,
-        log_level="warning",
-        limit_concurrency=MOST_AT_ONCE,
+        log_level="error",
         timeout_keep_alive=15,
         timeout_graceful_shutdown=GRACE,
         server_header=False,

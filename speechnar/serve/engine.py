@@ -1,38 +1,24 @@
-"""The models of a server and the work that they do: one request after another, a bounded number waiting.
+"""The models of a server and the work that they do.
 
-Speaking and transcribing have a worker thread each, so that a long recording delays no speech. A request whose client
-has gone is given up at the next piece of its work.
+Speaking and transcribing have a worker each, so that a long recording delays no speech; `turns` says who is next. A
+request whose client has gone is given up at the next piece of its work.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import threading
-import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 
 from speechnar.runtime import Caption, Recognizer, Stream, Transcript, Voice
-
-T = TypeVar("T")
-
-
-class ServeError(ValueError):
-    """A request that cannot be done, or a server that cannot start; the message says why."""
-
-
-class BusyError(ServeError):
-    """Too many requests are waiting: the client should come again later."""
-
-
-class CanceledError(ServeError):
-    """The client has gone, or the request took too long."""
+from speechnar.runtime.frames import Frames
+from speechnar.runtime.speech import Controls, Timing
+from speechnar.runtime.voice import FIRST_CHUNK
+from speechnar.serve.turns import BusyError, Check, ServeError, Turns
 
 
 @dataclass(frozen=True)
@@ -42,10 +28,11 @@ class Limits:
     Attributes:
         characters: of a text to speak.
         body: bytes of a request, an upload included.
-        seconds: that a request may work, once its turn has come.
+        seconds: that a request may work.
         audio_seconds: of a recording.
+        song_seconds: of a song.
         waiting: requests of each kind that may wait for their turn.
-        patience: seconds that a request may wait for its turn.
+        patience: seconds that a request may wait for its first turn.
         streams: of live audio at once.
         idle: seconds without a message, after which a stream of live audio ends.
     """
@@ -54,96 +41,44 @@ class Limits:
     body: int = 100 * 2**20
     seconds: float = 600.0
     audio_seconds: float = 4 * 3600.0
+    song_seconds: float = 1800.0
     waiting: int = 32
     patience: float = 60.0
     streams: int = 16
     idle: float = 60.0
 
 
-class Turns:
-    """A worker thread, and a bounded line of requests that wait for it."""
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """Audio that is ready.
 
-    def __init__(self, name: str, limits: Limits) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix=name)
-        self._limits, self._here, self._turn = limits, 0, asyncio.Lock()
+    Attributes:
+        wav: (T_wav,) float32 in [-1, 1].
+        words: with times in seconds from the start of all audio, of the sentence that begins with this piece.
+    """
 
-    @property
-    def waiting(self) -> int:
-        """Requests that work or wait."""
-        return self._here
-
-    async def stream(self, work: Callable[[Cancel], Iterator[T]]) -> AsyncGenerator[T, None]:
-        """Run a generator in the worker thread and pass on what it yields.
-
-        The thread does not wait for a slow client: what it makes is bounded by the limits on requests.
-
-        Raises:
-            BusyError: too many are waiting, or it was not this request's turn in time.
-            CanceledError: it worked too long.
-        """
-        if self._here > self._limits.waiting:
-            raise BusyError(f"{self._here} requests are waiting: try again later")
-        self._here += 1
-        cancel = Cancel()
-        held = False
-        try:
-            try:
-                await asyncio.wait_for(self._turn.acquire(), self._limits.patience)
-                held = True
-            except asyncio.TimeoutError:
-                raise BusyError(f"no turn came in {self._limits.patience:g} s: try again later") from None
-            cancel.deadline = time.monotonic() + self._limits.seconds
-            loop, made = asyncio.get_running_loop(), asyncio.Queue[Any]()
-
-            def run() -> None:
-                def put(item: Any) -> None:
-                    loop.call_soon_threadsafe(made.put_nowait, item)
-
-                try:
-                    for item in work(cancel):
-                        put((item, None))
-                        cancel.check()
-                    put((None, None))
-                except BaseException as error:
-                    put((None, error))
-
-            done = loop.run_in_executor(self._pool, run)
-            done.add_done_callback(lambda _: self._turn.release())
-            held = False  # from here on, the end of the work frees the turn
-            while True:
-                item, error = await made.get()
-                if error is not None:
-                    raise error
-                if item is None:
-                    return
-                yield item
-        finally:
-            cancel.set()
-            self._here -= 1
-            if held:
-                self._turn.release()
-
-    def close(self) -> None:
-        """End the worker thread after the work that it has."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+    wav: np.ndarray
+    words: tuple[Timing, ...] = ()
 
 
-class Cancel:
-    """A flag that work looks at between its pieces."""
+@dataclass(frozen=True)
+class Song:
+    """The part of a score that is about to be sung.
 
-    def __init__(self) -> None:
-        self._event = threading.Event()
-        self.deadline = float("inf")
+    Attributes:
+        title, part: of the score, and the name of the part.
+        parts: names of the parts that can be sung.
+        transpose: semitones by which it is moved into the range of the voice.
+        seconds: that it lasts.
+        doubts: sentences about what is sung otherwise than written.
+    """
 
-    def set(self) -> None:
-        self._event.set()
-
-    def check(self, *_: object) -> None:
-        """Raise CanceledError if the client has gone or time is up."""
-        if self._event.is_set():
-            raise CanceledError("the client has gone")
-        if time.monotonic() > self.deadline:
-            raise CanceledError("the request took too long: send less at once")
+    title: str
+    part: str
+    parts: tuple[str, ...]
+    transpose: int
+    seconds: float
+    doubts: tuple[str, ...]
 
 
 class Live:
@@ -179,7 +114,8 @@ class Engine:
 
     def __init__(self, voices: dict[str, Voice], recognizer: Recognizer, limits: Limits) -> None:
         self.voices, self.recognizer, self.limits = voices, recognizer, limits
-        self.speaking, self.hearing = Turns("speak", limits), Turns("hear", limits)
+        bounds = (limits.waiting, limits.patience, limits.seconds)
+        self.speaking, self.hearing = Turns("speak", *bounds), Turns("hear", *bounds)
         self._live, self.streams = ThreadPoolExecutor(1, thread_name_prefix="live"), 0
 
     def names(self) -> list[str]:
@@ -204,46 +140,98 @@ class Engine:
                 return candidate, name
         raise ServeError(f"there is no voice {name!r}; take one of {', '.join(self.names())}")
 
-    def speak(self, text: str, voice: str, speed: float = 1.0) -> tuple[int, AsyncIterator[np.ndarray]]:
-        """Return the sample rate in Hz, and (T_wav,) float32 while it is made.
+    def speak(
+        self, text: str, voice: str, speed: float = 1.0, pitch: float = 0.0, client: str = ""
+    ) -> tuple[int, AsyncIterator[Piece]]:
+        """Return the sample rate in Hz, and the audio while it is made.
+
+        Args:
+            speed, pitch: see `Controls`.
+            client: who asks; clients take turns.
 
         Raises:
-            ServeError: the text is too long, or there is no such voice.
+            ValueError: the text is too long, a control is out of its range, or there is no such voice.
         """
         if len(text) > self.limits.characters:
             raise ServeError(f"the text has {len(text)} characters but may have {self.limits.characters}: send less")
         found, speaker = self.find(voice)
+        controls = Controls(speed, pitch, speaker=speaker)
 
-        def work(cancel: Cancel) -> Iterator[np.ndarray]:
-            for wav in found.stream(text, speed=speed, speaker=speaker):
-                cancel.check()
-                yield wav
+        def work(check: Check) -> Iterator[Piece]:
+            return _pieces(found, found.frames(text, controls), check)
 
-        return found.sample_rate, self.speaking.stream(work)
+        return found.sample_rate, self.speaking.stream(work, client)
+
+    def sing(
+        self, score: Path, voice: str, part: str | None = None, tempo: float = 1.0, client: str = ""
+    ) -> tuple[int, AsyncIterator[Song | Piece]]:
+        """Return the sample rate in Hz; and the `Song`, then its audio while it is made.
+
+        Args:
+            part: by name or number; the one with the most syllables by default.
+            tempo: 2 is twice as fast.
+
+        Raises:
+            ValueError: there is no such voice; while it is made: the score cannot be read, or is too long.
+        """
+        found, speaker = self.find(voice)
+
+        def work(check: Check) -> Iterator[Song | Piece]:
+            from speechnar.runtime.singing import Melody, Singer
+            from speechnar.score.pitch import PitchOptions
+            from speechnar.score.reading import read_score
+
+            read = read_score(score)
+            melody = Melody.of(read.part(part), tempo)
+            seconds = melody.phones[-1].end - melody.start
+            if seconds > self.limits.song_seconds:
+                limit = f"{self.limits.song_seconds:g}"
+                raise ServeError(f"the song lasts {seconds:.0f} s but may last {limit} s: sing it in parts")
+            check()
+            singer = Singer(found, speaker)
+            options = PitchOptions(transpose=singer.transposition([melody.part]))
+            name = melody.part.name
+            doubts = [str(warning) for warning in read.warnings if warning.part in ("", name)]
+            doubts += [str(doubt) for doubt in melody.doubts]
+            parts = tuple(part.name for part in read.parts if part.sung)
+            yield Song(read.title, name, parts, round(options.transpose), seconds, tuple(doubts))
+            yield from _pieces(found, singer.frames(melody, options), check)
+
+        return found.sample_rate, self.speaking.stream(work, client)
 
     async def transcribe(
-        self, recording: Path | np.ndarray, sample_rate: int | None = None, hotwords: Sequence[str] = ()
+        self,
+        recording: Path | np.ndarray,
+        sample_rate: int | None = None,
+        hotwords: Sequence[str] = (),
+        client: str = "",
+        progress: Callable[[float], None] | None = None,
     ) -> Transcript:
         """Transcribe a file, or (T_wav,) samples.
+
+        Args:
+            progress: called by a thread with the seconds of audio that were transcribed so far.
 
         Raises:
             ValueError: the recording cannot be read, or is too long.
         """
         longest = self.limits.audio_seconds
 
-        def work(cancel: Cancel) -> Iterator[Transcript]:
+        def work(check: Check) -> Iterator[Transcript]:
             done = 0.0
 
-            def progress(seconds: float) -> None:
+            def proceed(seconds: float) -> None:
                 nonlocal done
-                cancel.check()
+                check()
                 done += seconds
                 if done > longest:
                     raise ServeError(f"the recording lasts more than {longest:g} s: send it in parts")
+                if progress:
+                    progress(done)
 
-            yield self.recognizer.transcribe(recording, sample_rate, hotwords=hotwords, progress=progress)
+            yield self.recognizer.transcribe(recording, sample_rate, hotwords=hotwords, progress=proceed)
 
-        async with contextlib.aclosing(self.hearing.stream(work)) as transcripts:
+        async with contextlib.aclosing(self.hearing.stream(work, client)) as transcripts:
             return await anext(transcripts)
 
     @contextlib.contextmanager
@@ -266,6 +254,16 @@ class Engine:
         self.speaking.close()
         self.hearing.close()
         self._live.shutdown(wait=True, cancel_futures=True)
+
+
+def _pieces(voice: Voice, sentences: Iterator[Frames], check: Check) -> Iterator[Piece]:
+    """Yield the audio of sentences or phrases while it is made."""
+    for frames in sentences:
+        words = frames.words
+        for wav in voice.vocode(frames, FIRST_CHUNK):
+            check()
+            yield Piece(wav, words)
+            words = ()
 
 
 def hotwords_of(prompt: str | None, letters: frozenset[str]) -> list[str]:

@@ -30,8 +30,9 @@ from fastapi.responses import JSONResponse
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from speechnar.runtime import Caption
-from speechnar.serve.engine import Engine, Live, ServeError
+from speechnar.serve.engine import Engine, Live
 from speechnar.serve.metrics import Metrics
+from speechnar.serve.turns import ServeError
 
 KEY = "openai-insecure-api-key."
 """Prefix of the subprotocol with which browsers, which can set no header, send an API key."""

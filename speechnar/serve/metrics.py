@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import TypeVar
 
-import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
-from speechnar.serve.engine import Engine
+from speechnar.serve.engine import Engine, Piece
+
+T = TypeVar("T")
 
 
 class Metrics:
@@ -32,11 +34,12 @@ class Metrics:
         """Count audio that was transcribed."""
         self._heard.inc(seconds)
 
-    async def counted(self, wavs: AsyncIterator[np.ndarray], sample_rate: int) -> AsyncIterator[np.ndarray]:
-        """Count audio (T_wav,) that is synthesized, and pass it on."""
-        async for wav in wavs:
-            self._spoken.inc(len(wav) / sample_rate)
-            yield wav
+    async def counted(self, pieces: AsyncIterator[T], sample_rate: int) -> AsyncIterator[T]:
+        """Count audio that is synthesized, and pass it on."""
+        async for piece in pieces:
+            if isinstance(piece, Piece):
+                self._spoken.inc(len(piece.wav) / sample_rate)
+            yield piece
 
     def text(self) -> str:
         """Return all counters."""

@@ -28,7 +28,7 @@ from wyoming.info import AsrModel, AsrProgram, Attribution, Describe, Info, TtsP
 from wyoming.server import AsyncEventHandler, AsyncTcpServer
 from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, SynthesizeStop, SynthesizeStopped, SynthesizeVoice
 
-from speechnar.serve.engine import Engine, hotwords_of
+from speechnar.serve.engine import Engine, Piece, hotwords_of
 from speechnar.serve.formats import pcm
 
 SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*\s+|\n+")
@@ -94,6 +94,7 @@ class Handler(AsyncEventHandler):
     def __init__(self, engine: Engine, offer: Event, *streams: Any) -> None:
         super().__init__(*streams)
         self._engine, self._offer = engine, offer
+        self._client = str((self.writer.get_extra_info("peername") or ("",))[0])
         self._voice: SynthesizeVoice | None = None
         self._text: str | None = None  # of a streamed request, what has not been spoken; None outside of one
         self._converter: AudioChunkConverter | None = None
@@ -159,10 +160,10 @@ class Handler(AsyncEventHandler):
                 await self._say(whole, self._voice)
 
     async def _say(self, text: str, voice: SynthesizeVoice | None) -> None:
-        rate, wavs = self._engine.speak(text, self._name_of(voice))
+        rate, pieces = self._engine.speak(text, self._name_of(voice), client=self._client)
         shape = {"rate": rate, "width": 2, "channels": 1}
         began = False
-        async for wav in _pieces(wavs):
+        async for wav in _chunks(pieces):
             if not began:
                 await self.write_event(AudioStart(**shape).event())
                 began = True
@@ -188,7 +189,7 @@ class Handler(AsyncEventHandler):
         self._audio.clear()
         text = ""
         if len(samples):
-            text = (await self._engine.transcribe(samples, hotwords=self._hotwords)).text
+            text = (await self._engine.transcribe(samples, hotwords=self._hotwords, client=self._client)).text
         self._hotwords = []
         for event in (TranscriptStart(), TranscriptChunk(text), Transcript(text), TranscriptStop()):
             await self.write_event(event.event())
@@ -258,10 +259,10 @@ def _check_strings(event: Event, *values: Any) -> None:
             raise ValueError(f"the event {event.type} has {value!r} where a string should be")
 
 
-async def _pieces(wavs: AsyncIterator[np.ndarray]) -> AsyncIterator[np.ndarray]:
-    async for wav in wavs:
-        for start in range(0, len(wav), SAMPLES):
-            yield wav[start : start + SAMPLES]
+async def _chunks(pieces: AsyncIterator[Piece]) -> AsyncIterator[np.ndarray]:
+    async for piece in pieces:
+        for start in range(0, len(piece.wav), SAMPLES):
+            yield piece.wav[start : start + SAMPLES]
 
 
 async def serve(engine: Engine, host: str, port: int, version: str) -> AsyncTcpServer:

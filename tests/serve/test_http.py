@@ -255,7 +255,7 @@ def test_work_for_a_client_that_leaves_before_an_answer_is_given_up(
 
     turns = server.engine.speaking if kind == "speech" else server.engine.hearing
     if kind == "speech":
-        monkeypatch.setattr(type(server.engine.voices["stub"]), "stream", long_work)
+        monkeypatch.setattr(type(server.engine.voices["stub"]), "vocode", long_work)
         request: dict[str, Any] = {"url": server.url + SPEECH, "json": {"input": TEXT, "response_format": "flac"}}
     else:
         monkeypatch.setattr(type(server.engine.recognizer), "transcribe", lambda *a, **k: list(long_work(*a, **k)))

@@ -1,0 +1,189 @@
+"""The door of the HTTP server: what is refused before anything of a request is read or done.
+
+| refused | status |
+| --- | --- |
+| no API key, where the server has some | 401 |
+| a page of another origin, unless it is allowed | 403 |
+| a body that is too large | 413 |
+| too many bodies of one client, or of all, that arrive at once | 429 |
+| too many requests at once | 503 |
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi.responses import JSONResponse
+
+from speechnar.serve.metrics import Metrics
+
+RETRY_AFTER = 5  # seconds
+REQUESTS = 400  # at once
+ARRIVING = 100  # bodies at once; of one client, half of them
+KEY_PROTOCOL = "openai-insecure-api-key."
+"""Begins the websocket subprotocol by which a browser, which sends no headers of its own, gives an API key."""
+
+
+def error_response(status: int, message: str, param: str | None = None, close: bool = False) -> JSONResponse:
+    """Return an error as OpenAI has it: {"error": {"message", "type", "param", "code"}}."""
+    kind = "invalid_request_error" if status < 500 and status != 429 else "server_error"
+    headers = {"Retry-After": str(RETRY_AFTER)} if status in (429, 503) else {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if close:
+        headers["Connection"] = "close"
+    error = {"message": message, "type": kind, "param": param, "code": None}
+    return JSONResponse({"error": error}, status, headers)
+
+
+class Guard:
+    """An ASGI application around another.
+
+    Args:
+        largest: bytes of a body.
+        keys: API keys, one of which a request has to bring; without any, none is asked for.
+        origins: of pages in other places that may use the server from a browser; "*" for all.
+        public: paths that need no key.
+    """
+
+    def __init__(
+        self,
+        inner: Any,
+        metrics: Metrics,
+        largest: int,
+        keys: Sequence[str],
+        origins: Sequence[str],
+        public: Iterable[str],
+    ) -> None:
+        self._metrics, self._largest = metrics, largest
+        self._keys = [key.encode() for key in keys]
+        self._origins, self._public = frozenset(origins), frozenset(public)
+        if origins:
+            from starlette.middleware.cors import CORSMiddleware
+
+            inner = CORSMiddleware(inner, allow_origins=list(origins), allow_methods=["*"], allow_headers=["*"])
+        self._inner = inner
+        self._requests, self._arriving = 0, Counter[str]()
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request, or pass it on."""
+        if scope["type"] == "lifespan":
+            await self._inner(scope, receive, send)
+            return
+        headers = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
+        client = self._client(scope, headers)
+        refusal = self._refusal(scope, headers, client)
+        if refusal:
+            if scope["type"] == "websocket":
+                await receive()
+                await send({"type": "websocket.close", "code": 1008, "reason": refusal[1]})
+            else:
+                await self._refuse(scope, receive, send, *refusal)
+            return
+        scope["state"] = {**scope.get("state", {}), "client": client}
+        self._requests += 1
+        try:
+            if scope["type"] == "http":
+                await self._bounded(scope, receive, send, client or "")
+            else:
+                await self._inner(scope, receive, send)
+        finally:
+            self._requests -= 1
+
+    def _client(self, scope: Any, headers: dict[bytes, str]) -> str | None:
+        """Return who asks, by API key or else by address; None for one without a key that is needed."""
+        if not self._keys:
+            return str((scope.get("client") or ("",))[0])
+        given = [headers.get(b"authorization", "").removeprefix("Bearer ").strip()]
+        if scope["type"] == "websocket":
+            protocols = scope.get("subprotocols") or ()
+            given += [p.removeprefix(KEY_PROTOCOL) for p in protocols if p.startswith(KEY_PROTOCOL)]
+        # Every key is compared, so that the time tells nothing.
+        right = [any([hmac.compare_digest(text.encode(), key) for text in given]) for key in self._keys]
+        if any(right):
+            return f"key {right.index(True)}"
+        return "" if scope["path"] in self._public else None
+
+    def _refusal(self, scope: Any, headers: dict[bytes, str], client: str | None) -> tuple[int, str] | None:
+        preflight = scope.get("method") == "OPTIONS" and self._origins
+        if client is None and not preflight:
+            return 401, "give one of the server's API keys: Authorization: Bearer KEY"
+        if self._foreign(headers) and scope.get("method") not in ("GET", "HEAD", "OPTIONS"):
+            return 403, "pages of other origins may not use this server: start it with --cors-origin"
+        if self._requests >= REQUESTS:
+            return 503, f"{self._requests} requests are at work: try again later"
+        length = headers.get(b"content-length", "0")
+        if length.isdecimal() and int(length) > self._largest:
+            return 413, self._too_large
+        if length != "0" or b"transfer-encoding" in headers:
+            if self._arriving.total() >= ARRIVING or self._arriving[client or ""] >= ARRIVING // 2:
+                return 429, f"{self._arriving.total()} requests are arriving: try again later"
+        return None
+
+    def _foreign(self, headers: dict[bytes, str]) -> bool:
+        """Return whether a page of another origin asks, which no browser keeps from sending simple requests."""
+        origin = headers.get(b"origin")
+        if origin is None or origin in self._origins or "*" in self._origins:
+            return False
+        if site := headers.get(b"sec-fetch-site"):
+            return site not in ("same-origin", "none")
+        return urlsplit(origin).netloc != headers.get(b"host")
+
+    @property
+    def _too_large(self) -> str:
+        return f"a request has {self._largest} bytes at most: send a shorter recording, or a compressed one"
+
+    async def _refuse(self, scope: Any, receive: Any, send: Any, status: int, message: str) -> None:
+        """Answer with an error, and close the connection.
+
+        A client that is cut off while it sends its body may never see the answer: a body that is at most twice too
+        large is read and dropped first, unless the client waits to be told to send it.
+        """
+        dropped, more = 0, all(name != b"expect" for name, _ in scope["headers"])
+        while more and dropped < 2 * self._largest:
+            event = await receive()
+            dropped, more = dropped + len(event.get("body", b"")), event.get("more_body", False)
+        self._metrics.refused(status)
+        await error_response(status, message, close=True)(scope, receive, send)
+
+    async def _bounded(self, scope: Any, receive: Any, send: Any, client: str) -> None:
+        """Pass a request on, up to the largest body."""
+        size, arriving = 0, True
+        self._arriving[client] += 1
+
+        def arrived() -> None:
+            nonlocal arriving
+            if arriving:
+                arriving = False
+                self._arriving[client] -= 1
+                self._arriving += Counter()  # which drops zeros
+
+        async def counted() -> Any:
+            nonlocal size
+            event = await receive()
+            size += len(event.get("body", b""))
+            if not event.get("more_body", False):
+                arrived()
+            if size > self._largest:
+                raise OverflowError(self._too_large)
+            return event
+
+        async def checked(event: Any) -> None:
+            # Whatever the application makes of a body that broke off, the client is told of its size.
+            if size <= self._largest:
+                await send(event)
+
+        try:
+            await self._inner(scope, counted, checked)
+        except OverflowError:
+            if size <= self._largest:
+                raise
+        finally:
+            arrived()
+        if size > self._largest:
+            self._metrics.refused(413)
+            await error_response(413, self._too_large, close=True)(scope, receive, send)
