@@ -6,8 +6,9 @@ request whose client has gone is given up at the next piece of its work.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,7 +143,7 @@ class Engine:
 
     def speak(
         self, text: str, voice: str, speed: float = 1.0, pitch: float = 0.0, client: str = ""
-    ) -> tuple[int, AsyncIterator[Piece]]:
+    ) -> tuple[int, AsyncGenerator[Piece, None]]:
         """Return the sample rate in Hz, and the audio while it is made.
 
         Args:
@@ -164,7 +165,7 @@ class Engine:
 
     def sing(
         self, score: Path, voice: str, part: str | None = None, tempo: float = 1.0, client: str = ""
-    ) -> tuple[int, AsyncIterator[Song | Piece]]:
+    ) -> tuple[int, AsyncGenerator[Song | Piece, None]]:
         """Return the sample rate in Hz; and the `Song`, then its audio while it is made.
 
         Args:

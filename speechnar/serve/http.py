@@ -19,7 +19,7 @@ import asyncio
 import contextlib
 import math
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Container, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Container, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -102,7 +102,7 @@ def app(engine: Engine, keys: Sequence[str] = (), origins: Sequence[str] = ()) -
         return {"voices": [{"id": name, "name": name} for name in engine.names()]}
 
     async def answer(
-        request: Request, pieces: AsyncIterator[Song | Piece], rate: int, name: str, events: bool, timings: bool
+        request: Request, pieces: AsyncGenerator[Song | Piece, None], rate: int, name: str, events: bool, timings: bool
     ) -> Response:
         parts = answers.encoded(metrics.counted(pieces, rate), rate, name)
         if not events:
@@ -110,8 +110,8 @@ def app(engine: Engine, keys: Sequence[str] = (), origins: Sequence[str] = ()) -
         # What is wrong with the request comes to light here, before a status is sent.
         first = await _while_connected(request, anext(parts))
         if events:
-            return StreamingResponse(answers.speech_events(first, parts, timings), media_type="text/event-stream")
-        return StreamingResponse(answers.joined(first, parts), media_type=formats.MEDIA_TYPES[name])
+            return _Stream(answers.speech_events(first, parts, timings), "text/event-stream", pieces)
+        return _Stream(answers.joined(first, parts), formats.MEDIA_TYPES[name], pieces)
 
     @api.post("/v1/audio/speech")
     async def speech(request: Request, wanted: SpeechRequest) -> Response:
@@ -135,10 +135,11 @@ def app(engine: Engine, keys: Sequence[str] = (), origins: Sequence[str] = ()) -
         formats.check(response_format)
         client, singer = request.state.client, _voice_of(engine, voice)
 
-        async def sung() -> AsyncIterator[Song | Piece]:
+        async def sung() -> AsyncGenerator[Song | Piece, None]:
             async with _saved(file, _ending(file.filename, READERS)) as path:
-                async for piece in engine.sing(path, singer, part or None, tempo, client)[1]:
-                    yield piece
+                async with contextlib.aclosing(engine.sing(path, singer, part or None, tempo, client)[1]) as pieces:
+                    async for piece in pieces:
+                        yield piece
 
         rate = engine.find(singer)[0].sample_rate
         return await answer(request, sung(), rate, response_format, stream_format == "sse", timings)
@@ -160,18 +161,19 @@ def app(engine: Engine, keys: Sequence[str] = (), origins: Sequence[str] = ()) -
         hotwords = hotwords_of(prompt, engine.recognizer.letters)
         client = request.state.client
 
-        async def states() -> AsyncIterator[float | Transcript]:
+        async def states() -> AsyncGenerator[float | Transcript, None]:
             async with _saved(file, _ending(file.filename)) as path:
-                async for state in _followed(engine, path, hotwords, client):
-                    if isinstance(state, Transcript):
-                        metrics.transcribed(state.duration)
-                    yield state
+                async with contextlib.aclosing(_followed(engine, path, hotwords, client)) as found:
+                    async for state in found:
+                        if isinstance(state, Transcript):
+                            metrics.transcribed(state.duration)
+                        yield state
 
         if stream and progress:
             found = states()
             first = await _while_connected(request, anext(found))
             events = answers.progress_events(answers.joined(first, found))
-            return StreamingResponse(events, media_type="text/event-stream")
+            return _Stream(events, "text/event-stream", found)
         transcript = await _while_connected(request, _last(states()))
         assert isinstance(transcript, Transcript)
         if stream:
@@ -198,6 +200,24 @@ def _voice_of(engine: Engine, voice: str | dict[str, Any] | None) -> str:
     return str(name)
 
 
+class _Stream(StreamingResponse):
+    """A response that ends its work when the client goes, also while nothing is asked of the work.
+
+    Args:
+        work: that the content is made of.
+    """
+
+    def __init__(self, content: AsyncIterator[Any], media_type: str, work: AsyncGenerator[Any, None]) -> None:
+        super().__init__(content, media_type=media_type)
+        self._work = work
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await self._work.aclose()
+
+
 @contextlib.asynccontextmanager
 async def _saved(upload: UploadFile, ending: str) -> AsyncIterator[Path]:
     """Give the path of a copy of an upload, for the time of a block.
@@ -221,7 +241,7 @@ async def _saved(upload: UploadFile, ending: str) -> AsyncIterator[Path]:
 
 async def _followed(
     engine: Engine, path: Path, hotwords: Sequence[str], client: str
-) -> AsyncIterator[float | Transcript]:
+) -> AsyncGenerator[float | Transcript, None]:
     """Transcribe; yield the seconds that are done, again and again, and then the transcript."""
     loop, done = asyncio.get_running_loop(), asyncio.Queue[float | None]()
 
