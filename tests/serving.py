@@ -18,7 +18,15 @@ from speechnar.serve.connection import Connection
 from speechnar.serve.engine import Engine, Limits
 
 LIMITS = Limits(
-    characters=2000, body=2_000_000, seconds=20, audio_seconds=60, waiting=4, patience=10, streams=3, idle=2
+    characters=2000,
+    body=2_000_000,
+    seconds=20,
+    audio_seconds=60,
+    song_seconds=15,
+    waiting=4,
+    patience=10,
+    streams=3,
+    idle=2,
 )
 
 

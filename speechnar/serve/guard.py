@@ -24,8 +24,6 @@ from speechnar.serve.metrics import Metrics
 RETRY_AFTER = 5  # seconds
 REQUESTS = 400  # at once
 ARRIVING = 100  # bodies at once; of one client, half of them
-KEY_PROTOCOL = "openai-insecure-api-key."
-"""Begins the websocket subprotocol by which a browser, which sends no headers of its own, gives an API key."""
 
 
 def error_response(status: int, message: str, param: str | None = None, close: bool = False) -> JSONResponse:
@@ -71,26 +69,19 @@ class Guard:
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Answer a request, or pass it on."""
-        if scope["type"] == "lifespan":
+        if scope["type"] != "http":  # websockets have a door of their own, in `live`
             await self._inner(scope, receive, send)
             return
         headers = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
         client = self._client(scope, headers)
         refusal = self._refusal(scope, headers, client)
         if refusal:
-            if scope["type"] == "websocket":
-                await receive()
-                await send({"type": "websocket.close", "code": 1008, "reason": refusal[1]})
-            else:
-                await self._refuse(scope, receive, send, *refusal)
+            await self._refuse(scope, receive, send, *refusal)
             return
         scope["state"] = {**scope.get("state", {}), "client": client}
         self._requests += 1
         try:
-            if scope["type"] == "http":
-                await self._bounded(scope, receive, send, client or "")
-            else:
-                await self._inner(scope, receive, send)
+            await self._bounded(scope, receive, send, client or "")
         finally:
             self._requests -= 1
 
@@ -98,12 +89,9 @@ class Guard:
         """Return who asks, by API key or else by address; None for one without a key that is needed."""
         if not self._keys:
             return str((scope.get("client") or ("",))[0])
-        given = [headers.get(b"authorization", "").removeprefix("Bearer ").strip()]
-        if scope["type"] == "websocket":
-            protocols = scope.get("subprotocols") or ()
-            given += [p.removeprefix(KEY_PROTOCOL) for p in protocols if p.startswith(KEY_PROTOCOL)]
+        given = headers.get(b"authorization", "").removeprefix("Bearer ").strip().encode()
         # Every key is compared, so that the time tells nothing.
-        right = [any([hmac.compare_digest(text.encode(), key) for text in given]) for key in self._keys]
+        right = [hmac.compare_digest(given, key) for key in self._keys]
         if any(right):
             return f"key {right.index(True)}"
         return "" if scope["path"] in self._public else None

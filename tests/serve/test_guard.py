@@ -7,12 +7,9 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from serving import Running
-from starlette.websockets import WebSocketDisconnect
 
 from speechnar.serve import guard as module
 from speechnar.serve import http
-from speechnar.serve.guard import Guard
-from speechnar.serve.metrics import Metrics
 
 VOICES, SPEECH = "/v1/audio/voices", "/v1/audio/speech"
 HERE = "http://testserver"
@@ -62,37 +59,6 @@ def test_the_page_and_the_health_of_the_server_need_no_key(server: Running) -> N
     assert client.get("/").status_code == client.get("/health").status_code == 200
     for path in (VOICES, "/metrics", "/v1/models", "/page/", "/page/nothing.js", "/page/../http.py"):
         assert client.get(path).status_code == 401
-
-
-def guarded(keys: list[str], server: Running) -> Any:
-    """Return a guard around an application that says who asks."""
-
-    async def inner(scope: Any, receive: Any, send: Any) -> None:
-        await receive()
-        if scope["type"] == "websocket":
-            await send({"type": "websocket.accept", "subprotocol": (scope["subprotocols"] or [None])[0]})
-            await send({"type": "websocket.send", "text": scope["state"]["client"]})
-            await send({"type": "websocket.close", "code": 1000})
-
-    return Guard(inner, Metrics(server.engine), 100, keys, [], [])
-
-
-def test_websockets_need_a_key_and_this_origin(server: Running) -> None:
-    client = TestClient(guarded(["one", "two"], server))
-    for headers, protocols in (
-        ({}, []),
-        ({"Authorization": "Bearer three"}, []),
-        ({}, ["realtime", "openai-insecure-api-key.three"]),
-    ):
-        with pytest.raises(WebSocketDisconnect), client.websocket_connect("/", protocols, headers=headers):
-            pass
-    with client.websocket_connect("/", ["realtime", "openai-insecure-api-key.two"]) as socket:
-        assert socket.receive_text() == "key 1"
-    with client.websocket_connect("/", headers={"Authorization": "Bearer one"}) as socket:
-        assert socket.receive_text() == "key 0"
-    free = TestClient(guarded([], server))
-    with pytest.raises(WebSocketDisconnect), free.websocket_connect("/", headers={"Origin": "https://evil.example"}):
-        pass
 
 
 def test_one_client_may_not_fill_the_server_with_bodies(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
