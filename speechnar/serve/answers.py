@@ -1,4 +1,4 @@
-"""What the HTTP server answers: encoded audio, events, and transcripts in OpenAI's forms."""
+"""The answers of the HTTP server: encoded audio, events, and transcripts in OpenAI's forms."""
 
 from __future__ import annotations
 
