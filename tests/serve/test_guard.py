@@ -1,4 +1,4 @@
-"""What is refused at the door: pages of other origins, requests without a key, too many bodies at once."""
+"""Refusals at the door: pages of other origins, requests without a key, too many bodies at once."""
 
 from __future__ import annotations
 
