@@ -25,7 +25,15 @@ from tqdm import tqdm
 
 from speechnar.data.manifest import DataError, load_cuts, read_wav, save_cuts
 from speechnar.files import atomic_write
-from speechnar.layers.augment import SpecAugmentConfig, add_noise, colored_noise, resampled, spec_augment
+from speechnar.layers.augment import (
+    SpecAugmentConfig,
+    add_noise,
+    band_limited,
+    colored_noise,
+    resampled,
+    reverberated,
+    spec_augment,
+)
 from speechnar.models.asr.whisper import HOP_LENGTH, SAMPLE_RATE, SILENCE
 from speechnar.models.folder import load_model
 from speechnar.train.provenance import provenance_of
@@ -45,6 +53,12 @@ PAUSE_SECONDS = (0.1, 0.6)
 PAUSE_LEVEL = 1e-4
 """Root mean square of the white noise in these pauses."""
 
+REVERBERATION_SECONDS = (0.2, 0.7)
+"""Shortest and longest time in which the sound of a room falls by 60 dB."""
+
+TELEPHONE_BAND = (300.0, 3400.0)
+"""Hz."""
+
 CUTS, STATES, SOURCES = "cuts.jsonl.gz", "states.f16", "sources.json"
 
 
@@ -58,6 +72,10 @@ class Variant:
         speed: 1 is as recorded, above 1 is faster.
         noise_share: the share of the utterances that noise, white to brown, is added to.
         snr: the lowest and the highest signal-to-noise ratio of these, in dB.
+        speed_range: how much slower or faster than `speed` each utterance is at most, in whole hundredths.
+        reverb_share: the share of the utterances that are in a room, which reverberates for 0.2 to 0.7 s.
+        telephone_share: the share that is limited to the band of a telephone.
+        quiet_share, quiet_db: the share that is softer, and by how much at most.
         mask_bands: mel bands that each of two masks covers at most; 0 masks none.
     """
 
@@ -66,6 +84,11 @@ class Variant:
     noise_share: float = 0.0
     snr: tuple[float, float] = (5.0, 25.0)
     mask_bands: int = 0
+    speed_range: float = 0.0
+    reverb_share: float = 0.0
+    telephone_share: float = 0.0
+    quiet_share: float = 0.0
+    quiet_db: float = 20.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,10 +152,7 @@ def _windows(cuts: Sequence[Cut], variant: Variant, longest: int) -> Iterator[Wi
     length = 0
     low, high = PAUSE_SECONDS
     for cut in cuts:
-        wav = torch.from_numpy(read_wav(cut, SAMPLE_RATE))[None]
-        if variant.speed != 1:
-            wav = resampled(wav, variant.speed)
-        wav = _noisy(wav, variant)[0]
+        wav = _varied(torch.from_numpy(read_wav(cut, SAMPLE_RATE))[None], variant)[0]
         pause = (low + (high - low) * float(torch.rand(()))) * SAMPLE_RATE
         if len(wav) + SILENCE * SAMPLE_RATE > longest:
             continue
@@ -194,12 +214,29 @@ def _cut_of(window: Window, number: int, first: int, its_states: Tensor) -> Cut:
     return MonoCut(f"window-{number}", 0.0, count / STATE_RATE, 0, supervisions=supervisions, custom=custom)
 
 
-def _noisy(wav: Tensor, variant: Variant) -> Tensor:
-    if float(torch.rand(())) >= variant.noise_share:
-        return wav
-    low, high = variant.snr
-    noise = colored_noise(wav, 2 * torch.rand(1))
-    return add_noise(wav, torch.tensor([wav.shape[1]]), noise, low + (high - low) * torch.rand(1))
+def _varied(wav: Tensor, variant: Variant) -> Tensor:
+    """Return an utterance (1, T_wav) at another speed, in a room, with noise, over a telephone, or softer."""
+
+    def chosen(share: float) -> bool:
+        return share > 0 and float(torch.rand(())) < share
+
+    speed = variant.speed
+    if variant.speed_range:
+        speed += round((2 * float(torch.rand(())) - 1) * variant.speed_range, 2)
+    if speed != 1:
+        wav = resampled(wav, round(speed, 2))
+    if chosen(variant.reverb_share):
+        low, high = REVERBERATION_SECONDS
+        wav = reverberated(wav, low + (high - low) * float(torch.rand(())), SAMPLE_RATE)
+    if chosen(variant.noise_share):
+        low, high = variant.snr
+        noise = colored_noise(wav, 2 * torch.rand(1))
+        wav = add_noise(wav, torch.tensor([wav.shape[1]]), noise, low + (high - low) * torch.rand(1))
+    if chosen(variant.telephone_share):
+        wav = band_limited(wav, TELEPHONE_BAND, SAMPLE_RATE)
+    if chosen(variant.quiet_share):
+        wav = wav * 10 ** (-variant.quiet_db * float(torch.rand(())) / 20)
+    return wav
 
 
 @dataclasses.dataclass(frozen=True)

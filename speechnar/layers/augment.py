@@ -140,3 +140,29 @@ def colored_noise(like: Tensor, slope: Tensor) -> Tensor:
     spectrum = torch.fft.rfft(torch.randn_like(like))
     frequencies = torch.arange(spectrum.shape[1], device=like.device).clamp(min=1)[None]
     return torch.fft.irfft(spectrum * frequencies ** (-slope[:, None] / 2), n=like.shape[1])
+
+
+def reverberated(wav: Tensor, seconds: float, sample_rate: int) -> Tensor:
+    """Return (B, T_wav) as in a room whose sound falls by 60 dB in `seconds`, at the power of `wav`.
+
+    The room's response is the direct sound and, behind it, noise that decays exponentially; its ratio to the direct
+    sound is drawn from -3 to 12 dB in favor of the direct sound.
+    """
+    size = max(1, round(seconds * sample_rate))
+    decay = 10 ** (-3 * torch.arange(size, device=wav.device) / size)
+    tail = torch.randn(size, device=wav.device) * decay
+    ratio = 10 ** ((15 * float(torch.rand(())) - 3) / 10)
+    tail = tail / tail.square().sum().sqrt() / math.sqrt(ratio)
+    tail[0] = 1.0
+    n = wav.shape[1] + size
+    made = torch.fft.irfft(torch.fft.rfft(wav, n) * torch.fft.rfft(tail, n), n)[:, : wav.shape[1]]
+    gain = (wav.square().mean(1) / made.square().mean(1).clamp(min=1e-10)).sqrt()
+    return made * gain[:, None]
+
+
+def band_limited(wav: Tensor, band: tuple[float, float], sample_rate: int) -> Tensor:
+    """Return (B, T_wav) without the frequencies outside of a band, in Hz."""
+    spectrum = torch.fft.rfft(wav)
+    frequencies = torch.linspace(0, sample_rate / 2, spectrum.shape[1], device=wav.device)
+    inside = (frequencies >= band[0]) & (frequencies <= band[1])
+    return torch.fft.irfft(spectrum * inside, n=wav.shape[1])

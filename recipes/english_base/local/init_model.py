@@ -30,7 +30,7 @@ END = "<|endoftext|>"
 WORDS = 120_000
 """Most frequent words whose tokens are counted."""
 
-CASES = ((str.lower, 1.0), (str.capitalize, 0.2), (str.upper, 0.01))
+CASES = ((str.lower, 1.0), (str.capitalize, 0.2), (lambda word: f'"{word.capitalize()}', 0.05), (str.upper, 0.01))
 """How words are written, and the assumed frequency of each way."""
 
 DRAFT_TOKENS = 200
