@@ -20,6 +20,7 @@ from speechnar.cli.parser import VerbParser
 from speechnar.cli.paths import STDIO, is_folder, targets
 from speechnar.cli.progress import progress_of_audio
 
+STYLES = ("written", "plain")
 FORMATS = ("txt", "json", "srt", "vtt", "ctm", "TextGrid")
 
 LINE_BY_LINE = ("txt", "json", "ctm")
@@ -56,6 +57,9 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
         "--iterations", type=int, metavar="N", help="of the decoder; 0 leaves CTC's text as it is: fast, more errors"
     )
     transcribe.add_argument("--passes", type=int, action=Former, now="--iterations")
+    transcribe.add_argument(
+        "--style", choices=STYLES, default=STYLES[0], help="with capitals, marks and digits, or plain lower-case words"
+    )
     transcribe.add_argument("--hotwords", metavar="FILE|LIST", help="words and phrases to expect, a line each or a,b,c")
     transcribe.add_argument("--max-line-length", type=int, metavar="N", help="characters of a line of srt and vtt (42)")
     transcribe.add_argument("--max-lines", type=int, metavar="N", help="lines of a cue of srt and vtt (2)")
@@ -84,7 +88,7 @@ def _transcribe(args: argparse.Namespace) -> None:
     write_one = functools.partial(SUBTITLES[kind], limits=limits) if kind in SUBTITLES else WRITERS[kind]
     written = [None] * len(files) if to_stdout else targets(files, args.output, f".{kind}")
     recognizer = load_recognizer(args.recognizer, args.threads, args.device)
-    options = {"beam": args.beam, "iterations": args.iterations, "hotwords": _hotwords(args.hotwords)}
+    options = {"beam": args.beam, "iterations": args.iterations, "hotwords": _hotwords(args.hotwords), "style": args.style}
     failed = 0
     with progress_of_audio(files, LONG_AUDIO) as bar:
         for file, target in zip(files, written):

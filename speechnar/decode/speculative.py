@@ -12,6 +12,11 @@ behind another wrong token and predicted a similarly spelled token here: then th
 an acceptance threshold of 0 and enough iterations, the result is what the decoder would have written token by token.
 Decoders of speech may repeat themselves endlessly: what they write far behind the end of the draft is left out.
 
+Capitals and marks cost no pass. Where the decoder prefers the same token with another capital, or another mark that does
+not end a sentence, its token is written in place of the draft's, and a comma that it misses or does not want is written
+or left out; the tokens behind are still accepted or rejected as they were read, after the draft's own writing. A mark
+that ends a sentence changes the capital of the next word, so one that is missed costs a pass as any other token.
+
 Source: Stern et al. 2018, "Blockwise Parallel Decoding for Deep Autoregressive Models", section 3; Leviathan et al.
     2023, "Fast Inference from Transformers via Speculative Decoding", section 2.
 Differs: the draft is a CTC text, all at once. Behind a wrong token it is taken up again by its spelling, and where the
@@ -22,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -30,6 +36,11 @@ from speechnar.decode.greedy import best_path
 from speechnar.decode.interface import DecoderInput, DraftReader, State, Verdict, refine, single
 from speechnar.decode.result import DecodeError
 from speechnar.text.symbols import Vocabulary
+
+
+SENTENCE_ENDS = (".", "?", "!", "...")
+MARKS = (",", ";", ":")
+"""Tokens that are a mark: those behind which a sentence begins, and others."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,7 @@ class VerifyConfig:
         max_places: places at which the draft may continue by spelling.
         rewrite_difference: share of the letters of the longer spelling that may differ where a word of the draft is
             rewritten; if more differ, the decoder's token belongs to another place.
+        free_marks: whether commas are written or left out without a pass.
     """
 
     iterations: int = 40
@@ -65,6 +77,7 @@ class VerifyConfig:
     spelling_tolerance: int = 1
     max_places: int = 3
     rewrite_difference: float = 0.7
+    free_marks: bool = True
 
     def __post_init__(self) -> None:
         if self.iterations < 0 or self.acceptance_threshold < 0:
@@ -145,12 +158,13 @@ class SpeculativeDecoder:
         rows = self._rows(state)
         verdict = state.reader.read(rows)
         agreed = [
-            _agreed(row, state.thresholds[start:], verdict, n) for n, (row, start) in enumerate(zip(rows, starts))
+            self._agreed(row, state.thresholds[start:], verdict, n) for n, (row, start) in enumerate(zip(rows, starts))
         ]
-        row = int(np.argmax(agreed))
-        n, place = agreed[row], starts[row] + agreed[row]
-        accepted = (*state.accepted, *rows[row, :n].tolist())
-        log_probs = (*state.log_probs, *verdict.log_probs[row, :n].tolist())
+        row = int(np.argmax([len(taken) for taken in agreed]))
+        n, place = len(agreed[row]), starts[row] + len(agreed[row])
+        taken = [pair for pairs in agreed[row] for pair in pairs]
+        accepted = (*state.accepted, *(token for token, _ in taken))
+        log_probs = (*state.log_probs, *(log_prob for _, log_prob in taken))
         token = int(verdict.best[row, n])
         if token == vocabulary.eos_id:
             return self._state(state, accepted=accepted, log_probs=log_probs, ended=True)
@@ -184,6 +198,60 @@ class SpeculativeDecoder:
             its = draft[start : start + len(row)]
             row[: len(its)] = its
         return rows
+
+    def _agreed(
+        self, row: np.ndarray, thresholds: Sequence[float], verdict: Verdict, n: int
+    ) -> list[list[tuple[int, float]]]:
+        """Return for each token at the beginning of row `n`, within the draft, that the decoder accepts, what is
+        written for it: tokens with their log-probabilities.
+        """
+        found: list[list[tuple[int, float]]] = []
+        size = min(len(row), len(thresholds))
+        tokens, best = row[:size].tolist(), verdict.best[n, :size].tolist()
+        given, best_given = verdict.log_probs[n, :size].tolist(), verdict.best_log_probs[n, :size].tolist()
+        for place in range(size):
+            following = tokens[place + 1] if place + 1 < size else None
+            written = self._written(
+                tokens[place], best[place], given[place], best_given[place], thresholds[place], following
+            )
+            if written is None:
+                break
+            found.append(written)
+        return found
+
+    def _written(
+        self, token: int, best: int, log_prob: float, best_log_prob: float, threshold: float, following: int | None
+    ) -> list[tuple[int, float]] | None:
+        """Return what is written for a token of the draft, or None if the decoder rejects it.
+
+        Args:
+            best: the token that the decoder prefers; `best_log_prob` and `log_prob` are what it gives the two.
+            following: the next token of the draft, if the row has it.
+        """
+        marks = self._marks
+        if token == best:
+            return [(token, log_prob)]
+        if self._folded[token] == self._folded[best] or (token in marks and best in marks and marks[token] == marks[best]):
+            return [(best, best_log_prob)]
+        if best_log_prob - log_prob <= threshold:
+            return [(token, log_prob)]
+        inside = self.config.free_marks and marks.get(best) is False
+        if inside and token not in marks and log_prob >= np.log1p(-min(np.exp(best_log_prob), 0.999)) - threshold:
+            return [(best, best_log_prob), (token, log_prob)]
+        if self.config.free_marks and marks.get(token) is False and following is not None:
+            return [] if self._folded[following] == self._folded[best] else None
+        return None
+
+    @cached_property
+    def _folded(self) -> tuple[str, ...]:
+        """Return each token in small letters."""
+        return tuple(symbol.lower() for symbol in self.vocabulary.symbols)
+
+    @cached_property
+    def _marks(self) -> dict[int, bool]:
+        """Return the tokens that are a mark behind a word, and whether the mark ends a sentence."""
+        symbols = enumerate(self.vocabulary.symbols)
+        return {n: symbol in SENTENCE_ENDS for n, symbol in symbols if symbol in SENTENCE_ENDS or symbol in MARKS}
 
     def _n_words(self, tokens: Iterable[int]) -> int:
         return sum(self.vocabulary.begins_word[token] for token in tokens)
@@ -257,14 +325,6 @@ def _row(tokens: Sequence[int], log_probs: Sequence[float]) -> tuple[np.ndarray,
     scores = np.full((1, len(tokens)), -np.inf)
     scores[0, : len(log_probs)] = log_probs
     return np.array([tokens], np.int64), np.array([len(tokens)]), scores
-
-
-def _agreed(row: np.ndarray, thresholds: Sequence[float], verdict: Verdict, n: int) -> int:
-    """Return how many tokens at the beginning of row `n`, within the draft, the decoder accepts."""
-    size = min(len(row), len(thresholds))
-    lacking = verdict.best_log_probs[n, :size] - verdict.log_probs[n, :size]
-    wrong = (row[:size] != verdict.best[n, :size]) & (lacking > thresholds[:size])
-    return int(np.argmax(wrong)) if wrong.any() else size
 
 
 def edit_distances(text: str, parts: Iterable[str]) -> list[int]:

@@ -29,11 +29,12 @@ from speechnar.runtime.folder import ASSETS, BundleFormat
 from speechnar.runtime.reader import DecoderInfo
 from speechnar.runtime.speculative import Verifier
 from speechnar.runtime.streaming import Stream, StreamConfig, StreamModel
+from speechnar.runtime.style import styled
 from speechnar.runtime.transcript import Transcript
 from speechnar.runtime.windows import EncodedAudio, WindowSizes, segments
 from speechnar.text.symbols import Vocabulary
 
-RECOGNIZER = BundleFormat("recognizer", "recognizer.json", format=4)
+RECOGNIZER = BundleFormat("recognizer", "recognizer.json", format=5)
 RECOGNIZERS = ASSETS / "recognizers"
 DEFAULT = "english_base"
 LM = "lm.npz"  # a word n-gram model, which a recognizer may have
@@ -68,9 +69,9 @@ class RecognizerInfo:
     """`recognizer.json`.
 
     Attributes:
-        format: version of the folder's layout; this package reads 1 to 4. From 2 on there may be a decoder, from 3 on
+        format: version of the folder's layout; this package reads 1 to 5. From 2 on there may be a decoder, from 3 on
             graphs are compressed, and in 4 `decoding` has the keys `iterations` and `acceptance_threshold`, which were
-            `passes` and `margin`.
+            `passes` and `margin`. In 5 words have capitals, marks and digits; before, they are lower-case.
         sample_rate: Hz.
         symbols: the tokens of the graph's outputs, in their order; see `speechnar.text.symbols`.
         frame_seconds: from one frame of the output to the next.
@@ -142,6 +143,7 @@ class Recognizer:
         beam: int | None = None,
         iterations: int | None = None,
         hotwords: Sequence[str] = (),
+        style: str = "written",
         name: str | None = None,
         progress: Callable[[float], object] | None = None,
     ) -> Transcript:
@@ -155,13 +157,15 @@ class Recognizer:
             iterations: of speculative decoding, at most; 0 leaves CTC's text as it is. By default as `recognizer.json`
                 says; a recognizer without a decoder has none.
             hotwords: words and phrases to expect.
+            style: "written", with capitals, marks and digits, if the recognizer writes them; or "plain", lower-case
+                words, with numbers in words.
             name: of the transcript; by default the file's, without its ending.
             progress: called with the seconds of audio that were transcribed since the last call.
 
         Raises:
             AudioError: the recording cannot be read, is empty, or holds values that are not finite.
-            DecodeError: the beam is less than 1, `iterations` less than 0, or a hot word has letters that the
-                recognizer does not know.
+            DecodeError: the beam is less than 1, `iterations` less than 0, a hot word has letters that the recognizer
+                does not know, or there is no such style.
         """
         decode = self._decoder(beam, iterations, hotwords)
         if isinstance(recording, (str, Path)):
@@ -193,7 +197,7 @@ class Recognizer:
             words = []
         ended = (dataclasses.replace(word, end=min(word.end, duration)) for word in words)
         file = str(recording) if isinstance(recording, (str, Path)) else ""
-        return Transcript(name or "audio", duration, tuple(ended), self.info.language, file)
+        return Transcript(name or "audio", duration, tuple(styled(ended, style)), self.info.language, file)
 
     def stream(
         self, sample_rate: int | None = None, *, hotwords: Sequence[str] = (), config: StreamConfig | None = None

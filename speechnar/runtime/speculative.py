@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,6 +58,7 @@ class Verifier:
         self._info = info
         self._tokenizer = BytePairs.load_lines(folder / PIECES)
         self._ctc_tokenizer = BytePairs(tuple(symbols))
+        self._ctc_letters = frozenset("".join(self._ctc_tokenizer.spellings))
         inputs = {"tokens", "past", *memory_names(info.past[0])}
         self._session = bundle.session(folder / DECODER, inputs, threads, device)
 
@@ -147,14 +149,23 @@ class Verifier:
 
     def _with_times(self, text: str, encoder_out: EncodedAudio, frame_seconds: float) -> tuple[Word, ...]:
         """Return the words of a text with their times; evenly spread where there are fewer frames than tokens."""
-        tokenizer = self._ctc_tokenizer
+        tokenizer, words = self._ctc_tokenizer, text.split()
+        known = [self._known(word) for word in words]
         try:
-            alignment = align(encoder_out.log_probs, tokenizer.encode(text), tokenizer.blank_id)
-            return words_of(alignment, tokenizer, frame_seconds)
+            alignment = align(encoder_out.log_probs, tokenizer.encode(" ".join(known)), tokenizer.blank_id)
+            timed = words_of(alignment, tokenizer, frame_seconds)
+            return tuple(dataclasses.replace(word, text=text) for word, text in zip(timed, words, strict=True))
         except DecodeError:
-            words = text.split()
             step = len(encoder_out) * frame_seconds / len(words)
             return tuple(Word(word, n * step, (n + 1) * step, 0.0) for n, word in enumerate(words))
+
+    def _known(self, word: str) -> str:
+        """Return a word, or the spelling nearest to it that CTC has tokens for."""
+        letters = self._ctc_letters
+        if not letters.issuperset(word):
+            plain = unicodedata.normalize("NFKD", word)
+            word = "".join(letter for letter in plain if letter in letters) or min(letters)
+        return word
 
 
 def _earlier(word: Word, seconds: float) -> Word:

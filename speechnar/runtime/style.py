@@ -1,0 +1,45 @@
+"""The styles of a transcript: as people write, with capitals, marks and digits, or the plain words that were said."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from speechnar.decode.result import DecodeError, Word
+
+STYLES = ("written", "plain")
+
+READ_OUT = re.compile(r"[0-9%$&+=@#£€°½¼¾]|^(?:Mr|Mrs|Ms|Dr|Prof|vs|etc)\b\.?", re.IGNORECASE)
+"""Words that are not said as they are spelled."""
+
+
+def styled(words: Iterable[Word], style: str) -> Iterator[Word]:
+    """Yield words in a style.
+
+    Raises:
+        DecodeError: there is no such style.
+    """
+    if style not in STYLES:
+        raise DecodeError(f"the style should be one of {', '.join(STYLES)} but is {style!r}")
+    for word in words:
+        if style == "written":
+            yield word
+            continue
+        said = plain_words(word.text)
+        letters = [len(text) for text in said]
+        for n, text in enumerate(said):  # the time of a number is shared among its words by their letters
+            start, end = (
+                word.start + (word.end - word.start) * sum(letters[:k]) / sum(letters) for k in (n, n + 1)
+            )
+            yield replace(word, text=text, start=start, end=end)
+
+
+def plain_words(text: str) -> list[str]:
+    """Return the words of a text as they are said, in lower-case letters and apostrophes; of a mark, none."""
+    if READ_OUT.search(text):
+        from speechnar.text.normalize import normalize  # it takes a tenth of a second to load
+
+        text = normalize(text)
+    text = re.sub(r"(?<![^\W\d_])['’]+|['’]+(?![^\W\d_])", " ", text.lower()).replace("’", "'")
+    return re.sub(r"[^\w']|[\d_]", " ", text).split()
