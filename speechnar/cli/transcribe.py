@@ -88,7 +88,12 @@ def _transcribe(args: argparse.Namespace) -> None:
     write_one = functools.partial(SUBTITLES[kind], limits=limits) if kind in SUBTITLES else WRITERS[kind]
     written = [None] * len(files) if to_stdout else targets(files, args.output, f".{kind}")
     recognizer = load_recognizer(args.recognizer, args.threads, args.device)
-    options = {"beam": args.beam, "iterations": args.iterations, "hotwords": _hotwords(args.hotwords), "style": args.style}
+    options = {
+        "beam": args.beam,
+        "iterations": args.iterations,
+        "hotwords": _hotwords(args.hotwords),
+        "style": args.style,
+    }
     failed = 0
     with progress_of_audio(files, LONG_AUDIO) as bar:
         for file, target in zip(files, written):

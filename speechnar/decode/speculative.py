@@ -12,10 +12,10 @@ behind another wrong token and predicted a similarly spelled token here: then th
 an acceptance threshold of 0 and enough iterations, the result is what the decoder would have written token by token.
 Decoders of speech may repeat themselves endlessly: what they write far behind the end of the draft is left out.
 
-Capitals and marks cost no pass. Where the decoder prefers the same token with another capital, or another mark that does
-not end a sentence, its token is written in place of the draft's, and a comma that it misses or does not want is written
-or left out; the tokens behind are still accepted or rejected as they were read, after the draft's own writing. A mark
-that ends a sentence changes the capital of the next word, so one that is missed costs a pass as any other token.
+Capitals and marks cost no pass. Where the decoder prefers the same token with another capital, or another mark that
+does not end a sentence, its token is written in place of the draft's, and a comma that it misses or does not want is
+written or left out; the tokens behind are still accepted or rejected as they were read, behind the draft's own writing. A mark
+that ends a sentence changes the capital of the next word: one that is missed costs a pass, as any other token does.
 
 Source: Stern et al. 2018, "Blockwise Parallel Decoding for Deep Autoregressive Models", section 3; Leviathan et al.
     2023, "Fast Inference from Transformers via Speculative Decoding", section 2.
@@ -36,7 +36,6 @@ from speechnar.decode.greedy import best_path
 from speechnar.decode.interface import DecoderInput, DraftReader, State, Verdict, refine, single
 from speechnar.decode.result import DecodeError
 from speechnar.text.symbols import Vocabulary
-
 
 SENTENCE_ENDS = (".", "?", "!", "...")
 MARKS = (",", ";", ":")
@@ -231,7 +230,9 @@ class SpeculativeDecoder:
         marks = self._marks
         if token == best:
             return [(token, log_prob)]
-        if self._folded[token] == self._folded[best] or (token in marks and best in marks and marks[token] == marks[best]):
+        if self._folded[token] == self._folded[best] or (
+            token in marks and best in marks and marks[token] == marks[best]
+        ):
             return [(best, best_log_prob)]
         if best_log_prob - log_prob <= threshold:
             return [(token, log_prob)]

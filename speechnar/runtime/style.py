@@ -29,9 +29,7 @@ def styled(words: Iterable[Word], style: str) -> Iterator[Word]:
         said = plain_words(word.text)
         letters = [len(text) for text in said]
         for n, text in enumerate(said):  # the time of a number is shared among its words by their letters
-            start, end = (
-                word.start + (word.end - word.start) * sum(letters[:k]) / sum(letters) for k in (n, n + 1)
-            )
+            start, end = (word.start + (word.end - word.start) * sum(letters[:k]) / sum(letters) for k in (n, n + 1))
             yield replace(word, text=text, start=start, end=end)
 
 

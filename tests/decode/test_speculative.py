@@ -233,3 +233,66 @@ def test_options_are_checked() -> None:
         VerifyConfig(iterations=-1)
     with pytest.raises(DecodeError, match="should be 0 or more"):
         VerifyConfig(acceptance_threshold=-0.1)
+
+
+WRITTEN = BytePairs(("▁a", "▁A", "▁b", "▁B", "▁c", ",", ";", ".", "</s>"))
+
+
+def prefers(**says: dict[str, float]) -> Says:
+    """Return the decoder that gives tokens these probabilities behind a text, written as its tokens, and the rest to
+    the end.
+    """
+
+    def answer(text: tuple[int, ...]) -> np.ndarray:
+        given = says.get("".join(WRITTEN.symbols[token] for token in text).replace("▁", "_"), {})
+        left = 1 - sum(given.values())
+        probabilities = np.full(len(WRITTEN), 1e-9)
+        probabilities[WRITTEN.eos_id] = max(left, 1e-9)
+        for symbol, probability in given.items():
+            probabilities[WRITTEN.ids[symbol]] = probability
+        return np.log(probabilities)
+
+    return answer
+
+
+def written(draft: str, says: Says, **options: float) -> tuple[str, int]:
+    """Return what is written for a draft, and the number of passes."""
+    state = verified(WRITTEN.encode(draft), Decoder(says), WRITTEN, 20, VerifyConfig(**options))
+    return WRITTEN.decode(text_of(state)), state.step
+
+
+def test_a_capital_is_the_decoders_and_costs_no_pass() -> None:
+    says = prefers(**{"": {"▁A": 0.9}, "_a": {"▁B": 0.6, "▁b": 0.4}, "_a_b": {"▁c": 1.0}})
+    assert written("a b c", says) == ("A B c", 1)
+
+
+def test_a_comma_that_the_draft_lacks_is_written_and_costs_no_pass() -> None:
+    says = prefers(**{"": {"▁a": 1.0}, "_a": {",": 0.8, "▁b": 0.15}, "_a_b": {"▁c": 1.0}})
+    assert written("a b c", says, acceptance_threshold=0.5) == ("a, b c", 1)
+
+
+def test_a_word_that_is_wrong_behind_a_missing_comma_costs_a_pass() -> None:
+    comma_first = {"": {"▁a": 1.0}, "_a": {",": 0.6, "▁c": 0.39, "▁b": 0.01}, "_a,": {"▁c": 1.0}}
+    text, passes = written("a b", prefers(**comma_first), acceptance_threshold=0.5)
+    assert (text, passes > 1) == ("a, c", True)
+
+
+def test_a_comma_that_the_decoder_does_not_want_is_left_out_and_costs_no_pass() -> None:
+    says = prefers(**{"": {"▁a": 1.0}, "_a": {"▁b": 0.9, ",": 0.05}, "_a,": {"▁b": 1.0}, "_a,_b": {"▁c": 1.0}})
+    assert written("a, b c", says, acceptance_threshold=0.5) == ("a b c", 1)
+
+
+def test_another_mark_within_a_sentence_is_written_in_place_of_the_drafts() -> None:
+    says = prefers(**{"": {"▁a": 1.0}, "_a": {";": 0.9, ",": 0.05}, "_a,": {"▁b": 1.0}})
+    assert written("a, b", says) == ("a; b", 1)
+
+
+def test_the_end_of_a_sentence_that_the_draft_lacks_costs_a_pass_and_a_capital_follows() -> None:
+    says = prefers(**{"": {"▁a": 1.0}, "_a": {".": 0.9, "▁b": 0.1}, "_a.": {"▁B": 1.0}, "_a._b": {"▁c": 1.0}})
+    assert written("a b c", says) == ("a. B c", 2)
+
+
+def test_marks_may_be_verified_as_other_tokens_are() -> None:
+    says = prefers(**{"": {"▁a": 1.0}, "_a": {",": 0.8, "▁b": 0.2}, "_a,": {"▁b": 1.0}})
+    text, passes = written("a b", says, free_marks=False)
+    assert (text, passes) == ("a, b", 2)

@@ -5,7 +5,8 @@
 
 The decoder keeps those of its tokens that written English needs: all marks and digits, and the tokens that the most
 frequent words (wordfreq) are written with, in small letters, with a capital, or in capitals. The CTC branch writes with
-every printable ASCII character, the first of Whisper's tokens in small letters, and a few frequent words with a capital.
+every printable ASCII character, the first of Whisper's tokens in small letters, and a few frequent words with a capital
+letter.
 """
 
 import argparse

@@ -5,7 +5,7 @@
 
 OUT.txt gets a text a line: sentences of Tatoeba (the English side of a file of pairs, tab between them), half of them
 with half of their words exchanged for any of the 30,000 most frequent; sentences of templates with numbers, amounts of
-money, times, dates, names and questions; and single words and short commands.
+money, times, dates, names and questions (templates.txt); and single words and short commands (commands.txt).
 """
 
 import argparse
@@ -42,24 +42,6 @@ windows pictures stamps eggs cakes coins lamps shoes dogs songs minutes hours da
 pounds gallons people children students soldiers workers guests visitors members""".split()
 GOODS = """coffee sandwich ticket book jacket lamp bicycle house car phone camera watch dinner hat ring table
 painting guitar computer sofa bottle of wine cup of tea loaf of bread""".split()
-COMMANDS = """Turn on the lights.|Turn off the kitchen light.|Set a timer for {m} minutes.|Play some music.|Stop.|Go.|Yes.
-No.|Cancel.|Next.|Pause.|Louder.|Volume up.|Volume down.|Call {f}.|Open the door.|Close the window.|What time is it?
-Set an alarm for {h} a.m.|Good morning.|Good night.|Thank you.|Help.|Start.|Continue.|Repeat that.|Call {f} {l}.
-Remind me to call {f} on {d}.|What's the weather in {p}?|Add milk to the list.|Navigate to {p}.|Hello, {f}.|Bye.
-I'd like a large cappuccino.|Can I get a double espresso with milk?|A small latte, please.|Two medium mochas.
-Make me an americano with sugar.|Hey, computer!|Okay.|Erase.|Enter.|Left.|Right.|Up.|Down.|On.|Off""".replace("\n", "|")
-TEMPLATES = """{t} {l} paid ${c} at {h}:{mm}, didn't {he}?|The {g} costs ${c}.|It cost ${k} in {y}.|{f} was born on {mo} {dd}, {y}.
-We have {n} {th} and {n2} {th2}.|Meet me at {h}:{mm} on {d}.|The train leaves at {h}:{mm} p.m.|Call {f} at 555-{n4}.
-In {y}, {f} {l} moved from {p} to {p2}.|{t} {l} and {t2} {l2} live in {p}.|Are you going to {p} on {d}?|How many {th} do you have?
-It is {dd} degrees in {p} today.|About {pc}% of the {th} came from {p}.|The population grew by {pc}.{dg}% in {y}.
-"I have {n} {th}," said {f}.|"Where is {f}?" asked {t} {l}.|Why did {f} leave {p}, and when?|Who is {t} {l}?
-Chapter {n}.|Chapter {r}.|Page {n3}.|Number {n}.|Room {n3} is on the {o} floor.|He was the {o} of {n} {th}.|She lived to be {dd2}.
-{f}, {f2} and {f3} went to {p}.|Did {f} call you on {d}, {mo} {dd}?|The war lasted from {y} to {y2}.|Oh, {f}! What have you done?
-My number is {dg} {dg2} {dg3}, {dg4} {dg5} {dg6}.|The code is {n4}.|He earns ${k} a year.|That's {n} times {n2}.|It's {h} o'clock.
-I'll be there by {h}.|Between {n} and {n2} {th} were sold.|Dear {f},|Yes, {f}, I know.|No, {t} {l} isn't here.|Well, what do you think?
-The U.S. and {p} signed it in {y}.|{f}'s {g} is {n} years old.|{p}, {p2}, {p3}, and {p4}.|Over {n},000 people live there.
-The year was {y}.|They won {dg} to {dg2}.|Take {dg} {th} and {dg2} {th2}.|Nearly {m2} million {th} were lost.|In the {y0}s, {p} was different.
-Is it {h}:{mm} already?|Can you spell {l}?|{l}, {f}.|{f} {l}.|Mr. and Mrs. {l}|{d}, {mo} {dd}.|{p}, {mo} {dd}, {y}.""".replace("\n", "|")
 
 
 def filled(template: str, rng: random.Random) -> str:
@@ -70,11 +52,13 @@ def filled(template: str, rng: random.Random) -> str:
 
     year = rng.randint(1400, 2030) if rng.random() < 0.5 else rng.randint(1900, 2025)
     exact = {
-        "m": rng.choice((1, 2, 5, 10, 15, 20, 25, 30, 45)), "mm": f"{rng.randrange(0, 60, 5):02d}", "h": rng.randint(1, 12),
+        "m": rng.choice((1, 2, 5, 10, 15, 20, 25, 30, 45)), "h": rng.randint(1, 12),
+        "mm": f"{rng.randrange(0, 60, 5):02d}",
         "dd": rng.randint(1, 28), "dd2": rng.randint(60, 104), "y": year, "y2": year + rng.randint(1, 15),
         "y0": rng.randrange(1700, 2020, 10), "c": f"{rng.randint(1, 300)}.{rng.randrange(5, 100, 5):02d}",
         "k": f"{rng.randint(1, 900)},{rng.randrange(0, 1000, 50):03d}", "n3": rng.randint(20, 999),
-        "n4": rng.randint(1000, 9999), "pc": rng.randint(2, 99), "m2": rng.randint(2, 40), "o": ordinal(rng.randint(1, 31)),
+        "n4": rng.randint(1000, 9999), "pc": rng.randint(2, 99), "m2": rng.randint(2, 40),
+        "o": ordinal(rng.randint(1, 31)),
         "r": rng.choice("I II III IV V VI VII VIII IX X XI XII".split()), "he": rng.choice(("he", "she", "they")),
     }  # fmt: skip
     lists = {
@@ -124,8 +108,8 @@ def main() -> None:
         fit = [text for text in english if text.isascii() and low <= len(text.split()) <= high]
         for number, text in enumerate(rng.sample(fit, min(args.sentences, len(fit)))):
             texts.append(exchanged(text, others, rng) if number % 2 else text)
-    templates = [text for text in TEMPLATES.split("|") if text]
-    commands = [text for text in COMMANDS.split("|") if text]
+    here = Path(__file__).parent
+    templates, commands = ((here / f"{name}.txt").read_text().splitlines() for name in ("templates", "commands"))
     texts += [filled(rng.choice(templates), rng) for _ in range(args.templates)]
     for _ in range(args.words):
         word = rng.choice(others[: rng.choice((300, 3000, 30_000))]).capitalize() + "."
