@@ -11,6 +11,7 @@ from whisper_normalizer.english import EnglishTextNormalizer
 
 I_FORMS = re.compile(r"i(?:'(?:m|ll|ve|d|s))?")
 MARKS = re.compile(r"^(\W*)(.*?)(\W*)$", re.DOTALL)
+TITLES = {"mister": "Mr.", "missus": "Mrs.", "doctor": "Dr."}
 _normalized = EnglishTextNormalizer()
 
 
@@ -24,7 +25,7 @@ def written(known: str, heard: str) -> str:
     if _normalized(known) == _normalized(heard):
         return heard
     is_plain = known == known.upper() or known == known.lower()
-    truth = [_small(word) if is_plain else word for word in known.split()]
+    truth = _small_words(known) if is_plain else known.split()
     words = heard.split()
     made: list[str] = []
     matcher = SequenceMatcher(None, [_key(word) for word in truth], [_key(word) for word in words], autojunk=False)
@@ -42,6 +43,14 @@ def written(known: str, heard: str) -> str:
     return " ".join(made)
 
 
+def _small_words(text: str) -> list[str]:
+    """Return the words of a text in small letters; letters that stand next to letters are spelled, in capitals."""
+    words = text.split()
+    letters = [False, *(len(word) == 1 and word.isalpha() for word in words), False]
+    spelled = [letters[n + 1] and (letters[n] or letters[n + 2]) for n in range(len(words))]
+    return [word.upper() if is_spelled else _small(word) for word, is_spelled in zip(words, spelled)]
+
+
 def _small(word: str) -> str:
     small = word.lower()
     return small.capitalize() if I_FORMS.fullmatch(small) else small
@@ -56,3 +65,23 @@ def _like(word: str, pattern: str) -> str:
     before, letters, after = MARKS.match(pattern).groups()  # type: ignore[union-attr]
     is_name = letters[:1].isupper() and not letters.isupper()
     return before + (word[:1].upper() + word[1:] if is_name else word) + after
+
+
+def titled(word: str) -> str:
+    """Return a word in small letters as it always is: "i" has a capital, and titles are short."""
+    return _small(word) if word not in TITLES else TITLES[word]
+
+
+def repaired(known: str, heard: str) -> str:
+    """Return the beginning of what was heard that is the known words, if there is one: a decoder may repeat itself."""
+    words = heard.split()
+    beginnings = (" ".join(words[:n]) for n in range(1, len(words) + 1))
+    return next((text for text in beginnings if _normalized(text) == _normalized(known)), heard)
+
+
+def printed(text: str) -> str:
+    """Return a printed text in ASCII, without brackets."""
+    for old, new in (("’", "'"), ("‘", "'"), ("“", '"'), ("”", '"'), ("—", " - "), ("–", "-")):
+        text = text.replace(old, new)
+    text = re.sub(r"[\[\]()]", "", re.sub(r"\s*--\s*", ", ", text))
+    return " ".join(text.encode("ascii", "ignore").decode().split())
