@@ -14,8 +14,9 @@ Decoders of speech may repeat themselves endlessly: what they write far behind t
 
 Capitals and marks cost no pass. Where the decoder prefers the same token with another capital, or another mark that
 does not end a sentence, its token is written in place of the draft's, and a comma that it misses or does not want is
-written or left out; the tokens behind are still accepted or rejected as they were read, behind the draft's own writing. A mark
-that ends a sentence changes the capital of the next word: one that is missed costs a pass, as any other token does.
+written or left out; the tokens behind are still accepted or rejected as they were read, behind the draft's own writing.
+A mark that ends a sentence changes the capital of the next word: one that is missed costs a pass, as any other token
+does.
 
 Source: Stern et al. 2018, "Blockwise Parallel Decoding for Deep Autoregressive Models", section 3; Leviathan et al.
     2023, "Fast Inference from Transformers via Speculative Decoding", section 2.

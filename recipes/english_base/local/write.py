@@ -6,8 +6,8 @@
 CACHE has a window for each utterance of CUTS; OUT_CUTS, and CACHE/written.jsonl.gz beside the states, are the same cuts
 with other texts: printed ones stay as they are, apart from typographic characters; those in capitals alone, as
 LibriSpeech's and AN4's, get small letters, capitals and marks (`written.py`), and are left out if they get none.
-Short ones are decoded token by token, and get digits too where Whisper writes them; longer ones are refined: the decoder
-reads the whole text at once and says at every word which capital and which mark it prefers, four times.
+Short ones are decoded token by token, and get digits too where Whisper writes them; longer ones are refined: the
+decoder reads the whole text at once and says at every word which capital and which mark it prefers, four times.
 """
 
 import argparse
@@ -63,7 +63,7 @@ class Writer:
         return [joined(its) for its in pairs]
 
     def _rewritten(self, pairs: list[tuple[str, str]], log_probs: Tensor) -> list[tuple[str, str]]:
-        """Return (word, mark) pairs as log_probs (N, V), which were predicted behind each token of them, prefer them."""
+        """Return (word, mark) pairs as log_probs (N, V), predicted behind each of their tokens, prefer them."""
         made, place = [], 0
         for number, (word, mark) in enumerate(pairs):
             best, _ = self._best_case(word, log_probs[place])
@@ -81,14 +81,16 @@ class Writer:
         """Return a word as it is most probably written, by its first token, and the log-probability of that."""
         small = word.lower()
         cases = {titled(small), small[:1].upper() + small[1:]} if titled(small) == small else {word}
-        return max(((case, float(log_probs[self.tokenizer.encode(case)[0]])) for case in cases), key=lambda pair: pair[1])
+        return max(
+            ((case, float(log_probs[self.tokenizer.encode(case)[0]])) for case in cases), key=lambda pair: pair[1]
+        )
 
     @torch.inference_mode()
     def hear(self, states: Tensor, longest: int) -> str:
         """Return what the decoder writes token by token for states (T, d_model), of `longest` tokens at most."""
         decoder = self.decoder
         memory = decoder.memory(states[None].bfloat16()).unbind(1)
-        x, past = decoder.prompt[None] + decoder.positions[:PROMPT], None
+        x = decoder.prompt[None] + decoder.positions[:PROMPT]
         found: list[int] = []
         mask = length_mask(torch.tensor([len(states)]), len(states))[:, None, None]
         caches: list[KeyValues | None] = [None] * len(decoder.blocks)
