@@ -95,4 +95,4 @@ def _folder(kind: str, model: str) -> Path:
     from speechnar.runtime.recognizer import RECOGNIZER, RECOGNIZERS
     from speechnar.runtime.voice import VOICE, VOICES
 
-    return VOICE.find(model, VOICES) if kind == "tts" else RECOGNIZER.find(model, RECOGNIZERS)
+    return find_voice(model)[0] if kind == "tts" else RECOGNIZER.find(model, RECOGNIZERS)

@@ -42,7 +42,9 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
         "--format", default="flac", choices=SOUND_FORMATS, help="a file a row, tables, or Lhotse Shar (flac)"
     )
     synth.add_argument("--voice", default="heart", metavar="NAME|DIR", help="(heart)")
-    synth.add_argument("--speaker", metavar="NAME", help="of a voice with several")
+    synth.add_argument(
+        "--speaker", metavar="NAME", help="of a voice with several, or a blend such as heart:0.6,michael:0.4"
+    )
     synth.add_argument("--speed", type=float, default=1.0, metavar="X", help="1 is normal, 2 is twice as fast (1)")
 
     align = kinds.add_parser("align", help="times of the phones of a manifest")

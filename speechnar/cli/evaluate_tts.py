@@ -23,7 +23,7 @@ def add_kind(kinds: Any) -> None:
     )
     tts.set_defaults(verb=_tts)
     tts.add_argument("--voice", required=True, action="append", metavar="NAME|DIR", help="repeatable")
-    tts.add_argument("--speaker", metavar="NAME", help="speaker of voices with several; the first one by default")
+    tts.add_argument("--speaker", metavar="NAME", help="of voices with several, or a blend")
     tts.add_argument("--text", required=True, metavar="FILE", help="sentences, UTTERANCE<TAB>TEXT a line (.tsv)")
     tts.add_argument(
         "--recognizer",
@@ -72,7 +72,7 @@ def _tts(args: argparse.Namespace) -> None:
             wavs = [of_file(folder / f"{utterance}.wav", utterance) for utterance in texts]
             scores = mos.measure(name, progress("score", wavs), predictors)
             write_json(folder / "heard.json", heard)
-            spoken.append(tts.spoken(name, texts, heard, factors, scores, VOICE.find(given, VOICES), normalize))
+            spoken.append(tts.spoken(name, texts, heard, factors, scores, find_voice(given)[0], normalize))
     systems, comparisons = tts.metrics_of(spoken)
     where = system_info.header(args.threads)
     heard_by = args.recognizer or "the package's recognizer"

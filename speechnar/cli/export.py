@@ -54,7 +54,7 @@ def _restore(args: argparse.Namespace) -> None:
 
     with needing("restore", "train"):
         from speechnar.export import restore_voice
-    restore_voice(VOICE.find(args.voice, VOICES), args.out)
+    restore_voice(find_voice(args.voice)[0], args.out)
 
 
 def _quantize(args: argparse.Namespace) -> None:

@@ -50,7 +50,7 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     sing.add_argument("--lexicon", metavar="FILE", help="your own pronunciations, word<TAB>phones a line")
     sing.add_argument("--timings", metavar="FILE", help="write timings: .json, .srt, .vtt or .TextGrid; of one part")
     sing.add_argument("--voice", metavar="NAME|DIR", default="heart", help="a name of `speechnar voices`, or a folder")
-    sing.add_argument("--speaker", metavar="NAME", help="of a voice with several; the first one by default")
+    sing.add_argument("--speaker", metavar="NAME", help="of a voice with several, or a blend")
     sing.add_argument("--threads", type=int, metavar="N", help="CPU threads (all cores, at most 4)")
     sing.reads("file", "lexicon", "voice")
     sing.writes("output", "timings")

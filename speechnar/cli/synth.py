@@ -48,8 +48,13 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     synth.add_argument(
         "-o", "--output", metavar="FILE", help=".wav, .flac, .ogg or .mp3; - for stdout; played aloud if not given"
     )
-    synth.add_argument("--voice", metavar="NAME|DIR", default="heart", help="a name of `speechnar voices`, or a folder")
-    synth.add_argument("--speaker", metavar="NAME", help="of a voice with several; the first one by default")
+    synth.add_argument(
+        "--voice",
+        metavar="NAME|DIR",
+        default="heart",
+        help="a name of `speechnar voices`, a blend such as heart:0.6,michael:0.4, or a folder",
+    )
+    synth.add_argument("--speaker", metavar="NAME", help="of a voice with several, or a blend")
     synth.add_argument("--speed", type=float, default=1.0, metavar="X", help="0.25 to 4; 2 is twice as fast")
     synth.add_argument("--pitch", type=float, default=0.0, metavar="SEMITONES", help="-24 to 24")
     synth.add_argument("--pitch-range", type=float, default=1.0, metavar="X", help="0 to 3; 0 is monotone")

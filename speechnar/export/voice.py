@@ -94,7 +94,7 @@ class AcousticGraph(nn.Module):
 
     def forward(
         self, tokens: Tensor, speed: Tensor, pitch_shift: Tensor, pitch_range: Tensor, energy: Tensor,
-        speaker: Tensor | None = None,
+        speaker_weights: Tensor | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         """Compute the mel, F0 and the durations of one utterance.
 
@@ -106,13 +106,13 @@ class AcousticGraph(nn.Module):
             pitch_shift: (1, T_text) semitones.
             pitch_range: (1, T_text) factor of the distance of F0 from the voice's mean.
             energy: (1, T_text) dB.
-            speaker: (1,) index; None in a model of one speaker.
+            speaker_weights: (1, n_speakers), which sum to 1; None in a model of one speaker.
 
         Returns:
             (1, T_mel, n_mels) natural log magnitude; (1, T_mel) Hz, 0 = unvoiced; (1, T_text) frames.
         """
         model = self.model
-        hidden, log_durations = model.encode(tokens, None, speaker)
+        hidden, log_durations = model.encode(tokens, None, speaker_weights)
         ends = ((log_durations.exp() - 1).clamp(min=1.0) / speed).cumsum(1).round().clamp(min=1).long()
         durations = ends - torch.cat([torch.zeros_like(ends[:, :1]), ends[:, :-1]], dim=1)
         frame_tokens = token_of_frame(durations, durations.sum())
@@ -120,10 +120,10 @@ class AcousticGraph(nn.Module):
         controls = regulate(torch.stack([pitch_shift, pitch_range, energy], dim=2), frame_tokens)
         predicted = model.predict_prosody(frames, None)
         voiced = (predicted.voiced > 0).to(hidden.dtype)
-        mean, std = model.log_f0_moments(speaker)
+        mean, std = model.log_f0_moments(speaker_weights)
         shift = controls[:, :, 0] * (math.log(2) / 12) / std
         log_f0 = predicted.log_f0 * controls[:, :, 1] + shift
-        mel = model.decode(frames, Prosody(log_f0, voiced, predicted.energy), None, speaker)
+        mel = model.decode(frames, Prosody(log_f0, voiced, predicted.energy), None, speaker_weights)
         f0 = (log_f0 * std + mean).exp() * voiced
         return mel + controls[:, :, 2:] * (math.log(10) / 20), f0, durations
 
@@ -205,11 +205,12 @@ def export_voice(model_dir: Path, voice_dir: Path, vocoder_source: str | None = 
 
 
 def acoustic_inputs(model: FastSpeech2, length: int = 40) -> dict[str, Tensor]:
-    """Return example inputs of an acoustic graph; `speaker` only where there are several."""
+    """Return example inputs of an acoustic graph; `speaker_weights` only where there are several."""
     tokens = torch.randint(3, model.config.n_symbols, (1, length), generator=torch.Generator().manual_seed(0))
     values = (1.1, 1.0, 0.9, -1.0)
     given = {"tokens": tokens} | {name: torch.full((1, length), value) for name, value in zip(CONTROLS, values)}
-    return given | ({"speaker": torch.tensor([1])} if model.config.speakers else {})
+    n_speakers = len(model.config.speakers)
+    return given | ({"speaker_weights": torch.full((1, n_speakers), 1 / n_speakers)} if n_speakers else {})
 
 
 def _mel(model: Any, length: int) -> Tensor:
@@ -218,7 +219,7 @@ def _mel(model: Any, length: int) -> Tensor:
 
 
 def _acoustic(model: Any) -> VoiceGraph:
-    return VoiceGraph(AcousticGraph(model), acoustic_inputs(model), ("mel", "f0", "durations"), ("speaker",))
+    return VoiceGraph(AcousticGraph(model), acoustic_inputs(model), ("mel", "f0", "durations"), ("speaker_weights",))
 
 
 def _hifigan(model: HiFiGAN, length: int = 60) -> VoiceGraph:

@@ -106,7 +106,8 @@ class Controls:
         pitch_range: how lively; 1 is normal, 0 monotone; 0 to 3.
         energy: dB; -40 to 20.
         seed: of the noise in the voice: the same number gives the same audio.
-        speaker: one of the voice's, where it has several; the first by default.
+        speaker: one of the voice's, where it has several, or a blend such as "heart:0.6,michael:0.4"; by default the
+            speaker that the voice was loaded with.
 
     Raises:
         SpeechError: a value is no number or out of its range.

@@ -26,6 +26,7 @@ from speechnar.audio import LOG_FLOOR, AudioConfig
 from speechnar.config import renamed
 from speechnar.runtime.folder import ASSETS, BundleFormat
 from speechnar.runtime.frames import Frames, audible_durations, fade_out, limited, trimmed, white_noise
+from speechnar.runtime.speakers import names_in, speaker_weights
 from speechnar.runtime.speech import Controls, Speech, SpeechError, Timing, Timings
 from speechnar.text.symbols import SymbolTable
 
@@ -85,23 +86,37 @@ class Voice:
         name, sample_rate: of the voice; Hz.
         speakers: names of the speakers, where there are several.
         symbols: the phones that it speaks.
+        speaker: the one that speaks where none is asked for, or a blend; None in a voice of one speaker.
     """
 
-    def __init__(self, folder: str | Path, threads: int | None = None) -> None:
+    def __init__(self, folder: str | Path, threads: int | None = None, speaker: str | None = None) -> None:
         """Load a voice.
 
         Args:
             threads: CPU threads to use; by default as many as there are cores, at most 4.
+            speaker: name or blend, as in `Controls`; by default the speaker who is called as the voice is, or the first.
 
         Raises:
-            SpeechError: a file is missing, damaged, of a newer format, or does not fit the others.
+            SpeechError: a file is missing, damaged, of a newer format, or does not fit the others; or there is no such
+                speaker.
         """
         folder = Path(folder)
         self.info = VoiceInfo.load(folder)
         self.name, self.sample_rate = self.info.name, self.info.audio.sample_rate
         self.speakers = self.info.speakers
+        self.speaker = speaker
+        if self.speakers and speaker is None:
+            self.speaker = self.name if self.name in self.speakers else self.speakers[0]
+        self._speaker(None)
         self.symbols = SymbolTable(self.info.symbols)
-        inputs = {"tokens", "speed", "pitch_shift", "pitch_range", "energy", *(["speaker"] if self.speakers else [])}
+        inputs = {
+            "tokens",
+            "speed",
+            "pitch_shift",
+            "pitch_range",
+            "energy",
+            *(["speaker_weights"] if self.speakers else []),
+        }
         self._acoustic = _session(folder / "acoustic.onnx", inputs, self.info.audio, threads)
         self._vocoder = _session(folder / "vocoder.onnx", {"mel"}, self.info.audio, threads, SOURCE)
         self._source = {i.name: i.shape for i in self._vocoder.get_inputs() if i.name in SOURCE}
@@ -223,14 +238,12 @@ class Voice:
         mel, f0, durations = self._acoustic.run(["mel", "f0", "durations"], given)
         return mel[0], f0[0], durations[0]
 
-    def _speaker(self, name: str | None) -> dict[str, np.ndarray]:
-        """Return the input `speaker` of the acoustic model, where it has one."""
-        if name is not None and name not in self.speakers:
-            cure = f"take {', '.join(self.speakers)}" if self.speakers else "it has only one: leave the speaker out"
-            raise SpeechError(f"the voice {self.name} has no speaker {name!r}; {cure}")
-        if not self.speakers:
+    def _speaker(self, blend: str | None) -> dict[str, np.ndarray]:
+        """Return the input `speaker_weights` of the acoustic model, where it has one."""
+        blend = blend or self.speaker
+        if not self.speakers and blend is None:
             return {}
-        return {"speaker": np.array([self.speakers.index(name) if name else 0])}
+        return {"speaker_weights": speaker_weights(blend or "", self.speakers, self.name)}
 
     def vocode(self, frames: Frames, chunk: int = LARGEST_CHUNK) -> Iterator[np.ndarray]:
         """Run the vocoder over one sentence.
@@ -304,13 +317,37 @@ def bundled() -> dict[str, Path]:
     return VOICE.bundled(VOICES)
 
 
+def find_voice(name: str | Path) -> tuple[Path, str | None]:
+    """Return the folder of a voice, and the speaker that the name asks for.
+
+    Args:
+        name: a voice that came with the package, one of its speakers, a blend of these such as
+            "heart:0.6,michael:0.4", or a folder that holds `voice.json`.
+
+    Raises:
+        SpeechError: there is no such voice.
+    """
+    here = bundled()
+    if str(name) not in here and not Path(name).is_dir() and (asked := names_in(str(name))):
+        for folder in here.values():
+            if set(asked) <= set(VoiceInfo.load(folder).speakers):
+                return folder, str(name)
+    try:
+        return VOICE.find(name, VOICES), None
+    except SpeechError:
+        names = [speaker for folder in here.values() for speaker in VoiceInfo.load(folder).speakers]
+        choice = ", ".join(dict.fromkeys([*here, *names])) or "one"
+        raise SpeechError(f"there is no voice {str(name)!r}; take {choice} or the folder of a voice") from None
+
+
 def load_voice(name: str | Path = "heart", threads: int | None = None) -> Voice:
-    """Load a voice by its name, or from a folder that holds `voice.json`.
+    """Load a voice; see `find_voice` for its names.
 
     Raises:
         SpeechError: there is no such voice; or see `Voice`.
     """
-    return Voice(VOICE.find(name, VOICES), threads)
+    folder, speaker = find_voice(name)
+    return Voice(folder, threads, speaker)
 
 
 @functools.lru_cache(maxsize=1)

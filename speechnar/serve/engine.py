@@ -7,6 +7,7 @@ request whose client has gone is given up at the next piece of its work.
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ import numpy as np
 
 from speechnar.runtime import Caption, Recognizer, Stream, Transcript, Voice
 from speechnar.runtime.frames import Frames
+from speechnar.runtime.speakers import names_in
 from speechnar.runtime.speech import Controls, Timing
 from speechnar.runtime.voice import FIRST_CHUNK
 from speechnar.serve.turns import BusyError, Check, ServeError, Turns
@@ -120,15 +122,19 @@ class Engine:
         self._live, self.streams = ThreadPoolExecutor(1, thread_name_prefix="live"), 0
 
     def names(self) -> list[str]:
-        """Return what a request may call a voice: voices, then `VOICE/SPEAKER` where there are several speakers."""
-        return [
-            name if speaker is None else f"{name}/{speaker}"
-            for name, voice in self.voices.items()
-            for speaker in (None, *voice.speakers)
-        ]
+        """Return what a request may call a voice: each voice, then its speakers, as `VOICE/SPEAKER` if two share a name."""
+        taken = collections.Counter(speaker for voice in self.voices.values() for speaker in voice.speakers)
+        names = []
+        for name, voice in self.voices.items():
+            names.append(name)
+            for speaker in voice.speakers:
+                if speaker != name:
+                    alone = taken[speaker] == 1 and speaker not in self.voices
+                    names.append(speaker if alone else f"{name}/{speaker}")
+        return names
 
     def find(self, name: str) -> tuple[Voice, str | None]:
-        """Return a voice and a speaker by a name of `names`, or by a speaker's own name.
+        """Return a voice and a speaker by a name of `names`, by a speaker's own name, or by a blend of speakers.
 
         Raises:
             ServeError: there is none.
@@ -137,7 +143,7 @@ class Engine:
         if voice in self.voices and (not speaker or speaker in self.voices[voice].speakers):
             return self.voices[voice], speaker or None
         for candidate in self.voices.values():
-            if name in candidate.speakers:
+            if set(names_in(name)) <= set(candidate.speakers):
                 return candidate, name
         raise ServeError(f"there is no voice {name!r}; take one of {', '.join(self.names())}")
 

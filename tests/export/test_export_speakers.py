@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,8 @@ from speechnar.models.folder import ModelConfig, load_model, save_model
 from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
 from speechnar.runtime.speech import SpeechError
-from speechnar.runtime.voice import Voice
+from speechnar.runtime.voice import Voice, load_voice
+from speechnar.serve.engine import Engine, Limits
 from speechnar.text.symbols import EN_US, SymbolTable
 
 AUDIO = AudioConfig(sample_rate=8000, n_fft=300, hop_length=100, win_length=300, n_mels=8, f_max=4000)
@@ -56,7 +58,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_graph_says_what_the_model_says_of_every_speaker(models: Path) -> None:
     model, _ = load_model(models / "acoustic")
     for number in range(3):
-        given = acoustic_inputs(model) | {"speaker": torch.tensor([number])}
+        given = acoustic_inputs(model) | {"speaker_weights": torch.eye(len(MEANS))[None, number]}
         assert parity(AcousticGraph(model), given, models / "voice" / "acoustic.onnx") < 1e-3
 
 
@@ -82,6 +84,67 @@ def test_pitch_is_about_the_speaker_s_own(models: Path, name: str) -> None:
     louder = voice.synthesize(TEXT, speaker=name, energy=6.0)
     np.testing.assert_allclose(louder.mel - plain.mel, 6 * np.log(10) / 20, atol=1e-3)
     np.testing.assert_allclose(louder.f0, plain.f0, rtol=1e-5)
+
+
+def test_a_blend_is_between_its_speakers(models: Path) -> None:
+    voice = Voice(models / "voice", threads=1, speaker="ann:0.25, bob:0.75")
+    blended = voice.synthesize(TEXT, pitch_range=0.0)
+    mean = 0.25 * MEANS["ann"] + 0.75 * MEANS["bob"]
+    np.testing.assert_allclose(blended.f0[blended.f0 > 0], math.exp(mean), rtol=1e-4)
+    same = voice.synthesize(TEXT, speaker="ann:1,bob:3", pitch_range=0.0)
+    np.testing.assert_allclose(same.mel, blended.mel, atol=1e-4)
+    alone = voice.synthesize(TEXT, speaker="eve:2,bob:0")
+    np.testing.assert_array_equal(alone.mel, voice.synthesize(TEXT, speaker="eve").mel)
+
+
+@pytest.mark.parametrize(
+    ("blend", "message"),
+    [
+        ("ann:0.5,joe:0.5", "no speaker 'joe'; take ann, bob, eve"),
+        ("ann:-1", "weight of ann should be a number from 0 on but is '-1'"),
+        ("ann:x", "weight of ann should be a number from 0 on but is 'x'"),
+        ("ann:nan", "weight of ann should be a number"),
+        ("ann:inf", "weight of ann should be a number"),
+        ("ann:", "weight of ann should be a number from 0 on but is ''"),
+        ("ann:0,bob:0", "weights in 'ann:0,bob:0' are all 0"),
+        ("ann,", "no speaker ''"),
+    ],
+)
+def test_blends_that_cannot_be_are_refused(models: Path, blend: str, message: str) -> None:
+    with pytest.raises(SpeechError, match=message):
+        Voice(models / "voice", threads=1, speaker=blend)
+
+
+def test_speakers_of_installed_voices_are_voices(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(models / "voice", tmp_path / "three")
+    monkeypatch.setattr("speechnar.runtime.voice.VOICES", tmp_path)
+    assert load_voice("three", threads=1).speaker == "ann"
+    assert load_voice("eve", threads=1).speaker == "eve"
+    assert load_voice("eve:0.5,bob:0.5", threads=1).speaker == "eve:0.5,bob:0.5"
+    with pytest.raises(
+        SpeechError, match="there is no voice 'joe'; take three, ann, bob, eve or the folder of a voice"
+    ):
+        load_voice("joe")
+
+
+def test_a_speaker_called_as_the_voice_is_the_default(models: Path, tmp_path: Path) -> None:
+    shutil.copytree(models / "voice", tmp_path / "bob")
+    path = tmp_path / "bob" / "voice.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"three"', '"bob"'), encoding="utf-8")
+    assert Voice(tmp_path / "bob", threads=1).speaker == "bob"
+
+
+def test_a_server_offers_every_speaker(models: Path, tmp_path: Path) -> None:
+    voice = Voice(models / "voice", threads=1)
+    engine = Engine({"three": voice}, recognizer=None, limits=Limits())
+    assert engine.names() == ["three", "ann", "bob", "eve"]
+    assert engine.find("three") == (voice, None)
+    assert engine.find("eve") == engine.find("three/eve") == (voice, "eve")
+    assert engine.find("eve:0.5,bob:0.5") == (voice, "eve:0.5,bob:0.5")
+    both = Engine({"three": voice, "bob": voice}, recognizer=None, limits=Limits())
+    assert both.names() == ["three", "three/ann", "three/bob", "three/eve", "bob", "bob/ann", "bob/eve"]
+    for name in both.names():
+        assert both.find(name)[0] is voice
 
 
 def test_a_stream_has_the_speaker_too(models: Path) -> None:

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Turn the corpus (wav/*.wav or *.flac, phones/*.json, metadata.csv) into Lhotse cuts and a list of texts a split.
 
-    python local/prepare.py CORPUS_DIR [CORPUS_DIR ...] OUT_DIR
+    python local/prepare.py SPEAKER=CORPUS_DIR [SPEAKER=CORPUS_DIR ...] OUT_DIR
+
+A speaker may have several corpora. Cuts are named SPEAKER-UTT.
 
 The split goes by the prompt, as in the corpora that share these prompts: CMU Arctic arctic_b0440 to b0489 and the
 Harvard sentences above 600 and LJSpeech chapters above LJ039 are kept out of training, and of the training prompts
@@ -29,14 +31,15 @@ def is_test_prompt(utt_id: str) -> bool:
     )
 
 
-def cut_of(record: dict, audio: Path):
+def cut_of(record: dict, audio: Path, speaker: str):
     """Return a cut whose supervision has phones, durations (frames), lead, trail and F0 (Hz per frame)."""
-    recording = Recording.from_file(audio, recording_id=record["utt_id"])
+    name = f"{speaker}-{record['utt_id']}"
+    recording = Recording.from_file(audio, recording_id=name)
     cut = recording.to_cut()
-    cut.id = record["utt_id"]
+    cut.id = name
     supervision = SupervisionSegment(
-        id=record["utt_id"], recording_id=record["utt_id"], start=0, duration=recording.duration, text=record["text"],
-        language="en-us", speaker="heart",
+        id=name, recording_id=name, start=0, duration=recording.duration, text=record["text"],
+        language="en-us", speaker=speaker,
         custom={key: record[key] for key in ("phones", "durations", "lead", "trail", "f0")},
     )  # fmt: skip
     cut.supervisions = [supervision]
@@ -45,25 +48,25 @@ def cut_of(record: dict, audio: Path):
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("corpus", type=Path, nargs="+")
+    parser.add_argument("corpus", metavar="SPEAKER=CORPUS_DIR", nargs="+")
     parser.add_argument("out", type=Path)
     args = parser.parse_args()
-    cuts = {}
-    paths = [path for corpus in args.corpus for path in sorted((corpus / "phones").glob("*.json"))]
-    if not paths:
-        parser.error(f"no phones/*.json below {', '.join(map(str, args.corpus))}")
-    for path in tqdm(paths, desc="prepare", unit="utt"):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        audio = next((path.parents[1] / "wav").glob(f"{path.stem}.*"), None)
-        if audio is None:
-            parser.error(f"{path} has no wav/{path.stem}.wav or .flac beside its folder")
-        if not is_test_prompt(path.stem):
-            cuts[path.stem] = cut_of(record, audio)
+    splits: dict[str, list] = {"train": [], "dev": []}
+    for corpus in args.corpus:
+        speaker, _, folder = corpus.rpartition("=")
+        if not speaker:
+            parser.error(f"{corpus} should be SPEAKER=CORPUS_DIR, such as heart=data/corpus/heart")
+        paths = sorted(path for path in Path(folder, "phones").glob("*.json") if not is_test_prompt(path.stem))
+        if not paths:
+            parser.error(f"no phones/*.json for training in {folder}")
+        for number, path in enumerate(tqdm(paths, desc=f"prepare {speaker}", unit="utt")):
+            audio = next((path.parents[1] / "wav").glob(f"{path.stem}.*"), None)
+            if audio is None:
+                parser.error(f"{path} has no wav/{path.stem}.wav or .flac beside its folder")
+            cut = cut_of(json.loads(path.read_text(encoding="utf-8")), audio, speaker)
+            splits["train" if number % 40 else "dev"].append(cut)
     args.out.mkdir(parents=True, exist_ok=True)
-    names = sorted(cuts)
-    dev = set(names[::40])
-    for split in ("train", "dev"):
-        chosen = [cuts[name] for name in names if (name in dev) == (split == "dev")]
+    for split, chosen in splits.items():
         CutSet.from_cuts(chosen).to_file(args.out / f"{split}.jsonl.gz")
         lines = (f"{cut.id}\t{cut.supervisions[0].text}\n" for cut in chosen)
         (args.out / f"{split}.tsv").write_text("".join(lines), encoding="utf-8")

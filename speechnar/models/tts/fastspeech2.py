@@ -72,7 +72,8 @@ class FastSpeech2(nn.Module):
     predicted. The decoder reads F0 normalized by statistics that all speakers share, so that the harmonics of a given
     F0 are in the same mel bands for every speaker. The vectors start at zero: training that starts from a model of one
     speaker begins with the same voice for all.
-    `speakers` (B,) int64 are indices in the config's names; a model of one speaker ignores them.
+    `speakers` are indices in the config's names, (B,) int64, or weights of a blend, (B, n_speakers) float that sum to 1,
+    by which vectors and F0 statistics are interpolated. A model of one speaker ignores them.
     """
 
     mel_mean: Tensor
@@ -120,8 +121,8 @@ class FastSpeech2(nn.Module):
         """Return mean and deviation of ln Hz, which broadcast over (B, T_mel)."""
         if self.speaker is None:
             return self.log_f0_mean, self.log_f0_std
-        speakers = self._given(speakers)
-        return self.log_f0_mean[speakers][:, None], self.log_f0_std[speakers][:, None]
+        weights = self._weights(speakers)
+        return (weights @ self.log_f0_mean)[:, None], (weights @ self.log_f0_std)[:, None]
 
     def read_log_f0_moments(self) -> tuple[Tensor, Tensor]:
         """Return mean and deviation of ln Hz that the decoder's F0 is normalized by."""
@@ -129,10 +130,13 @@ class FastSpeech2(nn.Module):
             return self.log_f0_mean, self.log_f0_std
         return self.common_log_f0_mean, self.common_log_f0_std
 
-    def _given(self, speakers: Tensor | None) -> Tensor:
+    def _weights(self, speakers: Tensor | None) -> Tensor:
+        """Return the weight of each speaker, (B, n_speakers) float, that sum to 1."""
         if speakers is None:
             raise ValueError(f"a model of {len(self.config.speakers)} speakers should be given `speakers`")
-        return speakers
+        if speakers.dim() == 2:
+            return speakers
+        return nn.functional.one_hot(speakers, len(self.config.speakers)).to(self.log_f0_mean.dtype)
 
     def normalized(self, f0: Tensor, energy: Tensor, speakers: Tensor | None = None) -> Prosody:
         """Normalize the prosody of recordings: `f0` (B, T_mel) Hz, 0 = unvoiced; `energy` (B, T_mel) ln magnitude."""
@@ -148,7 +152,7 @@ class FastSpeech2(nn.Module):
         hidden = self.encoder(self.embedding(tokens), token_mask)
         hidden = self.attention(hidden, token_mask)
         if self.speaker is not None:
-            hidden = hidden + self.speaker(self._given(speakers))[:, None]
+            hidden = hidden + (self._weights(speakers) @ self.speaker.weight)[:, None]
         log_durations = self.duration_out(self.duration_net(self.duration(hidden), token_mask))[:, :, 0]
         return hidden, log_durations
 
