@@ -94,7 +94,7 @@ class Voice:
 
         Args:
             threads: CPU threads to use; by default as many as there are cores, at most 4.
-            speaker: name or blend, as in `Controls`; by default the speaker who is called as the voice is, or the first.
+            speaker: name or blend, as in `Controls`; by default the speaker named like the voice, or the first.
 
         Raises:
             SpeechError: a file is missing, damaged, of a newer format, or does not fit the others; or there is no such

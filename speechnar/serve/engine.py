@@ -122,7 +122,7 @@ class Engine:
         self._live, self.streams = ThreadPoolExecutor(1, thread_name_prefix="live"), 0
 
     def names(self) -> list[str]:
-        """Return what a request may call a voice: each voice, then its speakers, as `VOICE/SPEAKER` if two share a name."""
+        """Return the names of voices, each with its speakers; `VOICE/SPEAKER` where a name would not be unique."""
         taken = collections.Counter(speaker for voice in self.voices.values() for speaker in voice.speakers)
         names = []
         for name, voice in self.voices.items():

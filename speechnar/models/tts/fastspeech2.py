@@ -72,8 +72,8 @@ class FastSpeech2(nn.Module):
     predicted. The decoder reads F0 normalized by statistics that all speakers share, so that the harmonics of a given
     F0 are in the same mel bands for every speaker. The vectors start at zero: training that starts from a model of one
     speaker begins with the same voice for all.
-    `speakers` are indices in the config's names, (B,) int64, or weights of a blend, (B, n_speakers) float that sum to 1,
-    by which vectors and F0 statistics are interpolated. A model of one speaker ignores them.
+    `speakers` are indices in the config's names, (B,) int64, or weights of blends, (B, n_speakers) float that sum to
+    1, by which vectors and F0 statistics are interpolated. A model of one speaker ignores them.
     """
 
     mel_mean: Tensor
