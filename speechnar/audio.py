@@ -12,30 +12,22 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import os
-import shutil
 import struct
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from speechnar.codecs import AudioError, Decoded, RawFormat, decoded, path_for_libsndfile
 from speechnar.files import atomic_write
 
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3"}
 SUBTYPES = {"WAV": "PCM_16", "FLAC": "PCM_16", "OGG": "VORBIS"}
-READ = 2**19  # samples that are decoded at once
 BLOCK = 65536  # samples that libsndfile is given at once: its Vorbis encoder keeps a block on the stack
 LOG_FLOOR = 1e-5
 F0_MIN, F0_MAX = 60.0, 600.0  # Hz
 F0_SILENCE = 1e-4  # peak below which there is no voice
-
-
-class AudioError(ValueError):
-    """Report audio that cannot be read or written; the message says what to do."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,83 +67,40 @@ def read(path: str | Path, sample_rate: int | None = None) -> tuple[np.ndarray, 
     return np.concatenate(wavs), rates[0]
 
 
-def blocks(path: str | Path, sample_rate: int | None = None) -> Iterator[tuple[np.ndarray, int]]:
+def blocks(
+    path: str | Path, sample_rate: int | None = None, *, raw: RawFormat | None = None, name: str = ""
+) -> Decoded:
     """Read any file that libsndfile knows, or ffmpeg where it is installed, mixed to mono and, if asked, resampled.
+
+    Args:
+        raw: the format of a file without a header.
+        name: of the file in messages; by default its path.
 
     Yields:
         wav: (T_wav,) float32 in [-1, 1], at most half a minute or so; and its sample rate in Hz.
 
     Raises:
         AudioError: no such file, not audio, empty, or not finite.
+
+    Warns:
+        AudioWarning: the file is damaged, and was read as far as it can be.
     """
     import soxr
 
-    path = Path(path)
-    if path.is_dir():
-        raise AudioError(f"{path} is a folder; give the files in it, such as {path / '*.wav'}")
-    if not path.is_file():
-        raise AudioError(f"there is no audio file at {path}")
+    name = name or str(path)
     resampler, n_samples = None, 0
-    for wav, rate in _decoded(path):
+    for wav, rate in decoded(path, raw, name):
         if not np.isfinite(wav).all():
-            raise AudioError(f"{path} holds samples that are not finite numbers; write it again as 16-bit PCM")
+            raise AudioError(f"{name} holds samples that are not finite numbers; write it again as 16-bit PCM")
         n_samples += len(wav)
         if sample_rate is not None and rate != sample_rate:
             resampler = resampler or soxr.ResampleStream(rate, sample_rate, 1, "float32", "VHQ")
             wav, rate = resampler.resample_chunk(wav), sample_rate
         yield wav, rate
     if not n_samples:
-        raise AudioError(f"{path} holds no audio (0 samples)")
+        raise AudioError(f"{name} holds no audio (0 samples)")
     if resampler:
         yield resampler.resample_chunk(np.empty(0, np.float32), last=True), rate
-
-
-def _decoded(path: Path) -> Iterator[tuple[np.ndarray, int]]:
-    import soundfile
-
-    if not path.stat().st_size:
-        return
-    try:
-        file = soundfile.SoundFile(_name(path))
-    except (soundfile.LibsndfileError, TypeError) as error:  # TypeError: a file that ends in .raw
-        if shutil.which("ffmpeg"):
-            yield from _decoded_by_ffmpeg(path)
-            return
-        raise AudioError(
-            f"{path} cannot be read as audio ({error}); convert it to WAV or FLAC, or install ffmpeg for video and more"
-        ) from None
-    try:
-        with file:
-            while len(wav := file.read(READ, dtype="float32", always_2d=True)):
-                yield wav.mean(axis=1), file.samplerate
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise AudioError(f"{path} cannot be read as audio ({error}); is it whole?") from None
-
-
-def _name(path: Path) -> bytes | Path:
-    """Return a path as soundfile takes it: on POSIX as bytes, which need not be UTF-8."""
-    return os.fsencode(path) if os.name == "posix" else path
-
-
-def _decoded_by_ffmpeg(path: Path) -> Iterator[tuple[np.ndarray, int]]:
-    """Yield the first audio track of any file that ffmpeg reads, at 48 kHz."""
-    rate = 48000
-    command = ["ffmpeg", "-nostdin", "-v", "error", "-i", f"file:{path}", "-vn", "-ac", "1", "-ar", str(rate)]
-    with tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen([*command, "-f", "f32le", "-"], stdout=subprocess.PIPE, stderr=errors)
-        assert process.stdout
-        try:
-            while data := process.stdout.read(4 * READ):
-                yield np.frombuffer(data[: len(data) // 4 * 4], np.float32), rate
-            failed = process.wait()
-        finally:
-            process.kill()
-            process.stdout.close()
-            process.wait()
-        if failed:
-            errors.seek(0)
-            cause = errors.read().decode(errors="replace").strip().splitlines() or [f"exit code {failed}"]
-            raise AudioError(f"{path} cannot be read as audio (ffmpeg: {cause[-1]})")
 
 
 def mono(samples: np.ndarray) -> np.ndarray:
@@ -170,6 +119,8 @@ def mono(samples: np.ndarray) -> np.ndarray:
             f"samples should be (T_wav,) or (T_wav, channels) of floats or signed integers but are "
             f"{samples.shape} of {samples.dtype}"
         )
+    if samples.dtype == np.int64:
+        raise AudioError("integers of 64 bits do not say which of them is full scale: convert to int16 or to floats")
     if not samples.size:
         raise AudioError("the recording holds no audio (0 samples)")
     if not np.isfinite(samples).all():
@@ -209,7 +160,7 @@ def writer(
         container = container or container_of(path)
     with atomic_write(path) if path else contextlib.nullcontext(target) as file:
         try:
-            opened = _name(file) if isinstance(file, Path) else file
+            opened = path_for_libsndfile(file) if isinstance(file, Path) else file
             with soundfile.SoundFile(
                 opened, "w", sample_rate, 1, SUBTYPES.get(container or ""), format=container
             ) as sound:

@@ -19,6 +19,7 @@ PACKAGE = Path(speechnar.__file__).parent
 # Each room may import those before it; rooms of one line are side by side and may import each other.
 ORDER = (
     {"config", "extras", "files"},
+    {"codecs"},
     {"audio"},
     {"layers"},
     {"text", "score", "lm"},
@@ -35,8 +36,8 @@ ORDER = (
 ONLY = {
     "nar": set(),
     "score": {"config", "extras", "files", "audio", "text"},
-    "runtime": {"config", "files", "audio", "text", "score", "lm", "decode"},
-    "serve": {"config", "files", "audio", "text", "score", "lm", "decode", "runtime"},
+    "runtime": {"config", "files", "codecs", "audio", "text", "score", "lm", "decode"},
+    "serve": {"config", "files", "codecs", "audio", "text", "score", "lm", "decode", "runtime"},
 }
 PUBLIC = {"__init__": {"runtime"}}  # the lazily loaded names
 RUNTIME_USERS = {"infer", "export", "evaluate", "hub", "serve", "cli"}

@@ -1,10 +1,11 @@
-"""Progress bars on stderr, where that is a terminal."""
+"""What stderr shows: progress bars, where it is a terminal, and nothing that libraries in C print."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 
@@ -37,3 +38,32 @@ def progress_of_audio(files: Sequence[str], shortest: float = 0.0) -> Any:
         bar_format="{l_bar}{bar}| {n:.0f}" + of + " s [{elapsed}<{remaining}]",
         leave=False,
     )
+
+
+@contextlib.contextmanager
+def only_own_words() -> Iterator[None]:
+    """Keep what libraries in C print out of stderr, such as decoders' notes on MP3; what Python prints stays."""
+    try:
+        shown = os.dup(2)
+    except OSError:  # there is no stderr
+        yield
+        return
+    try:
+        with contextlib.ExitStack() as stack:
+            if _is_stderr(sys.stderr):
+                encoding, errors = sys.stderr.encoding, sys.stderr.errors
+                own = stack.enter_context(open(shown, "w", 1, encoding, errors, closefd=False))
+                stack.enter_context(contextlib.redirect_stderr(own))
+            with open(os.devnull, "wb") as nowhere:
+                os.dup2(nowhere.fileno(), 2)
+            yield
+    finally:
+        os.dup2(shown, 2)
+        os.close(shown)
+
+
+def _is_stderr(stream: Any) -> bool:
+    try:
+        return stream.fileno() == 2
+    except (OSError, ValueError, AttributeError):  # a stand-in that has no descriptor
+        return False

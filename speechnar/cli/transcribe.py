@@ -8,17 +8,16 @@ import dataclasses
 import functools
 import glob
 import os
-import shutil
 import stat
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from speechnar.cli.former import Former
 from speechnar.cli.parser import VerbParser
 from speechnar.cli.paths import STDIO, is_folder, targets
-from speechnar.cli.progress import progress_of_audio
+from speechnar.cli.progress import only_own_words, progress_of_audio
 
 STYLES = ("written", "plain")
 FORMATS = ("txt", "json", "srt", "vtt", "ctm", "TextGrid")
@@ -63,6 +62,11 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     transcribe.add_argument("--hotwords", metavar="FILE|LIST", help="words and phrases to expect, a line each or a,b,c")
     transcribe.add_argument("--max-line-length", type=int, metavar="N", help="characters of a line of srt and vtt (42)")
     transcribe.add_argument("--max-lines", type=int, metavar="N", help="lines of a cue of srt and vtt (2)")
+    transcribe.add_argument(
+        "--raw",
+        metavar="RATE[,CHANNELS[,ENCODING]]",
+        help="the files are samples without a header, such as 16000 or 8000,1,mulaw (1 channel, s16le)",
+    )
     transcribe.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, or cuda with onnxruntime-gpu")
     transcribe.add_argument("--threads", type=int, metavar="N", help="CPU threads (all cores, at most 4)")
     transcribe.reads("files", "hotwords")
@@ -72,6 +76,7 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
 def _transcribe(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
+    from speechnar.codecs import RawFormat
     from speechnar.files import atomic_write
     from speechnar.runtime import load_recognizer
     from speechnar.runtime.subtitles import CueLimits
@@ -88,18 +93,21 @@ def _transcribe(args: argparse.Namespace) -> None:
     write_one = functools.partial(SUBTITLES[kind], limits=limits) if kind in SUBTITLES else WRITERS[kind]
     written = [None] * len(files) if to_stdout else targets(files, args.output, f".{kind}")
     recognizer = load_recognizer(args.recognizer, args.threads, args.device)
+    raw = RawFormat.parse(args.raw) if args.raw else None
     options = {
+        "raw": raw,
         "beam": args.beam,
         "iterations": args.iterations,
         "hotwords": _hotwords(args.hotwords),
         "style": args.style,
     }
     failed = 0
-    with progress_of_audio(files, LONG_AUDIO) as bar:
+    with only_own_words(), progress_of_audio([] if args.raw else files, LONG_AUDIO) as bar:
         for file, target in zip(files, written):
             try:
-                with _on_disk(file) as path:
-                    transcript = recognizer.transcribe(path, progress=bar.update, **options)
+                name = "stdin" if file == STDIO else Path(file).stem
+                with _readable(file) as source:
+                    transcript = recognizer.transcribe(source, name=name, progress=bar.update, **options)
                 transcript = dataclasses.replace(transcript, file="stdin" if file == STDIO else file)
                 if target:
                     with atomic_write(target) as part:
@@ -152,21 +160,13 @@ def _hotwords(given: str | None) -> list[str]:
 
 
 @contextlib.contextmanager
-def _on_disk(file: str) -> Iterator[Path]:
-    """Yield the path of a file; stdin and named pipes, which cannot be rewound, are copied to a temporary file."""
-    piped = file != STDIO and os.path.exists(file) and stat.S_ISFIFO(os.stat(file).st_mode)
-    if file != STDIO and not piped:
-        yield Path(file)
-        return
-    name = Path(file).stem if piped else "stdin"
-    if piped:
+def _readable(file: str) -> Iterator[str | BinaryIO]:
+    """Yield the path of a file; for stdin and named pipes, which cannot be rewound, the stream."""
+    if file == STDIO:
+        yield sys.stdin.buffer
+    elif os.path.exists(file) and stat.S_ISFIFO(os.stat(file).st_mode):
         print(f"speechnar: waiting for a program that writes to the named pipe {file}", file=sys.stderr)
-    source = open(file, "rb") if piped else contextlib.nullcontext(sys.stdin.buffer)
-    with tempfile.TemporaryDirectory(prefix="speechnar-") as folder, source as stream:
-        path = Path(folder, name)
-        with open(path, "wb") as copy:
-            shutil.copyfileobj(stream, copy)
-        try:
-            yield path
-        except ValueError as error:
-            raise ValueError(str(error).replace(str(path), name)) from None
+        with open(file, "rb") as stream:
+            yield stream
+    else:
+        yield file

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from speechnar import audio
-from speechnar.audio import AudioError
+from speechnar.codecs import RawFormat
 from speechnar.config import renamed
 from speechnar.decode.beam import PrefixBeamConfig, beam_search
 from speechnar.decode.greedy import greedy
@@ -27,6 +27,7 @@ from speechnar.decode.speculative import VerifyConfig
 from speechnar.lm.ngram import NgramModel
 from speechnar.runtime.folder import ASSETS, BundleFormat
 from speechnar.runtime.reader import DecoderInfo
+from speechnar.runtime.recording import Recording, samples_of
 from speechnar.runtime.speculative import Verifier
 from speechnar.runtime.streaming import Stream, StreamConfig, StreamModel
 from speechnar.runtime.style import styled
@@ -43,8 +44,6 @@ PAUSE = 0.4  # seconds without a word, at which a window may end
 PADDED_PAUSE = 0.32  # the same for graphs that append silence to the audio themselves, as those with a decoder do
 SHORTEST = 0.5  # seconds; silence is appended to shorter audio, for which the graph may have no frame
 SHORTEST_WORD = 0.1  # seconds; models write words for shorter audio, though nobody can have said one
-
-Recording: TypeAlias = str | Path | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -140,6 +139,7 @@ class Recognizer:
         recording: Recording,
         sample_rate: int | None = None,
         *,
+        raw: RawFormat | None = None,
         beam: int | None = None,
         iterations: int | None = None,
         hotwords: Sequence[str] = (),
@@ -150,29 +150,29 @@ class Recognizer:
         """Transcribe a recording, in the memory of one window, however long it lasts.
 
         Args:
-            recording: an audio or video file; or samples, (T_wav,) or, with any number of channels, (T_wav, C) or
-                (C, T_wav): floats in [-1, 1], or integers of the whole range of their type.
-            sample_rate: Hz of samples; by default the recognizer's own.
+            recording: the path of an audio or video file; a file that is open as `rb`, read from where it stands; or
+                samples, an array or tensor, (T_wav,) or, with any number of channels, (T_wav, C) or (C, T_wav): floats
+                in [-1, 1], or integers of the whole range of their type; or samples and their rate, as
+                `soundfile.read` returns them.
+            sample_rate: Hz of samples that come without one; by default the recognizer's own.
+            raw: the format of a file without a header.
             beam: prefixes that the search keeps; 1 is greedy. By default as `recognizer.json` says.
             iterations: of speculative decoding, at most; 0 leaves CTC's text as it is. By default as `recognizer.json`
                 says; a recognizer without a decoder has none.
             hotwords: words and phrases to expect.
             style: "written", with capitals, marks and digits, if the recognizer writes them; or "plain", lower-case
                 words, with numbers in words.
-            name: of the transcript; by default the file's, without its ending.
+            name: of the transcript, and of an open file in messages; by default the file's, without its ending.
             progress: called with the seconds of audio that were transcribed since the last call.
 
         Raises:
-            AudioError: the recording cannot be read, is empty, or holds values that are not finite.
+            AudioError: the recording is of another type, cannot be read, is empty, or holds values that are not finite.
             DecodeError: the beam is less than 1, `iterations` less than 0, a hot word has letters that the recognizer
                 does not know, or there is no such style.
         """
         decode = self._decoder(beam, iterations, hotwords)
-        if isinstance(recording, (str, Path)):
-            blocks: Iterable[np.ndarray] = (wav for wav, _ in audio.blocks(recording, self.sample_rate))
-            name = name or Path(recording).stem
-        else:
-            blocks = [_mono(recording, sample_rate or self.sample_rate, self.sample_rate)]
+        blocks = samples_of(recording, sample_rate, self.sample_rate, raw, name or "")
+        file = os.fspath(recording) if isinstance(recording, (str, os.PathLike)) else ""
         seconds = self.info.frame_seconds
         size = int(self.info.window_seconds / seconds)
         overlap = min(round(OVERLAP / seconds), size // 2)
@@ -196,8 +196,9 @@ class Recognizer:
         if duration < SHORTEST_WORD:
             words = []
         ended = (dataclasses.replace(word, end=min(word.end, duration)) for word in words)
-        file = str(recording) if isinstance(recording, (str, Path)) else ""
-        return Transcript(name or "audio", duration, tuple(styled(ended, style)), self.info.language, file)
+        return Transcript(
+            name or Path(file).stem or "audio", duration, tuple(styled(ended, style)), self.info.language, file
+        )
 
     def stream(
         self, sample_rate: int | None = None, *, hotwords: Sequence[str] = (), config: StreamConfig | None = None
@@ -272,14 +273,6 @@ class Recognizer:
 
 def _later(word: Word, seconds: float) -> Word:
     return dataclasses.replace(word, start=word.start + seconds, end=word.end + seconds)
-
-
-def _mono(samples: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:
-    """Return any array of samples as (T_wav,) float32 at another rate."""
-    wav = audio.mono(samples)
-    if source_rate < 1:
-        raise AudioError(f"sample_rate should be in Hz but is {source_rate}")
-    return wav if source_rate == target_rate else audio.resample(wav, source_rate, target_rate)
 
 
 def bundled() -> dict[str, Path]:
