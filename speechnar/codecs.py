@@ -219,7 +219,7 @@ def _by_ffmpeg(path: Path, name: str, rate: int = VIDEO_RATE, skipped: int = 0) 
         raise AudioError(f"{name} has no header: say how it was recorded, such as --raw 16000 (RawFormat in Python)")
     if not shutil.which("ffmpeg"):
         raise AudioError(
-            f"{name} is no audio that libsndfile knows; convert it to WAV or FLAC, or install ffmpeg for video and more"
+            f"{name} cannot be read as audio; convert it to WAV or FLAC, or install ffmpeg for video and more"
         )
     command = ["ffmpeg", "-nostdin", "-v", "error", "-i", f"file:{path}", "-vn", "-ac", "1", "-f", "f32le"]
     silence = f"aresample={rate}:async=1:first_pts=0"  # before the first sample and in gaps
@@ -252,4 +252,4 @@ def _refusal(name: str, told: str) -> str:
         return f"{name} has no sound: it is a video without an audio track, or a picture"
     if "moov atom not found" in told:
         return f"{name} cannot be read as audio: its end is missing, without which an MP4 file cannot be read"
-    return f"{name} is no audio: neither libsndfile nor ffmpeg can read it"
+    return f"{name} cannot be read as audio, neither by libsndfile nor by ffmpeg"

@@ -12,7 +12,7 @@ import pytest
 import soundfile
 import torch
 
-from speechnar import audio
+from speechnar import audio, codecs
 from speechnar.audio import AudioConfig, AudioError
 from speechnar.files import FileError
 
@@ -117,7 +117,7 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path, name: 
     (tmp_path / name).write_bytes(b"old")
     script = f"""
 import resource, numpy as np
-from speechnar import audio
+from speechnar import audio, codecs
 resource.setrlimit(resource.RLIMIT_FSIZE, (20000, 20000))
 try:
     audio.write({str(tmp_path / name)!r}, np.random.default_rng(0).uniform(-1, 1, 600000).astype("f"), 16000)
@@ -140,7 +140,7 @@ def test_read_mixes_to_mono_and_resamples(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", [8000, 11025, 48000])
 def test_blocks_join_to_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rate: int) -> None:
-    monkeypatch.setattr(audio, "READ", 1000)
+    monkeypatch.setattr(codecs, "READ", 3000)
     wav = np.random.default_rng(0).uniform(-0.9, 0.9, (12345, 3)).astype(np.float32)
     soundfile.write(tmp_path / "a.wav", wav, rate, subtype="FLOAT")
     pieces = list(audio.blocks(tmp_path / "a.wav", RATE))
@@ -170,7 +170,7 @@ def test_what_libsndfile_does_not_know_is_left_to_ffmpeg(tmp_path: Path, monkeyp
     read, rate = audio.read(tmp_path / "good.mp4")
     assert rate == 48000
     np.testing.assert_array_equal(read, wav)
-    with pytest.raises(AudioError, match=r"bad.mkv cannot be read as audio \(ffmpeg: moov atom not found\)"):
+    with pytest.raises(AudioError, match="bad.mkv cannot be read as audio: its end is missing"):
         audio.read(tmp_path / "bad.mkv")
 
 
@@ -179,7 +179,7 @@ def test_read_refuses_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(AudioError, match="there is no audio file at"):
         audio.read(tmp_path / "none.wav")
     (tmp_path / "text.wav").write_text("no audio")
-    with pytest.raises(AudioError, match="cannot be read as audio .*; convert it to WAV or FLAC, or install ffmpeg"):
+    with pytest.raises(AudioError, match="cannot be read as audio; convert it to WAV or FLAC, or install ffmpeg"):
         audio.read(tmp_path / "text.wav")
     with pytest.raises(AudioError, match=r"is a folder; give the files in it, such as .*/\*.wav"):
         audio.read(tmp_path)

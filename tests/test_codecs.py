@@ -67,14 +67,13 @@ def test_a_wav_of_no_samples_is_still_empty(tmp_path: Path) -> None:
         ("FLAC", "zeros", 1.2),
         ("MP3", "half", 1.2),
         ("MP3", "junk", 1.2),
-        ("OGG", "junk", 1.0),
-        ("OGG", "zeros", 1.0),
+        ("OGG", "zeros", 2.0),
     ],
 )
 def test_what_precedes_the_damage_is_read_with_a_warning(
     tmp_path: Path, container: str, damage: str, least: float, without_ffmpeg: None
 ) -> None:
-    wav = WAV if container == "FLAC" else audio.resample(WAV, 4000, RATE)[: 3 * RATE]  # codecs drop high noise
+    wav = WAV if container == "FLAC" else audio.resample(WAV, 4000, RATE)  # codecs drop high noise
     data = encoded(container, wav)
     middle = len(data) // 2
     kept = {"half": b"", "junk": b"\x13\x37junk" * 3000 + data[middle:], "zeros": bytes(9000) + data[middle + 9000 :]}
@@ -83,16 +82,16 @@ def test_what_precedes_the_damage_is_read_with_a_warning(
         AudioWarning, match=rf"a.{container.lower()} is damaged: what follows \d\.\d s is left out; ffmpeg"
     ):
         read, rate = audio.read(path)
-    assert rate == RATE and least * RATE < len(read) < 3 * RATE
+    assert rate == RATE and least * RATE < len(read) < len(wav) - 0.25 * RATE
     if container == "FLAC":
         np.testing.assert_allclose(read, WAV[: len(read)], atol=4e-5)
 
 
-@pytest.mark.parametrize("container", ["WAV", "AIFF", "AU", "CAF", "W64"])
+@pytest.mark.parametrize("container", ["WAV", "AIFF", "AU", "W64", "RF64"])
 def test_half_a_file_of_pcm_is_read_as_far_as_it_goes(tmp_path: Path, container: str) -> None:
     data = encoded(container, subtype="PCM_16")
     read, _ = audio.read(write(tmp_path, f"half.{container.lower()}", data[: len(data) - RATE]))  # half a second less
-    assert abs(len(read) - 2.5 * RATE) < 3000  # AU and CAF have chunks after the samples
+    assert abs(len(read) - 2.5 * RATE) < 3000  # AIFF has chunks after the samples
     np.testing.assert_allclose(read, WAV[: len(read)], atol=4e-5)
 
 
@@ -148,7 +147,7 @@ def late(folder: Path, name: str, *video: str) -> Path:
 
 
 @needs_ffmpeg
-@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.mov", "a.avi", "a.ts"])
+@pytest.mark.parametrize("name", ["a.mkv", "a.mp4", "a.mov", "a.nut"])
 def test_sound_that_begins_late_begins_late(tmp_path: Path, name: str) -> None:
     wav, rate = audio.read(late(tmp_path, name, "-c:v", "mpeg4"))
     first = np.argmax(np.abs(wav) > 0.02) / rate
@@ -218,9 +217,10 @@ def test_files_without_a_header_are_read_with_their_format(tmp_path: Path, witho
         path = tmp_path / f"a.{encoding}"
         stereo = np.stack([WAV, np.zeros_like(WAV)], axis=1)
         soundfile.write(path, stereo, 8000, subtype, endian, format="RAW")
-        read, rate = audio.read(path, raw=RawFormat(8000, 2, encoding))
-        assert rate == 8000
-        np.testing.assert_allclose(read, WAV / 2, atol=0.02 if "law" in encoding or "8" in encoding[:2] else 4e-5)
+        pieces = list(audio.blocks(path, raw=RawFormat(8000, 2, encoding)))
+        assert {rate for _, rate in pieces} == {8000}
+        read = np.concatenate([wav for wav, _ in pieces])
+        np.testing.assert_allclose(read, WAV / 2, atol=0.02 if "law" in encoding or encoding in ("s8", "u8") else 4e-5)
 
 
 @pytest.mark.parametrize(

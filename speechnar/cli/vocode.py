@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from speechnar.cli.parser import VerbParser
 from speechnar.cli.paths import targets
-from speechnar.cli.progress import progress_of_audio
+from speechnar.cli.progress import only_own_words, progress_of_audio
 from speechnar.extras import needing
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _vocode(args: argparse.Namespace) -> None:
         audio.container_of(target)
     rate, copy = _loaded(args.vocoder, args.offline, args.threads)
     failed = 0
-    with progress_of_audio(args.files) as bar:
+    with only_own_words(), progress_of_audio(args.files) as bar:
         for file, target in zip(args.files, written):
             try:
                 wav, _ = audio.read(file, rate)

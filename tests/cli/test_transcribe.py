@@ -18,6 +18,7 @@ from stub_recognizer import RATE, SECONDS, spell
 import speechnar
 from speechnar import audio, cli
 from speechnar.cli import transcribe as verb
+from speechnar.cli.progress import only_own_words
 from speechnar.runtime import recognizer as recognizer_module
 
 WAV = spell(10, "abc", "ba", 25, "c", 10)  # words at frames 10 to 18, 19 to 24, 50 to 52 of 63, of 40 ms
@@ -65,7 +66,7 @@ def test_a_file_from_stdin(transcribe, talks: Path, monkeypatch, capsys) -> None
     assert capsys.readouterr().out.splitlines()[0].split()[:3] == ["stdin", "1", "0.400"]
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b"no audio")))
     assert transcribe("-") == 1
-    assert capsys.readouterr().err.startswith("speechnar: stdin cannot be read as audio (")
+    assert capsys.readouterr().err.startswith("speechnar: stdin cannot be read as audio")
 
 
 def test_a_file_from_the_stdin_of_a_process(stub_recognizer: Path, talks: Path) -> None:
@@ -183,19 +184,21 @@ def bad(talks: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     (talks / "empty.wav").touch()
     soundfile.write(talks / "header.wav", np.zeros(0, np.float32), RATE)
     soundfile.write(talks / "nan.wav", np.array([0.1, np.nan], np.float32), RATE, subtype="FLOAT")
-    (talks / "half.flac").write_bytes((talks / "two.flac").read_bytes()[:1500])
+    (talks / "half.flac").write_bytes((talks / "two.flac").read_bytes()[:300])
     (talks / "text.wav").write_text("This is no audio.")
     (talks / "film.mp4").write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom")
     (talks / "bytes.raw").write_bytes(bytes(3000))
+    (talks / "photo.jpg").write_bytes(b"\xff\xd8\xff\xe0" + bytes(300))
     (talks / "folder.wav").mkdir()
     return {
         "empty.wav": r"holds no audio \(0 samples\)",
         "header.wav": r"holds no audio \(0 samples\)",
         "nan.wav": "holds samples that are not finite numbers; write it again as 16-bit PCM",
-        "half.flac": r"cannot be read as audio .*; is it whole\?",
-        "text.wav": "cannot be read as audio .*; convert it to WAV or FLAC, or install ffmpeg for video and more",
-        "film.mp4": "cannot be read as audio .*; convert it to WAV or FLAC, or install ffmpeg for video and more",
-        "bytes.raw": "cannot be read as audio .*; convert it to WAV or FLAC, or install ffmpeg for video and more",
+        "half.flac": "cannot be read as audio: it is damaged; ffmpeg, where it is installed, may read it",
+        "text.wav": "cannot be read as audio; convert it to WAV or FLAC, or install ffmpeg for video and more",
+        "film.mp4": "cannot be read as audio; convert it to WAV or FLAC, or install ffmpeg for video and more",
+        "bytes.raw": "has no header: say how it was recorded, such as --raw 16000 .*",
+        "photo.jpg": "is a picture, without sound",
         "folder.wav": r"is a folder; give the files in it, such as folder.wav/\*.wav",
         "none.wav": "there is no audio file at none.wav",
     }
@@ -207,7 +210,7 @@ def test_bad_files_are_named_and_the_others_go_through(transcribe, talks: Path, 
     assert len(errors) == len(bad)
     for error, (name, message) in zip(errors, bad.items()):
         assert name in error and re.fullmatch(f"speechnar: .*{message}", error)
-    assert last == "speechnar: 9 of 11 files could not be transcribed"
+    assert last == "speechnar: 10 of 12 files could not be transcribed"
     assert sorted(path.name for path in (talks / "out").iterdir()) == ["one.txt", "two.txt"]
 
 
@@ -296,3 +299,58 @@ def test_lines_of_subtitles_may_be_shorter(transcribe, talks: Path, capsys) -> N
     assert shown == ["abc", "ba", "c"]
     assert transcribe("one.wav", "--format", "vtt", "--max-lines", 0) == 1
     assert "max_lines 0" in capsys.readouterr().err
+
+
+def test_samples_without_a_header_need_their_rate(transcribe, talks: Path, monkeypatch, capsys) -> None:
+    stereo = np.repeat(np.rint(WAV * 32767).astype("<i2"), 2)
+    (talks / "a.pcm").write_bytes(stereo.tobytes())
+    assert transcribe("a.pcm") == 1
+    assert capsys.readouterr().err.startswith("speechnar: a.pcm has no header: say how it was recorded, such as --raw")
+    assert transcribe("--raw", f"{RATE},2,s16le", "a.pcm") == 0
+    assert capsys.readouterr() == ("abc ba\nc\n", "")
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(stereo.tobytes())))
+    assert transcribe("--raw", f"{RATE},2", "-") == 0
+    assert capsys.readouterr().out == "abc ba\nc\n"
+    assert transcribe("--raw", "fast", "a.pcm") == 1
+    assert "raw samples are RATE[,CHANNELS[,ENCODING]]" in capsys.readouterr().err
+
+
+def test_what_was_left_out_of_a_damaged_file_is_a_notice(transcribe, talks: Path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("PATH", str(talks))  # no ffmpeg
+    noise = np.random.default_rng(0).normal(0, 0.01, 3 * RATE).astype(np.float32)
+    audio.write(talks / "a.flac", np.concatenate([WAV, noise]), RATE)
+    data = (talks / "a.flac").read_bytes()
+    (talks / "a.flac").write_bytes(data[: len(data) * 3 // 4])
+    assert transcribe("a.flac") == 0
+    out, error = capsys.readouterr()
+    assert out == "abc ba\nc\n"
+    assert re.fullmatch(
+        r"speechnar: a.flac is damaged: what follows \d\.\d s is left out; ffmpeg, where it [^\n]*\n", error
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="writes to a descriptor")
+def test_stderr_has_no_words_of_libraries(capfd: pytest.CaptureFixture[str]) -> None:
+    with only_own_words():
+        os.write(2, b"Note: Illegal Audio-MPEG-Header\n")
+        print("speechnar: ours", file=sys.stderr)
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err in ("speechnar: ours\nafter\n", "after\nspeechnar: ours\n")
+
+
+def test_a_good_mp3_has_no_notes_of_its_decoder(stub_recognizer: Path, talks: Path) -> None:
+    subprocess_of = [sys.executable, "-m", "speechnar", "transcribe", "--recognizer", str(stub_recognizer), "junk.mp3"]
+    audio.write(talks / "a.mp3", np.tile(WAV, 3), RATE)
+    data = (talks / "a.mp3").read_bytes()
+    middle = len(data) // 2
+    (talks / "junk.mp3").write_bytes(data[:middle] + b"\x13\x37junk" * 3000 + data[middle:])
+    done = subprocess.run(subprocess_of, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout
+    assert re.fullmatch(r"speechnar: junk.mp3 is damaged: what follows [^\n]*\n", done.stderr), done.stderr
+
+
+def test_a_url_is_one_sentence(transcribe, capsys) -> None:
+    assert transcribe("https://example.org/a.wav") == 1
+    assert capsys.readouterr().err == (
+        "speechnar: https://example.org/a.wav is a URL: download it first, and give the file\n"
+    )

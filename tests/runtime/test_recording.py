@@ -182,6 +182,7 @@ def test_an_impossible_rate_is_refused(recognizer: Recognizer, rate: int) -> Non
 
 
 def test_a_tensor_is_taken_without_importing_torch() -> None:
-    code = "import sys, speechnar.runtime.recording as r; r.samples_of([0.5] * 9, 8000, 8000); print('torch' in sys.modules)"
+    code = "import sys; from speechnar.runtime.recording import samples_of as f; f([0.5], 8000, 8000)"
+    code += "; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
