@@ -1,4 +1,4 @@
-"""What stderr shows: progress bars, where it is a terminal, and nothing that libraries in C print."""
+"""Show progress bars on stderr, where that is a terminal, and keep out of it what libraries in C print."""
 
 from __future__ import annotations
 

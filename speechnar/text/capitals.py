@@ -38,16 +38,14 @@ ORDINARY = frozenset(
 _INITIALISMS = frozenset("AM PM IT US WHO ACT SAT LED GOP CEO CIA FBI USA TV UK EU UN DC PC NBA NFL BBC CNN".split())
 _SPELLED = frozenset("ASPCA LGBTQIA".split())  # else taken for words
 _KNOWN_LOWER = frozenset("api cd cpu css dvd faq gpu html pdf php png sql tv uk uri url usa usb xml http https".split())
-_NOT_SPELLED = frozenset(
-    "hmm hm mm mmm shh sh brr grr pfft psst pst tsk nth zzz ssh mr mrs ms dr st jr sr vs th nd rd".split()
-)
+_SOUNDS = frozenset("hm m sh br gr pft pst tsk nth z mr mrs ms dr st jr sr vs th nd rd".split())
 
 _LOWER = re.compile(rf"(?<![\w'.])({'|'.join(_KNOWN_LOWER)})(s?)(?![\w'])")
 _SEGMENT = re.compile(r"[^.?!]+")
 _CAPITALS = re.compile(r"(?<![\w'])([A-Z]{2,})('?s|'S)?(?!\w|'[a-z]{2})")
 _CONSONANTS = re.compile(r"(?<![\w'.])[b-df-hj-np-tv-xz]{2,5}(?![\w'])")
 _CAMEL = re.compile(r"(?<![\w'])(?!(?:Mc|Mac|De|Le|La|Di|Du|Van|Von|Fitz|O')[A-Z][a-z]+\b)[A-Za-z]*[a-z][A-Z]\w*")
-_ELEMENTS = frozenset(
+ELEMENTS = frozenset(
     """H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr Y Zr Nb
     Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Nd Sm Eu Gd Tb Dy Ho Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb
     Bi Po At Rn Fr Ra Ac Th Pa U Np Pu""".split()
@@ -99,7 +97,7 @@ def _lowered(segment: str) -> str:
 
 def read_capitals(text: str) -> str:
     """Read acronyms and shouted words, keep what is spelled in capitals, and take apart `camelCase`."""
-    text = re.sub(r"\bWi-?Fi\b", "wifi", text)
+    text = re.sub(r"\b[Ww][Ii]-?[Ff][Ii]\b", "wifi", text)
     text = _FORMULA.sub(_formula, text)
     text = _JARGON.sub(lambda m: _JARGON_SAID[m[0]], text)
     text = _LETTER_A.sub("A", text)
@@ -109,13 +107,18 @@ def read_capitals(text: str) -> str:
     text = _CAPITALS.sub(_acronym, text)
     text = _CAMEL.sub(_camel, text)
     text = _LOWER.sub(lambda m: m[1].upper() + m[2], text)
-    return _CONSONANTS.sub(lambda m: m[0] if m[0] in _NOT_SPELLED else m[0].upper(), text)
+    return _CONSONANTS.sub(lambda m: m[0] if _once(m[0]) in _SOUNDS else m[0].upper(), text)
+
+
+def _once(word: str) -> str:
+    """Return a word with every letter once where it is repeated: `shhh` is `sh`."""
+    return re.sub(r"(.)\1+", r"\1", word)
 
 
 def _formula(match: re.Match[str]) -> str:
     """Spell a chemical formula: `NaCl` is `N A C L`."""
     symbols = re.findall("[A-Z][a-z]?", match[0])
-    if _NO_FORMULA.match(match[0]) or not all(symbol in _ELEMENTS for symbol in symbols):
+    if _NO_FORMULA.match(match[0]) or not all(symbol in ELEMENTS for symbol in symbols):
         return match[0]
     return " ".join(match[0].upper())
 
@@ -143,11 +146,12 @@ def _acronym(match: re.Match[str]) -> str:
     word, ending = match[1], (match[2] or "").lower()
     if match[2] == "'S" and word.lower() in ORDINARY:
         return match[0].lower()  # IT'S
+    stretched = re.sub(r"(.)\1{2,}", r"\1", word)  # YESSSS
     if word in _SAID:
         return _SAID[word] + ending
     if word in _SPELLED or word in _INITIALISMS:
         return word + ending
-    if word.lower() in ORDINARY or _is_pronounceable(word):
+    if stretched.lower() in ORDINARY or _is_pronounceable(stretched):
         return word.lower() + ending
     return word + ending
 

@@ -7,7 +7,7 @@ import unicodedata
 
 from speechnar.text.match_context import after, before
 
-_KEPT = "€£¥₹¢°²³×÷±–—≈≤≥µΩ≠≡∝≪≫√∞⋅‰₩₽₺₪"
+_KEPT = "€£¥₹¢°²³×÷±–—≈≤≥µΩ≠≡∝≪≫√∞⋅‰₩₽₺₪₴₫₱฿"
 _SPELT = {
     **dict.fromkeys("“”„‟«»‹›", " "),
     **dict.fromkeys("‘’‚‛′´`ʼʻʾʿ", "'"),
@@ -100,6 +100,7 @@ def clean(text: str) -> str:
     if not text.isascii():
         text = re.sub("(\\d?)([¼-¾⅐-⅞])", _vulgar, text)
         text = re.sub("[\u0370-\u03ff\u1f00-\u1fff]+", _greek, text)
+        text = re.sub(r"(?i)\b(I|we|you|they)\s*[❤♥]\ufe0f?\s*(?=\w)", r"\1 love ", text)
         text = re.sub(f"[²³{_SUPERSCRIPTS}]+", _superscript, text)
     text = re.sub(rf"(\S{{{LONGEST_TOKEN}}})(?=\S)", r"\1 ", text.translate(_TABLE))
     text = re.sub(
@@ -138,7 +139,7 @@ def _greek(match: re.Match[str]) -> str:
 
 def tidy(text: str) -> str:
     """Return words and pauses only: brackets and dashes become commas, and of a run of pauses the strongest is left."""
-    text = " ".join(re.sub(rf"(?<!\w)'(?!(?:{_KEEPS_APOSTROPHE})\b)|'(?!\w)", " ", text).split())
+    text = " ".join(re.sub(rf"(?<!\w)'(?!(?i:{_KEEPS_APOSTROPHE})\b)|'(?!\w)", " ", text).split())
     text = re.sub(r"\(\s*\)|\[\s*\]|\s*[)\]}]+\s*(?=$|[.,;:?!])", " ", text)
     text = re.sub(r"\.(?:\s?\.)+", "...", text)
     text = re.sub(r"\.\.\.(?=\W{0,3}[a-z])", ",", text)

@@ -27,6 +27,10 @@ COUNTED = re.compile(r"\s+(?:(?!(?:was|has|does|towards|perhaps|always)\b)[a-z]{
 
 def read_dates(text: str) -> str:
     """Read the times, dates, decades and ranges of years of a text; single years are left for `is_year` to tell."""
+    text = re.sub(rf"(?<![\w-])({_DAY})-({_SHORT}|{_MONTH})-(\d{{4}})(?![\w-])", r"\1 \2 \3", text)  # 12-Mar-2022
+    text = re.sub(r"(?<=:\d\d)\s?[–-]\s?(?=\d{1,2}:\d\d(?!\d))", " to ", text)
+    text = re.sub(r"(?<=\d0s)\s?[–-]\s?(?='?\d0s\b|(?:19|20)\d0s\b)", " to ", text)
+    text = re.sub(r"(?<=[a-z])-([1-9]\d)s\b", lambda m: f" {plural(cardinal(int(m[1])))}", text)  # under-18s
     text = re.sub(r"(?<=[\dmM.])\s?[–-]\s?(?=\d{1,2}(?::\d\d)?\s*[aApP]\.?[mM]\b)", " to ", text)
     text = re.sub(
         r"(?<![\w:.])(\d{1,3}):(\d{1,3})(?::([0-5]\d))?(?![:\w]*\d)(?:\s*([ap])(?:\.\s?m\.?|m\b\.?))?",

@@ -41,6 +41,10 @@ _SCIENTIFIC = re.compile(
 _SQUARE = re.compile(r"(?<=\w)\s?\^\s?([23])(?![\d.]*\w)")
 _COEFFICIENT = re.compile(r"^(\d+)([a-z])(?=[²³]?$)")
 _ROOT = re.compile(r"√\s?(?=[\w(])")
+_ASKED = re.compile(r"\b(?:what(?:'s| is)|how much is|calculate|compute|evaluate|solve)\s+$", re.I)
+_QUESTION = re.compile(r"\b(?:what|how much|calculate|compute|evaluate|solve)\b", re.I)
+_FUNCTION = re.compile(r"(?<![\w'])([fghFGH])\(([a-z]|\d{1,9})\)")
+_INCREMENT = re.compile(r"(?<=\w)\s*([-+*/])=\s*(?=[\w-])")
 _LOVE = re.compile(r"\b(I|we|you|they|u)\s+<3(?=\s+[A-Za-z])", re.I)
 
 
@@ -53,7 +57,11 @@ def read_equations(text: str) -> str:
     text = _SCIENTIFIC.sub(_scientific, text)
     if "^" in text:
         text = _SQUARE.sub(lambda m: "²" if m[1] == "2" else "³", text)
-    if re.search(r"[<>=≠≤≥≈≡∝≪≫]", text):
+    if "(" in text:
+        text = _FUNCTION.sub(r"\1 of \2", text)
+    if "=" in text:
+        text = _INCREMENT.sub(lambda m: f" {_OPERATORS[m[1]]} equals ", text)
+    if re.search(r"[<>=≠≤≥≈≡∝≪≫]", text) or re.search(r"\d", text) and _QUESTION.search(text):
         text = _LOVE.sub(r"\1 love", text)
         text = _read_chains(text)
     if "√" in text:
@@ -94,11 +102,12 @@ def _read(chain: list[re.Match[str]]) -> str:
     text = chain[0].string
     whole = text[chain[0].start() : chain[-1].end()]
     relations = [n for n, token in enumerate(chain) if token.lastgroup == "relation"]
-    if not relations and not any(token.lastgroup == "arrow" for token in chain):
+    asked = not relations and len(chain) > 2 and _ASKED.search(before(chain[0])) is not None  # What is 7 - 3?
+    if not relations and not asked and not any(token.lastgroup == "arrow" for token in chain):
         return whole
     read = {n: _relation(chain, n) for n in relations}
     read |= {n: ", " for n, token in enumerate(chain) if token.lastgroup == "arrow"}
-    if any(words and words != ", " for words in read.values()):
+    if asked or any(words and words != ", " for words in read.values()):
         alone = _CLAUSE_START.search(before(chain[0])) is not None and _CLAUSE_END.match(after(chain[-1])) is not None
         for n, token in enumerate(chain):
             if token.lastgroup == "operator":

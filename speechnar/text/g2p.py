@@ -12,6 +12,7 @@ gruut takes the first of all; words and tags around a word come before its tag (
 
 from __future__ import annotations
 
+import itertools
 import re
 import sqlite3
 import string
@@ -28,6 +29,12 @@ from speechnar.text.symbols import WORD_BREAK, TextError
 _INITIALISM = re.compile(r"([A-Z]{2,})('?s)?$")
 _DOTTED = re.compile(r"(?:[A-Za-z]\.)+$")
 _LONGEST_GUESS = 60  # letters; a longer "word" is cut, since nothing that long is one
+_MOST_STRETCHED = 4  # letters of a word that are held long
+_DOUBLED = frozenset(
+    """all ball been boo bee call cool deep fall feel feet food fool free good hell hello hmm keep look meet mm moon
+    need ooh oops room school see seen sleep soon sweet sorry tell too week well will yell shh zz""".split()
+)
+"""Words that are taken for a stretched one although the same with one letter is a word, too."""
 _MISSING = {
     word: tuple(phones.split())
     for word, phones in {
@@ -35,7 +42,9 @@ _MISSING = {
         "enum": "ˈi n ˌʌ m", "kubernetes": "k ˌu b ɚ n ˈɛ t i z", "vlog": "v l ˈɔ ɡ", "emoji": "ɪ m ˈoʊ d͡ʒ i",
         "tiktok": "t ˈɪ k t ˌɑ k", "gif": "ɡ ˈɪ f", "localhost": "l ˌoʊ k ə l h ˈoʊ s t", "init": "ɪ n ˈɪ t",
         "gooeys": "ɡ ˈu i z", "config": "k ˈɑ n f ˌɪ ɡ", "numpy": "n ˈʌ m p ˌaɪ", "enums": "ˈi n ˌʌ m z",
-        "ternary": "t ˈɚ n ɚ i", "nginx": "ˈɛ n d͡ʒ ɪ n ˌɛ k s",
+        "ternary": "t ˈɚ n ɚ i",
+        "shh": "ʃ", "hmm": "h m", "mm": "m", "zz": "z", "brr": "b ɚ", "omg": "ˈoʊ ˈɛ m d͡ʒ ˈi",
+        "nginx": "ˈɛ n d͡ʒ ɪ n ˌɛ k s",
     }.items()
 }  # fmt: skip
 """Words of today that the lexicon lacks and the guesser gets wrong."""
@@ -118,6 +127,9 @@ class Pronouncer:
         stem = self._roles(_stem(word))
         if stem:
             return with_s(stem.get("gruut:NN") or stem.get("") or next(iter(stem.values())))
+        short = next((form for form in _unstretched(word.lower()) if self._roles(form) or form in _MISSING), None)
+        if short:
+            return self._read(short, tag)
         return _MISSING.get(word.lower()) or _syllable(word.lower()) or self._guess(word.lower())
 
     def _roles(self, word: str) -> dict[str, Phones]:
@@ -178,6 +190,16 @@ def _forms(word: str) -> tuple[str, ...]:
 def _stem(word: str) -> str:
     """Return the word without its possessive ending; empty when it has none."""
     return word[:-2].lower() if word[-2:] == "'s" else ""
+
+
+def _unstretched(word: str) -> Iterator[str]:
+    """Yield the words that a stretched one may be, likely ones first: `so` for `soooo`, `good` for `gooood`."""
+    runs = re.split(r"((.)\2{2,})", word)
+    stems, letters = runs[::3], runs[2::3]
+    if letters and len(letters) <= _MOST_STRETCHED:
+        counts = itertools.product((1, 2), repeat=len(letters))
+        forms = [stems[0] + "".join(c * n + s for c, n, s in zip(letters, times, stems[1:])) for times in counts]
+        yield from sorted(forms, key=lambda form: form not in _DOUBLED)
 
 
 @lru_cache(maxsize=20_000)

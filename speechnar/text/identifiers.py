@@ -17,14 +17,14 @@ _DIGIT = re.compile(r"\d")
 _TELEPHONE = (
     r"(?<![\w.,$€£-])(?:(\+\d{1,3})[\s.-]?(?:\(?\d{1,4}\)?[\s.-]?){2,5}\d{2,4}"
     r"|(?:1[-.\s])?\(?\d{3}\)?[-.\s]\s?\d{3}[-.]\d{4}|\d{3}-\d{4}|\d{3}-\d{2}-\d{4}"
-    r"|(?:\d{4}[ -]){3}\d{4}|\(?0\d{1,4}\)?[ -]\d{3,4}[ -]\d{3,4}(?:[ -]\d{2,4})?|0\d(?: \d\d){4}|0\d{3,4}[ -]\d{6}"
+    r"|(?:\d{4}[ -]){3}\d{4}|\(?0\d{1,4}\)?[ -]\d{3,4}[ -]\d{3,4}(?:[ -]\d{2,4})?|0\d(?: \d\d){4}|0\d{2,4}[ /-]\d{5,8}"
     r")(?![\w-]|\.\d)"
 )
 _MIXED = r"(?<![\w'-])(?=[\w-]*\d)(?=[\w-]*[A-Za-z])[A-Za-z\d]+(?:-[A-Za-z\d]+)*(?!\w|'[a-z]{2})"  # B-52
 _SIGNS = (
     (r"#(?=\d)", "number "),
     (r"#(?=[A-Za-z])", "hashtag "),
-    (r"\b([A-Z])\+\+", r"\1 plus plus"),
+    (r"(?<=\w)\+\+(?!\w)", " plus plus"),
     (r"\b([A-G])#", r"\1 sharp"),
     (r"(?<![\w+])([A-F])\+(?![\w+])", r"\1 plus"),
     (r"(?i)\b(an?|got|of|or|his|her|my|grade:?) (?-i:([A-DF]))-(?=\s|$|[.,;!?)])", r"\1 \2 minus"),
@@ -108,6 +108,8 @@ def _letters(run: str) -> str:
 
 
 _GROUPS: tuple[tuple[str, _Say], ...] = (
+    (r"(?<![\w-])(\d{3})\(([a-z])\)(?:\((\d)\))?(?!\w)", lambda m: f"{pairs(m[1])} {m[2].upper()} {m[3] or ''}"),
+    (r"(?<![\w-])401k\b", lambda m: "four oh one K"),
     (_TELEPHONE, _telephone),
     (r"(?<=\b[A-Z]{2} )(\d{5})(?:-(\d{4}))?\b(?![,.]?\d)", _post_code),  # CA 90210
     (r"(?i)\b((?:call|dial|phone|ring|text)(?:s|ed|ing)?) (\d{3})\b(?![.,-]?\d)", lambda m: f"{m[1]} {digits(m[2])}"),
@@ -124,6 +126,7 @@ _NUMBERS: tuple[tuple[str, _Say | str], ...] = (
     (r"(?<![\w.,])(\d[\d,]*)(?:st|nd|rd|th)\b", lambda m: as_ordinal(number(m[1]))),
     (r"(?<![\w.,-])(\d+)-(?=[A-Za-z]{2,})", lambda m: f"{number(m[1])}-"),  # 24-hour
     (r"\b[vV](?:er)?\.?\s?(?=\d+\.\d)", "version "),
+    (r"(?<![\w.])(\d+(?:\.\d+)+)-(?=[A-Za-z]{2})", r"\1 "),  # 1.0-beta
     (r"(?<![\w.])\d+(?:\.\d+){2,}(?![\w.]*\w)", _dotted),  # 2.0.1
     (r"\b(?!AD|CE)([A-Z]{2,4}) (\d{4})\b(?![.,]\d)", lambda m: f"{m[1]} {pairs(m[2])}"),  # ISO 9001
     (r"(?<![\w.,])(\d+(?:\.\d+)?)M\b", lambda m: f"{number(m[1])} million"),

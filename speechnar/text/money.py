@@ -21,7 +21,7 @@ _MAGNITUDES = {
     "k": "thousand", "m": "million", "mn": "million", "b": "billion", "bn": "billion", "t": "trillion",
     "tn": "trillion",
 }  # fmt: skip
-_MAGNITUDE = r"(?:\s?(thousand|million|billion|trillion|[kKmMbBtT]n?(?![\w.]*\w)))?"
+_MAGNITUDE = r"(?:[\s-]?(thousand|million|billion|trillion|[kKmMbBtT]n?(?![\w.]*\w)))?"
 _MONEY = re.compile(
     rf"{_SIGN}(?:\b(US|CA?|AU?|NZ|HK|S))?([$€£¥₹])\s?(-?{NUMBER})(?:\s?[-–]\s?[$€£¥₹]?({NUMBER}))?{_MAGNITUDE}"
     r"(?:/([a-z]+))?"
@@ -35,11 +35,16 @@ _CURRENCIES = {
     "NZD": ("New Zealand dollar", "New Zealand dollars"), "CNY": ("yuan", "yuan"), "RMB": ("yuan", "yuan"),
     "KRW": ("won", "won"), "₩": ("won", "won"), "₽": ("ruble", "rubles"), "RUB": ("ruble", "rubles"),
     "₺": ("lira", "lira"), "₪": ("shekel", "shekels"), "zl": ("zloty", "zlotys"), "PLN": ("zloty", "zlotys"),
-    "MXN": ("Mexican peso", "Mexican pesos"), "BTC": ("bitcoin", "bitcoins"),
+    "MXN": ("Mexican peso", "Mexican pesos"),
+    "BTC": ("bitcoin", "bitcoins"), "ETH": ("ether", "ether"), "BRL": ("real", "reais"), "CZK": ("koruna", "korunas"),
+    "HUF": ("forint", "forints"), "ZAR": ("rand", "rand"), "THB": ("baht", "baht"), "ILS": ("shekel", "shekels"),
+    "TRY": ("lira", "lira"), "AED": ("dirham", "dirhams"), "SGD": ("Singapore dollar", "Singapore dollars"),
+    "HKD": ("Hong Kong dollar", "Hong Kong dollars"), "₴": ("hryvnia", "hryvnias"), "₫": ("dong", "dong"),
+    "₱": ("peso", "pesos"), "฿": ("baht", "baht"),
 }  # fmt: skip
 _CURRENCY = "|".join(_CURRENCIES)
 _FOREIGN = re.compile(
-    rf"(?<![\w.,])(?:({NUMBER}){_MAGNITUDE}\s?({_CURRENCY})(?:(?!\w)|(?<=[₩₽₺₪]))(\.(?=\s+[a-z]|,))?"
+    rf"(?<![\w.,])(?:({NUMBER}){_MAGNITUDE}\s?({_CURRENCY})(?:(?!\w)|(?<=[₩₽₺₪₴₫₱฿]))(\.(?=\s+[a-z]|,))?"
     rf"|({_CURRENCY})\.?\s?({NUMBER}){_MAGNITUDE})"
 )
 
@@ -49,6 +54,7 @@ def read_money(text: str) -> str:
     text = re.sub(r"(?<=\d[kKmMbB])\s?[-–]\s?(?=[$€£¥₹])", " to ", text)
     text = re.sub(r"(?<=[€£])/([a-z]{2,})\b", lambda m: f" per {UNITS.get(m[1], m[1])}", text)
     text = re.sub(r"\bRs\.?\s?(?=\d)", "₹", text)
+    text = re.sub(r"\bR\$\s?(?=\d)", "BRL ", text)
     text = re.sub(r"\b(USD|EUR|GBP|JPY|INR)\s?(?=\d)", lambda m: _CODES[m[1]], text)
     text = _MONEY.sub(_money, text)
     text = _MONEY_AFTER.sub(lambda m: _price(m, m[3] or _CODES[m[4]], m[1], None, m[2], ""), text)
@@ -67,16 +73,17 @@ def _price(match: re.Match[str], sign: str, low: str, high: str | None, magnitud
         return f"minus {_price(match, sign, low[1:], high, magnitude, country)}"
     name, small = _MONEY_NAMES[sign]
     scale = f" {_MAGNITUDES.get(magnitude.lower(), magnitude)}" if magnitude else ""
+    before_noun = qualifies(match) or re.search(r"\d-[a-z]", match[0]) is not None  # the $5-million house
     whole, point, cents = low.replace(",", "").partition(".")
     if len(cents) == 2 and not magnitude and not high:
-        units = f"{number(whole or '0')} {country}{_coins(name, whole)}"
+        units = f"{number(whole or '0')} {country}{name if before_noun else _coins(name, whole)}"
         parts = f"{cardinal(int(cents))} {_coins(small, cents.lstrip('0'))}"
         if not int(cents):
             return units
         return parts if whole in ("", "0") else f"{units} and {parts}"
     said = number(low) + (f" to {number(high)}" if high else "") + scale
     alone = low == "1" and not high and not magnitude
-    return f"{said} {country}{name if alone or qualifies(match) else _coins(name, '')}"
+    return f"{said} {country}{name if alone or before_noun else _coins(name, '')}"
 
 
 def _coins(name: str, amount: str) -> str:

@@ -21,6 +21,7 @@ from speechnar.text.equations import read_equations
 from speechnar.text.identifiers import read_identifiers
 from speechnar.text.markup import strip_emphasis, strip_inline
 from speechnar.text.money import read_money
+from speechnar.text.notations import read_notations
 from speechnar.text.number_formats import unify_numbers
 from speechnar.text.quantities import read_quantities, read_rates
 from speechnar.text.roman_numerals import read_numbered_parts, read_roman_numerals
@@ -43,7 +44,7 @@ def normalize(text: str, keep: Collection[str] = ()) -> str:
     if keep:
         text = protect(text, keep, kept)
     text = strip_emphasis(clean(text))
-    text = read_equations(unify_numbers(read_urls(text)))
+    text = read_equations(unify_numbers(read_notations(read_urls(text))))
     text = lower_shouting(read_verses(read_numbered_parts(text)))
     text = read_roman_numerals(expand_abbreviations(expand_short_forms(text)))
     if any(c.isdecimal() for c in text):

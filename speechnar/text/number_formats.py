@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 
 from speechnar.text.dates import COUNTED, MONTHS
-from speechnar.text.match_context import after
+from speechnar.text.match_context import after, before
 from speechnar.text.numbers import digits, number
+from speechnar.text.quantities import UNIT
 
 _DIGIT = re.compile(r"\d")
 _GROUPED = (
@@ -23,6 +24,13 @@ _POINTS = re.compile(
     r"(?<![\w.,])(?!(?:(?!0\d)\d{1,3}\.){3}(?!0\d)\d{1,3}(?!\.?\d))"  # no address such as 192.168.100.200
     r"(\d{1,3}(?:\.\d{3}){2,})(?:,(\d+))?(?![.,]?\w)|(?<![\w.,])(\d{1,3}(?:\.\d{3})+),(\d{1,2})(?![.,]?\w)"
 )
+_SPACED = re.compile(r"(?<![\w.,+-])(?<!\d )\d{1,3}(?: \d{3})+(?![\w-]| \d|[.,]\d)")  # 12 345 678
+_DECIMAL_COMMA = re.compile(
+    rf"(?<![\w.,-])(\d+),(?:(\d{{1,2}})(?=\s?(?:[%°€£$¢]|(?:{UNIT})(?!\w)))|(?<=\b0,)(\d+)\b|(\d\d)\b)(?![,.]\d)"
+)
+_LISTED = re.compile(rf"(?:\b(?!costs|weighs|equals|measures)[a-z]{{3,}}s|\b(?:{'|'.join(MONTHS)}))\s$", re.I)
+_UNIT_AFTER = re.compile(rf"\s?(?:[%°€£$]|(?:{UNIT})(?!\w))")
+_PORT = re.compile(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3}):(\d{2,5})(?!\w|[.:]\d)")
 _DATE_TIME = re.compile(
     r"(?<![\w-])(\d{4})-(\d\d)-(\d\d)(?:T| )(\d\d):(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?"
     r"(?:\s?(Z|UTC|GMT)|\s?([+-])(\d\d):?(\d\d))?(?![\w:])"
@@ -41,7 +49,7 @@ _NOT_COUNTED = re.compile(r"\s(?:runs|races|videos|screens|displays|monitors|mov
 
 _CODE_WORDS = (
     r"zip(?:\s?codes?)?|postal codes?|post\s?codes?|(?:bank |checking |savings )?accounts?|acct\.?|passcode"
-    r"|pin(?: code)?|otp|ssn|card(?=(?: number)? ending)|(?:\w+ )?code|routing|imei"
+    r"|pin(?: code)?|otp|ssn|ext(?:ension|\.)?|card(?=(?: number)? ending)|(?:\w+ )?code|routing|imei"
 )
 _NUMBERED_WORDS = (
     "serial|order|invoice|case|ticket|booking|claim|employee|customer|confirmation|tracking|reference|policy|member"
@@ -49,15 +57,19 @@ _NUMBERED_WORDS = (
 )
 _CODE = re.compile(
     rf"\b((?:{_CODE_WORDS})(?:\s(?:number|no\.?|num))?|(?:{_NUMBERED_WORDS})\s(?:number|no\.?|num|id))"
-    r"((?:\s(?:is|was|ending in))?:?\s?#?\s?)(\d{3,}(?:[ -]\d{3,})*)"
+    r"((?:\s(?:is|was|ending in))?:?\s?#?\s?)(\d{3,}(?:-\d{2,}| \d{3,})*)"
     r"(?![\w%]|[.,:/]\d|\s(?:times|lines|days|years|people)\b)",
     re.I,
 )
 _DIAL = re.compile(
     r"\b(tel|phone|fax|mobile|mob|cell|telephone|hotline|whatsapp)\b((?: number| no\.?)?(?: is| at)?)[.:]?\s*"
-    r"((?:\+|\(?)\d{2,5}\)?(?:[ .-]\d{2,5}){1,5})(?![\w-]|[.,]\d)",
+    r"((?:\+\d{1,3}[ .-]?)?\(?\d{2,5}\)?(?:[ .-]\(?\d{2,5}\)?){1,5})(?![\w-]|[.,]\d)",
     re.I,
 )
+_CALLED = re.compile(
+    r"\b(call|dial|ring|text)( us at| at| us on| on|)\s+((?:\d{2,4}[ .-]){2,5}\d{2,5})(?![\w-]|[.,]\d)", re.I
+)
+_NO = re.compile(r"(?<= )(?:no|num)\.?$", re.I)
 _DIALED = {"tel": "telephone", "mob": "mobile"}
 
 
@@ -67,15 +79,33 @@ def unify_numbers(text: str) -> str:
         return text
     for grouped in _GROUPED:
         text = grouped.sub(lambda m: re.sub("['_,]", "", m[0]), text)
-    text = re.sub(r"(?<![\d.,])\d{1,3}(?: \d{3})+ 000\b", lambda m: m[0].replace(" ", ""), text)
+    text = _SPACED.sub(_spaced, text)
+    text = _DECIMAL_COMMA.sub(_decimal_comma, text)
+    text = _PORT.sub(lambda m: f"{m[1]} colon {digits(m[2])}", text)
     text = _POINTS.sub(_points, text)
     text = _DATE_TIME.sub(_date_time, _COMPACT_DATE_TIME.sub(r"\1-\2-\3T\4:\5", text))
     text = _DIAL.sub(_dial, text)
-    text = _CODE.sub(lambda m: m[1] + (m[2].replace("#", "") or " ") + _in_groups(m[3]), text)
+    text = _CALLED.sub(lambda m: f"{m[1]}{m[2]} " + ", ".join(map(digits, re.findall(r"\d+", m[3]))), text)
+    text = _CODE.sub(lambda m: _NO.sub("number", m[1]) + (m[2].replace("#", "") or " ") + _in_groups(m[3]), text)
     text = _DECIMAL_SCALE.sub(lambda m: f"{m[1]} {_SCALES[m[2]]}", text)
     text = _SMALL_SCALE.sub(lambda m: f"{m[1]} {'billion' if m[2] == 'bn' else 'million'}", text)
     text = _WHOLE_SCALE.sub(_whole_scale, text)
     return re.sub(r"(?<![\w.,])(\d\d)er(s?)\b", lambda m: _member(number(m[1])) + m[2], text)  # 49ers
+
+
+def _spaced(match: re.Match[str]) -> str:
+    """Join groups of three digits that are an amount: counted, with a unit, or round; others may be a telephone."""
+    rest = after(match)
+    amount = COUNTED.match(rest) or _UNIT_AFTER.match(rest) or match[0].endswith(" 000") and match[0].count(" ") > 1
+    return match[0].replace(" ", "") if amount else match[0]
+
+
+def _decimal_comma(match: re.Match[str]) -> str:
+    """Write a decimal comma as a point: before a unit, after a zero, or with two decimals and not in a list."""
+    whole, before_unit, after_zero, plain = match.groups()
+    if plain and (_LISTED.search(before(match)) or re.match(r",? (?:and|or) \d", after(match))):
+        return match[0]  # pages 12,13
+    return f"{whole}.{before_unit or after_zero or plain}"
 
 
 def _points(match: re.Match[str]) -> str:

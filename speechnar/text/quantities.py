@@ -20,8 +20,8 @@ _PREFIXED = {  # symbol: name, prefixes that are met
     "s": ("second", "mµn"), "Hz": ("hertz", "kMGT"), "W": ("watt", "kMGm"), "Wh": ("watt hour", "kMG"),
     "V": ("volt", "kmM"), "A": ("amp", "mµ"), "Ah": ("amp hour", "m"), "B": ("byte", "kKMGTP"),
     "Pa": ("pascal", "hkM"), "J": ("joule", "kM"), "Ω": ("ohm", "kM"), "cal": ("calorie", "k"),
-    "bps": ("bits per second", "kKMG"), "mol": ("mole", "m"), "B/s": ("bytes per second", "kKMG"),
-    "bit/s": ("bits per second", "kMG"),
+    "bps": ("bit per second", "kKMG"), "mol": ("mole", "m"), "B/s": ("byte per second", "kKMG"),
+    "bit/s": ("bit per second", "kMG"),
 }  # fmt: skip
 _SQUARED = (("m", "meter"), ("km", "kilometer"), ("ft", "foot"), ("in", "inch"), ("mi", "mile"))
 UNITS = {
@@ -53,22 +53,23 @@ _PER = {
     "h": "hour", "hr": "hour", "d": "day", "day": "day", "wk": "week", "week": "week", "mo": "month", "yr": "year",
     "year": "year", "m²": "square meter", "m³": "cubic meter", "cm²": "square centimeter", "cm³": "cubic centimeter",
     "ha": "hectare", "lb": "pound", "oz": "ounce", "gal": "gallon", "mi": "mile", "mol": "mole",
-    "serving": "serving", "dose": "dose",
+    **{word: word for word in "serving dose month night person capita page user hour minute second mile inch".split()},
 }  # fmt: skip
 _DOTTED = frozenset(
     "mi ft yd yds in lb lbs oz gal qt pt tsp tbsp min mins hr hrs sec secs yr yrs mo mos wk wks".split()
 )
-_UNIT = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True))
+UNIT = "|".join(re.escape(unit) for unit in sorted(UNITS, key=len, reverse=True))
 _PERS = "|".join(re.escape(unit) for unit in sorted(_PER, key=len, reverse=True))
 _WHOLE_UNITS = (
     "cup mile inch foot yard acre hour minute second day week month year pound ounce pint quart gallon liter teaspoon "
     "tablespoon kilometer meter centimeter millimeter gram kilogram dozen"
 )
 _MEASURE = re.compile(
-    rf"({_AMOUNT})(\s?|-)({_UNIT}|(?<=[\s-])(?:{_WHOLE_UNITS.replace(' ', '|')})s?)"
+    rf"({_AMOUNT})(\s?|-)({UNIT}|(?<=[\s-])(?:{_WHOLE_UNITS.replace(' ', '|')})s?)"
     rf"((?:/(?:{_PERS})){{0,2}})(?![\w/²³])(\.)?(?!\.?\w)"
 )
 _SAME_UNIT = re.compile(r"(?<=\d)(\s?)([A-Za-zµ/]{1,5}|%|°[CF]?)\s?[-–]\s?(?=\d[\d.,]*\s?\2(?!\w))")
+_PER_AMOUNT = re.compile(rf"(?<=\d)(\s?(?:{UNIT}))/(?=\d{{1,4}}\s?(?:{UNIT})(?!\w))")  # 7 l/100 km
 _RATE = re.compile(
     r"(?<![\w/])(mg|µg|ng|kg|g|mmol|km|mL|ml|kWh|MB|GB|kcal)/(dL|dl|mL|ml|L|kg|m²|m³|h|min|s|day|d)(?![\w/])"
 )
@@ -91,6 +92,7 @@ _DEGREES = {"C": " Celsius", "F": " Fahrenheit"}
 def read_quantities(text: str) -> str:
     """Read the measures, percentages, degrees, fractions and sizes of a text."""
     text = _SAME_UNIT.sub(r"\1\2 to ", text)
+    text = _PER_AMOUNT.sub(r"\1 per ", text)
     text = re.sub(r"(?<=[x×%])/([a-z]{2,})\b", lambda m: f" per {UNITS.get(m[1], m[1])}", text)
     text = re.sub(rf"({NUMBER})\s?¢", lambda m: f"{_say(m[1])} cent{'' if m[1] == '1' else 's'}", text)
     text = re.sub(r"(\d+)\s?°\s?(\d+)'\s?(?:(\d+)\"\s?)?([NSEW])\b", _position, text)
@@ -112,7 +114,7 @@ def read_quantities(text: str) -> str:
     text = re.sub(r"(?<![\w/.-])(?:(\d{1,3})\s+)?(\d{1,3})/(\d{1,3})(?![\w/]|\.\d)(-(?=[a-z]))?", _bare_fraction, text)
     text = re.sub(r"(?<![\w.])(\d{3,4})[x×](\d{3,4})(?!\w)", lambda m: f"{pairs(m[1])} by {pairs(m[2])}", text)
     text = re.sub(rf"(?<![\w.])({NUMBER})\s?x\s?(?={NUMBER})", lambda m: f"{_say(m[1])} by ", text)
-    return re.sub(rf"(?<![\w.])({NUMBER})[x×](?!\w)", lambda m: f"{_say(m[1])} times", text)
+    return re.sub(rf"(?<![\w.])({NUMBER}(?:\s?[-–]\s?{NUMBER})?)[x×](?!\w)", lambda m: f"{_say(m[1])} times", text)
 
 
 def read_rates(text: str) -> str:
@@ -123,6 +125,8 @@ def read_rates(text: str) -> str:
 def _say(amount: str) -> str:
     """Read a number, a range, a size or a fraction."""
     top, slash, bottom = amount.partition("/")
+    if slash and top[0] == "-":
+        return f"minus {_say(amount[1:])}"
     if slash:
         whole, _, part = top.rpartition(" ")
         return _fraction(whole.strip(), part, bottom)
@@ -157,7 +161,7 @@ def qualifies(match: re.Match[str]) -> bool:
     return bool(noun and (noun[0][0] == "-" or article and noun[1] not in _NOT_A_NOUN))
 
 
-_INVARIANT = tuple("hertz bits revolutions frames dots pixels beats words parts bytes pounds mercury power".split())
+_INVARIANT = tuple("hertz revolutions frames dots pixels beats words parts pounds mercury power".split())
 
 
 def _inflected(match: re.Match[str], name: str, amount: str, singular: re.Pattern[str] | None = None) -> str:

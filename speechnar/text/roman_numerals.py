@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from speechnar.text.match_context import after, before, ends_sentence
+from speechnar.text.match_context import after, before, ends_sentence, starts_sentence
 from speechnar.text.numbers import cardinal, ordinal
 
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
@@ -74,7 +74,8 @@ def _part(match: re.Match[str]) -> str:
     number = value(numeral)
     if numeral in ("C", "D", "M", "L") and not (name == "CHAPTER" and numeral == "L") or not number:
         return match[0]  # Section C
-    if numeral == "I" and not name.isupper() and _NOT_I.match(rest) and not _I_ANYWAY.match(rest):
+    capital = name.istitle() and not starts_sentence(match)  # a Phase I trial
+    if numeral == "I" and not name.isupper() and not capital and _NOT_I.match(rest) and not _I_ANYWAY.match(rest):
         return match[0]  # the chapter I wrote
     return f"{name.lower() if name.isupper() else name} {number}"
 

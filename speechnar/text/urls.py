@@ -13,14 +13,14 @@ _SIGNS = {
 }  # fmt: skip
 _DOMAINS = "|".join(
     """com org net edu gov mil int info biz io ai co uk us ca de fr es it nl eu au nz jp cn in ru br ch se no dev app
-    tv me xyz""".split()
+    tv me xyz ly gg fm pl dk fi ie mx sg hk cz hu pt gr tr za ua""".split()
 )
 _FILES = "|".join(
     """pdf txt csv tsv doc docx xls xlsx ppt pptx py js ts jsx html htm css json yaml yml xml md rst sh bat exe zip tar
     gz tgz jpg jpeg png gif svg mp3 mp4 wav flac ogg avi mov mkv cpp rs go java rb php sql log cfg ini toml lock
     onnx ipynb net""".split()
 )
-_SPELLED = ("www", "uk", "us", "io", "ai", "tv", "js", "md", "xyz")
+_SPELLED = ("www", "uk", "us", "io", "ai", "tv", "js", "md", "xyz", "sh", "ly", "rs", "fm")
 _HOST = rf"(?:[\w-]+\.)+(?:{_DOMAINS})"
 _TAIL = r"(?::\d+)?(?:[/?#][^\s\"'<>()\[\]]*)?"
 _ADDRESS = re.compile(

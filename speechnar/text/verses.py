@@ -27,6 +27,7 @@ _ORDINALS = {1: "First", 2: "Second", 3: "Third", 4: "Fourth"}
 _BOOK = rf"(?:([1-4]|I{{1,3}}|IV)\s+)?(?:({'|'.join(_BOOKS)}|Song of (?:Songs|Solomon))|({'|'.join(_SHORT)})\.?)"
 _VERSES = re.compile(
     rf"(?<![\w.]){_BOOK}\s+(\d{{1,3}}):(\d{{1,3}})(?![\d:])(?:\s?[-–—]\s?(\d{{1,3}})(?::(\d{{1,3}}))?)?(?!\s?[ap]\.?m|\w)"
+    r"((?:;\s\d{1,3}:\d{1,3}(?:[-–]\d{1,3})?(?![\w:])){0,20})"
 )
 _NUMBERED_BOOK = re.compile(
     r"(?<![\w.])([1-4]|I{1,3}) (Samuel|Kings|Chronicles|Corinthians|Thessalonians|Timothy|Peter|John|Maccabees)"
@@ -44,13 +45,14 @@ def read_verses(text: str) -> str:
 
 
 def _verses(match: re.Match[str]) -> str:
-    which, book, short, chapter, verse, last, last_verse = match.groups()
+    which, book, short, chapter, verse, last, last_verse, more = match.groups()
     if short in ("Sam", "Tim") and not which:
         return match[0]  # Tim 5:30
     said = f"{_which(which)}{book or _SHORT[short]} {chapter}, "
+    more = re.sub(r"(\d+):(\d+)[-–](\d+)", r"\1, verses \2 to \3", more).replace(":", ", ")
     if last_verse:
-        return f"{said}{verse} to {last}, {last_verse}"
-    return said + (f"verses {verse} to {last}" if last else verse)
+        return f"{said}{verse} to {last}, {last_verse}{more}"
+    return said + (f"verses {verse} to {last}" if last else verse) + more
 
 
 def _which(numeral: str | None) -> str:

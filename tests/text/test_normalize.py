@@ -6,12 +6,13 @@ import pytest
 
 from speechnar.text.normalize import normalize
 
-LINES = (Path(__file__).parent / "normalize.tsv").read_text(encoding="utf-8").splitlines()
+TABLES = [Path(__file__).parent / name for name in ("normalize.tsv", "neighbors.tsv")]
+LINES = [line for table in TABLES for line in table.read_text(encoding="utf-8").splitlines()]
 TABLE = [tuple(line.split("\t")) for line in LINES if "\t" in line]
 
 
 def test_table_is_large():
-    assert len(TABLE) >= 150
+    assert len(TABLE) >= 750
 
 
 @pytest.mark.parametrize(("written", "spoken"), TABLE, ids=[written for written, _ in TABLE])

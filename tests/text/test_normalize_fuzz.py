@@ -15,7 +15,8 @@ from speechnar.text.phonemize import Phonemizer
 from speechnar.text.sentences import split_blocks, split_sentences
 from speechnar.text.symbols import TextError
 
-LINES = (Path(__file__).parent / "normalize.tsv").read_text(encoding="utf-8").splitlines()
+TABLES = [Path(__file__).parent / name for name in ("normalize.tsv", "neighbors.tsv")]
+LINES = [line for table in TABLES for line in table.read_text(encoding="utf-8").splitlines()]
 WRITTEN = [line.split("\t")[0] for line in LINES if "\t" in line]
 SIGNS = "aAxI019 .,-/:$€%°'\"()[]#@&+=<>×²½µΩкπ東🙂\u200d\u0301–—…′″\n\t~*_^\\{}|`ﬁ①\x00\x7f\ud800\U000f0001≠√∞⁻⁵♯♭"
 PIECES = (
@@ -93,7 +94,9 @@ def test_digits_and_signs_never_become_an_acronym():
 
 
 UNITS = (
-    "1-", "'", ".", "(", "A. ", "1:", "aB", "-@", "I ", "a.", "—", "$1", "[", "![a", "<", "<b", "<a b=c ", "&", "1'",
+    "1-", "'", ".", "(", "A. ", "1:", "aB", "-@", "I ", "a.", "—", "$1", "[", "![a",
+    "1 234 ", "1,5 ", "Nf3 ", "e4=Q", "1A:", "a:b:", "Fe2", "A–", "call 12 ", "what is 1 ", "f(x)", "x+=", "O-O ",
+    "<", "<b", "<a b=c ", "&", "1'",
     "1.000.", "1 + ", "1 = ", "x<", "Mon-", "Mon, ", "a - ", "(i)", "B-b", "b-", "**", "_a", "1e5 ", "0 1234 ", "X",
     "IV ", "2h3m", "1/2 ", "a ", "St ", "é", "東", "²", "<!--", "](", "a]( ", "~~", ">", "h1 ", "1,", "1_", "tel 1 ",
     "code 1 ",
