@@ -17,7 +17,7 @@ import re
 import sqlite3
 import string
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
