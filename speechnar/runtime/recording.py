@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -78,10 +79,11 @@ def _array(samples: Any) -> np.ndarray:
     if isinstance(samples, (bytes, bytearray, memoryview, dict)):
         cure = ": wrap it in io.BytesIO" if not isinstance(samples, dict) else ""
         raise AudioError(f"a recording is {ACCEPTED}, not {type(samples).__name__}{cure}")
-    try:
-        return np.asarray(samples)
-    except (TypeError, ValueError):
-        raise AudioError(f"a recording is {ACCEPTED}, not {type(samples).__name__}") from None
+    with contextlib.suppress(TypeError, ValueError):
+        array = np.asarray(samples)
+        if array.dtype.kind not in "OSU":
+            return array
+    raise AudioError(f"a recording is {ACCEPTED}, not {type(samples).__name__}")
 
 
 def _mono(samples: np.ndarray, source_rate: int, target_rate: int) -> np.ndarray:
