@@ -157,7 +157,7 @@ def test_headerless_samples(recognizer: Recognizer, tmp_path: Path) -> None:
         (bytearray(b"RIFF"), "not bytearray: wrap it in io.BytesIO"),
         ({"array": WAV, "sampling_rate": RATE}, "not dict"),
         (None, "a recording is a path, a file opened as 'rb', samples .* or \\(samples, sample_rate\\)"),
-        (5, "a recording is a path"),
+        (5, r"samples should be .* but are \(\) of int64"),
         (object(), "a recording is a path"),
         (["a.wav", "b.wav"], "a recording is a path"),
         ((WAV, "16000"), "a tuple of 2 with a str is none"),
