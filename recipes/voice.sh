@@ -11,13 +11,16 @@ from_scratch=false #: train from random weights, not from the voice `heart`
 full=false         #: the same, with the configs for a day of speech and a GPU
 dev=15             #: REGEX, names of the utterances to validate on, or how many
 test=30            #: REGEX, names of the utterances to test on, or how many
-joint=false        # ljspeech and own_voice have the option
+language=          #: CODE, of the texts, in place of that of conf/voice.yaml: en-us, de, es ...
+recognizer=        #: COMMAND, hears the voice for the word error rate (the package's; hear.py for other languages)
+joint=false        # ljspeech, kerstin and own_voice have the option
 
 run_voice() { # "STAGE: NEED..."...: the recipe's own first stages
   variant=tuned
   if [[ $from_scratch == true ]]; then variant=scratch; fi
   if [[ $full == true ]]; then variant=full; fi
   models=exp/$variant
+  language=${language:-$(sed -n 's/^language: *//p' "$(conf voice)")}
   local both="max_steps $models/aligned/train.jsonl.gz $models/aligned/dev.jsonl.gz" audio learn
   audio=$(conf audio)
   if [[ $joint == true ]]; then
@@ -34,13 +37,13 @@ run_voice() { # "STAGE: NEED..."...: the recipe's own first stages
   fi
   aligned="--features $models/features --train $models/aligned/train.jsonl.gz --dev $models/aligned/dev.jsonl.gz"
   run_stages "$models" "$@" \
-    "prepare: ${corpora_options:-corpus layout} dev test $audio" \
+    "prepare: ${corpora_options:-corpus layout} language dev test $audio" \
     "${learn[@]}" \
     "vocoder: $both $(conf "$(variant_of vocoder)")" \
     "gta_mels: $both" \
     "tune: $both $(conf vocoder_gta)" \
-    "export_voice: $(conf voice)" \
-    "evaluate:"
+    "export_voice: language $(conf voice)" \
+    "evaluate: recognizer"
 }
 
 conf() { # NAME: the recipe's own config, else that of recipes/ljspeech
@@ -55,9 +58,9 @@ prepare() {
   rate=$(python -c 'import sys, speechnar.config, speechnar.audio
 print(speechnar.config.load(speechnar.audio.AudioConfig, sys.argv[1]).sample_rate)' "$(conf audio)")
   speechnar corpus import "$layout" "$corpus" data/all.jsonl.gz --fix --report data/import.tsv --jobs "$nj"
-  speechnar corpus check data/all.jsonl.gz --sample-rate "$rate" --report data/check.tsv --fix data/sound.jsonl.gz \
-    --jobs "$nj"
-  speechnar corpus phonemize data/sound.jsonl.gz data/phones.jsonl.gz --jobs "$nj"
+  speechnar corpus check data/all.jsonl.gz --language "$language" --sample-rate "$rate" --report data/check.tsv \
+    --fix data/sound.jsonl.gz --jobs "$nj"
+  speechnar corpus phonemize data/sound.jsonl.gz data/phones.jsonl.gz --language "$language" --jobs "$nj"
   speechnar corpus split data/phones.jsonl.gz data --dev "$dev" --test "$test"
   speechnar corpus export kaldi data/test.jsonl.gz data/test # its `text` has the sentences to speak
 }
@@ -107,14 +110,20 @@ export_voice() {
   mkdir -p "$models"/model/{acoustic,vocoder}
   cp "$models"/acoustic/{config.yaml,tokens.txt,model.safetensors} "$models/model/acoustic"
   cp "$models"/vocoder_gta/{config.yaml,model.safetensors} "$models/model/vocoder"
-  cp "$(conf voice)" "$models/model/voice.yaml"
+  sed "s/^language:.*/language: $language/" "$(conf voice)" >"$models/model/voice.yaml"
   speechnar export "$models/model" "$models/voice"
 }
 evaluate() { measure data "$models/aligned" "$models/evaluation"; }
 measure() { # DATA ALIGNED OUT [--speaker NAME]
   local data=$1 aligned=$2 out=$3
+  local hear=(${recognizer:+--recognizer "$recognizer"})
+  if [[ ! $recognizer && $language != en* ]]; then
+    hear=(--recognizer "python $recipes/hear.py --language ${language%%-*}")
+  fi
+  if [[ $language != en* ]]; then hear+=(--normalizer basic); fi
   python "$recipes/copies.py" "$models/voice" "$aligned/test.jsonl.gz" "$models/features" "$out/copies"
-  speechnar evaluate tts --voice "$models/voice" --text "$data/test/text" --out "$out" "${@:4}"
+  speechnar evaluate tts --voice "$models/voice" --text "$data/test/text" --out "$out" \
+    ${hear[@]+"${hear[@]}"} "${@:4}"
   speechnar evaluate mos "$data/test.jsonl.gz" "$out/copies" --json "$out/mos.json"
   speechnar evaluate intrinsic "$out/copies" "$out/voice" --ref "$data/test.jsonl.gz" --json "$out/intrinsic.json"
   python "$recipes/voice_table.py" "$aligned/test.jsonl.gz" "$out"

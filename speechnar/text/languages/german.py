@@ -112,7 +112,7 @@ class German(Normalizer):
         )
         return re.sub(  # 24.12. without a year
             r"(?<![\d.,])([0-3]?\d)\.\s?([01]?\d)\.(?=\s|$|[,;:!?)–-])",
-            lambda m: self._date(m, m[1], m[2], "") if 1 <= int(m[2]) <= 12 and 1 <= int(m[1]) <= 31 else m[0],
+            lambda m: self._date(m, m[1], m[2], "") + "." * (not m.string[m.end() :].strip()),
             text,
         )
 
@@ -124,6 +124,7 @@ class German(Normalizer):
 
     def ordinal(self, left: str, number: int, alone: str) -> str:
         """Return an ordinal with the ending that the words to its left ask for; `alone` is that without an article."""
+        left = re.sub(r"(?:\d{1,3}\.,?\s(?:und|oder|bis)?\s?)+$", "", left)  # the first of several: `am 3. und 4. Mai`
         if re.search(rf"(?:^|[\s(])(?:{_DATIVE})\s$", left, re.I):
             form = "n"
         elif re.search(rf"(?:^|\s)(?:{_PREPOSITIONS})\sder\s$", left, re.I):
