@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Print what Whisper base hears in a recording: the recognizer that voices of other languages than English are judged by.
+"""Print what Whisper base hears in a recording: it judges the voices of other languages than English.
 
     python hear.py --language de WAV
 

@@ -20,7 +20,8 @@ _FEMININE = (
 )
 _MASCULINE = "\\w{2,}[oe]s|\\w{2,}o|\\w+(?:or|ón|al|el|il)|días?"
 _NOT_COUNTED = frozenset(
-    "para hasta contra cada esta esa nada era estaba había hacia la las entre como sobre son los es por con en sin".split()
+    "para hasta contra cada esta esa nada era estaba había hacia la las entre como sobre son los es por con en"
+    " sin".split()
 )
 """Words after a number that are no nouns."""
 _FRACTIONS = {2: "medio", 3: "tercio", 4: "cuarto", 5: "quinto", 6: "sexto", 8: "octavo", 10: "décimo"}
@@ -44,10 +45,9 @@ class Spanish(Normalizer):
         "a. m.": "de la mañana", "p. m.": "de la tarde", "a.m.": "de la mañana", "p.m.": "de la tarde",
     }  # fmt: skip
     signs = {
-        "%": "por ciento", "‰": "por mil", "&": "y", "+": "más", "=": "igual a", "×": "por", "÷": "entre", "@": "arroba",
-        "<": "menor que", ">": "mayor que", "°": "grados", "#": "almohadilla", "€": "euros", "$": "dólares",
-        "§": "sección",
-        "²": "al cuadrado", "³": "al cubo", "≈": "aproximadamente", "±": "más menos",
+        "%": "por ciento", "‰": "por mil", "&": "y", "+": "más", "=": "igual a", "×": "por", "÷": "entre",
+        "@": "arroba", "<": "menor que", ">": "mayor que", "°": "grados", "#": "almohadilla", "€": "euros",
+        "$": "dólares", "§": "sección", "²": "al cuadrado", "³": "al cubo", "≈": "aproximadamente", "±": "más menos",
     }  # fmt: skip
     words_in_capitals = frozenset({"UVI", "UCI", "IVA", "SIDA", "ONU", "OVNI", "PIN", "AVE", "TAC", "PYME"})
     web = ("punto", "arroba", "barra")
