@@ -12,6 +12,7 @@ Sources and outputs are paths or any URL that fsspec knows (s3://, gs://, hdfs:/
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import json
@@ -27,10 +28,14 @@ from speechnar.infer.storage import join, names_in, read, remove, write
 FAILURES = "_failures.tsv"
 """The leading underscore keeps it out of what pyarrow and Spark read of a folder of tables."""
 ATTEMPTS = ".attempts"
-BLOCKS = 50
-"""Blocks of parts for each worker, at most: a task of Ray does one."""
+TASK_ROWS = 64
+"""Rows of a task of Ray, at most: of short recordings about two seconds of work, beside which Ray's own is small."""
+TASK_SHARE = 4
+"""A task is at most one part in this many of a worker's share of what is left, so that all workers end together."""
 MAX_ATTEMPTS = 3
 """Workers that may die on one part, by a crash of a library or for lack of memory, before its rows count as failed."""
+WRITERS = 4
+"""Files that a worker writes at once, while its model goes on: a disk or a bucket takes its time for each."""
 
 
 class BulkError(ValueError):
@@ -127,27 +132,62 @@ def parts_of(rows: Sequence[Row], size: int | None) -> list[Part]:
     return [Part(f"{n:06d}", tuple(rows[start : start + size])) for n, start in enumerate(range(0, len(rows), size))]
 
 
+def tasks_of(parts: Sequence[Part], workers: int) -> list[list[Part]]:
+    """Cut parts, in their order, into the tasks of Ray: large ones first, and towards the end ones of a single part."""
+    tasks: list[list[Part]] = []
+    start = 0
+    while start < len(parts):
+        share = (len(parts) - start) // (TASK_SHARE * workers)
+        size = max(1, min(share, TASK_ROWS // len(parts[start].rows)))
+        tasks.append(list(parts[start : start + size]))
+        start += size
+    return tasks
+
+
 class _Worker:
-    """One process with one model; Ray Data calls it with a row {"part": JSON of a `Part`}."""
+    """One process with one model; Ray Data calls it with the column "part" of a task, each a `Part` as JSON."""
 
     def __init__(self, job: Job, out: str) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         self._job, self._out = job, out
+        self._writers = concurrent.futures.ThreadPoolExecutor(WRITERS)
         self._loaded = job.load()
 
-    def __call__(self, row: dict[str, Any]) -> dict[str, Any]:
-        part = Part.loads(row["part"])
-        mark = join(self._out, f"{ATTEMPTS}/{part.name}")
-        attempts = _attempts(mark)
-        if attempts < MAX_ATTEMPTS:
-            write(mark, str(attempts + 1).encode())
-            outcome = self._job.run(self._loaded, part)
-        else:
-            outcome = Outcome({}, {row.id: f"{attempts} workers died on it" for row in part.rows})
-        if outcome.files:
-            for ending in self._job.endings:
-                write(join(self._out, part.name + ending), outcome.files[ending])
-        return {"name": part.name, "rows": len(part.rows), "failures": list(outcome.failures.items())}
+    def __call__(self, task: dict[str, Any]) -> dict[str, list[Any]]:
+        """Do the parts of a task; return the number of its rows and, as JSON, (part, id, reason) of each that failed.
+
+        Nothing tells on which part of a task a worker died. So when a task is begun again, each part of it is counted
+        before it is begun, and the part that kills workers is found.
+        """
+        parts = [Part.loads(text) for text in task["part"]]
+        died = self._begin(parts[0].name + ".task") > 0
+        failures: list[tuple[str, str, str]] = []
+        written = []
+        for part in parts:
+            attempts = self._begin(part.name) if died else 0
+            if attempts < MAX_ATTEMPTS:
+                outcome = self._job.run(self._loaded, part)
+            else:
+                outcome = Outcome({}, {row.id: f"{attempts} workers died on it" for row in part.rows})
+            if outcome.files:
+                written.append(self._writers.submit(self._write, part.name, outcome.files))
+            failures += [(part.name, name, reason) for name, reason in outcome.failures.items()]
+        for file in written:
+            file.result()
+        return {"rows": [sum(len(part.rows) for part in parts)], "failures": [json.dumps(failures)]}
+
+    def _begin(self, name: str) -> int:
+        """Return how often a part or task was begun before in this run, and not ended; count this time too."""
+        mark = join(self._out, f"{ATTEMPTS}/{name}")
+        attempts = 0
+        with contextlib.suppress(OSError, ValueError):
+            attempts = int(read(mark))
+        write(mark, str(attempts + 1).encode())
+        return attempts
+
+    def _write(self, name: str, files: Mapping[str, bytes]) -> None:
+        for ending in self._job.endings:
+            write(join(self._out, name + ending), files[ending])
 
 
 def run(job: Job, rows: Sequence[Row], out: str, size: int | None, workers: int, address: str | None = None) -> int:
@@ -193,36 +233,35 @@ def _run(
     job: Job, parts: Sequence[Part], done: int, out: str, workers: int, address: str | None
 ) -> list[tuple[str, str, str]]:
     """Return (part, id, reason) of each failure."""
+    import pyarrow
     import ray
     from tqdm import tqdm
 
     failures: list[tuple[str, str, str]] = []
     total = done + sum(len(part.rows) for part in parts)
+    tasks = [pyarrow.table({"part": [part.dumps() for part in task]}) for task in tasks_of(parts, workers)]
+    size = min(workers, len(tasks))
     notes = contextlib.redirect_stdout(sys.stderr)  # Ray writes its own to stdout, which belongs to results
     with (
         notes,
         _cluster(address, workers),
         tqdm(total=total, initial=done, unit="row", disable=None, file=sys.stderr) as bar,
     ):
-        # Small blocks, so that a worker that is killed costs little; not one a part, for Ray takes its time for each.
-        blocks = min(len(parts), BLOCKS * workers)
-        given = ray.data.from_items([{"part": part.dumps()} for part in parts], override_num_blocks=blocks)
         worker: Any = _Worker
-        found = given.map(
+        found = ray.data.from_arrow(tasks).map_batches(
             worker,
+            batch_size=None,  # a task is a block of its own
             fn_constructor_args=(job, out),
-            compute=ray.data.ActorPoolStrategy(
-                min_size=min(workers, len(parts)), max_size=min(workers, len(parts)), max_tasks_in_flight_per_actor=2
-            ),
+            compute=ray.data.ActorPoolStrategy(min_size=size, max_size=size, max_tasks_in_flight_per_actor=2),
             num_cpus=1,
         )
         logging.getLogger("ray.data").setLevel(logging.ERROR)  # only now: creating a data set sets it
         try:
-            for row in found.iter_rows():
-                failures += [(row["name"], name, _one_line(reason)) for name, reason in row["failures"]]
-                for name, reason in row["failures"]:
+            for line in found.iter_rows():
+                for part, name, reason in json.loads(line["failures"]):
+                    failures.append((part, name, _one_line(reason)))
                     bar.write(f"speechnar: {name}: {_one_line(reason)}", file=sys.stderr)
-                bar.update(row["rows"])
+                bar.update(line["rows"])
         except (ray.exceptions.RayError, RuntimeError) as error:
             raise BulkError(f"the workers stopped ({_cause(error)}); what is done is kept: run it again") from None
     return failures
@@ -242,8 +281,7 @@ def _cluster(address: str | None, workers: int) -> Iterator[None]:
         if address:
             ray.init(address=address, **quiet)
         else:
-            # One CPU more than workers: reading parts takes a CPU of Ray's count, though hardly one of the machine's.
-            ray.init(num_cpus=workers + 1, include_dashboard=False, **quiet)
+            ray.init(num_cpus=workers, include_dashboard=False, **quiet)
     except (ConnectionError, ray.exceptions.RayError, RuntimeError, ValueError) as error:
         raise BulkError(f"no Ray cluster answers at {address or 'this machine'} ({_cause(error)})") from None
     try:
@@ -258,14 +296,6 @@ def _cause(error: BaseException) -> str:
     inner = getattr(error, "cause", None) or error.__cause__ or error
     lines = [line.strip() for line in str(inner).splitlines() if line.strip()]
     return _one_line(lines[-1] if lines else type(inner).__name__)
-
-
-def _attempts(mark: str) -> int:
-    """Return how often a part was begun and not ended, in this run."""
-    try:
-        return int(read(mark))
-    except (OSError, ValueError):
-        return 0
 
 
 def _one_line(text: str) -> str:
