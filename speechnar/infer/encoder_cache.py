@@ -27,12 +27,11 @@ from speechnar.data.manifest import DataError, load_cuts, read_wav, save_cuts
 from speechnar.files import atomic_write
 from speechnar.layers.augment import (
     SpecAugmentConfig,
-    add_noise,
     band_limited,
-    colored_noise,
     resampled,
     reverberated,
     spec_augment,
+    with_noise,
 )
 from speechnar.models.asr.whisper import HOP_LENGTH, SAMPLE_RATE, SILENCE
 from speechnar.models.folder import load_model
@@ -228,10 +227,8 @@ def _varied(wav: Tensor, variant: Variant) -> Tensor:
     if chosen(variant.reverb_share):
         low, high = REVERBERATION_SECONDS
         wav = reverberated(wav, low + (high - low) * float(torch.rand(())), SAMPLE_RATE)
-    if chosen(variant.noise_share):
-        low, high = variant.snr
-        noise = colored_noise(wav, 2 * torch.rand(1))
-        wav = add_noise(wav, torch.tensor([wav.shape[1]]), noise, low + (high - low) * torch.rand(1))
+    if variant.noise_share:
+        wav = with_noise(wav, torch.tensor([wav.shape[1]]), variant.noise_share, variant.snr)
     if chosen(variant.telephone_share):
         wav = band_limited(wav, TELEPHONE_BAND, SAMPLE_RATE)
     if chosen(variant.quiet_share):

@@ -135,6 +135,21 @@ def add_noise(wav: Tensor, wav_lengths: Tensor, noise: Tensor, snr: Tensor) -> T
     return wav + gain[:, None] * noise
 
 
+def with_noise(wav: Tensor, wav_lengths: Tensor, share: float, snr: tuple[float, float]) -> Tensor:
+    """Add noise between white and brown to a random share of the utterances.
+
+    Args:
+        wav: (B, T_wav); wav_lengths: (B,) samples.
+        share: in [0, 1], the probability that an utterance gets noise.
+        snr: the smallest and the largest signal-to-noise ratio, dB.
+    """
+    low, high = snr
+    drawn = low + (high - low) * torch.rand(len(wav), device=wav.device)
+    chosen = torch.rand(len(wav), device=wav.device) < share
+    noise = colored_noise(wav, 2 * torch.rand(len(wav), device=wav.device))
+    return add_noise(wav, wav_lengths, noise, drawn.where(chosen, torch.inf))
+
+
 def colored_noise(like: Tensor, slope: Tensor) -> Tensor:
     """Return Gaussian noise (B, T_wav) of the shape of `like` with power ~ frequency ** -slope: 0 is white, 1 pink."""
     spectrum = torch.fft.rfft(torch.randn_like(like))

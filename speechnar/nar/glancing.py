@@ -6,10 +6,10 @@ Source: GLAT (Qian et al. 2021), section 3.2, equations 5 to 7; as the sampler o
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from speechnar.nar.lengths import length_mask
+from speechnar.nar.masking import random_places
 
 
 def glance(predicted: Tensor, tokens: Tensor, token_lengths: Tensor, ratio: float) -> Tensor:
@@ -26,6 +26,4 @@ def glance(predicted: Tensor, tokens: Tensor, token_lengths: Tensor, ratio: floa
         raise ValueError(f"the glancing ratio is {ratio} but should be from 0 to 1")
     real = length_mask(token_lengths, tokens.shape[1])
     wrong = ((predicted != tokens) & real).sum(1)
-    number = (ratio * wrong + 0.5).floor().long()
-    drawn = torch.rand(tokens.shape, device=tokens.device).masked_fill(~real, 2.0)
-    return (drawn.argsort(1).argsort(1) < number[:, None]) & real
+    return random_places(real, (ratio * wrong + 0.5).floor().long())

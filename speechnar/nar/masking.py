@@ -21,9 +21,17 @@ def random_masks(tokens: Tensor, token_lengths: Tensor, mask_id: int) -> Tensor:
     """Mask from one to all tokens of each sequence, at random; an empty sequence stays empty."""
     real = length_mask(token_lengths, tokens.shape[1])
     number = (torch.rand(len(tokens), device=tokens.device) * token_lengths).long() + 1
-    drawn = torch.rand(tokens.shape, device=tokens.device).masked_fill(~real, 2.0)
-    rank = drawn.argsort(1).argsort(1)
-    return tokens.where((rank >= number[:, None]) | ~real, mask_id)
+    return tokens.where(~random_places(real, number), mask_id)
+
+
+def random_places(real: Tensor, number: Tensor) -> Tensor:
+    """Choose `number` (B,) of the positions of each row that are True in `real` (B, N), or all where there are fewer.
+
+    Returns:
+        (B, N) bool.
+    """
+    drawn = torch.rand(real.shape, device=real.device).masked_fill(~real, 2.0)
+    return (drawn.argsort(1).argsort(1) < number[:, None]) & real
 
 
 def merge_masks(tokens: Tensor, token_lengths: Tensor, mask_id: int) -> tuple[Tensor, Tensor, Tensor]:

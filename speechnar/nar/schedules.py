@@ -46,17 +46,3 @@ class Schedule:
         if self.shape == "cosine":
             share = 1 - math.cos(math.pi / 2 * share)
         return self.start + (self.end - self.start) * share
-
-
-def masks_left(number: int, iterations: int, shape: str = "linear") -> list[int]:
-    """Return how many of `number` tokens are still masked after each of `iterations`; the last is 0.
-
-    Args:
-        shape: "linear" or "cosine"; each iteration fills at least one token while there are any.
-    """
-    schedule = Schedule(1.0, 0.0, iterations, shape)
-    left, found = number, []
-    for done in range(1, iterations + 1):
-        left = max(0, min(left - 1, math.floor(number * schedule.at(done) + 1e-9)))
-        found.append(left)
-    return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,6 +82,46 @@ def white_noise(seed: tuple[int, int], shape: tuple[int, ...], scale: float) -> 
 @functools.cache
 def _normal_values() -> np.ndarray:
     return np.random.default_rng(0).standard_normal(NORMAL_VALUES, dtype=np.float32)
+
+
+def vocode(
+    run: Callable[[dict[str, np.ndarray]], Sequence[np.ndarray]],
+    mel: np.ndarray,
+    source: tuple[np.ndarray, np.ndarray] | None,
+    *,
+    hop: int,
+    context: int,
+    chunk: int,
+    largest: int,
+) -> Iterator[np.ndarray]:
+    """Run a vocoder over a mel (T_mel, n_mels) in chunks; the audio does not depend on where the chunks are cut.
+
+    Args:
+        run: the vocoder. Takes "mel" (1, T, n_mels), and with a source also "f0" (1, T), "noise" (1, T, n_noise) and
+            "phase" (1,), that of the first frame. Returns the wav (1, T * hop), and with a source the phase (1, T) of
+            each frame.
+        source: of a vocoder with a harmonic source: f0 (T_mel,) in Hz, and noise (1, T_mel, n_noise).
+        hop: samples of a frame.
+        context: frames on both sides of a frame that its audio depends on.
+        chunk, largest: frames of the first chunk; each next chunk has twice as many, up to `largest`.
+
+    Yields:
+        (T_wav,) float32, the audio of a chunk.
+    """
+    phases = np.zeros((1, 1), np.float32)  # of the frames from `left` on
+    start = left = 0
+    while start < len(mel):
+        stop = min(start + chunk, len(mel))
+        before, left, right = left, max(start - context, 0), min(stop + context, len(mel))
+        given = {"mel": mel[None, left:right]}
+        if source is None:
+            (wav,) = run(given)
+        else:
+            f0, noise = source
+            given |= {"f0": f0[None, left:right], "noise": noise[:, left:right], "phase": phases[:, left - before]}
+            wav, phases = run(given)
+        yield wav[0, (start - left) * hop : (stop - left) * hop]
+        start, chunk = stop, min(2 * chunk, largest)
 
 
 def fade_out(wav: np.ndarray, to_come: int, sample_rate: int) -> np.ndarray:

@@ -25,7 +25,7 @@ from speechnar import config
 from speechnar.audio import LOG_FLOOR, AudioConfig
 from speechnar.config import renamed
 from speechnar.runtime.folder import ASSETS, BundleFormat
-from speechnar.runtime.frames import Frames, audible_durations, fade_out, limited, trimmed, white_noise
+from speechnar.runtime.frames import Frames, audible_durations, fade_out, limited, trimmed, vocode, white_noise
 from speechnar.runtime.speakers import names_in, speaker_weights
 from speechnar.runtime.speech import Controls, Speech, SpeechError, Timing, Timings
 from speechnar.text.symbols import SymbolTable
@@ -260,24 +260,23 @@ class Voice:
         hop, end = self.info.audio.hop_length, len(frames.f0)
         if frames.silence:
             yield np.zeros(frames.silence * hop, np.float32)
-        n_noise = self._source["noise"][2] if self._source else 0
-        noise = white_noise(frames.seed, (1, end, n_noise), self.info.noise_scale)
-        phases = np.zeros((1, 1), np.float32)  # of the frames from `left` on
-        start = left = 0
-        while start < end:
-            stop = min(start + chunk, end)
-            before, left, right = left, max(start - self._context, 0), min(stop + self._context, end)
-            given = {"mel": frames.mel[None, left:right]}
-            if self._source:
-                given["f0"] = frames.f0[None, left:right]
-                given["noise"] = noise[:, left:right]
-                given["phase"] = phases[:, left - before]
-                wav, phases = self._vocoder.run(["wav", "phases"], given)
-            else:
-                (wav,) = self._vocoder.run(["wav"], given)
-            wav = wav[0, (start - left) * hop : (stop - left) * hop]
-            yield limited(fade_out(wav, (end - stop) * hop, self.sample_rate))
-            start, chunk = stop, min(2 * chunk, LARGEST_CHUNK)
+        source = None
+        if self._source:
+            noise = white_noise(frames.seed, (1, end, self._source["noise"][2]), self.info.noise_scale)
+            source = frames.f0, noise
+        outputs = ["wav", "phases"] if self._source else ["wav"]
+        done = 0
+        for wav in vocode(
+            functools.partial(self._vocoder.run, outputs),
+            frames.mel,
+            source,
+            hop=hop,
+            context=self._context,
+            chunk=chunk,
+            largest=LARGEST_CHUNK,
+        ):
+            done += len(wav)
+            yield limited(fade_out(wav, end * hop - done, self.sample_rate))
 
     def speech(self, sentences: list[Frames], wavs: list[np.ndarray]) -> Speech:
         """Return the result made of the frames of all sentences and their audio."""

@@ -15,7 +15,7 @@ from speechnar.config import Choice, one_of
 from speechnar.data.batch import SpeechBatch
 from speechnar.data.dataset import SpeechData
 from speechnar.losses.acoustic import masked_mean
-from speechnar.losses.mean import Mean
+from speechnar.losses.mean import Mean, Means
 from speechnar.models.folder import ModelConfig, build, save_model
 from speechnar.models.specs import configs_of
 from speechnar.models.tts.fastspeech2 import FastSpeech2Output
@@ -116,7 +116,7 @@ class AcousticTask:
         """Return the loss terms, and errors of F0 in cents and durations in frames; log images of an utterance."""
         model = model.eval()
         device = next(model.parameters()).device
-        values_of: dict[str, list[float]] = {}
+        means = Means()
         for number, batch in enumerate(batches):
             batch = batch.to(device)
             terms, output = self._terms(model, batch)
@@ -127,13 +127,12 @@ class AcousticTask:
             cents = (log_f0 - batch.f0.clamp(min=1).log()).abs() * (1200 / torch.log(torch.tensor(2.0)))
             terms["f0_cents"] = masked_mean(cents, mask)
             terms["duration_frames"] = masked_mean((output.log_durations.expm1() - batch.durations).abs(), tokens)
-            for name, value in terms.items():
-                values_of.setdefault(name, []).append(float(value))
+            means.add(terms)
             if number == 0:
                 length = int(batch.mel_lengths[0])
                 both = torch.cat([batch.mel[0, :length], output.mel[0, :length]], dim=1).T.flip(0)
                 writer.add_image("mel (below: recorded, above: predicted)", _gray(both)[None], step)
-        return {name: sum(values) / len(values) for name, values in values_of.items()}
+        return means.values()
 
     def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
         save_model(folder, self.config, modules["model"], self.data.symbols)

@@ -19,7 +19,7 @@ from speechnar.config import Choice, one_of
 from speechnar.data.durations import SILENT
 from speechnar.data.manifest import load_cuts
 from speechnar.data.phonetic import PhoneticBatch, PhoneticData, symbols_of
-from speechnar.losses.mean import Mean
+from speechnar.losses.mean import Mean, Means
 from speechnar.models.folder import ModelConfig, ModelError, build, save_model
 from speechnar.models.specs import configs_of
 from speechnar.models.tts.aligner import AlignerOutput
@@ -133,15 +133,15 @@ class AlignerTask:
         """Return minus the log-likelihood of a dev frame on the best path; log an image of one utterance's path."""
         model = modules["model"].eval()
         device = next(model.parameters()).device
-        losses = []
+        means = Means()
         for number, batch in enumerate(self.dev.epoch(0)):
             batch = batch.to(device)
             output = model(batch.tokens, batch.token_lengths, batch.mel, batch.mel_lengths)
             durations = monotonic_alignment_search(output.log_probs, output.state_lengths, batch.mel_lengths)
-            losses.append(float(binarization_loss(output.log_probs, durations, batch.mel_lengths)))
+            means.add({"best_path": binarization_loss(output.log_probs, durations, batch.mel_lengths)})
             if number == 0:
                 writer.add_image("log-mel, and where tokens begin", _picture(batch, output, durations)[None], step)
-        return {"best_path": sum(losses) / len(losses)}
+        return means.values()
 
     def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
         save_model(folder, self.config, modules["model"], self.symbols)

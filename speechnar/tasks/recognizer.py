@@ -19,10 +19,10 @@ from speechnar.config import Choice, one_of, renamed
 from speechnar.data.transcribed import TranscribedBatch, TranscribedData
 from speechnar.decode.methods import DecodeOptions
 from speechnar.infer.decode import decode_batch
-from speechnar.layers.augment import SpecAugmentConfig, add_noise, change_speed, colored_noise, spec_augment
+from speechnar.layers.augment import SpecAugmentConfig, change_speed, spec_augment, with_noise
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.losses.ctc import Targets
-from speechnar.losses.mean import Mean
+from speechnar.losses.mean import Mean, Means
 from speechnar.models.folder import ModelConfig, ModelError, build, save_model
 from speechnar.models.specs import configs_of
 from speechnar.train.init import freeze, start_from
@@ -114,7 +114,7 @@ class RecognitionTask:
             x.repeat(views, *[1] * (x.dim() - 1)) for x in (wav, wav_lengths, batch.tokens, batch.token_lengths)
         )
         if augmentation.noise_share:
-            wav = _noisy(wav, wav_lengths, augmentation)
+            wav = with_noise(wav, wav_lengths, augmentation.noise_share, augmentation.noise_snr)
         mel, mel_lengths = self.model.encoder.features(wav, wav_lengths)  # type: ignore[operator, union-attr]
         if augmentation.spec:
             mel = spec_augment(mel, mel_lengths, augmentation.spec)
@@ -138,31 +138,20 @@ class RecognitionTask:
         model = modules["model"].eval()
         device = next(model.parameters()).device
         smoothing = bool(self.training.weights.get("smoothing", 0.0))
-        values_of: dict[str, list[float]] = {}
+        means = Means()
         said, read = [], []
         for batch in self.dev.epoch(0):
             batch = batch.to(device)
             encoder_out = model(*model.encoder.features(batch.wav, batch.wav_lengths))  # type: ignore[operator, union-attr]
             targets = Targets(batch.tokens, batch.token_lengths, self.symbols, smoothing=smoothing)
-            for name, value in self._terms(model, encoder_out, targets).items():
-                values_of.setdefault(name, []).append(float(value))
+            means.add(self._terms(model, encoder_out, targets))
             read += decode_batch(model, encoder_out, self.symbols, DecodeOptions())
             said += [self.dev.texts[utt_id] for utt_id in batch.utt_ids]
         writer.add_text("said / read", f"{said[0]} / {read[0]}", step)
-        return {name: sum(v) / len(v) for name, v in values_of.items()} | {"wer": jiwer.wer(said, read)}
+        return means.values() | {"wer": jiwer.wer(said, read)}
 
     def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
         save_model(folder, self.config, modules["model"], self.symbols)
-
-
-def _noisy(wav: Tensor, wav_lengths: Tensor, augmentation: Augmentation) -> Tensor:
-    """Add noise between white and brown to a share of the utterances."""
-    device = wav.device
-    low, high = augmentation.noise_snr
-    snr = low + (high - low) * torch.rand(len(wav), device=device)
-    chosen = torch.rand(len(wav), device=device) < augmentation.noise_share
-    noise = colored_noise(wav, 2 * torch.rand(len(wav), device=device))
-    return add_noise(wav, wav_lengths, noise, snr.where(chosen, torch.inf))
 
 
 @torch.no_grad()

@@ -35,7 +35,7 @@ from speechnar.infer.encoder_cache import EncoderCache
 from speechnar.layers.augment import SpecAugmentConfig, spec_augment
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.losses.ctc import Targets, ctc_terms
-from speechnar.losses.mean import Mean
+from speechnar.losses.mean import Mean, Means
 from speechnar.models.asr.whisper import Decoder, Draft
 from speechnar.models.folder import load_model, save_model
 from speechnar.nar.lengths import length_mask
@@ -223,7 +223,7 @@ class DraftTask(SpeculativeTask):
         import jiwer
 
         model = cast(Draft, modules["model"].eval())
-        means = _Means()
+        means = Means()
         references, hypotheses = [], []
         for text, batch in self.dev_batches(next(model.parameters()).device):
             terms, log_probs = self._terms(model, batch)
@@ -266,7 +266,7 @@ class DecoderTask(SpeculativeTask):
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
         """Return the cross-entropy (nats a token) and how many of the next tokens are the right ones (%)."""
         model = cast(Decoder, modules["model"].eval())
-        means = _Means()
+        means = Means()
         references, hypotheses = [], []
         for text, batch in self.dev_batches(next(model.parameters()).device):
             terms, logits = self._terms(model, batch)
@@ -277,22 +277,6 @@ class DecoderTask(SpeculativeTask):
             hypotheses.append(self.tokenizer.decode(best.tolist()))
         _show(writer, references, hypotheses, step)
         return means.values()
-
-
-class _Means:
-    """Means of named values, weighted by tokens."""
-
-    def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self._tokens = 0
-
-    def add(self, values: Mapping[str, Tensor | Mean], n_tokens: int) -> None:
-        for name, value in values.items():
-            self._sums[name] = self._sums.get(name, 0.0) + float(value) * n_tokens
-        self._tokens += n_tokens
-
-    def values(self) -> dict[str, float]:
-        return {name: value / self._tokens for name, value in self._sums.items()}
 
 
 def _show(writer: SummaryWriter, references: Sequence[str], hypotheses: Sequence[str], step: int) -> None:

@@ -23,7 +23,7 @@ from speechnar.data.dataset import SpeechData
 from speechnar.data.features import DataError
 from speechnar.files import safe_file_name
 from speechnar.losses.adversarial import discriminator_loss, generator_loss
-from speechnar.losses.mean import Mean
+from speechnar.losses.mean import Mean, Means
 from speechnar.models.folder import ModelConfig, build, save_model
 from speechnar.models.specs import configs_of
 from speechnar.models.vocoder.discriminators import (
@@ -214,22 +214,21 @@ class VocoderTask:
         """Return spectral losses of whole dev utterances; log two of them as audio and one as an image."""
         generator = modules["generator"].eval()
         device = next(generator.parameters()).device
-        totals: dict[str, float] = {}
+        means = Means()
         for number, utt_id in enumerate(self.dev.utt_ids):
             utterance = self.dev[utt_id]
             mel = torch.from_numpy(self._mel(self.dev, utt_id))[None]
             wav = torch.from_numpy(utterance.wav).float()[None] / 32768
             whole = SegmentBatch(mel, torch.from_numpy(utterance.f0)[None], wav).to(device)
             made = self._generate(generator, whole)
-            for name, value in self._terms(made, whole.wav).items():
-                totals[name] = totals.get(name, 0.0) + float(value) / len(self.dev)
+            means.add(self._terms(made, whole.wav))
             if number < 2:
                 writer.add_audio(utt_id, made[0].clamp(-1, 1), step, self.dev.audio.sample_rate)
             if number == 0:
                 window = torch.hann_window(1024, device=device)
                 picture = torch.stft(made[0], 1024, 256, window=window, return_complex=True).abs().clamp(min=1e-4).log()
                 writer.add_image("spectrogram", ((picture.flip(0) + 9.3) / 14).clamp(0, 1)[None], step)
-        return totals
+        return means.values()
 
     def save(self, folder: Path, modules: dict[str, nn.Module]) -> None:
         generator: Any = modules["generator"]

@@ -14,6 +14,7 @@ from speechnar.layers.augment import (
     colored_noise,
     resampled,
     spec_augment,
+    with_noise,
 )
 
 
@@ -110,3 +111,14 @@ def test_noise_falls_with_frequency_as_asked(slope: float) -> None:
     power = torch.fft.rfft(noise).abs().square().mean(0)
     decibel = 10 * torch.log10(power[20:40].mean() / power[160:320].mean())  # three octaves
     assert float(decibel) == pytest.approx(slope * 10 * math.log10(8), abs=1.0)
+
+
+def test_a_share_of_the_utterances_gets_noise_in_the_range_of_ratios() -> None:
+    torch.manual_seed(0)
+    wav, lengths = torch.randn(400, 500), torch.full((400,), 500)
+    assert torch.equal(with_noise(wav, lengths, 0.0, (5.0, 20.0)), wav)
+    noise = with_noise(wav, lengths, 0.25, (5.0, 20.0)) - wav
+    noisy = noise.abs().sum(1) > 0
+    assert 0.15 < noisy.float().mean() < 0.35
+    snr = 10 * (wav.square().sum(1) / noise.square().sum(1)).log10()[noisy]
+    assert 4.9 < snr.min() < 7 and 18 < snr.max() < 20.1

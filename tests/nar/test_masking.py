@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from speechnar.nar.masking import insert_masks, merge_masks, random_masks
+from speechnar.nar.masking import insert_masks, merge_masks, random_masks, random_places
 
 MASK = 9
 ROWS = [[1, MASK, MASK, 2, MASK], [MASK, MASK, MASK], [], [3, 4], [MASK]]
@@ -35,6 +35,13 @@ def test_random_masks_hide_one_to_all() -> None:
         assert not masks[lengths == length, length:].any()
     assert torch.equal(hidden[~masks], tokens[~masks])
     assert masks[lengths == 4].float().mean(0).sub(0.625).abs().max() < 0.2  # every place alike
+
+
+def test_random_places_are_real_and_as_many_as_asked() -> None:
+    real = torch.tensor([[False, True, True, False, True]] * 300)
+    chosen = random_places(real, torch.arange(300) % 5)
+    assert not (chosen & ~real).any()
+    assert chosen.sum(1).tolist() == [min(n % 5, 3) for n in range(300)]
 
 
 def test_a_run_of_masks_becomes_one() -> None:

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from speechnar.nar.schedules import Schedule, masks_left
+from speechnar.nar.schedules import Schedule
 
 
 @pytest.mark.parametrize(
@@ -30,10 +30,3 @@ def test_schedules_go_from_start_to_end(shape: str, middle: float) -> None:
 def test_what_is_no_schedule_is_refused(fields: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Schedule(**({"start": 1.0, "end": 0.5, "steps": 4} | fields))
-
-
-def test_masks_left() -> None:
-    assert masks_left(10, 5) == [8, 6, 4, 2, 0]
-    assert masks_left(10, 4, "cosine") == [9, 7, 3, 0]  # 10 cos(pi / 8 k): 9.24, 7.07, 3.83
-    assert masks_left(2, 4) == [1, 0, 0, 0]  # each iteration fills one at least
-    assert masks_left(0, 2) == [0, 0]
