@@ -17,7 +17,7 @@ from speechnar.infer.encoder_cache import Variant, cache_states
 from speechnar.models.asr.whisper import Whisper, WhisperConfig
 from speechnar.models.folder import ModelConfig, save_model
 from speechnar.text.symbols import BLANK, BOS, EOS, PAD, SymbolTable
-from speechnar.text.whisper_bpe import PIECES
+from speechnar.text.whisper_bpe import DECODER_TOKENS
 
 TEXTS = ("so it was", "was it", "it was so so")
 SECONDS = (1.0, 0.6, 1.5)
@@ -49,7 +49,7 @@ def cached(root: Path) -> Cached:
     save_model(
         model, ModelConfig(AudioConfig(16000, 400, 160, 400, 8), Choice("whisper", config)), Whisper(config), symbols
     )
-    (model / PIECES).write_text("\n".join((*LETTERS, "▁s", EOS)) + "\n", encoding="utf-8")
+    (model / DECODER_TOKENS).write_text("\n".join((*LETTERS, "▁s", EOS)) + "\n", encoding="utf-8")
     rng = np.random.default_rng(0)
     cuts = []
     for number, (text, seconds) in enumerate(zip(TEXTS, SECONDS)):

@@ -10,9 +10,9 @@ parse_options "$@"
 [[ $stage ]] || rm -rf data exp
 
 prepare() { python local/prepare.py clips data; }
-units() { speechnar units data/train.jsonl.gz exp/units; }
+tokenizer() { speechnar tokenizer data/train.jsonl.gz exp/tokenizer; }
 mask_ctc() {
-  train_model recognizer conf/mask.yaml --units exp/units --train data/train.jsonl.gz --dev data/test.jsonl.gz \
+  train_model recognizer conf/mask.yaml --tokenizer exp/tokenizer --train data/train.jsonl.gz --dev data/test.jsonl.gz \
     --out exp/model
 }
 decode() {
@@ -24,4 +24,4 @@ evaluate() {
 }
 check() { python local/check.py exp/wer.json; }
 
-run_stages exp prepare: units: mask_ctc: decode: evaluate: check:
+run_stages exp prepare: tokenizer: mask_ctc: decode: evaluate: check:

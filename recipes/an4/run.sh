@@ -17,7 +17,7 @@ shared=../../../shared/data # the corpus, packed, if it is there
 export OMP_NUM_THREADS=1
 
 train() { # NAME UNITS [OPTION...]: conf/NAME.yaml to exp/NAME
-  train_model recognizer "conf/$1.yaml" --units "exp/$2" --train data/train.jsonl.gz --dev data/dev.jsonl.gz \
+  train_model recognizer "conf/$1.yaml" --tokenizer "exp/$2" --train data/train.jsonl.gz --dev data/dev.jsonl.gz \
     --out "exp/$1" "${@:3}" &>"exp/log/$1.log"
 }
 
@@ -36,9 +36,9 @@ unpack() {
   [[ -d $corpus/etc ]] || fail "$corpus holds no AN4: unpack an4_sphere.tar.gz of CMU there, or give --corpus"
 }
 prepare() { python local/prepare.py "$corpus" data; }
-units() {
-  speechnar units data/train.jsonl.gz exp/characters
-  speechnar units data/train.jsonl.gz exp/subwords --subwords 100
+tokenizer() {
+  speechnar tokenizer data/train.jsonl.gz exp/characters
+  speechnar tokenizer data/train.jsonl.gz exp/subwords --subwords 100
 }
 encoders() {
   train ctc_self characters &
@@ -66,7 +66,7 @@ learning="max_steps data/train.jsonl.gz data/dev.jsonl.gz"
 run_stages exp \
   "unpack:" \
   "prepare: corpus" \
-  "units: data/train.jsonl.gz" \
+  "tokenizer: data/train.jsonl.gz" \
   "encoders: $learning conf/ctc_self.yaml conf/ctc_self_subwords.yaml" \
   "decoders: $learning conf/mask.yaml conf/ar.yaml" \
   "decoders_subwords: $learning conf/mask_subwords.yaml conf/ar_subwords.yaml" \

@@ -20,11 +20,11 @@ fi
 exp=exp/$hours
 
 train() { # NAME [--init DIR]
-  train_model recognizer "conf/${1}_${hours}h.yaml" --units "$exp/units" --out "$exp/$1" \
+  train_model recognizer "conf/${1}_${hours}h.yaml" --tokenizer "$exp/tokenizer" --out "$exp/$1" \
     --train "data/$split.jsonl.gz" --dev data/dev.jsonl.gz "${@:2}"
 }
 prepare() { python local/prepare.py "$corpus" data --jobs "$nj"; }
-units() { speechnar units "data/$split.jsonl.gz" "$exp/units" --subwords "$subwords"; }
+tokenizer() { speechnar tokenizer "data/$split.jsonl.gz" "$exp/tokenizer" --subwords "$subwords"; }
 ctc() { train ctc; }
 mask() { train mask --init "$exp/ctc"; }
 ar() { train ar --init "$exp/ctc"; }
@@ -44,7 +44,7 @@ evaluate() {
 }
 
 learning="max_steps data/$split.jsonl.gz data/dev.jsonl.gz"
-stages=("prepare: corpus" "units: data/$split.jsonl.gz" "ctc: $learning conf/ctc_${hours}h.yaml")
+stages=("prepare: corpus" "tokenizer: data/$split.jsonl.gz" "ctc: $learning conf/ctc_${hours}h.yaml")
 for name in $decoders; do
   stages+=("$name: $learning conf/${name}_${hours}h.yaml")
 done

@@ -26,4 +26,7 @@ class Former(argparse.Action):
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
     ) -> None:
         print(f"speechnar: {option} is now called {self.now}{self.note}", file=sys.stderr)
+        for action in parser._actions:
+            if self.now in action.option_strings:
+                action.required = False  # it has its value
         setattr(namespace, self.dest, values)

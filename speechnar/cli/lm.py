@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from speechnar.cli.former import Former
 from speechnar.cli.parser import VerbParser
 from speechnar.extras import needing
 
@@ -43,9 +44,10 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
 
     tune = kinds.add_parser("tune", help="find the weights with the fewest word errors (needs speechnar[eval])")
     tune.set_defaults(verb=_tune)
-    tune.add_argument("log_probs", type=Path, metavar="DIR", help="UTT.npy: (frames, units) natural log-probabilities")
+    tune.add_argument("log_probs", type=Path, metavar="DIR", help="UTT.npy: (frames, tokens) natural log-probabilities")
     tune.add_argument("--texts", type=Path, required=True, metavar="TSV", help="utterance first, transcript last")
-    tune.add_argument("--units", type=Path, required=True, metavar="FILE", help="tokens.txt of the recognizer")
+    tune.add_argument("--tokens", type=Path, required=True, metavar="FILE", help="tokens.txt of the recognizer")
+    tune.add_argument("--units", action=Former, now="--tokens", type=Path)
     tune.add_argument("--lm", type=Path, required=True, metavar="FILE", help="of lm train, or .arpa")
     tune.add_argument("--lm-weight", type=float, nargs="+", default=[0.2, 0.4, 0.6, 0.8], metavar="X")
     tune.add_argument("--word-bonus", type=float, nargs="+", default=[0.0, 1.0, 2.0], metavar="NATS")
@@ -59,7 +61,7 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     )
     tune.add_argument("--beam", type=int, default=16, metavar="N", help="hypotheses kept at once (16)")
     tune.add_argument("--jobs", type=int, default=1, metavar="N", help="processes at once (1)")
-    tune.reads("log_probs", "texts", "units", "lm")
+    tune.reads("log_probs", "texts", "tokens", "lm")
 
 
 def _train(args: argparse.Namespace) -> None:
@@ -86,7 +88,7 @@ def _tune(args: argparse.Namespace) -> None:
     from speechnar.decode.tune import load_dev_set, tune
     from speechnar.text.symbols import Vocabulary
 
-    dev = load_dev_set(args.log_probs, args.texts, Vocabulary.load(args.units), args.lm)
+    dev = load_dev_set(args.log_probs, args.texts, Vocabulary.load(args.tokens), args.lm)
     with needing("lm tune", "eval"):
         trials = tune(dev, args.lm_weight, args.word_bonus, args.unknown_score, PrefixBeamConfig(args.beam), args.jobs)
     print("lm_weight  word_bonus  unknown_score   WER %")

@@ -45,8 +45,9 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
         model.reads("config", "train", "dev", "init")
         model.writes("out")
         if model is recognizer:
-            model.add_argument("--units", type=Path, required=True, metavar="DIR", help="of `speechnar units`")
-            model.reads("units")
+            model.add_argument("--tokenizer", type=Path, required=True, metavar="DIR", help="of `speechnar tokenizer`")
+            model.add_argument("--units", action=Former, now="--tokenizer", type=Path)
+            model.reads("tokenizer")
         elif model not in (aligner, speculative):
             model.add_argument("--features", type=Path, required=True, metavar="DIR", help="of `speechnar features`")
             model.reads("features")
@@ -109,14 +110,16 @@ def _add_voice_data(add: Callable[..., VerbParser]) -> None:
 
 
 def _add_recognition_data(add: Callable[..., VerbParser]) -> None:
-    units = add(_units, "units", f"make the tokens that a recognizer writes with {NEEDS}")
-    units.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests with transcripts, for training")
-    units.add_argument("out", type=Path, metavar="OUT", help="the folder of the tokens")
-    units.reads("cuts")
-    units.writes("out")
-    units.add_argument(
-        "--subwords", type=int, metavar="N", help="train N subwords (SentencePiece), in place of characters"
-    )
+    for verb, name in ((_tokenizer, "tokenizer"), (_units, "units")):
+        former = "; the former name of tokenizer" if name == "units" else ""
+        tokenizer = add(verb, name, f"make the tokens that a recognizer writes with{former} {NEEDS}")
+        tokenizer.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests with transcripts")
+        tokenizer.add_argument("out", type=Path, metavar="OUT", help="the folder of the tokens")
+        tokenizer.reads("cuts")
+        tokenizer.writes("out")
+        tokenizer.add_argument(
+            "--subwords", type=int, metavar="N", help="train N subwords (SentencePiece), in place of characters"
+        )
 
     encode = add(_encode, "encode", f"cache the encoder states of a corpus {NEEDS}")
     encode.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="a model folder with a Whisper recognizer")
@@ -217,7 +220,7 @@ def _train_recognizer(args: argparse.Namespace) -> None:
         from speechnar.tasks.recognizer import RecognitionConfig, train_recognizer
 
     config = _config(RecognitionConfig, args)
-    train_recognizer(config, args.units, args.train, args.dev, args.out, args.init)
+    train_recognizer(config, args.tokenizer, args.train, args.dev, args.out, args.init)
 
 
 def _train_speculative(args: argparse.Namespace) -> None:
@@ -236,8 +239,8 @@ def _encode(args: argparse.Namespace) -> None:
     cache_states(args.model_dir, args.cuts, args.out, variant, args.seed)
 
 
-def _units(args: argparse.Namespace) -> None:
-    with needing("units", "train"):
+def _tokenizer(args: argparse.Namespace) -> None:
+    with needing("tokenizer", "train"):
         from lhotse import CutSet
 
         from speechnar.text.tokenizer import train_tokenizer
@@ -249,6 +252,11 @@ def _units(args: argparse.Namespace) -> None:
             raise ValueError(f"there is no manifest at {path}: run the stage that prepares the data")
     texts = [s.text or "" for path in args.cuts for cut in CutSet.from_file(path) for s in cut.supervisions]
     print(f"{len(train_tokenizer(texts, args.out, args.subwords))} symbols")
+
+
+def _units(args: argparse.Namespace) -> None:
+    print("speechnar: the verb units is now called tokenizer", file=sys.stderr)
+    _tokenizer(args)
 
 
 def _decode(args: argparse.Namespace) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import sys
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -26,7 +27,7 @@ from speechnar.data.batch import Utterance
 from speechnar.data.durations import frames_of
 from speechnar.data.manifest import DataError, mapped, read_wav
 from speechnar.files import atomic_write, safe_file_name
-from speechnar.text.symbols import BOS, EOS, PAD, SymbolTable
+from speechnar.text.symbols import BOS, EOS, PAD, SymbolTable, TextError
 
 ARRAYS = ("tokens", "durations", "mel", "f0", "energy", "wav")
 TOLERANCE = 2
@@ -78,18 +79,18 @@ def compute_features(
 ) -> FeatureStats:
     """Compute the features of `cuts` and `other_cuts`, `jobs` processes at once; existing files are kept.
 
-    Symbols and statistics come from `cuts`, the training set, alone; the others (validation, test) share the folder.
+    Statistics come from `cuts`, the training set, alone; the others (validation, test) share the folder. So do symbols,
+    but for a phone of another set where training has neither it nor one near it: it is added, with a notice on stderr.
 
     Raises:
         DataError: durations do not fit the audio, a field is missing, or the folder was made with other settings.
         AudioError: audio cannot be read.
         FileError: a file cannot be written.
-        TextError: another set has a phone for which training has neither the phone nor one near it.
     """
     folder = Path(folder)
-    symbols = prepare_folder(folder, cuts, audio)
-    training = list(cuts)
     others = [cut for other in other_cuts for cut in other]
+    symbols = prepare_folder(folder, cuts, audio, others)
+    training = list(cuts)
     if not training:
         raise DataError("the training manifest holds no cuts; run the stage that prepares it")
     names = _speakers(training)
@@ -105,18 +106,18 @@ def compute_features(
     return stats
 
 
-def prepare_folder(folder: Path, cuts: CutSet, audio: AudioConfig) -> SymbolTable:
+def prepare_folder(folder: Path, cuts: CutSet, audio: AudioConfig, others: Iterable[Cut] = ()) -> SymbolTable:
     """Write `audio.json` and `tokens.txt` of a features folder, or check those that are there.
 
     Returns:
-        The table of the symbols of `cuts`, the training set.
+        The table of the symbols of `cuts`, the training set, and of those of `others` that none of these is near.
 
     Raises:
         DataError: the folder was made with another audio config, or lacks symbols.
     """
     folder.mkdir(parents=True, exist_ok=True)
     _keep_audio_config(folder / "audio.json", audio)
-    return _keep_symbols(folder / "tokens.txt", cuts)
+    return _keep_symbols(folder / "tokens.txt", cuts, others)
 
 
 def utterance_of(cut: Cut, audio: AudioConfig, symbols: SymbolTable) -> Utterance:
@@ -272,9 +273,30 @@ def _keep_audio_config(path: Path, audio: AudioConfig) -> None:
     config_files.save(audio, path)
 
 
-def _keep_symbols(path: Path, cuts: CutSet) -> SymbolTable:
-    """Return the table in `path` if it has every symbol of the cuts, else a new one; refuse to change ids in use."""
-    seen = {phone for cut in cuts for s in cut.supervisions for phone in (s.custom or {}).get("phones", ())}
+def _phones(cuts: Iterable[Cut]) -> set[str]:
+    return {phone for cut in cuts for s in cut.supervisions for phone in (s.custom or {}).get("phones", ())}
+
+
+def _known(phone: str, symbols: SymbolTable) -> bool:
+    try:
+        symbols.id_of(phone)
+    except TextError:
+        return False
+    return True
+
+
+def _keep_symbols(path: Path, cuts: CutSet, others: Iterable[Cut]) -> SymbolTable:
+    """Return the table in `path` if it has every symbol, else a new one; refuse to change ids in use."""
+    seen = _phones(cuts)
+    trained = SymbolTable((PAD, BOS, EOS, *sorted(seen)))
+    strange = sorted(phone for phone in _phones(others) if not _known(phone, trained))
+    if strange:
+        print(
+            f"speechnar: no training utterance has {' '.join(map(repr, strange))}, or a phone near it: the model cannot"
+            " learn to say it",
+            file=sys.stderr,
+        )
+        seen.update(strange)
     if path.exists():
         symbols = SymbolTable.load(path)
         new = sorted(seen - set(symbols.symbols))

@@ -34,7 +34,7 @@ class TranscribedBatch(Batch):
         utt_ids: B names.
         wav: (B, T_wav) float32 in [-1, 1]; padded with 0.
         wav_lengths: (B,) int64, samples.
-        tokens: (B, T_text) int64, units alone; padded with `<pad>`.
+        tokens: (B, T_text) int64, without `<s>` and `</s>`; padded with `<pad>`.
         token_lengths: (B,) int64.
     """
 
@@ -60,16 +60,16 @@ def load_wav(cut: Cut, sample_rate: int) -> Tensor:
 class TranscribedData:
     """Hold the utterances of one manifest. Batches depend on `seed` and the epoch's number alone.
 
-    Characters of the transcripts that are not among the units are left out of `tokens`, and named on stderr.
+    Characters of the transcripts that the tokenizer lacks are left out of `tokens`, and named on stderr.
 
     Args:
         cuts_path: a Lhotse manifest.
-        units_dir: the folder that `train_tokenizer` filled.
+        tokenizer_dir: the folder that `train_tokenizer` filled.
         sample_rate: Hz; audio at another rate is resampled.
         max_duration, num_buckets, shuffle, seed: as `BucketSampler` takes them.
 
     Attributes:
-        symbols: of the units.
+        symbols: the tokenizer.
         texts: transcripts by utterance id, in the manifest's order.
 
     Raises:
@@ -79,17 +79,17 @@ class TranscribedData:
     def __init__(
         self,
         cuts_path: Path,
-        units_dir: Path,
+        tokenizer_dir: Path,
         sample_rate: int,
         max_duration: float = 75.0,
         num_buckets: int = 10,
         shuffle: bool = True,
         seed: int = 0,
     ) -> None:
-        if not (units_dir / "tokens.txt").exists():
-            raise DataError(f"there are no units in {units_dir}: make them with `speechnar units`")
+        if not (tokenizer_dir / "tokens.txt").exists():
+            raise DataError(f"there is no tokenizer in {tokenizer_dir}: make it with `speechnar tokenizer`")
         self.sample_rate = sample_rate
-        self.symbols = load_tokenizer(units_dir)
+        self.symbols = load_tokenizer(tokenizer_dir)
         self._cuts = {cut.id: cut for cut in load_cuts(cuts_path)}
         self.texts: dict[str, str] = {}
         self._tokens: dict[str, Tensor] = {}
@@ -103,14 +103,16 @@ class TranscribedData:
             known = [self.symbols.ids[piece] for piece in pieces if piece in self.symbols.ids]
             unknown.update(piece for piece in pieces if piece not in self.symbols.ids)
             if not known:
-                raise DataError(f"no character of utterance {utt_id} of {cuts_path} is in {units_dir}: {texts[0]!r}")
+                raise DataError(
+                    f"no character of utterance {utt_id} of {cuts_path} is in {tokenizer_dir}: {texts[0]!r}"
+                )
             self._tokens[utt_id] = torch.tensor(known)
         if unknown:
             shown = ", ".join(f"{piece!r} ({count})" for piece, count in unknown.most_common(SHOWN))
             more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
             print(
-                f"speechnar: {cuts_path} has characters that the tokenizer of {units_dir} lacks, which the model cannot"
-                f" write and which count as errors: {shown}{more}",
+                f"speechnar: {cuts_path} has characters that the tokenizer of {tokenizer_dir} lacks, which the model"
+                f" cannot write and which count as errors: {shown}{more}",
                 file=sys.stderr,
             )
         seconds = {utt_id: cut.duration for utt_id, cut in self._cuts.items()}

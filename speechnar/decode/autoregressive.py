@@ -53,6 +53,7 @@ class AutoregressiveDecoder:
     ctc_weight: float = 0.3
     iterations: None = None
     batched: ClassVar[bool] = False
+    reader: ClassVar[type | None] = CausalReader
 
     def __post_init__(self) -> None:
         if self.beam < 1:

@@ -75,6 +75,7 @@ class BeamDecoder:
     scorer: Scorer | None = None
     iterations: int = 0
     batched: ClassVar[bool] = True
+    reader: ClassVar[type | None] = None
 
     def first(self, encoder_out: DecoderInput) -> State:
         best = [nbest(one, self.vocabulary, self.scorer, self.config)[0] for one in encoder_out.utterances()]

@@ -52,6 +52,7 @@ class GreedyDecoder:
     vocabulary: Vocabulary
     iterations: int = 0
     batched: ClassVar[bool] = True
+    reader: ClassVar[type | None] = None
 
     def first(self, encoder_out: DecoderInput) -> State:
         found = [best_path(log_probs, self.vocabulary) for log_probs in encoder_out.utterances()]

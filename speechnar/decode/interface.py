@@ -28,7 +28,7 @@ class DecoderInput:
     Attributes:
         log_probs: (B, T, V) natural logarithms of CTC; padding has any value.
         lengths: (B,) int64 frames.
-        reader: a `MaskedReader`, `CausalReader` or `DraftReader`, as the decoder needs it; None if it needs none.
+        reader: what `Decoder.reader` names.
     """
 
     log_probs: np.ndarray
@@ -75,12 +75,15 @@ class Decoder(Protocol[AnyState]):
     Attributes:
         iterations: number of steps, at most; None for as many as it takes.
         batched: whether the method decodes several utterances at once; else it takes batches of one.
+        reader: the protocol that `DecoderInput.reader` must follow, one of those below; None if the method needs none.
     """
 
     @property
     def iterations(self) -> int | None: ...
     @property
     def batched(self) -> bool: ...
+    @property
+    def reader(self) -> type | None: ...
 
     def first(self, encoder_out: DecoderInput) -> AnyState:
         """Return the state from which the steps go on."""

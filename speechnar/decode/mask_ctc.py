@@ -38,6 +38,7 @@ class MaskCTCDecoder:
     threshold: float = 0.9
     iterations: int = 10
     batched: ClassVar[bool] = True
+    reader: ClassVar[type | None] = MaskedReader
 
     def first(self, encoder_out: DecoderInput) -> MaskedState:
         mask_id, rows = self.vocabulary.mask_id, []

@@ -47,6 +47,7 @@ class MaskPredictDecoder:
     vocabulary: Vocabulary
     iterations: int = 10
     batched: ClassVar[bool] = True
+    reader: ClassVar[type | None] = MaskedReader
 
     def first(self, encoder_out: DecoderInput) -> MaskedState:
         mask_id = self.vocabulary.mask_id

@@ -50,6 +50,7 @@ class RescoringDecoder:
     nbest_threshold: float = 8.0
     iterations: int = 1
     batched: ClassVar[bool] = False
+    reader: ClassVar[type | None] = MaskedReader
 
     def first(self, encoder_out: DecoderInput) -> NbestState:
         found = nbest(single(encoder_out), self.vocabulary, None, self.config)

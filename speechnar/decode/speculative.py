@@ -138,6 +138,7 @@ class SpeculativeDecoder:
     max_tokens: int
     config: VerifyConfig = VerifyConfig()
     batched: ClassVar[bool] = False
+    reader: ClassVar[type | None] = DraftReader
 
     @property
     def iterations(self) -> int:

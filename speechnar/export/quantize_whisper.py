@@ -23,7 +23,7 @@ from speechnar.infer.encoder_cache import STATE_HOP
 from speechnar.models.asr.whisper import SAMPLE_RATE, SILENCE, Whisper
 from speechnar.models.folder import ModelError, load_model, save_model
 from speechnar.text.symbols import SymbolTable
-from speechnar.text.whisper_bpe import PIECES, BytePairs
+from speechnar.text.whisper_bpe import DECODER_TOKENS, BytePairs, decoder_tokens
 
 ENCODER_STEP, DRAFT_STEP, DECODER_STEP, OUTPUT_STEP = 0.3, 0.2, 0.31, 0.15
 """Steps as shares of a row's root mean square. Quantization should cost each part about as much for each of its
@@ -102,6 +102,6 @@ def quantize_recognizer(model_dir: Path, cuts_path: Path, out: Path, utterances:
         raise ModelError(f"{model_dir} holds no Whisper recognizer: others are quantized by `speechnar export`")
     cuts = load_cuts(cuts_path)
     chosen = random.Random(0).sample(cuts, min(utterances, len(cuts)))
-    quantize_weights(model.eval(), chosen, BytePairs.load_lines(model_dir / PIECES))
+    quantize_weights(model.eval(), chosen, BytePairs.load_lines(decoder_tokens(model_dir)))
     save_model(out, config, model, SymbolTable.load(model_dir / "tokens.txt"))
-    shutil.copy(model_dir / PIECES, out)
+    shutil.copy(decoder_tokens(model_dir), out / DECODER_TOKENS)

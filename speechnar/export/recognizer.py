@@ -28,7 +28,7 @@ from speechnar.models.folder import ModelConfig, ModelError, load_model
 from speechnar.runtime.reader import DECODER, DecoderInfo, memory_names
 from speechnar.runtime.recognizer import LM, RECOGNIZER, Decoding, RecognizerInfo
 from speechnar.text.symbols import SymbolTable
-from speechnar.text.whisper_bpe import PIECES
+from speechnar.text.whisper_bpe import DECODER_TOKENS, decoder_tokens
 
 WINDOW_SECONDS = 20.0
 """The longest audio of one call: the work of attention grows with the square of the length."""
@@ -136,7 +136,7 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
         )  # fmt: skip
         if decoder:
             _export_decoder(model, Path(part) / DECODER)
-            shutil.copy(model_dir / PIECES, part)
+            shutil.copy(decoder_tokens(model_dir), part / DECODER_TOKENS)
         for path in Path(part).glob("*.onnx"):
             path.with_name(f"{path.name}.gz").write_bytes(compressed(path.read_bytes()))
             path.unlink()

@@ -14,17 +14,13 @@ from tqdm import tqdm
 
 from speechnar.data.features import DataError
 from speechnar.data.transcribed import load_wav
-from speechnar.decode.interface import refine
+from speechnar.decode.interface import CausalReader, DraftReader, MaskedReader, refine
 from speechnar.decode.methods import DECODERS, DecodeOptions, with_temperature
 from speechnar.files import atomic_write
 from speechnar.infer.reader import TorchCausalReader, TorchMaskedReader, decoder_input
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.models.folder import ModelError, load_model
 from speechnar.text.symbols import Vocabulary
-
-MASKED = ("mask_ctc", "mask_predict", "rescoring")
-CAUSAL = ("autoregressive", "speculative")
-"""Methods that read with a masked decoder, and with an autoregressive decoder; the others read with none."""
 
 
 @dataclass(frozen=True)
@@ -98,17 +94,17 @@ def decode_batch(model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary,
     decoder = DECODERS[options.method](options, vocabulary)
     texts = []
     for part in [encoder_out] if decoder.batched else _each(encoder_out):
-        given = with_temperature(
-            decoder_input(part, _reader(model, part, vocabulary, options.method)), options.temperature
-        )
+        given = decoder_input(part, _reader(decoder.reader, model, part, vocabulary))
+        given = with_temperature(given, options.temperature)
         texts += [vocabulary.decode(tokens) for tokens in refine(decoder, given).sequences()]
     return texts
 
 
-def _reader(model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary, method: str) -> Any:
-    if method in MASKED:
+def _reader(protocol: type | None, model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary) -> Any:
+    """Return a reader of a model that follows the protocol; None for None."""
+    if protocol is MaskedReader:
         return TorchMaskedReader(model, encoder_out, vocabulary.blank_id)
-    if method in CAUSAL:
+    if protocol in (CausalReader, DraftReader):
         return TorchCausalReader(model, encoder_out, vocabulary.blank_id, vocabulary.bos_id)
     return None
 

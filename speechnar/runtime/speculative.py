@@ -19,7 +19,7 @@ from speechnar.decode.speculative import Draft, VerifyConfig, verify
 from speechnar.runtime.folder import BundleFormat
 from speechnar.runtime.reader import DECODER, DecoderInfo, OnnxReader, memory_names
 from speechnar.runtime.windows import EncodedAudio
-from speechnar.text.whisper_bpe import PIECES, BytePairs
+from speechnar.text.whisper_bpe import BytePairs, decoder_tokens
 
 SMALLEST_PROBABILITY = 1e-10
 """Probability of tokens that the decoder did not read, in the score of a text, whose logarithm has to be finite."""
@@ -56,7 +56,7 @@ class Verifier:
         device: str,
     ) -> None:
         self._info = info
-        self._tokenizer = BytePairs.load_lines(folder / PIECES)
+        self._tokenizer = BytePairs.load_lines(decoder_tokens(folder))
         self._ctc_tokenizer = BytePairs(tuple(symbols))
         self._ctc_letters = frozenset("".join(self._ctc_tokenizer.spellings))
         inputs = {"tokens", "past", *memory_names(info.past[0])}

@@ -77,12 +77,12 @@ class RecognitionTask:
     """The training of a recognizer, as the loop needs it."""
 
     def __init__(
-        self, config: RecognitionConfig, units: Path, train_cuts: Path, dev_cuts: Path, init: Path | None = None
+        self, config: RecognitionConfig, tokenizer: Path, train_cuts: Path, dev_cuts: Path, init: Path | None = None
     ) -> None:
         self.training = config
         rate, seconds = config.audio.sample_rate, config.batch_seconds
-        self.data = TranscribedData(train_cuts, units, rate, max_duration=seconds, seed=config.loop.seed)
-        self.dev = TranscribedData(dev_cuts, units, rate, max_duration=seconds, num_buckets=1, shuffle=False)
+        self.data = TranscribedData(train_cuts, tokenizer, rate, max_duration=seconds, seed=config.loop.seed)
+        self.dev = TranscribedData(dev_cuts, tokenizer, rate, max_duration=seconds, num_buckets=1, shuffle=False)
         self.symbols = self.data.symbols
         model = dataclasses.replace(config.model.value, n_symbols=len(self.symbols))
         self.config = ModelConfig(config.audio, Choice(config.model.name, model))
@@ -165,7 +165,7 @@ def _set_statistics(encoder: nn.Module, data: TranscribedData) -> None:
 
 
 def train_recognizer(
-    config: RecognitionConfig, units: Path, train_cuts: Path, dev_cuts: Path, out: Path, init: Path | None = None
+    config: RecognitionConfig, tokenizer: Path, train_cuts: Path, dev_cuts: Path, out: Path, init: Path | None = None
 ) -> None:
     """Train until the config's end, from the checkpoint in `out` if there is one; write a model folder there."""
     torch.manual_seed(config.loop.seed)
@@ -173,8 +173,8 @@ def train_recognizer(
         {
             "training config": settings_of(config),
             "training manifest": train_cuts,
-            "units": units,
+            "units": tokenizer,  # a run that was begun under the former name goes on
             "model of --init": init,
         }
     )
-    train(RecognitionTask(config, units, train_cuts, dev_cuts, init), config.loop, out, provenance=provenance)
+    train(RecognitionTask(config, tokenizer, train_cuts, dev_cuts, init), config.loop, out, provenance=provenance)

@@ -40,7 +40,7 @@ from speechnar.models.asr.whisper import Decoder, Draft
 from speechnar.models.folder import load_model, save_model
 from speechnar.nar.lengths import length_mask
 from speechnar.text.symbols import SymbolTable
-from speechnar.text.whisper_bpe import PIECES, BytePairs
+from speechnar.text.whisper_bpe import DECODER_TOKENS, BytePairs, decoder_tokens
 from speechnar.train.loop import LoopConfig, Phase, train
 from speechnar.train.provenance import provenance_of, settings_of
 
@@ -186,7 +186,7 @@ class SpeculativeTask(ABC):
         share = self.settings.interpolation_weight
         part.load_state_dict({name: trained[name].cpu().lerp(old, share) for name, old in part.state_dict().items()})
         save_model(folder, self.config, whole, self.symbols)
-        shutil.copy(self.init / PIECES, folder)
+        shutil.copy(decoder_tokens(self.init), folder / DECODER_TOKENS)
 
 
 class DraftTask(SpeculativeTask):
@@ -243,7 +243,7 @@ class DecoderTask(SpeculativeTask):
 
     def __init__(self, config: SpeculativeConfig, init: Path, train_cuts: Sequence[Path], dev_cuts: Path) -> None:
         super().__init__(config, init, train_cuts, dev_cuts)
-        self.tokenizer = BytePairs.load_lines(init / PIECES)
+        self.tokenizer = BytePairs.load_lines(decoder_tokens(init))
 
     def tokens(self, text: str) -> list[int]:
         return self.tokenizer.encode(text)

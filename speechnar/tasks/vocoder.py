@@ -47,7 +47,7 @@ class VocoderConfig:
         discriminators, wave_discriminators: on STFT frames, and HiFi-GAN's on samples; both may judge. None trains on
             the spectral losses alone.
         batch_size, segment_frames: segments in a batch and their length.
-        recorded_share: the share of segments whose mel is the recording's where predicted mels are given.
+        recorded_share: the share of segments whose mel is the recording's where ground-truth-aligned mels are given.
         weights: of the loss terms of the generator.
         discriminator_learning_rate_ratio: relative to the generator's.
         freeze: names of the generator's modules or weights that stay as they are; for `init`.
@@ -89,20 +89,20 @@ class VocoderTask:
     """The training of a vocoder, as the loop needs it.
 
     Args:
-        predicted: a folder of `UTT.npy` mels (T_mel, n_mels) that an acoustic model made with the recordings'
+        gta_mels: a folder of `UTT.npy` mels (T_mel, n_mels) that an acoustic model made with the recordings'
             durations and prosody; None trains on the recordings' own.
         init: a model folder whose weights are the start, its statistics included: a mel means the same to it whoever
             speaks.
 
     Raises:
-        DataError: every utterance is shorter than a segment, or predicted mels are missing or do not fit.
+        DataError: every utterance is shorter than a segment, or ground-truth-aligned mels are missing or do not fit.
     """
 
     def __init__(
         self, config: VocoderConfig, features: Path, train_cuts: Path, dev_cuts: Path,
-        predicted: Path | None = None, init: Path | None = None,
+        gta_mels: Path | None = None, init: Path | None = None,
     ) -> None:  # fmt: skip
-        self.settings, self.predicted = config, predicted
+        self.settings, self.gta_mels = config, gta_mels
         self.data = SpeechData(train_cuts, features)
         self.dev = SpeechData(dev_cuts, features)
         self.config = ModelConfig(self.data.audio, config.model)
@@ -167,12 +167,12 @@ class VocoderTask:
 
     def _mel(self, data: SpeechData, utt_id: str) -> np.ndarray:
         """Return the vocoder's input mel for an utterance: predicted, if there are such mels, else the recording's."""
-        if self.predicted is None:
+        if self.gta_mels is None:
             return data[utt_id].mel
         if utt_id not in self._mels:
-            path = self.predicted / f"{safe_file_name(utt_id)}.npy"
+            path = self.gta_mels / f"{safe_file_name(utt_id)}.npy"
             if not path.exists():
-                raise DataError(f"there is no predicted mel at {path}: run the stage that predicts mels")
+                raise DataError(f"there is no mel at {path}: run the stage of `speechnar gta-mels`")
             mel = np.load(path, allow_pickle=False).astype(np.float32)
             if mel.shape != data[utt_id].mel.shape:
                 raise DataError(f"{path} is {mel.shape}, not {data[utt_id].mel.shape}: predict the mels again")
@@ -237,17 +237,17 @@ class VocoderTask:
 
 def train_vocoder(
     config: VocoderConfig, features: Path, train_cuts: Path, dev_cuts: Path, out: Path,
-    predicted: Path | None = None, init: Path | None = None,
+    gta_mels: Path | None = None, init: Path | None = None,
 ) -> None:  # fmt: skip
     """Train until the config's end, from the checkpoint in `out` if there is one; write a model folder there."""
     torch.manual_seed(config.loop.seed)
-    task = VocoderTask(config, features, train_cuts, dev_cuts, predicted, init)
+    task = VocoderTask(config, features, train_cuts, dev_cuts, gta_mels, init)
     provenance = provenance_of(
         {
             "training config": settings_of(config),
             "set of utterances": task.data.utt_ids,  # and not the manifest, whose alignment a vocoder never sees
             "features": features / "stats.json",
-            "predicted mels": predicted,
+            "predicted mels": gta_mels,
             "model of --init": init,
         }
     )

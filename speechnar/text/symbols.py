@@ -112,7 +112,7 @@ class Vocabulary:
 
     def _special(self, symbol: str) -> int:
         if symbol not in self.ids:
-            raise TextError(f"a symbol table lacks {symbol!r}, which recognition needs: make it by `speechnar units`")
+            raise TextError(f"a symbol table lacks {symbol!r}, which recognition needs: run `speechnar tokenizer`")
         return self.ids[symbol]
 
     @cached_property

@@ -14,8 +14,14 @@ from pathlib import Path
 
 from speechnar.text.symbols import BOUNDARY, EOS, TextError, Vocabulary
 
-PIECES = "pieces.txt"
+DECODER_TOKENS = "decoder_tokens.txt"
 """File of the decoder's tokens, one a line, in the folder of a model or a recognizer."""
+
+
+def decoder_tokens(folder: Path) -> Path:
+    """Return the file of the decoder's tokens in a folder, under its former name `pieces.txt` where it has that."""
+    path, former = folder / DECODER_TOKENS, folder / "pieces.txt"
+    return former if former.exists() and not path.exists() else path
 
 
 @dataclass(frozen=True, eq=False)

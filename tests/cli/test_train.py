@@ -18,8 +18,8 @@ TRAIN = ["--features", "f", "--train", "t.jsonl.gz", "--dev", "d.jsonl.gz", "--o
         (["features", "train.jsonl.gz", "out", "--audio", "audio.yaml"], "lhotse"),
         (["train", "acoustic", "config.yaml", *TRAIN], "speechnar.tasks.acoustic"),
         (["train", "vocoder", "config.yaml", *TRAIN], "speechnar.tasks.vocoder"),
-        (["train", "recognizer", "config.yaml", "--units", "u", *TRAIN[2:]], "speechnar.tasks.recognizer"),
-        (["units", "train.jsonl.gz", "out"], "lhotse"),
+        (["train", "recognizer", "config.yaml", "--tokenizer", "u", *TRAIN[2:]], "speechnar.tasks.recognizer"),
+        (["tokenizer", "train.jsonl.gz", "out"], "lhotse"),
         (["decode", "model", "test.jsonl.gz", "out.txt"], "speechnar.infer.decode"),
         (["train", "aligner", "config.yaml", *TRAIN[2:]], "speechnar.tasks.aligner"),
         (["train", "joint", "config.yaml", *TRAIN], "speechnar.tasks.joint"),
@@ -41,9 +41,16 @@ def test_former_names_work_and_are_announced(
     monkeypatch.setitem(sys.modules, "speechnar.infer.gta_mels", None)
     assert main(["predict", "acoustic", "train.jsonl.gz", "out", "--features", "f"]) == 1
     assert capsys.readouterr().err.startswith("speechnar: the verb predict is now called gta-mels\n")
+    assert main(["units", "nowhere.jsonl.gz", "out"]) == 1
+    assert capsys.readouterr().err.startswith(
+        "speechnar: the verb units is now called tokenizer\nspeechnar: there is no"
+    )
     args = build_parser().parse_args(["align", "a", "c", "o", "--audio", "a.yaml", "--lag", "55"])
     assert args.boundary_offset == 55.0
     assert capsys.readouterr().err == "speechnar: --lag is now called --boundary-offset\n"
+    args = build_parser().parse_args(["train", "recognizer", "c.yaml", "--units", "u", *TRAIN[2:]])
+    assert args.tokenizer == Path("u")
+    assert capsys.readouterr().err == "speechnar: --units is now called --tokenizer\n"
     args = build_parser().parse_args(["train", "vocoder", "c.yaml", *TRAIN, "--predicted", "mels"])
     assert args.gta_mels == Path("mels")
     assert capsys.readouterr().err == "speechnar: --predicted is now called --gta-mels\n"

@@ -115,6 +115,18 @@ def test_corpus_statistics_and_symbols(tmp_path: Path, corpus: CutSet) -> None:
     assert stats.seconds == pytest.approx(len(mel) * 100 / 8000)
 
 
+def test_a_phone_of_another_set_with_none_near_it_is_added_and_named(
+    tmp_path: Path, corpus: CutSet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    training, other = list(corpus)[:6], deepcopy(list(corpus)[6])
+    other.supervisions[0].custom["phones"][:2] = ["ʒ", "m"]  # training has neither, nor what is near them
+    compute_features(CutSet.from_cuts(training), tmp_path / "a", AUDIO, [CutSet.from_cuts([other])])
+    table = SymbolTable.load(tmp_path / "a" / "tokens.txt")
+    assert set(table.symbols) == {*SYMBOLS.symbols, "ʒ", "m"}
+    assert table.decode(load_utterance(tmp_path / "a", other.id).tokens[1:3]) == "ʒm"
+    assert "no training utterance has 'm' 'ʒ', or a phone near it" in capsys.readouterr().err
+
+
 def test_processes_give_the_same_and_what_is_there_is_kept(tmp_path: Path, corpus: CutSet) -> None:
     one = compute_features(corpus, tmp_path / "one", AUDIO)
     two = compute_features(corpus, tmp_path / "two", AUDIO, jobs=2)

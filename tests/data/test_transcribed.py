@@ -55,7 +55,7 @@ def test_what_cannot_be_used_is_named(
     rate = AUDIO.sample_rate
     with pytest.raises(DataError, match="no manifest at nowhere"):
         TranscribedData(Path("nowhere"), corpus[1], rate)
-    with pytest.raises(DataError, match="no units in .*: make them with `speechnar units`"):
+    with pytest.raises(DataError, match="no tokenizer in .*: make it with `speechnar tokenizer`"):
         TranscribedData(corpus[0], tmp_path, rate)
     cut = next(iter(CutSet.from_file(corpus[0])))
     cut.supervisions[0].text = "abdÖd"

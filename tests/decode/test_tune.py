@@ -18,7 +18,7 @@ SYMBOLS = ("<blank>", "▁", "a", "b", "c", "<pad>", "<s>", "</s>")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Two utterances in which `b` sounds a little more like `c`, a text in which it never is, and the units."""
+    """Two utterances in which `b` sounds a little more like `c`, a text in which it never is, and the tokens."""
     (tmp_path / "logs").mkdir()
     for name, text in (("u1", "▁ab▁ba"), ("u2", "▁ba")):
         probs = np.full((2 * len(text), len(SYMBOLS)), 0.01)
@@ -39,7 +39,7 @@ def test_the_best_weights_come_first(folder: Path, capsys: pytest.CaptureFixture
     lm = str(folder / "toy.lm")
     assert main(["lm", "train", str(folder / "text.txt"), "-o", lm, "--order", "2"]) == 0
     assert capsys.readouterr().out.startswith("6 1-grams, ")
-    options = ["--texts", str(folder / "dev.tsv"), "--units", str(folder / "tokens.txt"), "--lm", lm]
+    options = ["--texts", str(folder / "dev.tsv"), "--tokens", str(folder / "tokens.txt"), "--lm", lm]
     weights = ["--lm-weight", "0", "0.8", "--word-bonus", "0"]
     assert main(["lm", "tune", str(folder / "logs"), *options, *weights]) == 0
     rows = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -48,7 +48,7 @@ def test_the_best_weights_come_first(folder: Path, capsys: pytest.CaptureFixture
 
 def test_an_utterance_without_log_probabilities_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "logs" / "u2.npy").unlink()
-    options = ["--texts", str(folder / "dev.tsv"), "--units", str(folder / "tokens.txt"), "--lm", "no.lm"]
+    options = ["--texts", str(folder / "dev.tsv"), "--tokens", str(folder / "tokens.txt"), "--lm", "no.lm"]
     assert main(["lm", "tune", str(folder / "logs"), *options]) == 1
     assert "1 of 2 utterances have no log-probabilities" in capsys.readouterr().err
 

@@ -50,7 +50,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Whisp
             if isinstance(layer, (torch.nn.Linear, torch.nn.Embedding)):
                 layer.weight.copy_(round_for_inputs(layer.weight, torch.eye(layer.weight.shape[1]), 0.35))
     save_model(folder, ModelConfig(AUDIO, Choice("whisper", sizes)), model, symbols)
-    (folder / "pieces.txt").write_text("\n".join(PIECES) + "\n", encoding="utf-8")
+    (folder / "decoder_tokens.txt").write_text("\n".join(PIECES) + "\n", encoding="utf-8")
     config.save(CARD, folder / "recognizer.yaml")
     out = tmp_path_factory.mktemp("recognizer")
     export_recognizer(folder, out)
@@ -66,7 +66,7 @@ def test_the_folder_says_what_it_holds(folders: tuple[Path, Path, Whisper]) -> N
     assert {path.name for path in out.iterdir()} == {
         "model.onnx.gz",
         "decoder.onnx.gz",
-        "pieces.txt",
+        "decoder_tokens.txt",
         "recognizer.json",
     }
     info = Recognizer(out, threads=1).info

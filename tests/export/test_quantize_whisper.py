@@ -10,7 +10,7 @@ from cached import cached
 
 from speechnar.cli import main
 from speechnar.models.folder import load_model
-from speechnar.text.whisper_bpe import PIECES
+from speechnar.text.whisper_bpe import DECODER_TOKENS
 
 
 def test_all_matrices_but_the_stem_s_are_whole_numbers_of_steps(
@@ -33,7 +33,7 @@ def test_all_matrices_but_the_stem_s_are_whole_numbers_of_steps(
     zero = {"draft.head.out.weight", "draft.head.condition.weight"}  # so the CTC branch starts
     matrices = {n for n, w in before.items() if w.dim() == 2 and n not in ("decoder.prompt", "decoder.positions")}
     assert quantized == matrices - zero
-    assert (out / PIECES).read_bytes() == (made.model / PIECES).read_bytes()
+    assert (out / DECODER_TOKENS).read_bytes() == (made.model / DECODER_TOKENS).read_bytes()
 
 
 def test_no_utterances_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,7 +66,7 @@ def test_the_page_s_model_trains_decodes_and_is_exported(
     (yaml,) = blocks("yaml")
     (tmp_path / "averaged_ctc.yaml").write_text(yaml, encoding="utf-8")
     out, read = tmp_path / "model", tmp_path / "read.txt"
-    data = ["--units", str(tmp_path / "units"), "--train", train, "--dev", dev, "--out", str(out)]
+    data = ["--tokenizer", str(tmp_path / "units"), "--train", train, "--dev", dev, "--out", str(out)]
     assert main(["train", "recognizer", str(tmp_path / "averaged_ctc.yaml"), *data]) == 0
     assert main(["decode", str(out), dev, str(read)]) == 0
     assert read.read_text(encoding="utf-8").splitlines() == [f"dev-{n} {text}" for n, text in enumerate(TEXTS)]

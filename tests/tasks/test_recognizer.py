@@ -205,12 +205,12 @@ def test_the_verbs_from_manifest_to_transcripts(
     corpus: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     units, train, dev = map(str, corpus)
-    assert main(["units", train, str(tmp_path / "units")]) == 0
+    assert main(["tokenizer", train, str(tmp_path / "units")]) == 0
     assert capsys.readouterr().out == "9 symbols\n"
     assert (tmp_path / "units" / "tokens.txt").read_bytes() == (corpus[0] / "tokens.txt").read_bytes()
     config_files.save(config_of("aed"), tmp_path / "aed.yaml")
     out = str(tmp_path / "aed")
-    data = ["--units", units, "--train", train, "--dev", dev, "--out", out]
+    data = ["--tokenizer", units, "--train", train, "--dev", dev, "--out", out]
     assert main(["train", "recognizer", str(tmp_path / "aed.yaml"), *data]) == 0
     read = tmp_path / "read.txt"
     assert main(["decode", out, dev, str(read), "--method", "ar", "--beam", "2"]) == 0

@@ -19,7 +19,7 @@ from speechnar.data.manifest import load_cuts, save_cuts
 from speechnar.layers.augment import SpecAugmentConfig, spec_augment
 from speechnar.models.folder import load_model
 from speechnar.tasks.speculative import DecoderTask, DraftTask, SpeculativeConfig, train_speculative
-from speechnar.text.whisper_bpe import PIECES
+from speechnar.text.whisper_bpe import DECODER_TOKENS
 from speechnar.train.loop import LoopConfig
 
 TRAINING = SpeculativeConfig(
@@ -78,7 +78,7 @@ def test_only_one_part_is_trained(folders: Cached, tmp_path: Path, part: str) ->
     before, (model, _) = load_model(folders.model)[0].state_dict(), load_model(tmp_path / "m")
     changed = {name.split(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert changed == {part}
-    assert (tmp_path / "m" / PIECES).read_bytes() == (folders.model / PIECES).read_bytes()
+    assert (tmp_path / "m" / DECODER_TOKENS).read_bytes() == (folders.model / DECODER_TOKENS).read_bytes()
     last = json.loads((tmp_path / "m" / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
     expected = {"ctc", "intermediate", "wer", "cer"} if part == "draft" else {"tokens", "right"}
     assert {f"validation/{name}" for name in expected} <= last.keys()

@@ -131,7 +131,7 @@ def test_an_epoch_is_the_same_again(hummed_features: Features) -> None:
 def test_predicted_mels_take_the_place_of_the_recorded(hummed_features: Features, mels: Path, share: float) -> None:
     config = dataclasses.replace(ALONE, recorded_share=share)
     recorded = VocoderTask(config, *hummed_features)
-    predicted = VocoderTask(config, *hummed_features, predicted=mels)
+    predicted = VocoderTask(config, *hummed_features, gta_mels=mels)
     for a, b in zip(*(map(task.load, task.batches(0)) for task in (recorded, predicted))):
         torch.testing.assert_close(a.mel - b.mel, torch.full_like(a.mel, 1 - share))
         assert torch.equal(a.wav, b.wav)
@@ -140,12 +140,12 @@ def test_predicted_mels_take_the_place_of_the_recorded(hummed_features: Features
 def test_predicted_mels_that_do_not_fit_are_refused(hummed_features: Features, mels: Path) -> None:
     for utt_id in ("utt-0", "utt-1", "utt-2", "utt-3"):
         np.save(mels / f"{utt_id}.npy", np.zeros((3, 12), np.float32))
-    task = VocoderTask(ALONE, *hummed_features, predicted=mels)
+    task = VocoderTask(ALONE, *hummed_features, gta_mels=mels)
     with pytest.raises(DataError, match=r"is \(3, 12\), not .* predict the mels again"):
         task.load(task.batches(0)[0])
     for path in mels.iterdir():
         path.unlink()
-    with pytest.raises(DataError, match="there is no predicted mel at"):
+    with pytest.raises(DataError, match="there is no mel at"):
         task.load(task.batches(0)[0])
 
 

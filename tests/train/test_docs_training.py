@@ -34,7 +34,7 @@ def test_a_recipe_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.chdir(tmp_path)
     (tmp_path / "data").mkdir()
     texts = ["ab", "ba", "cab"]
-    train_tokenizer(texts, tmp_path / "data" / "units")
+    train_tokenizer(texts, tmp_path / "data" / "tokenizer")
     for name in ("train", "dev"):
         make_corpus(tmp_path / "data", texts, name)
     from spoken import AUDIO

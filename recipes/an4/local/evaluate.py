@@ -57,18 +57,18 @@ def rows() -> list[Row]:
         Row("ctc_inter", "InterCTC, characters", greedy),
         Row("ctc_inter", "InterCTC, prefix beam 10, characters", prefixes),
     ]
-    for end, units in (("", "characters"), ("_subwords", "subwords")):
+    for end, tokens in (("", "characters"), ("_subwords", "subwords")):
         made += [
-            Row(f"ctc_self{end}", f"self-conditioned CTC, {units}", greedy),
-            Row(f"ctc_self{end}", f"self-conditioned CTC, prefix beam 10, {units}", prefixes),
-            Row(f"mask{end}", f"Mask-CTC, easy first, {units}", tuple(MASK_CTC)),
-            Row(f"mask{end}", f"Mask-CTC, rescoring 10 texts, {units}", tuple(RESCORING)),
+            Row(f"ctc_self{end}", f"self-conditioned CTC, {tokens}", greedy),
+            Row(f"ctc_self{end}", f"self-conditioned CTC, prefix beam 10, {tokens}", prefixes),
+            Row(f"mask{end}", f"Mask-CTC, easy first, {tokens}", tuple(MASK_CTC)),
+            Row(f"mask{end}", f"Mask-CTC, rescoring 10 texts, {tokens}", tuple(RESCORING)),
             Row(
                 f"ar{end}",
-                f"autoregressive twin, greedy, {units}",
+                f"autoregressive twin, greedy, {tokens}",
                 (DecodeOptions("autoregressive", beam=1, ctc_weight=0.0),),
             ),
-            Row(f"ar{end}", f"autoregressive twin, beam 10, {units}", tuple(BEAM)),
+            Row(f"ar{end}", f"autoregressive twin, beam 10, {tokens}", tuple(BEAM)),
         ]
     return made
 
@@ -84,10 +84,10 @@ def word_error_rates(reference: Path, hyps: list[Path], report: Path) -> list[di
 
 
 @torch.inference_mode()
-def best_temperature(model_dir: Path, units: Path, dev: Path) -> float:
+def best_temperature(model_dir: Path, tokenizer: Path, dev: Path) -> float:
     """Return the temperature of CTC with the least loss."""
     model, config = load_model(model_dir)
-    data = TranscribedData(dev, units, config.audio.sample_rate, max_duration=30, num_buckets=1, shuffle=False)
+    data = TranscribedData(dev, tokenizer, config.audio.sample_rate, max_duration=30, num_buckets=1, shuffle=False)
     losses = torch.zeros(len(TEMPERATURES))
     for batch in data.epoch(0):
         heard = model(*model.encoder.features(batch.wav, batch.wav_lengths))
@@ -102,8 +102,8 @@ def chosen(row: Row, data: Path, exp: Path) -> DecodeOptions:
     """Return the way to decode with the fewest errors on the dev set."""
     ways = row.ways
     if any(way.method in ("beam", "rescoring", "autoregressive") for way in ways):
-        units = exp / ("subwords" if row.model.endswith("_subwords") else "characters")
-        temperature = best_temperature(exp / row.model, units, data / "dev.jsonl.gz")
+        tokenizer = exp / ("subwords" if row.model.endswith("_subwords") else "characters")
+        temperature = best_temperature(exp / row.model, tokenizer, data / "dev.jsonl.gz")
         ways = tuple(replace(way, temperature=temperature) for way in ways)
     if len(ways) == 1:
         return ways[0]

@@ -24,7 +24,7 @@ from speechnar.models.asr.whisper import HOP_LENGTH, N_FFT, SAMPLE_RATE, Whisper
 from speechnar.models.folder import ModelConfig, save_model
 from speechnar.text.symbols import BLANK, BOS, EOS, PAD, SymbolTable
 from speechnar.text.tokenizer import BOUNDARY
-from speechnar.text.whisper_bpe import PIECES, BytePairs
+from speechnar.text.whisper_bpe import DECODER_TOKENS, BytePairs
 
 PROMPT = ("<|startoftranscript|>", "<|en|>", "<|transcribe|>", "<|notimestamps|>")
 END = "<|endoftext|>"
@@ -124,7 +124,7 @@ def main() -> None:
     audio = AudioConfig(SAMPLE_RATE, N_FFT, HOP_LENGTH, N_FFT, sizes.n_mels, 0.0, SAMPLE_RATE / 2)
     symbols = SymbolTable((BLANK, *draft, PAD, BOS, EOS))
     save_model(args.out, ModelConfig(audio, Choice("whisper", sizes)), model, symbols)
-    (args.out / PIECES).write_text("\n".join(tokens) + "\n", encoding="utf-8")
+    (args.out / DECODER_TOKENS).write_text("\n".join(tokens) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

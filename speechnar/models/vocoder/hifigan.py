@@ -29,7 +29,8 @@ class HiFiGANConfig:
         resblock: 1, pairs of convolutions, or 2, single ones.
         upsample_rates: factors whose product is the hop length.
         upsample_initial_channel: channels before the first upsampling; each one halves them.
-        resblock_kernel_sizes, resblock_dilation_sizes: one residual block each; the blocks run in parallel.
+        resblock_kernel_sizes, resblock_dilation_sizes: one residual block each; the blocks run in parallel. Of the
+            dilations of a block 2 the first two count, as in the official code, whose configs may name three.
         slope: of the leaky ReLUs, except the last.
         reflect: whether convolutions pad by reflection and not by zeros.
     """
@@ -62,6 +63,11 @@ class HiFiGANConfig:
                 f"upsample_initial_channel {self.upsample_initial_channel} cannot be halved "
                 f"{len(self.upsample_rates)} times"
             )
+
+    @property
+    def dilations(self) -> tuple[tuple[int, ...], ...]:
+        """Return the dilations of each residual block that count."""
+        return tuple(sizes if self.resblock == 1 else sizes[:2] for sizes in self.resblock_dilation_sizes)
 
 
 V1 = HiFiGANConfig()
@@ -147,7 +153,7 @@ class HiFiGAN(nn.Module):
         for rate, size in zip(config.upsample_rates, config.upsample_kernel_sizes):
             self.ups.append(nn.ConvTranspose1d(channels, channels // 2, size, rate, padding=(size - rate) // 2))
             channels //= 2
-            for kernel_size, dilations in zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes):
+            for kernel_size, dilations in zip(config.resblock_kernel_sizes, config.dilations):
                 self.resblocks.append(block(channels, kernel_size, dilations, config))
         self.conv_post = _conv(channels, 1, 7, config)
         for conv in self._convolutions():
@@ -165,7 +171,7 @@ class HiFiGAN(nn.Module):
         for rate, size in zip(reversed(config.upsample_rates), reversed(config.upsample_kernel_sizes)):
             reach += max(
                 sum((k - 1) // 2 * (d + repeats) for d in dilations)
-                for k, dilations in zip(config.resblock_kernel_sizes, config.resblock_dilation_sizes)
+                for k, dilations in zip(config.resblock_kernel_sizes, config.dilations)
             )
             reach = math.ceil((reach + (size + rate) // 2 - 1) / rate)
         return reach + 3

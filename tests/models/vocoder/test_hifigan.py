@@ -80,6 +80,15 @@ def test_it_is_the_published_architecture(config: HiFiGANConfig, audio: AudioCon
     np.testing.assert_allclose(wav, reference(model.state_dict(), config, mel), atol=1e-5)
 
 
+@torch.no_grad()
+def test_of_three_dilations_block_2_takes_two_as_the_official_code_does() -> None:
+    named = dataclasses.replace(TINY_2, resblock_dilation_sizes=((1, 3, 5), (1, 2, 7)))
+    model, mel = loud(TINY_2), torch.randn(1, 9, 6)
+    same = HiFiGAN(named, AUDIO)
+    same.load_state_dict(model.state_dict())  # no third layer
+    assert torch.equal(same(mel).wav, model(mel).wav) and same.context == model.context
+
+
 def test_the_presets_have_the_published_sizes() -> None:
     with torch.device("meta"):
         sizes = [sum(p.numel() for p in HiFiGAN(v, AudioConfig()).parameters()) for v in (V1, V2, V3)]
