@@ -18,6 +18,7 @@ import dataclasses
 import json
 import logging
 import os
+import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
@@ -34,6 +35,7 @@ TASK_SHARE = 4
 """A task is at most one part in this many of a worker's share of what is left, so that all workers end together."""
 MAX_ATTEMPTS = 3
 """Workers that may die on one part, by a crash of a library or for lack of memory, before its rows count as failed."""
+CONNECT_SECONDS = 10.0
 WRITERS = 4
 """Files that a worker writes at once, while its model goes on: a disk or a bucket takes its time for each."""
 
@@ -279,10 +281,11 @@ def _cluster(address: str | None, workers: int) -> Iterator[None]:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
     try:
         if address:
+            _check_address(address)
             ray.init(address=address, **quiet)
         else:
             ray.init(num_cpus=workers, include_dashboard=False, **quiet)
-    except (ConnectionError, ray.exceptions.RayError, RuntimeError, ValueError) as error:
+    except (OSError, ray.exceptions.RayError, RuntimeError, ValueError) as error:
         raise BulkError(f"no Ray cluster answers at {address or 'this machine'} ({_cause(error)})") from None
     try:
         ray.data.DataContext.get_current().enable_progress_bars = False
@@ -291,11 +294,19 @@ def _cluster(address: str | None, workers: int) -> Iterator[None]:
         ray.shutdown()
 
 
+def _check_address(address: str) -> None:
+    """Raise OSError if nothing listens at the address of a cluster: Ray itself waits for more than a minute."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if colon and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+
+
 def _cause(error: BaseException) -> str:
-    """Return the last line of an error's cause, which names what happened."""
-    inner = getattr(error, "cause", None) or error.__cause__ or error
-    lines = [line.strip() for line in str(inner).splitlines() if line.strip()]
-    return _one_line(lines[-1] if lines else type(inner).__name__)
+    """Return the first line of the innermost cause of an error of Ray: what happened in the worker."""
+    while inner := getattr(error, "cause", None) or error.__cause__:
+        error = inner
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0] if lines else type(error).__name__
 
 
 def _one_line(text: str) -> str:

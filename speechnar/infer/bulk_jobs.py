@@ -105,8 +105,12 @@ class SynthJob:
 
     def load(self) -> Voice:
         from speechnar.runtime import load_voice
+        from speechnar.runtime.speech import Controls
 
-        return load_voice(self.voice, threads=1)
+        voice = load_voice(self.voice, threads=1)
+        Controls(self.speed, seed=self.seed)  # refused here, and not once for every row
+        voice.speaker_input(self.speaker)
+        return voice
 
     def run(self, loaded: Voice, part: Part) -> Outcome:
         table: list[dict[str, Any]] = []

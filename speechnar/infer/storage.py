@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from speechnar.files import FileError, atomic_write
 
@@ -26,13 +27,12 @@ def read(path: str) -> bytes:
 
     Raises:
         FileNotFoundError: there is none.
+        FileError: a bucket refuses.
     """
     if not is_url(path):
         return Path(path).read_bytes()
-    import fsspec
-
-    with fsspec.open(path, "rb") as file:
-        data: bytes = file.read()
+    with _system(path, "read") as (system, name):
+        data: bytes = system.cat_file(name)
         return data
 
 
@@ -46,14 +46,9 @@ def write(path: str, data: bytes) -> None:
         with atomic_write(path) as part:
             part.write_bytes(data)
         return
-    import fsspec
-
-    try:
-        system, name = fsspec.core.url_to_fs(path)
+    with _system(path, "write") as (system, name):
         system.makedirs(name.rsplit("/", 1)[0], exist_ok=True)
         system.pipe_file(name, data)
-    except (OSError, ImportError) as error:
-        raise FileError(f"cannot write {path}: {error}") from None
 
 
 def remove(folder: str) -> None:
@@ -61,11 +56,9 @@ def remove(folder: str) -> None:
     if not is_url(folder):
         shutil.rmtree(folder, ignore_errors=True)
         return
-    import fsspec
-
-    system, name = fsspec.core.url_to_fs(folder)
-    if system.exists(name):
-        system.rm(name, recursive=True)
+    with _system(folder, "delete") as (system, name):
+        if system.exists(name):
+            system.rm(name, recursive=True)
 
 
 def names_in(folder: str) -> set[str]:
@@ -73,12 +66,28 @@ def names_in(folder: str) -> set[str]:
     if not is_url(folder):
         top = Path(folder)
         return {path.relative_to(top).as_posix() for path in top.rglob("*") if path.is_file()}
-    import fsspec
+    with _system(folder, "list") as (system, name):
+        prefix = name.rstrip("/") + "/"
+        found = system.find(name) if system.exists(name) else []
+        return {path.removeprefix(prefix) for path in found}
 
-    system, name = fsspec.core.url_to_fs(folder)
-    prefix = name.rstrip("/") + "/"
-    found = system.find(name) if system.exists(name) else []
-    return {path.removeprefix(prefix) for path in found}
+
+@contextlib.contextmanager
+def _system(url: str, doing: str) -> Iterator[tuple[Any, str]]:
+    """Give the file system of a URL and the path in it; turn what goes wrong into one sentence.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FileError: any other error; each package of a kind of bucket has errors of its own.
+    """
+    try:
+        import fsspec
+
+        yield fsspec.core.url_to_fs(url)
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise FileError(f"cannot {doing} {url}: {' '.join(str(error).split()) or type(error).__name__}") from None
 
 
 @contextlib.contextmanager

@@ -107,7 +107,7 @@ class Voice:
         self.speaker = speaker
         if self.speakers and speaker is None:
             self.speaker = self.name if self.name in self.speakers else self.speakers[0]
-        self._speaker(None)
+        self.speaker_input(None)
         self.symbols = SymbolTable(self.info.symbols)
         inputs = {
             "tokens",
@@ -233,13 +233,17 @@ class Voice:
             "pitch_shift": pitch_shift,
             "pitch_range": pitch_range,
             "energy": energy,
-            **self._speaker(speaker),
+            **self.speaker_input(speaker),
         }
         mel, f0, durations = self._acoustic.run(["mel", "f0", "durations"], given)
         return mel[0], f0[0], durations[0]
 
-    def _speaker(self, blend: str | None) -> dict[str, np.ndarray]:
-        """Return the input `speaker_weights` of the acoustic model, where it has one."""
+    def speaker_input(self, blend: str | None) -> dict[str, np.ndarray]:
+        """Return the input `speaker_weights` of the acoustic model, where it has one.
+
+        Raises:
+            SpeechError: there is no such speaker.
+        """
         blend = blend or self.speaker
         if not self.speakers and blend is None:
             return {}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 import pytest
 from doubling_job import Doubling
@@ -15,8 +17,8 @@ from stub_recognizer import RATE, spell
 
 from speechnar import audio
 from speechnar.cli import main
-from speechnar.infer import bulk
-from speechnar.infer.bulk import ATTEMPTS, FAILURES, BulkError, Part, Row, check_ids, parts_of, run
+from speechnar.infer import bulk, storage
+from speechnar.infer.bulk import ATTEMPTS, FAILURES, BulkError, Part, Row, check_ids, parts_of, run, tasks_of
 from speechnar.infer.bulk_sources import rows_of
 from speechnar.infer.storage import names_in
 
@@ -119,6 +121,48 @@ def test_outputs_go_to_what_fsspec_knows(tmp_path: Path) -> None:
     assert names_in(f"local://{tmp_path}/nowhere") == set()
 
 
+def test_a_bucket_that_refuses_is_one_sentence() -> None:
+    class Refusing(fsspec.AbstractFileSystem):  # type: ignore[misc]
+        def info(self, path: str, **options: Any) -> dict[str, Any]:
+            raise RuntimeError("Unable to locate\ncredentials")
+
+        cat_file = pipe_file = exists = info
+
+    fsspec.register_implementation("refusing", Refusing, clobber=True)
+    with pytest.raises(OSError, match="cannot list refusing://x/in: Unable to locate credentials$"):
+        rows_of("refusing://x/in", "audio")
+    with pytest.raises(OSError, match="cannot write refusing://x/out/a: Unable"):
+        storage.write("refusing://x/out/a", b"")
+    with pytest.raises(OSError, match="cannot read nowhere://x: Protocol not known: nowhere"):
+        storage.read("nowhere://x")
+
+
+def test_an_address_at_which_nothing_listens_is_known_at_once() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        bulk._check_address(f"ray://127.0.0.1:{port}")
+    with pytest.raises(OSError):
+        bulk._check_address(f"127.0.0.1:{port}")
+    bulk._check_address("auto")
+
+
+def test_the_innermost_cause_is_told() -> None:
+    inner, outer = ValueError("the disk is full\nat line 3"), RuntimeError("Traceback\nray::Worker")
+    outer.__cause__ = inner
+    assert bulk._cause(outer) == "the disk is full"
+    assert bulk._cause(KeyError()) == "KeyError"
+
+
+def test_tasks_shrink_towards_the_end_and_hold_every_part_once() -> None:
+    parts = parts_of(rows(*range(500)), None)
+    tasks = tasks_of(parts, workers=2)
+    assert [part for task in tasks for part in task] == parts
+    sizes = [len(task) for task in tasks]
+    assert sizes == sorted(sizes, reverse=True) and sizes[0] == 62 and sizes[-4:] == [1, 1, 1, 1]
+    tables = parts_of(rows(*range(500)), 100)
+    assert tasks_of(tables, workers=1) == [[table] for table in tables]
+
+
 def test_rows_of_folders_lists_and_manifests(tmp_path: Path) -> None:
     for name in ("a/x.wav", "a/x.flac", "b/y.mp3", "b/notes.txt"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -210,6 +254,19 @@ def test_a_model_that_cannot_be_loaded_is_named_before_work_begins(
     args = ["bulk", "synth", "--in", str(tmp_path / "texts.tsv"), "--voice", "nobody", "--out", str(tmp_path / "out")]
     assert main(args) == 1
     assert "there is no voice 'nobody'" in capsys.readouterr().err
+
+
+def test_a_control_out_of_range_is_refused_before_work_begins(
+    stub_voice: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "texts.tsv").write_text("a\tHello.\nb\tHello.\n")
+    out = tmp_path / "out"
+    args = ["bulk", "synth", "--in", str(tmp_path / "texts.tsv"), "--voice", str(stub_voice), "--out", str(out)]
+    assert main([*args, "--speed", "99"]) == 1
+    assert "speed should be from 0.25 to 4" in capsys.readouterr().err
+    assert main([*args, "--speaker", "nobody"]) == 1
+    assert "has no speaker 'nobody'" in capsys.readouterr().err
+    assert not list(out.rglob("*"))
 
 
 def test_cuts_become_features_and_durations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
