@@ -284,6 +284,7 @@ def _cluster(address: str | None, workers: int) -> Iterator[None]:
             _check_address(address)
             ray.init(address=address, **quiet)
         else:
+            os.environ.setdefault("RAY_worker_niceness", "0")  # workers are the work: Ray would let all else go first
             ray.init(num_cpus=workers, include_dashboard=False, **quiet)
     except (OSError, ray.exceptions.RayError, RuntimeError, ValueError) as error:
         raise BulkError(f"no Ray cluster answers at {address or 'this machine'} ({_cause(error)})") from None
