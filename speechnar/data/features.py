@@ -301,7 +301,7 @@ def _keep_symbols(path: Path, cuts: CutSet, others: Iterable[Cut]) -> SymbolTabl
         symbols = SymbolTable.load(path)
         new = sorted(seen - set(symbols.symbols))
         if new:
-            raise DataError(f"{path} lacks the symbols {' '.join(map(repr, new))}: delete {path.parent}, start again")
+            raise DataError(f"{path} lacks the symbols {' '.join(map(repr, new))}: delete {path.parent}")
         return symbols
     symbols = SymbolTable((PAD, BOS, EOS, *sorted(seen)))
     symbols.save(path)
