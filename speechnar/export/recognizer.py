@@ -136,7 +136,7 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
         )  # fmt: skip
         if decoder:
             _export_decoder(model, Path(part) / DECODER)
-            shutil.copy(decoder_tokens(model_dir), part / DECODER_TOKENS)
+            shutil.copy(decoder_tokens(model_dir), Path(part, DECODER_TOKENS))
         for path in Path(part).glob("*.onnx"):
             path.with_name(f"{path.name}.gz").write_bytes(compressed(path.read_bytes()))
             path.unlink()

@@ -17,7 +17,7 @@ from speechnar.runtime import speculative
 from speechnar.runtime.reader import DecoderInfo
 from speechnar.runtime.speculative import Verifier
 from speechnar.runtime.windows import EncodedAudio
-from speechnar.text.whisper_bpe import PIECES, BytePairs
+from speechnar.text.whisper_bpe import DECODER_TOKENS, BytePairs
 
 CTC = BytePairs(("<blank>", "▁", *"abcdefghijklmnopqrstuvwxyz"))
 PIECE = BytePairs(("▁", *"abcdefghijklmnopqrstuvwxyz", "</s>"))
@@ -31,7 +31,7 @@ class Bundle:
 
 @pytest.fixture
 def verifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Verifier:
-    (tmp_path / PIECES).write_text("\n".join(PIECE.symbols), encoding="utf-8")
+    (tmp_path / DECODER_TOKENS).write_text("\n".join(PIECE.symbols), encoding="utf-8")
     monkeypatch.setattr(speculative, "OnnxReader", lambda *args: None)
     info = DecoderInfo(100, (0,), 1, (2, 1, 1))
     return Verifier(Bundle(), tmp_path, info, CTC.symbols, None, "cpu")  # type: ignore[arg-type]

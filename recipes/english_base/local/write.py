@@ -25,7 +25,7 @@ from speechnar.layers.decoder_block import KeyValues
 from speechnar.models.asr.whisper import PROMPT, Decoder
 from speechnar.models.folder import load_model
 from speechnar.nar.lengths import length_mask
-from speechnar.text.whisper_bpe import PIECES, BytePairs
+from speechnar.text.whisper_bpe import BytePairs, decoder_tokens
 
 MARKS = (",", ".", "?", "!", ";", ":")
 LAST_MARKS = 4
@@ -47,7 +47,7 @@ class Writer:
     def __init__(self, model_dir: Path) -> None:
         model, _ = load_model(model_dir)
         self.decoder: Decoder = model.decoder.eval().bfloat16()
-        self.tokenizer = BytePairs.load_lines(model_dir / PIECES)
+        self.tokenizer = BytePairs.load_lines(decoder_tokens(model_dir))
         self.marks = torch.tensor([self.tokenizer.ids[mark] for mark in MARKS])
 
     @torch.inference_mode()
