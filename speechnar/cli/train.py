@@ -241,16 +241,12 @@ def _encode(args: argparse.Namespace) -> None:
 
 def _tokenizer(args: argparse.Namespace) -> None:
     with needing("tokenizer", "train"):
-        from lhotse import CutSet
-
+        from speechnar.data.manifest import load_cuts
         from speechnar.text.tokenizer import train_tokenizer
 
         if args.subwords is not None:
             import sentencepiece  # noqa: F401
-    for path in args.cuts:
-        if not path.exists():
-            raise ValueError(f"there is no manifest at {path}: run the stage that prepares the data")
-    texts = [s.text or "" for path in args.cuts for cut in CutSet.from_file(path) for s in cut.supervisions]
+    texts = [s.text or "" for path in args.cuts for cut in load_cuts(path) for s in cut.supervisions]
     print(f"{len(train_tokenizer(texts, args.out, args.subwords))} symbols")
 
 

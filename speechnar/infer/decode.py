@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from lhotse import CutSet
 from tqdm import tqdm
 
-from speechnar.data.features import DataError
+from speechnar.data.manifest import load_cuts
 from speechnar.data.transcribed import load_wav
 from speechnar.decode.interface import CausalReader, DraftReader, MaskedReader, refine
 from speechnar.decode.methods import DECODERS, DecodeOptions, with_temperature
@@ -66,9 +65,7 @@ def decode_corpus(
     symbols = Vocabulary.load(model_dir / "tokens.txt")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device)
-    if not cuts_path.exists():
-        raise DataError(f"there is no manifest at {cuts_path}: run the stage that prepares the data")
-    cuts = list(CutSet.from_file(cuts_path))
+    cuts = load_cuts(cuts_path)
     lines = []
     seconds = encoder_seconds = samples = 0.0
     with torch.inference_mode():

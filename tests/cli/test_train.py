@@ -19,7 +19,7 @@ TRAIN = ["--features", "f", "--train", "t.jsonl.gz", "--dev", "d.jsonl.gz", "--o
         (["train", "acoustic", "config.yaml", *TRAIN], "speechnar.tasks.acoustic"),
         (["train", "vocoder", "config.yaml", *TRAIN], "speechnar.tasks.vocoder"),
         (["train", "recognizer", "config.yaml", "--tokenizer", "u", *TRAIN[2:]], "speechnar.tasks.recognizer"),
-        (["tokenizer", "train.jsonl.gz", "out"], "lhotse"),
+        (["tokenizer", "train.jsonl.gz", "out"], "speechnar.data.manifest"),
         (["decode", "model", "test.jsonl.gz", "out.txt"], "speechnar.infer.decode"),
         (["train", "aligner", "config.yaml", *TRAIN[2:]], "speechnar.tasks.aligner"),
         (["train", "joint", "config.yaml", *TRAIN], "speechnar.tasks.joint"),
