@@ -25,6 +25,9 @@ FORMATS = ("txt", "json", "srt", "vtt", "ctm", "TextGrid")
 LINE_BY_LINE = ("txt", "json", "ctm")
 """Formats of which several transcripts may follow each other on stdout."""
 
+TEXT_FILES = (".txt", ".text", ".lst", ".list", ".csv", ".tsv", ".md")
+"""Endings of a file, by which --hotwords is known for one that does not exist."""
+
 LONG_AUDIO = 60
 """Seconds of audio above which a progress bar is shown."""
 
@@ -152,11 +155,14 @@ def _hotwords(given: str | None) -> list[str]:
     """Return the lines of a file, or the words of a list between commas."""
     if not given:
         return []
+    if not os.path.exists(given):
+        if given.lower().endswith(TEXT_FILES) or given.startswith(("/", "./", "../", "~")):
+            raise FileNotFoundError(f"there is no file {given} with hot words; give a file, or a list such as a,b,c")
+        return given.split(",")
     try:
-        lines = Path(given).read_text(encoding="utf-8-sig").splitlines() if os.path.exists(given) else given.split(",")
+        return Path(given).read_text(encoding="utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise ValueError(f"{given} is not UTF-8 (byte {error.start}): save it as UTF-8") from None
-    return [line.strip() for line in lines if line.strip()]
 
 
 @contextlib.contextmanager

@@ -17,7 +17,6 @@ Source: Graves et al. 2006, "Connectionist temporal classification", section 4.1
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -25,7 +24,7 @@ from difflib import SequenceMatcher
 import numpy as np
 
 from speechnar.decode.forced_alignment import total_log_probs
-from speechnar.text.symbols import TextError
+from speechnar.decode.spelling import ctc_tokens, key_of
 from speechnar.text.whisper_bpe import BytePairs
 
 NUMBER_WORDS = frozenset(
@@ -37,17 +36,21 @@ NUMBER_WORDS = frozenset(
 """Words that a number in digits stands for: beside one they are neither missing nor too much."""
 
 
+CONTEXT = 2  # words that are the same in both texts on each side of a change, between whose ends it is judged
+REPEATED = 4  # words in a row that nobody says twice in one breath: a decoder that writes them again is in a loop
+
+
 @dataclass(frozen=True)
 class CheckConfig:
     """Limits of the acoustic check, in nats; `recipes/english_base/RESULTS.md` has the gains that they are chosen by.
 
     Attributes:
         insertion: gain a token, plus the logarithm of the decoder's confidence, that words beyond the draft need.
-        repetition: the same for words that stand beside themselves.
+        repetition: gain a token that words need which stand beside themselves, or in a row that is repeated.
         deletion: gain from which a run of the draft's words is kept though the decoder left it out.
     """
 
-    insertion: float = -4.0
+    insertion: float = -5.5
     repetition: float = -2.0
     deletion: float = 8.0
 
@@ -59,21 +62,17 @@ class Change:
     Attributes:
         draft, text: places of words from the first to before the last, in the draft and in the decoder's text; one of
             them is empty.
+        draft_block, text_block: the same of all words around the run that are not the same in both texts.
     """
 
     draft: slice
     text: slice
+    draft_block: slice
+    text_block: slice
 
     @property
     def is_insertion(self) -> bool:
         return self.draft.start == self.draft.stop
-
-
-def key_of(word: str) -> str:
-    """Return a word without case and marks, by which words of the two texts are compared."""
-    word = unicodedata.normalize("NFC", word).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").lower()
-    kept = "".join(char for char in word if char.isalnum() or char in "'$%")
-    return kept.strip("'") or word
 
 
 def changes(draft: Sequence[str], text: Sequence[str]) -> list[Change]:
@@ -85,12 +84,18 @@ def changes(draft: Sequence[str], text: Sequence[str]) -> list[Change]:
     found: list[Change] = []
     for kind, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
         if kind != "equal":
-            found += _changes(left[a:b], right[c:d], a, c)
+            block = slice(a, b), slice(c, d)
+            found += (
+                Change(slice(a + i, a + k), slice(c + j, c + m), *block) for i, k, j, m in _runs(left[a:b], right[c:d])
+            )
     return found
 
 
-def _changes(left: Sequence[str], right: Sequence[str], first_left: int, first_right: int) -> Iterator[Change]:
-    """Yield the changes with the fewest words, and among these with the most alike words opposite each other."""
+def _runs(left: Sequence[str], right: Sequence[str]) -> Iterator[list[int]]:
+    """Yield the runs of words that one side alone has: the first and the one after the last on the left and the right.
+
+    The runs have as few words as is possible, and the words beside them are as alike as is possible.
+    """
     best = [[float(i + j) for j in range(len(right) + 1)] for i in range(len(left) + 1)]
     for i, one in enumerate(left):
         for j, other in enumerate(right):
@@ -112,8 +117,7 @@ def _changes(left: Sequence[str], right: Sequence[str], first_left: int, first_r
         if step != (1, 1):
             while end + 1 < len(places) and tuple(b - a for a, b in zip(places[end], places[end + 1])) == step:
                 end += 1
-            (i, j), (k, m) = places[at], places[end]
-            yield Change(slice(first_left + i, first_left + k), slice(first_right + j, first_right + m))
+            yield [place for side in zip(places[at], places[end]) for place in side]
         at = end
 
 
@@ -158,10 +162,7 @@ class AcousticCheck:
         gain, n_tokens = self._gain(change, text)
         if not change.is_insertion:
             return gain > self._config.deletion
-        run = [key_of(word) for word in text[change.text]]
-        size, keys = len(run), [key_of(word) for word in text]
-        before, after = keys[max(0, change.text.start - size) : change.text.start], keys[change.text.stop :][:size]
-        if run in (before, after):
+        if _is_repeated(change, [key_of(word) for word in text]):
             return gain < self._config.repetition * n_tokens
         confidence = max(min(confidences[change.text]), 1e-10)
         return gain + n_tokens * math.log(confidence) < self._config.insertion * n_tokens
@@ -174,32 +175,22 @@ class AcousticCheck:
 
     def _gain(self, change: Change, text: Sequence[str]) -> tuple[float, int]:
         """Return the gain of a change's words and the number of their tokens; (0, 1) where it cannot be judged."""
-        before, after = text[: change.text.start][-1:], text[change.text.stop :][:1]
-        start = self._frames[change.draft.start - 1][0] if change.draft.start and before else 0
-        is_last = change.draft.stop == len(self._frames) or not after
-        end = len(self._log_probs) if is_last else self._frames[change.draft.stop][1]
+        in_draft, in_text = change.draft_block, change.text_block
+        n = min(CONTEXT, in_draft.start, in_text.start)
+        before, start = text[in_text.start - n : change.text.start], in_draft.start - n
+        n = min(CONTEXT, len(self._words) - in_draft.stop, len(text) - in_text.stop)
+        after, stop = text[change.text.stop : in_text.stop + n], in_draft.stop + n
+        first = self._frames[start][0] if start else 0
+        last = self._frames[stop - 1][1] if 0 < stop < len(self._words) else len(self._log_probs)
         run = text[change.text] if change.is_insertion else self._words[change.draft]
-        longer, shorter = self._tokens([*before, *run, *after]), self._tokens([*before, *after])
-        if longer is None or shorter is None or start >= end:
+        longer, shorter = (ctc_tokens(self._tokenizer, words) for words in ([*before, *run, *after], [*before, *after]))
+        if longer is None or shorter is None or first >= last:
             return 0.0, 1
-        with_run, without = total_log_probs(self._log_probs[start:end], [longer, shorter], self._tokenizer.blank_id)
+        log_probs = self._log_probs[first:last]
+        with_run, without = total_log_probs(log_probs, [longer, shorter], self._tokenizer.blank_id)
         if with_run == without:  # both of them cannot be said in so few frames
             return 0.0, 1
         return float(with_run - without), max(1, len(longer) - len(shorter))
-
-    def _tokens(self, words: Sequence[str]) -> list[int] | None:
-        """Return the tokens of words, in lower case and without marks where CTC writes those only."""
-        found: list[int] = []
-        for word in words:
-            for spelling in (word, word.lower(), key_of(word)):
-                try:
-                    found += self._tokenizer.encode(spelling)
-                    break
-                except TextError:
-                    continue
-            else:
-                return None
-        return found
 
     def _is_number(self, change: Change, text: Sequence[str]) -> bool:
         """Return whether a change is that of a number from words to digits or back."""
@@ -209,3 +200,18 @@ class AcousticCheck:
         return all(key_of(word) in NUMBER_WORDS for word in run) and any(
             char.isdigit() for word in beside for char in word
         )
+
+
+def _is_repeated(change: Change, keys: Sequence[str]) -> bool:
+    """Return whether the words of an insertion stand beside themselves, or are part of a row of words that is repeated.
+
+    Args:
+        keys: of the decoder's text.
+    """
+    start, stop = change.text.start, change.text.stop
+    run = keys[start:stop]
+    if run in (keys[max(0, 2 * start - stop) : start], keys[stop : 2 * stop - start]):
+        return True
+    rows = [tuple(keys[n : n + REPEATED]) for n in range(len(keys) - REPEATED + 1)]
+    near = range(max(0, start - REPEATED + 1), min(stop, len(rows)))
+    return any(rows.count(rows[n]) > 1 for n in near)

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from speechnar.decode.result import Word
-from speechnar.decode.speculative import edit_distances
+from speechnar.decode.spelling import edit_distances
 
 
 class LocalAgreement:

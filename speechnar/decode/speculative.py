@@ -36,6 +36,7 @@ import numpy as np
 from speechnar.decode.greedy import best_path
 from speechnar.decode.interface import DecoderInput, DraftReader, State, Verdict, refine, single
 from speechnar.decode.result import DecodeError
+from speechnar.decode.spelling import edit_distances
 from speechnar.text.symbols import Vocabulary
 
 SENTENCE_ENDS = (".", "?", "!", "...")
@@ -328,16 +329,3 @@ def _row(tokens: Sequence[int], log_probs: Sequence[float]) -> tuple[np.ndarray,
     scores = np.full((1, len(tokens)), -np.inf)
     scores[0, : len(log_probs)] = log_probs
     return np.array([tokens], np.int64), np.array([len(tokens)]), scores
-
-
-def edit_distances(text: str, parts: Iterable[str]) -> list[int]:
-    """Return the edit distances of a text from nothing, from the first part, from the first two parts, and so on."""
-    row = list(range(len(text) + 1))
-    found = [row[-1]]
-    for part in parts:
-        for letter in part:
-            above, row = row, [row[0] + 1]
-            for n, other in enumerate(text):
-                row.append(min(above[n] + (letter != other), above[n + 1] + 1, row[n] + 1))
-        found.append(row[-1])
-    return found

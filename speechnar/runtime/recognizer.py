@@ -21,10 +21,12 @@ from speechnar.codecs import RawFormat
 from speechnar.config import renamed
 from speechnar.decode.beam import PrefixBeamConfig, beam_search
 from speechnar.decode.greedy import greedy
-from speechnar.decode.result import DecodeError, Hypothesis, Word
+from speechnar.decode.hot_spotting import HotWordSpotter
+from speechnar.decode.result import Hypothesis, Word
 from speechnar.decode.scorer import Scorer, ScorerOptions
 from speechnar.decode.speculative import VerifyConfig
 from speechnar.lm.ngram import NgramModel
+from speechnar.runtime import hot_words
 from speechnar.runtime.folder import ASSETS, BundleFormat
 from speechnar.runtime.reader import DecoderInfo
 from speechnar.runtime.recording import Recording, samples_of
@@ -34,6 +36,7 @@ from speechnar.runtime.style import styled
 from speechnar.runtime.transcript import Transcript
 from speechnar.runtime.windows import EncodedAudio, WindowSizes, segments
 from speechnar.text.symbols import Vocabulary
+from speechnar.text.whisper_bpe import BytePairs
 
 RECOGNIZER = BundleFormat("recognizer", "recognizer.json", format=5)
 RECOGNIZERS = ASSETS / "recognizers"
@@ -142,7 +145,7 @@ class Recognizer:
         raw: RawFormat | None = None,
         beam: int | None = None,
         iterations: int | None = None,
-        hotwords: Sequence[str] = (),
+        hotwords: str | Sequence[str] = (),
         style: str = "written",
         name: str | None = None,
         progress: Callable[[float], object] | None = None,
@@ -159,7 +162,8 @@ class Recognizer:
             beam: prefixes that the search keeps; 1 is greedy. By default as `recognizer.json` says.
             iterations: of speculative decoding, at most; 0 leaves CTC's text as it is. By default as `recognizer.json`
                 says; a recognizer without a decoder has none.
-            hotwords: words and phrases to expect.
+            hotwords: words and phrases to expect; or a text with commas or line ends between them. They are found in
+                near spellings too. What the recognizer cannot write is left out with a warning.
             style: "written", with capitals, marks and digits, if the recognizer writes them; or "plain", lower-case
                 words, with numbers in words.
             name: of the transcript, and of an open file in messages; by default the file's, without its ending.
@@ -167,8 +171,7 @@ class Recognizer:
 
         Raises:
             AudioError: the recording is of another type, cannot be read, is empty, or holds values that are not finite.
-            DecodeError: the beam is less than 1, `iterations` less than 0, a hot word has letters that the recognizer
-                does not know, or there is no such style.
+            DecodeError: the beam is less than 1, `iterations` less than 0, or there is no such style.
         """
         decode = self._decoder(beam, iterations, hotwords)
         blocks = samples_of(recording, sample_rate, self.sample_rate, raw, name or "")
@@ -201,7 +204,7 @@ class Recognizer:
         )
 
     def stream(
-        self, sample_rate: int | None = None, *, hotwords: Sequence[str] = (), config: StreamConfig | None = None
+        self, sample_rate: int | None = None, *, hotwords: str | Sequence[str] = (), config: StreamConfig | None = None
     ) -> Stream:
         """Return a stream, which recognizes speech while it is spoken; any number of them may be open.
 
@@ -211,7 +214,6 @@ class Recognizer:
 
         Raises:
             AudioError: the sample rate is less than 1.
-            DecodeError: a hot word has letters that the recognizer does not know.
         """
         verify = self._decoder(None, None, hotwords)
         model = StreamModel(self.sample_rate, self.info.frame_seconds, self._vocabulary, self._encode, verify)
@@ -220,35 +222,41 @@ class Recognizer:
     @property
     def letters(self) -> frozenset[str]:
         """The characters that the recognizer can write, without the space."""
-        return frozenset(self._letters)
+        return frozenset(self._letters & self._verifier.letters if self._verifier else self._letters)
 
     @functools.cached_property
     def _lm(self) -> NgramModel | None:
         return NgramModel.load(self._lm_path) if self._lm_path.exists() else None
 
     def _decoder(
-        self, beam: int | None, iterations: int | None, hotwords: Sequence[str]
+        self, beam: int | None, iterations: int | None, hotwords: str | Sequence[str]
     ) -> Callable[[EncodedAudio], Iterable[Word]]:
         """Return the function that finds the words of a segment."""
         usual, seconds = self.info.decoding, self.info.frame_seconds
-        expected = [" ".join(word.lower().split()) for word in hotwords]
-        for word in expected:
-            if unknown := set(word) - self._letters - {" "}:
-                raise DecodeError(f"the hot word {word!r} has {min(unknown)!r}, which the recognizer cannot write")
+        verifier = self._verifier
+        expected = hot_words.writable(hot_words.split(hotwords), self.letters)
         if beam is None:
-            beam = max(usual.beam, PrefixBeamConfig.beam) if hotwords else usual.beam
+            beam = max(usual.beam, PrefixBeamConfig.beam) if expected and verifier is None else usual.beam
         search = self._search(beam, expected)
         config = VerifyConfig(usual.iterations if iterations is None else iterations, usual.acceptance_threshold)
-        verifier = self._verifier
-        if verifier is None:
-            return lambda segment: search(segment.log_probs).words
+        is_known = verifier.is_word if verifier else lambda word: False
+        spotter = HotWordSpotter(expected, BytePairs(self.info.symbols), is_known)
 
-        return lambda segment: verifier.verify(search(segment.log_probs), segment, seconds, expected, config).words
+        def with_hot_words(text: Hypothesis, segment: EncodedAudio) -> Hypothesis:
+            return hot_words.spotted(text, segment.log_probs, spotter, seconds) if expected else text
+
+        def decode(segment: EncodedAudio) -> Iterable[Word]:
+            text = with_hot_words(search(segment.log_probs), segment)
+            if verifier:
+                text = with_hot_words(verifier.verify(text, segment, seconds, expected, config), segment)
+            return text.words
+
+        return decode
 
     def _search(self, beam: int, expected: Sequence[str]) -> Callable[[np.ndarray], Hypothesis]:
         """Return the function that finds the words of CTC in (T, V) log-probabilities."""
         usual, vocabulary, seconds = self.info.decoding, self._vocabulary, self.info.frame_seconds
-        if beam == 1 and not expected:
+        if beam == 1 and (self._verifier or not expected):
             return lambda log_probs: greedy(log_probs, vocabulary, seconds)
         weights = ScorerOptions(lm_weight=usual.lm_weight, word_bonus=usual.word_bonus)
         scorer = Scorer(vocabulary, self._lm, expected, weights) if self._lm or expected else None

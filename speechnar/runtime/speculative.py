@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +17,11 @@ from speechnar.decode.greedy import words_of
 from speechnar.decode.result import DecodeError, Hypothesis, Word
 from speechnar.decode.scorer import ScorerOptions
 from speechnar.decode.speculative import Draft, VerifyConfig, verify
+from speechnar.decode.spelling import key_of
 from speechnar.runtime.folder import BundleFormat
 from speechnar.runtime.reader import DECODER, DecoderInfo, OnnxReader, memory_names
 from speechnar.runtime.windows import EncodedAudio
+from speechnar.text.symbols import BOUNDARY
 from speechnar.text.whisper_bpe import BytePairs, decoder_tokens
 
 SMALLEST_PROBABILITY = 1e-10
@@ -61,6 +64,15 @@ class Verifier:
         self._ctc_letters = frozenset("".join(self._ctc_tokenizer.spellings))
         inputs = {"tokens", "past", *memory_names(info.past[0])}
         self._session = bundle.session(folder / DECODER, inputs, threads, device)
+
+    @functools.cached_property
+    def letters(self) -> frozenset[str]:
+        """The characters that the decoder can write."""
+        return frozenset("".join(self._tokenizer.spellings))
+
+    def is_word(self, word: str) -> bool:
+        """Return whether the decoder knows a word as a single token, in small letters or with a capital."""
+        return any(BOUNDARY + spelling in self._tokenizer.ids for spelling in (word, word.lower(), key_of(word)))
 
     def verify(
         self,

@@ -164,7 +164,10 @@ def test_a_folder_gets_a_file_of_each_name(transcribe, talks: Path) -> None:
         (["one.wav", "one.mp3", "-o", "out"], "one.wav and one.mp3 would both become out/one.txt: give them one at a"),
         (["one.wav", "--threads", "0"], "--threads is 0 but should be from 1 to the number of cores"),
         (["one.wav", "--beam", "0"], "beam is 0 but should be 1 or more"),
-        (["one.wav", "--hotwords", "a,b2"], "the hot word 'b2' has '2', which the recognizer cannot write"),
+        (
+            ["one.wav", "--hotwords", "no.txt"],
+            "there is no file no.txt with hot words; give a file, or a list such as a,b",
+        ),
         (["one.wav", "--device", "tpu"], "device should be one of cpu, cuda but is 'tpu'"),
         (["one.wav", "-o", "/proc/none/a.txt"], "cannot write /proc/none/a.txt: No such file or directory"),
         ([""], "FILE is empty: give it a value"),

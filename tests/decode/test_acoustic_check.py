@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from speechnar.decode.acoustic_check import AcousticCheck, Change, CheckConfig, changes, key_of
+from speechnar.decode.acoustic_check import AcousticCheck, CheckConfig, _is_repeated, changes
+from speechnar.decode.spelling import key_of
 from speechnar.text.whisper_bpe import BytePairs
 
 TOKENS = BytePairs(("<blank>", "▁", *"abcdefghijklmnopqrstuvwxyz'"))
@@ -102,6 +103,21 @@ def test_a_doubtful_insertion_needs_more_support() -> None:
     assert edge.is_wrong(change, text, [1.0, 0.2])  # its logarithm is -1.6
 
 
+@pytest.mark.parametrize(
+    ("text", "is_loop"),
+    [
+        ("a man of the old town a man of the old town there", True),
+        ("a man of the old town or by any one there", False),
+        ("a man of the old man there", False),  # three words in a row may be said twice
+        ("a man there there", True),
+        ("a man of the old town there a man of the", True),
+    ],
+)
+def test_a_row_of_words_that_is_repeated_is_a_loop(text: str, is_loop: bool) -> None:
+    draft = "a man of the old town there".split()
+    assert any(_is_repeated(change, text.split()) for change in changes(draft, text.split())) == is_loop
+
+
 def test_what_was_said_is_not_left_out() -> None:
     assert judged(words_of("fin compliments"), ["fin"]) == [True]
     assert judged(words_of("damages the acquired relative he"), ["damages", "he"]) == [True]
@@ -125,8 +141,10 @@ def test_words_that_ctc_cannot_write_are_not_judged() -> None:
 def test_the_span_of_a_change_is_between_the_neighbors() -> None:
     log_probs, frames = said("ab", "cd", "ef")
     check = AcousticCheck(log_probs, TOKENS, ["ab", "cd", "ef"], frames)
-    assert check.span(Change(slice(1, 2), slice(1, 1))) == (frames[0][1], frames[2][0])
-    assert check.span(Change(slice(0, 3), slice(0, 0))) == (0, len(log_probs))
+    (one,) = changes(["ab", "cd", "ef"], ["ab", "ef"])
+    assert check.span(one) == (frames[0][1], frames[2][0])
+    (everything,) = changes(["ab", "cd", "ef"], [])
+    assert check.span(everything) == (0, len(log_probs))
 
 
 @pytest.mark.parametrize(

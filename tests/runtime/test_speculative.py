@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from voiced import spoken_by_the_voice
 
 import speechnar
-from speechnar import audio
 from speechnar.decode.greedy import greedy
 from speechnar.decode.speculative import Draft, SpeculativeState, VerifyConfig
 from speechnar.runtime import speculative
@@ -88,12 +87,6 @@ def test_words_that_the_decoder_does_not_read_are_those_of_the_draft(
     assert verified(verifier, monkeypatch, "it was night", ["", ""])[0] == "it was night"
     text, drafts, _ = verified(verifier, monkeypatch, "no more than that", ["no that"])
     assert text == "no more than that" and len(drafts) == 1  # two words are too few for an utterance
-
-
-@functools.cache
-def spoken_by_the_voice(text: str) -> np.ndarray:
-    speech = speechnar.load_voice().synthesize(text)
-    return audio.resample(speech.wav, speech.sample_rate, 16000)
 
 
 def test_a_softer_utterance_behind_a_loud_one_is_heard() -> None:

@@ -1,0 +1,44 @@
+"""Spellings of words: what is compared between texts of two models, and how CTC writes a word of another model."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from speechnar.text.symbols import TextError
+from speechnar.text.whisper_bpe import BytePairs
+
+
+def key_of(word: str) -> str:
+    """Return a word without case and marks, by which words of two texts are compared."""
+    word = unicodedata.normalize("NFC", word).replace("\N{RIGHT SINGLE QUOTATION MARK}", "'").lower()
+    kept = "".join(char for char in word if char.isalnum() or char in "'$%")
+    return kept.strip("'") or word
+
+
+def ctc_tokens(tokenizer: BytePairs, words: Sequence[str]) -> list[int] | None:
+    """Return the tokens of words, in lower case and without marks where CTC writes those only; None where it cannot."""
+    found: list[int] = []
+    for word in words:
+        for spelling in (word, word.lower(), key_of(word)):
+            try:
+                found += tokenizer.encode(spelling)
+                break
+            except TextError:
+                continue
+        else:
+            return None
+    return found
+
+
+def edit_distances(text: str, parts: Iterable[str]) -> list[int]:
+    """Return the edit distances of a text from nothing, from the first part, from the first two parts, and so on."""
+    row = list(range(len(text) + 1))
+    found = [row[-1]]
+    for part in parts:
+        for letter in part:
+            above, row = row, [row[0] + 1]
+            for n, other in enumerate(text):
+                row.append(min(above[n] + (letter != other), above[n + 1] + 1, row[n] + 1))
+        found.append(row[-1])
+    return found

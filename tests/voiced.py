@@ -1,0 +1,19 @@
+"""Sentences that the voice in the wheel speaks, for tests of the recognizer in the wheel."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+import speechnar
+from speechnar import audio
+
+RATE = 16000
+
+
+@functools.cache
+def spoken_by_the_voice(text: str) -> np.ndarray:
+    """(T_wav,) at 16 kHz."""
+    speech = speechnar.synthesize(text)
+    return audio.resample(speech.wav, speech.sample_rate, RATE)
