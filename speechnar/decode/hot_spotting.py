@@ -29,14 +29,17 @@ class SpotConfig:
     Attributes:
         difference: share of the longer one's letters that may differ between a hot word and the text.
         common_pairs: share of the hot word's pairs of letters that the text has, at least; it saves time.
-        gain: nats a token by which CTC may find the hot word less probable than words that are not known.
+        gain: nats a token that CTC gives the hot word beside words that are not known, at least.
         known_gain: the same for known words.
+        near, slope: where more than the share `near` of the letters differs, so many nats more for each letter's share.
     """
 
     difference: float = 0.6
     common_pairs: float = 0.2
     gain: float = -3.2
     known_gain: float = -0.8
+    near: float = 0.45
+    slope: float = 12.0
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,8 @@ class HotWordSpotter:
         with_hot, without = total_log_probs(log_probs[start:end], [texts[0], texts[1]], self._tokenizer.blank_id)
         gain = float(with_hot - without) / len(hot)
         known = difference > 0 and all(map(self._is_known, there))
-        if not gain >= (self._config.known_gain if known else self._config.gain):
+        least = self._config.known_gain if known else self._config.gain
+        if not gain >= least + self._config.slope * max(0.0, difference - self._config.near):
             return None
         return gain - 4 * difference
 
