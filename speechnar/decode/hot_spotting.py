@@ -103,7 +103,7 @@ class HotWordSpotter:
                         continue
                     if taken.intersection(range(start, start + size)):
                         continue
-                    difference = edit_distances(hot, [text])[-1] / max(len(hot), len(text), 1)
+                    difference = _difference(parts, keys[start : start + size])
                     if difference <= self._config.difference:
                         yield Spot(start, start + size, phrase), difference
 
@@ -130,6 +130,16 @@ class HotWordSpotter:
         if not gain >= least + self._config.slope * max(0.0, difference - self._config.near):
             return None
         return gain - 4 * difference
+
+
+def _difference(hot: Sequence[str], words: Sequence[str]) -> float:
+    """Return the share of letters that differ, spaces apart, without the words that are the same at both ends."""
+    left, right = list(hot), list(words)
+    for end in (0, -1):
+        while left and right and left[end] == right[end]:
+            del left[end], right[end]
+    one, other = "".join(left), "".join(right)
+    return edit_distances(one, [other])[-1] / max(len(one), len(other), 1)
 
 
 def _pairs(word: str) -> set[str]:

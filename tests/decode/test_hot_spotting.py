@@ -53,6 +53,11 @@ def test_words_that_are_written_together_or_apart() -> None:
     assert spots("the smartmirror", "smart mirror") == [Spot(1, 2, "smart mirror")]
 
 
+def test_a_phrase_is_not_found_by_one_of_its_words() -> None:
+    assert spots("a light roast mocha please", "iced mocha") == []
+    assert spots("a light ised mocha please", "iced mocha") == [Spot(2, 4, "iced mocha")]
+
+
 def test_what_is_there_already_is_left() -> None:
     assert spots("my jarvis and a jarvis", "jarvis") == []
     assert spots("the little", "little") == []
