@@ -13,7 +13,12 @@ from speechnar.extras import needing
 def add_verbs(add: Callable[..., VerbParser]) -> None:
     """Add the verbs through the command line's `add(verb, name, summary, details)`."""
     export = add(_export, "export", "export a trained model to a voice or a recognizer (needs speechnar[train])")
-    export.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="with a voice.yaml or a recognizer.yaml")
+    export.add_argument(
+        "model_dir",
+        type=Path,
+        metavar="MODEL_DIR",
+        help="with a voice.yaml or a recognizer.yaml; with `singing` alone, it is added to the voice in OUT",
+    )
     export.add_argument("out", type=Path, metavar="OUT", help="the folder of the voice or the recognizer")
     export.add_argument("--vocoder", metavar="VOCODER", help="in place of MODEL_DIR/vocoder: hf:owner/name or a folder")
     export.reads("model_dir", "vocoder")
@@ -40,9 +45,13 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
 
 def _export(args: argparse.Namespace) -> None:
     with needing("export", "train"):
-        from speechnar.export import export_recognizer, export_voice
+        from speechnar.export import export_recognizer, export_singing, export_voice
+    sings = (args.model_dir / "singing").is_dir()
     if not (args.model_dir / "recognizer.yaml").exists():
-        export_voice(args.model_dir, args.out, args.vocoder)
+        if not sings or (args.model_dir / "voice.yaml").exists():
+            export_voice(args.model_dir, args.out, args.vocoder)
+        if sings:
+            export_singing(args.model_dir, args.out)
     elif args.vocoder:
         raise ValueError(f"{args.model_dir} holds a recognizer, which has no vocoder: leave out --vocoder")
     else:

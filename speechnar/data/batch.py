@@ -33,6 +33,8 @@ class Utterance:
         energy: (T_mel,) float32, natural log of the frame's root mean square magnitude.
         wav: (T_mel * hop_length,) int16.
         speaker: its place among the corpus's speakers.
+        notes: (T_text, 3) float32 of a song, what is sung on each token: MIDI pitch, seconds of the note, and 1 where
+            the note continues the syllable (slur); None of speech.
     """
 
     utt_id: str
@@ -43,6 +45,7 @@ class Utterance:
     energy: np.ndarray
     wav: np.ndarray
     speaker: int = 0
+    notes: np.ndarray | None = None
 
 
 class Batch:
@@ -70,6 +73,7 @@ class SpeechBatch(Batch):
         energy: (B, T_mel) float32, natural log of the frame's root mean square magnitude; padded with 0.
         wav: (B, T_mel * hop_length) float32 in [-1, 1]; padded with 0.
         speakers: (B,) int64, places among the corpus's speakers.
+        notes: (B, T_text, 3) float32 as in `Utterance`; padded with 0; None where an utterance has none.
     """
 
     utt_ids: tuple[str, ...]
@@ -82,6 +86,7 @@ class SpeechBatch(Batch):
     energy: Tensor
     wav: Tensor
     speakers: Tensor
+    notes: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.utt_ids)
@@ -108,4 +113,5 @@ def collate(utterances: Sequence[Utterance], pad_id: int) -> SpeechBatch:
         energy=padded("energy"),
         wav=padded("wav").float() / 32768,
         speakers=torch.tensor([u.speaker for u in utterances]),
+        notes=None if any(u.notes is None for u in utterances) else padded("notes"),
     )

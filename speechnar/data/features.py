@@ -2,7 +2,9 @@
 
 Each cut has one supervision with the text and the custom fields `phones` (list of symbols), `durations` (frames of
 each phone), `lead` and `trail` (frames before and after, given to `<s>` and `</s>`), and optionally `f0` (Hz of each
-frame, 0 where unvoiced; without it `audio.track_f0` estimates it). A cut without durations is not aligned: it is enough
+frame, 0 where unvoiced; without it `audio.track_f0` estimates it). A song also has, for each phone, `note_pitch`
+(MIDI), `note_durations` (seconds of the note) and `slurs` (1 where the note continues the syllable before it). A cut
+without durations is not aligned: it is enough
 for what learns the alignment too. The supervision's `speaker` says who it is, where more than one speaks.
 """
 
@@ -30,6 +32,7 @@ from speechnar.files import atomic_write, safe_file_name
 from speechnar.text.symbols import BOS, EOS, PAD, SymbolTable, TextError
 
 ARRAYS = ("tokens", "durations", "mel", "f0", "energy", "wav")
+NOTES = ("note_pitch", "note_durations", "slurs")
 TOLERANCE = 2
 """Frames by which audio and F0 may differ from the durations; they are trimmed or padded to fit."""
 
@@ -143,7 +146,21 @@ def utterance_of(cut: Cut, audio: AudioConfig, symbols: SymbolTable) -> Utteranc
     spectrum = spectrogram(wav, audio)
     power = np.square(spectrum, dtype=np.float64).mean(axis=1)
     energy = (0.5 * np.log(power + 1e-10)).astype(np.float32)
-    return Utterance(cut.id, tokens, durations, log_mel_of(spectrum, audio), f0, energy, pcm)
+    mel = log_mel_of(spectrum, audio)
+    return Utterance(cut.id, tokens, durations, mel, f0, energy, pcm, notes=_notes(cut))
+
+
+def _notes(cut: Cut) -> np.ndarray | None:
+    """Return the notes of `<s>`, the phones and `</s>`, (T_text, 3) float32; None of speech."""
+    fields: dict[str, Any] = cut.supervisions[0].custom or {}
+    if not any(name in fields for name in NOTES):
+        return None
+    sizes = {name: len(fields.get(name, ())) for name in ("phones", *NOTES)}
+    if len(set(sizes.values())) > 1:
+        counts = ", ".join(f"{size} {name}" for name, size in sizes.items())
+        raise DataError(f"utterance {cut.id} has {counts}, which should be as many: prepare it again")
+    notes = np.array([fields[name] for name in NOTES], np.float32).T
+    return np.concatenate([notes[:1], notes, notes[-1:]])
 
 
 def load_utterance(folder: str | Path, utt_id: str) -> Utterance:
@@ -155,7 +172,8 @@ def load_utterance(folder: str | Path, utt_id: str) -> Utterance:
     path = _path(Path(folder), utt_id)
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            return Utterance(utt_id, *(arrays[name] for name in ARRAYS))
+            notes = arrays["notes"] if "notes" in arrays else None
+            return Utterance(utt_id, *(arrays[name] for name in ARRAYS), notes=notes)
     except FileNotFoundError:
         raise DataError(f"there are no features of utterance {utt_id} at {path}: run the features stage") from None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
@@ -204,7 +222,8 @@ def save_features(cut: Cut, folder: Path, audio: AudioConfig, symbols: SymbolTab
         else:
             utterance = utterance_of(cut, audio, symbols)
         with atomic_write(path) as part, open(part, "wb") as file:
-            np.savez(file, **{name: getattr(utterance, name) for name in ARRAYS})
+            arrays = {name: getattr(utterance, name) for name in (*ARRAYS, "notes")}
+            np.savez(file, **{name: array for name, array in arrays.items() if array is not None})
     return utterance
 
 

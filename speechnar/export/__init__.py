@@ -2,6 +2,7 @@
 
 from speechnar.export.recognizer import RecognizerCard, export_recognizer
 from speechnar.export.restore import restore_voice
+from speechnar.export.singing import export_singing
 from speechnar.export.voice import VoiceCard, export_voice
 
-__all__ = ["RecognizerCard", "VoiceCard", "export_recognizer", "export_voice", "restore_voice"]
+__all__ = ["RecognizerCard", "VoiceCard", "export_recognizer", "export_singing", "export_voice", "restore_voice"]

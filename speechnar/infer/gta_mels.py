@@ -40,7 +40,7 @@ def write_gta_mels(acoustic: Path, features: Path, cuts: Sequence[Path], out: Pa
             for batch in data.epoch(0):
                 mels = model(
                     batch.tokens, batch.token_lengths, batch.durations, batch.mel_lengths, batch.f0, batch.energy,
-                    batch.speakers,
+                    batch.speakers, batch.notes,
                 ).mel  # fmt: skip
                 for utt_id, mel, length in zip(batch.utt_ids, mels, batch.mel_lengths.tolist()):
                     with atomic_write(out / f"{safe_file_name(utt_id)}.npy") as part, open(part, "wb") as file:

@@ -35,8 +35,9 @@ from speechnar.runtime.phrases import (
     voiced_frames,
 )
 from speechnar.runtime.speech import Speech, SpeechError, Timing
+from speechnar.runtime.sung_mel import SungMel, on_notes
 from speechnar.runtime.voice import Voice
-from speechnar.score.lyrics import SungSyllable, sung_syllables
+from speechnar.score.lyrics import SungSyllable, is_vowel, sung_syllables
 from speechnar.score.notes import Part, ScoreWarning
 from speechnar.score.pitch import PitchOptions, f0_curve, hz, transposition
 from speechnar.score.timing import TimedPhone, time_phones
@@ -47,6 +48,7 @@ HELD = 0.15  # seconds of a phone that the acoustic model makes at most, as in s
 EDGE = 0.05  # seconds at each end of a stretched phone that stay as they are
 RELEASE = 0.05  # seconds that a phrase sounds on after its last phone
 PAUSE = ","
+WORD_BREAK_FRAMES = 3  # at the end of a word's last phone, as the acoustic model knows it from speech
 MOST_PASSES = 8
 DETUNING = 6.0  # cents: standard deviation between the singers of several parts
 DELAY = 0.015  # seconds: the same
@@ -120,6 +122,7 @@ class Singer:
         if not f0.any():
             raise SpeechError(f"the voice {voice.name} has no F0 and cannot sing")
         self.mean = float(np.median(f0[f0 > 0]))
+        self._sung_mel = SungMel.of(voice, speaker)
 
     def transposition(self, parts: Sequence[Part]) -> int:
         """Return the semitones that move parts, all by the same, into the range of the voice."""
@@ -158,7 +161,10 @@ class Singer:
             slots = self._slots(phones, melody.syllables, start)
             first = begins[index]
             tail = min(release, begins[index + 1] - first - sum(slot.frames for slot in slots))
-            mel, voiced = self._rendered(slots, melody, options, start, first, max(tail, 0))
+            if self._sung_mel:
+                mel, voiced = self._sung(slots, melody, curve, options.transpose, start, first, max(tail, 0))
+            else:
+                mel, voiced = self._rendered(slots, melody, options, start, first, max(tail, 0))
             f0 = np.where(voiced, curve[first : first + len(mel)], 0.0).astype(np.float32)
             yield self._timed(
                 slots, melody.syllables, silence=first - done, first=first, mel=mel, f0=f0, seed=(options.seed, index)
@@ -180,6 +186,30 @@ class Singer:
             if gap > 0:
                 slots.append(Slot((PAUSE, WORD_BREAK) if ends else (PAUSE,), gap, None))
         return slots
+
+    def _sung(
+        self,
+        slots: Sequence[Slot],
+        melody: Melody,
+        curve: np.ndarray,
+        transpose: float,
+        start: float,
+        first: int,
+        tail: int,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return what `_rendered` does, by the acoustic model that was trained to sing and F0 `curve` of the song."""
+        assert self._sung_mel
+        phones, durations = [*(t for slot in slots for t in slot.tokens), "."], []
+        for slot in slots:
+            rest = min(WORD_BREAK_FRAMES, slot.frames // 4) if len(slot.tokens) > 1 else 0
+            durations += [slot.frames - rest, rest][: len(slot.tokens)]
+        edges = np.concatenate([[0], np.cumsum([*durations, tail])])
+        sung = melody.part.sung
+        onsets = [self._frame(note.onset, start) - first for note in sung]
+        tokens = on_notes([is_vowel(p) for p in phones], edges.tolist(), onsets)
+        notes = np.array([[(note.pitch or 0.0) + transpose, note.length] for note in sung])
+        mel, voiced = self._sung_mel(phones, tokens, notes, curve[first : first + edges[-1]])
+        return mel, voiced_frames(slots, voiced)
 
     def _rendered(
         self, slots: Sequence[Slot], melody: Melody, options: PitchOptions, start: float, first: int, tail: int

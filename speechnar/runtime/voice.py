@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 VOICE = BundleFormat("voice", "voice.json", format=1)
 VOICES = ASSETS / "voices"
+SINGING, SINGING_VOCODER = "singing.onnx", "singing_vocoder.onnx"
 SOURCE = {"f0", "noise", "phase"}  # inputs of a vocoder with a harmonic source, besides the mel
 FIRST_CHUNK = 20  # frames; a quarter of a second is ready soon, and lasts until the next chunk is ready
 EDGE = 0.1  # seconds of silence that a sentence keeps, at most, at its start and at its end
@@ -87,6 +88,8 @@ class Voice:
         speakers: names of the speakers, where there are several.
         symbols: the phones that it speaks.
         speaker: the one that speaks where none is asked for, or a blend; None in a voice of one speaker.
+        folder: the voice folder.
+        threads: CPU threads, as given.
     """
 
     def __init__(self, folder: str | Path, threads: int | None = None, speaker: str | None = None) -> None:
@@ -101,6 +104,7 @@ class Voice:
                 speaker.
         """
         folder = Path(folder)
+        self.folder, self.threads = folder, threads
         self.info = VoiceInfo.load(folder)
         self.name, self.sample_rate = self.info.name, self.info.audio.sample_rate
         self.speakers = self.info.speakers

@@ -97,7 +97,7 @@ class AcousticTask:
     def _terms(self, model: nn.Module, batch: SpeechBatch) -> tuple[dict[str, Tensor | Mean], FastSpeech2Output]:
         output = model(
             batch.tokens, batch.token_lengths, batch.durations, batch.mel_lengths, batch.f0, batch.energy,
-            batch.speakers,
+            batch.speakers, batch.notes,
         )  # fmt: skip
         prosody = self.model.normalized(batch.f0, batch.energy, batch.speakers)
         lengths = (batch.token_lengths, batch.mel_lengths)

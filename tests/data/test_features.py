@@ -87,6 +87,20 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, change: dict, words: str) 
     assert "bad-one" in str(error.value)
 
 
+def test_notes_of_a_song_are_kept_with_its_tokens(tmp_path: Path) -> None:
+    cut = make_cut(tmp_path, "song", [3, 5, 0, 8, 2])
+    assert utterance_of(cut, AUDIO, SYMBOLS).notes is None
+    notes = {"note_pitch": [60, 60, 62, 62, 64.5], "note_durations": [1, 1, 0.5, 0.5, 2], "slurs": [0, 0, 0, 1, 0]}
+    cut.supervisions[0].custom.update(notes)
+    kept = [[60, 1, 0], [60, 1, 0], [60, 1, 0], [62, 0.5, 0], [62, 0.5, 1], [64.5, 2, 0], [64.5, 2, 0]]
+    assert utterance_of(cut, AUDIO, SYMBOLS).notes.tolist() == kept
+    compute_features(CutSet.from_cuts([cut]), tmp_path / "features", AUDIO)
+    assert load_utterance(tmp_path / "features", "song").notes.tolist() == kept
+    del cut.supervisions[0].custom["slurs"]
+    with pytest.raises(DataError, match="5 note_durations, 0 slurs"):
+        utterance_of(cut, AUDIO, SYMBOLS)
+
+
 def test_missing_field_is_named(tmp_path: Path) -> None:
     cut = make_cut(tmp_path, "a", [3, 5, 0, 8, 2])
     del cut.supervisions[0].custom["lead"]

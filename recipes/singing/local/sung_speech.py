@@ -39,6 +39,7 @@ with warnings.catch_warnings():
 
 from speechnar.data.manifest import load_cuts, read_wav
 from speechnar.runtime.phrases import VOICELESS
+from speechnar.runtime.sung_mel import on_notes
 from speechnar.score.lyrics import is_vowel
 from speechnar.score.notes import Note
 from speechnar.score.pitch import PitchOptions, f0_curve
@@ -141,18 +142,20 @@ def on_notes(phones: Phones, edges: np.ndarray, notes: list[Note]) -> dict[str, 
         `phones`, `durations` (frames), `note_pitch` (MIDI), `note_durations` (seconds) and `slurs` (0 or 1), each a
         value for each phone, and `lead` and `trail`.
     """
-    onsets = np.array([n.onset for n in notes])
-    rows: list[tuple[str, int, float, float, int]] = []
-    for n, symbol in enumerate(phones.symbols[1:-1], 1):
-        cuts = [o for o in onsets if edges[n] + 1e-6 < o < edges[n + 1] - 1e-6] if is_vowel(symbol) else []
-        bounds = np.rint(np.array([edges[n], *cuts, edges[n + 1]]) * (RATE / HOP)).astype(int)
-        for part, (a, b) in enumerate(zip(bounds, bounds[1:])):
-            note = notes[max(int(np.searchsorted(onsets, a * HOP / RATE + 1e-4, side="right")) - 1, 0)]
-            rows.append((symbol, int(b - a), note.pitch or 0.0, round(note.length, 4), int(part > 0)))
-    names = ("phones", "durations", "note_pitch", "note_durations", "slurs")
-    ends = np.rint(edges * (RATE / HOP)).astype(int)
-    made: dict = dict(zip(names, map(list, zip(*rows))))
-    return made | {"lead": int(ends[1]), "trail": int(ends[-1] - ends[-2])}
+    frames = np.rint(edges * (RATE / HOP)).astype(int)
+    onsets = np.rint(np.array([n.onset for n in notes]) * (RATE / HOP)).astype(int)
+    symbols = phones.symbols[1:-1]
+    tokens = on_notes([is_vowel(p) for p in symbols], frames[1:-1].tolist(), onsets.tolist())
+    sung = [notes[n] for n in tokens.notes]
+    return {
+        "phones": [symbols[place] for place in tokens.places],
+        "durations": tokens.durations.tolist(),
+        "note_pitch": [note.pitch for note in sung],
+        "note_durations": [round(note.length, 4) for note in sung],
+        "slurs": tokens.slurs.astype(int).tolist(),
+        "lead": int(frames[1]),
+        "trail": int(frames[-1] - frames[-2]),
+    }
 
 
 def sing(wav: np.ndarray, phones: Phones, rng: np.random.Generator) -> tuple[np.ndarray, dict]:

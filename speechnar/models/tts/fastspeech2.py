@@ -1,6 +1,11 @@
 """FastSpeech 2: text to log-mel, every frame in parallel.
 
-Source: FastSpeech 2 (Ren et al. 2021), section 2, figure 1.
+With `notes`, it sings: each token is sung on a note, whose pitch, length and slur are read with the token, and F0 is
+predicted as a difference from the note's. A vowel on several notes is as many tokens, so that the place in the note is
+the one in the token.
+
+Source: FastSpeech 2 (Ren et al. 2021), section 2, figure 1. Notes: XiaoiceSing (Lu et al. 2020), sections 2.1 and 2.3,
+    where F0 is a residual of the note, too.
 Differs: ConvNeXt layers in place of feed-forward Transformer layers (faster, and without positions that limit the
     length), with one attention block over the tokens; F0, voicing and energy are predicted for each frame, as
     continuous values and not as bins or wavelets; each frame has features of its position within its token. As in the
@@ -10,6 +15,7 @@ Differs: ConvNeXt layers in place of feed-forward Transformer layers (faster, an
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +23,8 @@ from torch import Tensor, nn
 from speechnar.layers.blocks import AttentionBlock, Conv, ConvNeXt
 from speechnar.layers.statistics import fill_buffers
 from speechnar.nar.lengths import N_POSITION_FEATURES, length_mask, position_features, regulate, token_of_frame
+
+N_NOTE_FEATURES = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,6 +47,7 @@ class FastSpeech2Config:
     dropout: float = 0.1
     predictor_dropout: float = 0.3
     speakers: tuple[str, ...] = ()
+    notes: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,6 +105,10 @@ class FastSpeech2(nn.Module):
         self.speaker = nn.Embedding(n_speakers, d) if n_speakers > 1 else None
         if self.speaker:
             nn.init.zeros_(self.speaker.weight)
+        self.note = nn.Linear(N_NOTE_FEATURES, d) if config.notes else None
+        if self.note:  # zero at first, so that singing begins with a model of speech
+            nn.init.zeros_(self.note.weight)
+            nn.init.zeros_(self.note.bias)
         self.duration = nn.Sequential(nn.Dropout(config.predictor_dropout), nn.Linear(d, d // 2))
         self.duration_net = ConvNeXt(2, d // 2, d, 3, config.predictor_dropout)
         self.duration_out = nn.Linear(d // 2, 1)
@@ -146,13 +159,19 @@ class FastSpeech2(nn.Module):
         return Prosody(log_f0 * voiced, voiced, (energy - self.energy_mean) / self.energy_std)
 
     def encode(
-        self, tokens: Tensor, token_mask: Tensor | None, speakers: Tensor | None = None
+        self, tokens: Tensor, token_mask: Tensor | None, speakers: Tensor | None = None, notes: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Encode tokens (B, T_text) as hidden vectors (B, T_text, C), and predict log durations (B, T_text)."""
+        """Encode tokens (B, T_text) as hidden vectors (B, T_text, C), and predict log durations (B, T_text).
+
+        `notes` is (B, T_text, 3): MIDI pitch, seconds, and 1 for a slur; a model of speech ignores it.
+        """
         hidden = self.encoder(self.embedding(tokens), token_mask)
         hidden = self.attention(hidden, token_mask)
         if self.speaker is not None:
             hidden = hidden + (self._weights(speakers) @ self.speaker.weight)[:, None]
+        if self.note is not None:
+            pitch, seconds, slur = self._sung(notes).unbind(2)
+            hidden = hidden + self.note(torch.stack([pitch / 12 - 5.5, seconds.clamp(min=0.01).log(), slur], dim=2))
         log_durations = self.duration_out(self.duration_net(self.duration(hidden), token_mask))[:, :, 0]
         return hidden, log_durations
 
@@ -162,10 +181,27 @@ class FastSpeech2(nn.Module):
         positions = self.position(position_features(durations, frame_tokens))
         return regulate(hidden, frame_tokens) + positions
 
-    def predict_prosody(self, frames: Tensor, mask: Tensor | None) -> Prosody:
-        """Predict log F0, voicing logits and energy of each frame."""
+    def predict_prosody(self, frames: Tensor, mask: Tensor | None, log_f0: Tensor | float = 0.0) -> Prosody:
+        """Predict log F0, voicing logits and energy of each frame.
+
+        Args:
+            log_f0: (B, T_mel) normalized, to which the prediction is added: that of the notes, of `note_log_f0`.
+        """
         out = self.prosody_out(self.prosody_net(self.prosody_in(frames), mask))
-        return Prosody(out[:, :, 0], out[:, :, 1], out[:, :, 2])
+        return Prosody(out[:, :, 0] + log_f0, out[:, :, 1], out[:, :, 2])
+
+    def note_log_f0(self, notes: Tensor | None, frame_tokens: Tensor, speakers: Tensor | None = None) -> Tensor | float:
+        """Return the normalized log F0 of the note of each frame, (B, T_mel); 0 in a model of speech."""
+        if self.note is None:
+            return 0.0
+        mean, std = self.log_f0_moments(speakers)
+        semitones = regulate(self._sung(notes)[:, :, :1], frame_tokens)[:, :, 0] - 69
+        return (semitones * (math.log(2) / 12) + math.log(440) - mean) / std
+
+    def _sung(self, notes: Tensor | None) -> Tensor:
+        if notes is None:
+            raise ValueError("a model that sings should be given `notes`: prepare data with note_pitch")
+        return notes
 
     def decode(self, frames: Tensor, prosody: Prosody, mask: Tensor | None, speakers: Tensor | None = None) -> Tensor:
         """Compute log-mel (B, T_mel, n_mels) of frames and their prosody (voicing as 0 or 1)."""
@@ -180,19 +216,21 @@ class FastSpeech2(nn.Module):
 
     def forward(
         self, tokens: Tensor, token_lengths: Tensor, durations: Tensor, mel_lengths: Tensor, f0: Tensor, energy: Tensor,
-        speakers: Tensor | None = None,
+        speakers: Tensor | None = None, notes: Tensor | None = None,
     ) -> FastSpeech2Output:  # fmt: skip
         """Compute, for training, the mel for given durations and prosody, and the predictions of both.
 
         Args:
             tokens, durations: (B, T_text), 0-padded; durations are frames that sum to `mel_lengths`.
             f0, energy: (B, T_mel) as `normalized` takes them.
+            notes: as `encode` takes them.
         """
         token_mask = length_mask(token_lengths, tokens.shape[1])
         mask = length_mask(mel_lengths, f0.shape[1])
-        hidden, log_durations = self.encode(tokens, token_mask, speakers)
+        hidden, log_durations = self.encode(tokens, token_mask, speakers, notes)
         frames = self.frames(hidden, durations, f0.shape[1])
-        predicted = self.predict_prosody(frames, mask)
+        note_log_f0 = self.note_log_f0(notes, token_of_frame(durations, f0.shape[1]), speakers)
+        predicted = self.predict_prosody(frames, mask, note_log_f0)
         mel = self.decode(frames, self.normalized(f0, energy, speakers), mask, speakers)
         return FastSpeech2Output(mel, log_durations, predicted)
 
