@@ -17,7 +17,7 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
         "model_dir",
         type=Path,
         metavar="MODEL_DIR",
-        help="with a voice.yaml or a recognizer.yaml; with `singing` alone, it is added to the voice in OUT",
+        help="with a voice.yaml or a recognizer.yaml; `singing` in it alone is added to the voice in OUT",
     )
     export.add_argument("out", type=Path, metavar="OUT", help="the folder of the voice or the recognizer")
     export.add_argument("--vocoder", metavar="VOCODER", help="in place of MODEL_DIR/vocoder: hf:owner/name or a folder")

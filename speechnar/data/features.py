@@ -173,7 +173,7 @@ def load_utterance(folder: str | Path, utt_id: str) -> Utterance:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             notes = arrays["notes"] if "notes" in arrays else None
-            return Utterance(utt_id, *(arrays[name] for name in ARRAYS), notes=notes)
+            return dataclasses.replace(Utterance(utt_id, *(arrays[name] for name in ARRAYS)), notes=notes)
     except FileNotFoundError:
         raise DataError(f"there are no features of utterance {utt_id} at {path}: run the features stage") from None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:

@@ -61,14 +61,8 @@ def singing_inputs(model: FastSpeech2, length: int = 12) -> dict[str, Tensor]:
     durations = torch.arange(length)[None] % 5 + 1
     notes = torch.tensor([60.0, 0.5, 0.0]).repeat(1, length, 1)
     f0 = torch.linspace(200.0, 400.0, int(durations.sum()))[None]
-    given = {
-        "tokens": given["tokens"],
-        "durations": durations,
-        "notes": notes,
-        "f0": f0,
-        "speaker": given.get("speaker"),
-    }
-    return {name: value for name, value in given.items() if value is not None}
+    more = {"speaker": given["speaker"]} if model.config.speakers else {}
+    return {"tokens": given["tokens"], "durations": durations, "notes": notes, "f0": f0} | more
 
 
 def export_singing(model_dir: Path, voice_dir: Path) -> None:

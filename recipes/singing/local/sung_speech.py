@@ -27,6 +27,7 @@ import multiprocessing
 import warnings
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -135,7 +136,7 @@ def melody(phones: Phones, edges: np.ndarray, f0: np.ndarray, rng: np.random.Gen
     return notes
 
 
-def on_notes(phones: Phones, edges: np.ndarray, notes: list[Note]) -> dict[str, list]:
+def fields_of(phones: Phones, edges: np.ndarray, notes: list[Note]) -> dict[str, Any]:
     """Return the phones with durations and notes: a vowel on several notes is as many phones, the later ones slurred.
 
     Returns:
@@ -159,7 +160,7 @@ def on_notes(phones: Phones, edges: np.ndarray, notes: list[Note]) -> dict[str, 
 
 
 def sing(wav: np.ndarray, phones: Phones, rng: np.random.Generator) -> tuple[np.ndarray, dict]:
-    """Return a song of speech and what is sung in it: the fields of `on_notes`, and `f0` of each frame.
+    """Return a song of speech and what is sung in it: the fields of `fields_of`, and `f0` of each frame.
 
     Args:
         wav: (T_wav,) at 24 kHz.
@@ -196,7 +197,7 @@ def sing(wav: np.ndarray, phones: Phones, rng: np.random.Generator) -> tuple[np.
     if peak > 0.95:
         made *= 0.95 / peak
     frame = np.clip(np.rint((np.arange(n_frames) + 0.5) * HOP / RATE / STEP).astype(int), 0, len(curve) - 1)
-    return made.astype(np.float32), on_notes(phones, edges, notes) | {"f0": np.round(curve[frame], 1).tolist()}
+    return made.astype(np.float32), fields_of(phones, edges, notes) | {"f0": np.round(curve[frame], 1).tolist()}
 
 
 def _between(values: np.ndarray, places: np.ndarray) -> np.ndarray:
