@@ -9,12 +9,21 @@ from speechnar.cli import (
     evaluate_intrinsic,
     evaluate_listen,
     evaluate_mos,
+    evaluate_singing,
     evaluate_tts,
     evaluate_wer,
 )
 from speechnar.cli.parser import VerbParser
 
-KINDS = (evaluate_wer, evaluate_mos, evaluate_intrinsic, evaluate_boundaries, evaluate_tts, evaluate_listen)
+KINDS = (
+    evaluate_wer,
+    evaluate_mos,
+    evaluate_intrinsic,
+    evaluate_boundaries,
+    evaluate_tts,
+    evaluate_singing,
+    evaluate_listen,
+)
 """Modules with a function `add_kind(kinds)`."""
 
 

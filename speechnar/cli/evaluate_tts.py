@@ -59,7 +59,7 @@ def _tts(args: argparse.Namespace) -> None:
         voices = {name: load_voice(voice, args.threads) for name, voice in systems_of(args.voice).items()}
         predictors = mos.predictors(args.predictor or list(mos.PREDICTORS), args.threads)
     spoken = []
-    with _kept(args.out) as out:
+    with kept(args.out) as out:
         for (name, voice), given in zip(voices.items(), args.voice):
 
             def progress(what: str, items: Any, name: str = name) -> Any:
@@ -90,7 +90,7 @@ def _tts(args: argparse.Namespace) -> None:
 
 
 @contextlib.contextmanager
-def _kept(out: Path | None) -> Iterator[Path]:
+def kept(out: Path | None) -> Iterator[Path]:
     """Yield the folder that is given, or a temporary one."""
     if out:
         yield out

@@ -73,7 +73,7 @@ def _sing(args: argparse.Namespace) -> None:
             raise ValueError("--timings are of one part: take --part NAME in place of --parts")
     if not 0 <= args.vibrato <= 300:
         raise ValueError(f"--vibrato is {args.vibrato:g} cents but should be from 0 to 300")
-    shift = _semitones(args.transpose)
+    shift = semitones(args.transpose)
     score = read_score(args.file, args.verse)
     parts = _every_part(score) if args.parts else [score.part(args.part)]
     lexicon = load_lexicon(args.lexicon) if args.lexicon else None
@@ -101,7 +101,7 @@ def _sing(args: argparse.Namespace) -> None:
             timings.write(args.timings, Timings.joined(said))
 
 
-def _semitones(given: str) -> int | None:
+def semitones(given: str) -> int | None:
     """Return the semitones of `--transpose`, or None for `auto`."""
     if given == AUTO:
         return None
