@@ -1,4 +1,4 @@
-"""`speechnar evaluate singing`, from scores to a report; the stub voice sings sines, and a command hears fixed words."""
+"""`speechnar evaluate singing`, from scores to a report: the stub voice sings sines, a command hears fixed words."""
 
 from __future__ import annotations
 
