@@ -44,7 +44,7 @@ VIBRATO_BAND = (3.0, 9.0)  # Hz
 
 @dataclass(frozen=True)
 class Tracked:
-    """What was heard in audio, every 5 ms.
+    """F0, rises and level that were found in audio, every 5 ms.
 
     Attributes:
         f0: (T,) Hz, 0 where unvoiced.
