@@ -31,7 +31,7 @@ class SingingGraph(nn.Module):
         self.model = model
 
     def forward(
-        self, tokens: Tensor, durations: Tensor, notes: Tensor, f0: Tensor, speaker: Tensor | None = None
+        self, tokens: Tensor, durations: Tensor, notes: Tensor, f0: Tensor, speaker_weights: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Compute the mel of one phrase.
 
@@ -40,18 +40,18 @@ class SingingGraph(nn.Module):
             durations: (1, T_text) frames, which sum to T_mel.
             notes: (1, T_text, 3) MIDI pitch, seconds and slur of the note of each token.
             f0: (1, T_mel) Hz, above 0 everywhere; frames that the model finds unvoiced do not use it.
-            speaker: (1,) index; None in a model of one speaker.
+            speaker_weights: (1, n_speakers), which sum to 1; None in a model of one speaker.
 
         Returns:
             (1, T_mel, n_mels) natural log magnitude; (1, T_mel) 1 where voiced, else 0.
         """
         model = self.model
-        hidden, _ = model.encode(tokens, None, speaker, notes)
+        hidden, _ = model.encode(tokens, None, speaker_weights, notes)
         frames = model.frames(hidden, durations, f0.shape[1])
         predicted = model.predict_prosody(frames, None)
         voiced = (predicted.voiced > 0).to(hidden.dtype)
-        mean, std = model.log_f0_moments(speaker)
-        mel = model.decode(frames, Prosody((f0.log() - mean) / std, voiced, predicted.energy), None, speaker)
+        mean, std = model.log_f0_moments(speaker_weights)
+        mel = model.decode(frames, Prosody((f0.log() - mean) / std, voiced, predicted.energy), None, speaker_weights)
         return mel, voiced
 
 
@@ -61,7 +61,7 @@ def singing_inputs(model: FastSpeech2, length: int = 12) -> dict[str, Tensor]:
     durations = torch.arange(length)[None] % 5 + 1
     notes = torch.tensor([60.0, 0.5, 0.0]).repeat(1, length, 1)
     f0 = torch.linspace(200.0, 400.0, int(durations.sum()))[None]
-    more = {"speaker": given["speaker"]} if model.config.speakers else {}
+    more = {"speaker_weights": given["speaker_weights"]} if model.config.speakers else {}
     return {"tokens": given["tokens"], "durations": durations, "notes": notes, "f0": f0} | more
 
 
@@ -79,7 +79,7 @@ def export_singing(model_dir: Path, voice_dir: Path) -> None:
         raise ModelError(f"{model_dir / 'singing'} is no model that sings: train it with `notes: true`")
     symbols = SymbolTable.load(model_dir / "singing" / "tokens.txt").symbols
     given = singing_inputs(model)
-    parts = {SINGING: VoiceGraph(SingingGraph(model), given, ("mel", "voiced"), ("speaker",))}
+    parts = {SINGING: VoiceGraph(SingingGraph(model), given, ("mel", "voiced"), ("speaker_weights",))}
     configs = [config]
     context = ""
     if (model_dir / "singing_vocoder").is_dir():
@@ -90,7 +90,12 @@ def export_singing(model_dir: Path, voice_dir: Path) -> None:
     for differences in (c.audio.differences(info.audio) for c in configs):
         if differences:
             raise ModelError(f"{model_dir} and {voice_dir} differ in {', '.join(differences)}: train on one config")
-    about = {"audio": json.dumps(config_files.to_dict(info.audio)), "symbols": json.dumps(symbols), "context": context}
+    about = {
+        "audio": json.dumps(config_files.to_dict(info.audio)),
+        "symbols": json.dumps(symbols),
+        "speakers": json.dumps(model.config.speakers or [info.name]),
+        "context": context,
+    }
     with tempfile.TemporaryDirectory(dir=voice_dir, prefix=".part") as part:
         for name, made in parts.items():
             round_weights(made.graph)

@@ -16,6 +16,7 @@ import numpy as np
 
 from speechnar import config
 from speechnar.audio import AudioConfig
+from speechnar.runtime.speakers import speaker_weights
 from speechnar.runtime.speech import SpeechError
 from speechnar.runtime.voice import SINGING, VOICE, Voice
 from speechnar.text.symbols import SymbolTable
@@ -61,7 +62,12 @@ def on_notes(vowels: Sequence[bool], edges: Sequence[int], onsets: Sequence[int]
 
 
 class SungMel:
-    """The graph `singing.onnx` of a voice, loaded."""
+    """The graph `singing.onnx` of a voice, loaded.
+
+    Attributes:
+        speakers: names of those whom the model learned to sing as: the voice's name, or several speakers.
+        sings: whether the chosen speaker is one of them.
+    """
 
     def __init__(self, voice: Voice, speaker: str | None = None) -> None:
         """Load the graph.
@@ -70,22 +76,29 @@ class SungMel:
             SpeechError: it is missing, damaged, not of this voice's audio config, or there is no such speaker.
         """
         path = voice.folder / SINGING
-        optional = frozenset({"speaker"})
+        optional = frozenset({"speaker_weights"})
         self._session = VOICE.session(path, INPUTS, voice.threads, optional=optional)
         about = self._session.get_modelmeta().custom_metadata_map
-        if not {"audio", "symbols"} <= about.keys():
+        if not {"audio", "symbols", "speakers"} <= about.keys():
             raise SpeechError(f"{path} does not say its symbols; export it again")
         audio = config.from_dict(AudioConfig, json.loads(about["audio"]), f"{path}: audio")
         if differences := audio.differences(voice.info.audio):
             raise SpeechError(f"{path} and voice.json are not of one voice, they differ in {', '.join(differences)}")
         self._symbols = SymbolTable(json.loads(about["symbols"]))
-        several = any(i.name == "speaker" for i in self._session.get_inputs())
-        self._speaker = voice.speaker_input(speaker) if several else {}
+        self.speakers = tuple(json.loads(about["speakers"]))
+        blend = speaker or voice.speaker
+        self.sings = len(self.speakers) > 1 or blend in (None, *self.speakers)
+        several = any(i.name == "speaker_weights" for i in self._session.get_inputs())
+        weights = speaker_weights(blend or self.speakers[0], self.speakers, voice.name) if several else None
+        self._speaker = {} if weights is None else {"speaker_weights": weights}
 
     @classmethod
     def of(cls, voice: Voice, speaker: str | None = None) -> SungMel | None:
-        """Return the model of a voice, or None where it has none and sings by rule."""
-        return cls(voice, speaker) if (voice.folder / SINGING).is_file() else None
+        """Return the model of a voice, or None where it has none for this speaker, who then sings by rule."""
+        if not (voice.folder / SINGING).is_file():
+            return None
+        model = cls(voice, speaker)
+        return model if model.sings else None
 
     def __call__(
         self, phones: Sequence[str], tokens: NoteTokens, notes: np.ndarray, f0: np.ndarray
