@@ -53,7 +53,7 @@ def test_a_manifest_becomes_tokens(prepare, tmp_path: Path, monkeypatch, capsys)
     arguments = [str(tmp_path / "all.jsonl"), str(tmp_path / "words.jsonl"), "--language", "de"]
     monkeypatch.setattr("sys.argv", ["prepare.py", *arguments])
     prepare.main()
-    assert capsys.readouterr().err == "prepare.py: d has no word and is left out\n"
+    assert capsys.readouterr().err.endswith("prepare.py: d has no word and is left out\n")
     cuts = load_cuts(tmp_path / "words.jsonl")
     assert [(cut.id, cut.supervisions[0].text, cut.supervisions[0].language) for cut in cuts] == [
         (name, words, "de") for name, (_, words) in SAID.items() if words

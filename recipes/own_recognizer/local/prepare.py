@@ -3,8 +3,8 @@
 
     python prepare.py CUTS OUT --language CODE
 
-Numbers, dates and abbreviations are written out by the language's front end, and punctuation is dropped: `Am 3. Mai!` is
-`am dritten mai`. An utterance without a word is named and left out.
+Numbers, dates and abbreviations are written out by the language's front end, and punctuation is dropped: `Am 3. Mai!`
+is `am dritten mai`. An utterance without a word is named and left out.
 """
 
 import argparse
