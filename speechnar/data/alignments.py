@@ -2,7 +2,7 @@
 
 Where a manifest has phones, the spoken ones of both are paired one by one, and the silence between two words goes to
 the punctuation or the space that stands there. A manifest without phones takes those of the alignment, with spaces
-between words.
+between words. Labels in ARPAbet (`AH0`), as MFA's English models write them, become IPA.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from speechnar.data.manifest import DataError, read_lines
 from speechnar.data.problems import Problem
 from speechnar.data.textgrid import Interval, read_textgrid
 from speechnar.files import safe_file_name
+from speechnar.score.arpabet import to_phones
 from speechnar.text.symbols import NEAR, WORD_BREAK, stress_of
 
 SILENCES = {"", "sil", "sp", "spn", "silence", "<eps>", "<sil>", "pau"}
@@ -70,7 +71,7 @@ def read_textgrids(folder: Path, names: Iterable[str]) -> Read:
         begins = [row.start for row in words or () if not _is_silence(row.text)]
         spoken = [row for row in phones if not _is_silence(row.text)]
         found.alignments[name] = [
-            Spoken(row.text, row.start, row.end, any(abs(row.start - begin) < 1e-3 for begin in begins))
+            Spoken(_ipa(row.text), row.start, row.end, any(abs(row.start - begin) < 1e-3 for begin in begins))
             for row in spoken
         ]
     return found
@@ -92,7 +93,7 @@ def read_ctm(path: Path, names: Iterable[str]) -> Read:
         match = re.fullmatch(r"(.+?)_([BIES])", label)
         phone, position = (match[1], match[2]) if match else (label, "")
         if not _is_silence(phone):
-            found.alignments[name].append(Spoken(phone, begin, end, position in ("B", "S")))
+            found.alignments[name].append(Spoken(_ipa(phone), begin, end, position in ("B", "S")))
     for name in [name for name, spoken in found.alignments.items() if not spoken]:
         del found.alignments[name]
         found.problems.append(Problem("no alignment", name, f"{path} has no phones of it"))
@@ -175,6 +176,14 @@ def _difference(phones: Sequence[str], spoken: Sequence[Spoken]) -> str:
     if len(phones) != len(spoken):
         return f"the manifest has {len(phones)} phones, without pauses, and the alignment {len(spoken)}"
     return ""
+
+
+def _ipa(label: str) -> str:
+    """Return the phone that a label in ARPAbet stands for (`AH0`, `HH`), and any other label as it is."""
+    if not re.fullmatch(r"[A-Z]{1,2}[012]?", label):
+        return label
+    phones = to_phones((label.lower(),))
+    return phones[0] if phones else label
 
 
 def _base(phone: str) -> str:

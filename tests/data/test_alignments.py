@@ -57,6 +57,22 @@ def test_a_manifest_without_phones_takes_those_of_the_alignment(tmp_path: Path) 
     assert fields(cuts[0])["durations"] == [8, 8, 8, 12, 4, 8]
 
 
+def test_arpabet_becomes_ipa(tmp_path: Path) -> None:
+    labels = ["Y", "EH1", "S", "", "HH", "IY0"]
+    textgrid(tmp_path, rows=[(label, start, end) for label, (_, start, end) in zip(labels, ROWS)])
+    cuts, problems = apply([cut_of(tmp_path, phones=None)], read_textgrids(tmp_path, ["a"]), AUDIO)
+    assert cuts[0].supervisions[0].custom["phones"] == ["j", "ˈɛ", "s", " ", "h", "i"]
+    done, problems = apply([cut_of(tmp_path)], read_textgrids(tmp_path, ["a"]), AUDIO)
+    assert not problems and fields(done[0]) == FRAMES
+
+
+def test_phones_of_other_languages_are_taken_as_they_are(tmp_path: Path) -> None:
+    labels = ["ʁ", "yː", "t͡s", "", "p͡f", "ã"]
+    textgrid(tmp_path, rows=[(label, start, end) for label, (_, start, end) in zip(labels, ROWS)])
+    cuts, _ = apply([cut_of(tmp_path, phones=None)], read_textgrids(tmp_path, ["a"]), AUDIO)
+    assert cuts[0].supervisions[0].custom["phones"] == ["ʁ", "yː", "t͡s", " ", "p͡f", "ã"]
+
+
 def test_kaldi_s_ctm_says_the_same(tmp_path: Path) -> None:
     path = tmp_path / "ctm"
     positions = ["_B", "_I", "_E", "", "_B", "_E"]
