@@ -1,4 +1,4 @@
-"""What the recipe for a recognizer of any language makes of German transcripts: words, characters and subwords."""
+"""Make words, characters and subwords of German transcripts, as the recipe for a recognizer of any language does."""
 
 from __future__ import annotations
 
