@@ -14,6 +14,7 @@ from speechnar.runtime import Transcript
 from speechnar.runtime.speech import Timing
 from speechnar.serve import formats
 from speechnar.serve.engine import Piece, Song
+from speechnar.text.languages.front_end import name_of
 
 Part: TypeAlias = bytes | Song | tuple[Timing, ...]
 
@@ -107,7 +108,7 @@ def verbose(transcript: Transcript, granularities: Sequence[str]) -> dict[str, A
     ]
     found: dict[str, Any] = {
         "task": "transcribe",
-        "language": "english",
+        "language": name_of(transcript.language).lower(),
         "duration": transcript.duration,
         "text": transcript.text,
         "segments": segments,

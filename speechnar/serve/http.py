@@ -37,6 +37,7 @@ from speechnar.serve.guard import Guard, error_response
 from speechnar.serve.metrics import Metrics
 from speechnar.serve.turns import BusyError, CanceledError
 from speechnar.serve.web import PAGE, add_page
+from speechnar.text.languages.front_end import name_of
 
 VOICES_OF_OPENAI = (
     *("alloy", "ash", "ballad", "cedar", "coral", "echo", "fable", "marin", "nova", "onyx", "sage", "shimmer", "verse"),
@@ -156,8 +157,9 @@ def app(engine: Engine, keys: Sequence[str] = (), origins: Sequence[str] = ()) -
         granularities: Annotated[list[str] | None, Form(alias="timestamp_granularities[]")] = None,
         more_granularities: Annotated[list[str] | None, Form(alias="timestamp_granularities")] = None,
     ) -> Response:
-        if language and language.lower().replace("_", "-").split("-")[0] not in ("en", "english"):
-            raise ValueError(f"the language is {language!r}, but this server transcribes English alone")
+        spoken = name_of(engine.recognizer.info.language)
+        if language and spoken.lower() not in (language.lower(), name_of(language).lower()):
+            raise ValueError(f"the language is {language!r}, but this server transcribes {spoken} alone")
         hotwords = hotwords_of(prompt, engine.recognizer.letters)
         client = request.state.client
 

@@ -99,8 +99,7 @@ class Other:
 
     @cached_property
     def name(self) -> str:
-        locale = self._normalizer.locale
-        return str(locale.english_name) if locale else f"the language {self._language}"
+        return name_of(self._language)
 
     def normalize(self, text: str, keep: Collection[str] = ()) -> str:
         return self._normalizer(text, keep)
@@ -154,6 +153,22 @@ def parse_language(language: str) -> tuple[str, bool]:
         raise TextError(f"the language is {language!r} but should be a code, such as en-us or de")
     code = match[1].lower()
     return code, match[2] is not None or code not in (*SPELLINGS, "en")
+
+
+def name_of(language: str) -> str:
+    """Return the English name of a language by its code: `German` for `de`; the code where it has no name."""
+    try:
+        code, _ = parse_language(language)
+    except TextError:
+        return language
+    if code == "en":
+        return "English"
+    from babel import Locale, UnknownLocaleError
+
+    try:
+        return str(Locale.parse(code).english_name)
+    except UnknownLocaleError:
+        return code
 
 
 @cache
