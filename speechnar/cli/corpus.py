@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ from speechnar.cli.parser import VerbParser, refuse_overwriting
 from speechnar.extras import needing
 
 if TYPE_CHECKING:
+    from lhotse.cut import Cut
+
     from speechnar.data.problems import Problem
 
 LAYOUTS = ("ljspeech", "arctic", "kaldi")
@@ -48,6 +51,13 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
         "--sample-rate", type=int, metavar="HZ", help="rate of the voice to train: lower rates are reported"
     )
     check.add_argument("--min-seconds", type=float, default=0.3, metavar="X", help="shortest utterance (0.3)")
+    check.add_argument(
+        "--aligner", type=Path, metavar="DIR", help="of `speechnar train aligner`: find wrong transcripts by it"
+    )
+    check.add_argument(
+        "--characters", action="store_true", help="for a recognizer: texts in any script, of which no phones are made"
+    )
+    check.reads("aligner")
     check.add_argument("--max-seconds", type=float, default=30.0, metavar="X", help="longest utterance (30)")
 
     phonemize = command(_phonemize, "phonemize", "add the phones of the text front end, as the field `phones`")
@@ -123,8 +133,14 @@ def _check(args: argparse.Namespace) -> None:
         from speechnar.data.validate import CheckOptions, check_cuts, without_errors
 
     cuts = load_cuts(args.cuts)
-    options = CheckOptions(args.sample_rate, args.min_seconds, args.max_seconds, args.lexicon, args.language)
+    options = CheckOptions(
+        args.sample_rate, args.min_seconds, args.max_seconds, args.lexicon, args.language, args.characters
+    )
+    if args.aligner and args.characters:
+        raise ValueError("--aligner needs phones, and with --characters there are none: leave one of them out")
     problems = check_cuts(cuts, options, _jobs(args))
+    if args.aligner:
+        problems += _misheard(args, without_errors(cuts, problems))
     errors = _report(problems, args.report)
     sound = without_errors(cuts, problems)
     if args.fix:
@@ -137,6 +153,16 @@ def _check(args: argparse.Namespace) -> None:
         raise ValueError(f"{share} of {args.cuts} have errors: correct them, or leave them out with --fix OUT")
     else:
         print(f"{len(cuts)} utterances, no errors")
+
+
+def _misheard(args: argparse.Namespace, cuts: Sequence[Cut]) -> list[Problem]:
+    """Return the utterances whose transcripts an aligner finds wrong; phones that lack are made for it alone."""
+    from speechnar.data.phones import phonemize_cuts
+    from speechnar.infer.align import wrong_transcripts
+
+    if not all((cut.supervisions[0].custom or {}).get("phones") for cut in cuts):
+        cuts = phonemize_cuts(copy.deepcopy(cuts), args.lexicon, _jobs(args), args.language)
+    return wrong_transcripts(args.aligner, cuts)
 
 
 def _phonemize(args: argparse.Namespace) -> None:

@@ -36,6 +36,7 @@ ERRORS = {
     "other phones": "align with the pronunciations of the manifest, or take a manifest without phones",
     "alignment": "the times cannot be right: align it again",
     "pace": "text and audio hardly belong together: compare them",
+    "transcript": "text and audio hardly belong together, as the aligner hears them: listen and compare",
 }
 """Kinds of errors, and the cure."""
 

@@ -38,6 +38,7 @@ class CheckOptions:
         min_seconds, max_seconds: of an utterance.
         lexicon: pronunciations of words, as the front end takes them.
         language: of the texts, whose front end reads them.
+        characters: check for a recognizer, which learns the characters of any script: no phones are needed.
     """
 
     sample_rate: int | None = None
@@ -45,11 +46,12 @@ class CheckOptions:
     max_seconds: float = 30.0
     lexicon: Path | None = None
     language: str = ENGLISH
+    characters: bool = False
 
 
 @dataclass(frozen=True)
 class _Checked:
-    """One utterance's problems, its phones, and the seconds from its first sound to its last; 0 where unknown."""
+    """One utterance's problems, its phones or letters, and the seconds from its first sound to its last; 0: unknown."""
 
     problems: tuple[Problem, ...]
     n_phones: int
@@ -57,7 +59,7 @@ class _Checked:
 
     @property
     def pace(self) -> float:
-        """Return phones a second; 0 where unknown."""
+        """Return phones or letters a second; 0 where unknown."""
         return self.n_phones / self.speech if self.speech else 0.0
 
 
@@ -67,7 +69,8 @@ def check_cuts(cuts: Sequence[Cut], options: CheckOptions = CheckOptions(), jobs
     Raises:
         TextError: the lexicon cannot be read, or there is no such language, or it is not installed.
     """
-    phonemizer(options.lexicon, options.language)  # so that its mistakes are not those of an utterance
+    if not options.characters:
+        phonemizer(options.lexicon, options.language)  # so that its mistakes are not those of an utterance
     checked = list(mapped(functools.partial(_check, options=options), cuts, jobs, "check"))
     paces = [math.log(one.pace) for one in checked if one.pace]
     median = float(np.median(paces)) if len(paces) >= PACE_UTTERANCES else None
@@ -83,7 +86,8 @@ def check_cuts(cuts: Sequence[Cut], options: CheckOptions = CheckOptions(), jobs
             distance = abs(math.log(one.pace) - median)
             tolerated = max(math.log(PACE_RATIO), PACE_DEVIATIONS * spread) * (1 + PACE_PHONES / one.n_phones)
             if distance > tolerated:
-                detail = f"{one.pace:.1f} phones a second; the corpus has {math.exp(median):.1f}"
+                unit = "letters" if options.characters else "phones"
+                detail = f"{one.pace:.1f} {unit} a second; the corpus has {math.exp(median):.1f}"
                 problems.append(Problem("pace", cut.id, detail))
     return problems
 
@@ -98,9 +102,11 @@ def without_errors(cuts: Sequence[Cut], problems: Sequence[Problem]) -> list[Cut
 def _check(cut: Cut, options: CheckOptions) -> _Checked:
     problems: list[Problem] = []
     n_phones, speech = 0, 0.0
-    for kind, detail in _text_problems(cut, options.language):
+    for kind, detail in _text_problems(cut, None if options.characters else options.language):
         problems.append(Problem(kind, cut.id, detail))
-    if not any(problem.is_error for problem in problems):
+    if options.characters:
+        n_phones = sum(c.isalnum() for supervision in cut.supervisions for c in supervision.text or "")
+    elif not any(problem.is_error for problem in problems):
         try:
             phones = phones_of(cut.supervisions[0].text or "", options.lexicon, options.language)
             n_phones = sum(phone not in (*PAUSES, WORD_BREAK) for phone in phones)
@@ -124,14 +130,16 @@ def _check(cut: Cut, options: CheckOptions) -> _Checked:
     return _Checked(tuple(problems), n_phones, speech)
 
 
-def _text_problems(cut: Cut, language: str) -> Iterator[tuple[str, str]]:
-    """Yield the problems that the transcript alone shows."""
+def _text_problems(cut: Cut, language: str | None) -> Iterator[tuple[str, str]]:
+    """Yield the problems that the transcript alone shows; without a language, no character is one."""
     if len(cut.supervisions) != 1:
         yield "no text", f"{len(cut.supervisions)} supervisions in place of one"
         return
     text = cut.supervisions[0].text or ""
     if not text.strip():
         yield "no text", "it is empty"
+        return
+    if language is None:
         return
     if lost := [word for word, _ in front_end(language).left_out(text)]:
         yield "unspeakable text", f"{' '.join(lost[:10])} in {text[:60]!r}"

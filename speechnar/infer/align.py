@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from speechnar.audio import AudioConfig, AudioError
 from speechnar.data.durations import SILENT, boundaries_of, frames_of, set_durations, to_frames
 from speechnar.data.manifest import DataError, load_cuts, save_cuts
 from speechnar.data.phonetic import PhoneticBatch, PhoneticData
+from speechnar.data.problems import Problem
 from speechnar.data.textgrid import Interval, write_textgrid
 from speechnar.files import safe_file_name
 from speechnar.models.folder import ModelError, load_model
@@ -25,6 +27,10 @@ from speechnar.text.symbols import SymbolTable
 POSTERIOR_SCALE = 0.5
 """Factor on the log-likelihoods for posteriors, so that paths beside the best one have more weight: on the corpus
 `heart` it moves boundaries half a millisecond nearer to the true ones."""
+
+DEVIATIONS = 3.5
+"""Robust standard deviations by which the score of a wrong transcript is below the corpus's median, at least: the
+modified z-score that Iglewicz and Hoaglin (How to detect and handle outliers, 1993) call an outlier."""
 
 SCORE = "alignment_score"
 """Custom field of a supervision: how well its phones fit its audio, see `Alignment`."""
@@ -68,20 +74,14 @@ def align_corpus(
         ModelError: the model is no aligner.
         DataError: there is no manifest, or utterances cannot be aligned.
     """
-    model, config = load_model(model_dir)
-    if config.spec.task != "aligner":
-        raise ModelError(
-            f"{model_dir} holds the model {config.model.name}, not an aligner: see `speechnar train aligner`"
-        )
-    symbols = SymbolTable.load(model_dir / "tokens.txt")
     cuts = load_cuts(cuts_path)
-    data = PhoneticData(cuts, config.audio, symbols, shuffle=False, num_buckets=1)
+    model, data = _aligner(model_dir, cuts)
     failed = []
     for cut in tqdm(cuts, desc="align", unit="utt"):
         try:
             found = _align(model, data, cut.id)
             frames = frames_of(cut, audio)
-            set_durations(cut, whole_frames(found.ends, config.audio, audio, frames, boundary_offset))
+            set_durations(cut, whole_frames(found.ends, data.audio, audio, frames, boundary_offset))
             cut.supervisions[0].custom[SCORE] = round(found.score, 4)
         except (AlignmentError, AudioError, DataError) as error:
             failed.append(f"{cut.id}: {error}")
@@ -93,6 +93,47 @@ def align_corpus(
             write_textgrid(textgrids / f"{safe_file_name(cut.id)}.TextGrid", tiers_of(cut, audio), cut.duration)
     save_cuts(cuts, out)
     return cuts
+
+
+def wrong_transcripts(model_dir: Path, cuts: Sequence[Cut]) -> list[Problem]:
+    """Return the utterances whose transcripts hardly fit their audio, beside the others of the corpus.
+
+    An utterance is named if its score is `DEVIATIONS` below the median, or if it cannot be aligned at all.
+
+    Args:
+        cuts: with phones; of names that differ.
+
+    Raises:
+        ModelError: the model is no aligner.
+        DataError: a cut has no phones.
+    """
+    model, data = _aligner(model_dir, cuts)
+    scores: dict[str, float] = {}
+    problems = []
+    for cut in tqdm(cuts, desc="align", unit="utt"):
+        try:
+            scores[cut.id] = _align(model, data, cut.id).score
+        except (AlignmentError, AudioError) as error:
+            problems.append(Problem("transcript", cut.id, str(error)))
+    if not scores:
+        return problems
+    values = np.array(list(scores.values()))
+    median = float(np.median(values))
+    spread = 1.4826 * float(np.median(np.abs(values - median)))
+    for name, score in scores.items():
+        if score < median - DEVIATIONS * spread:
+            problems.append(Problem("transcript", name, f"score {score:.2f}; the corpus has {median:.2f}"))
+    return problems
+
+
+def _aligner(model_dir: Path, cuts: Sequence[Cut]) -> tuple[Aligner, PhoneticData]:
+    model, config = load_model(model_dir)
+    if config.spec.task != "aligner":
+        raise ModelError(
+            f"{model_dir} holds the model {config.model.name}, not an aligner: see `speechnar train aligner`"
+        )
+    symbols = SymbolTable.load(model_dir / "tokens.txt")
+    return model, PhoneticData(cuts, config.audio, symbols, shuffle=False, num_buckets=1)
 
 
 @torch.no_grad()

@@ -81,6 +81,13 @@ def test_texts(tmp_path: Path, text: str, kinds: list[str]) -> None:
     assert found([cut]) == [(kind, "a") for kind in kinds]
 
 
+@pytest.mark.parametrize("text", ["東京は大きい", "مرحبا بالعالم", "สวัสดี", "नमस्ते", "안녕하세요", "שלום", "Österreich"])
+def test_for_a_recognizer_every_script_will_do(tmp_path: Path, text: str) -> None:
+    cuts = cuts_of(tmp_path, TEXTS | {"b": text})
+    problems = check_cuts(cuts, CheckOptions(characters=True))
+    assert not [problem for problem in problems if problem.utt_id == "b" and problem.is_error]
+
+
 def test_supervisions_are_counted(tmp_path: Path) -> None:
     (cut,) = cuts_of(tmp_path, {"a": "Hello there."})
     cut.supervisions = [*cut.supervisions, *cut.supervisions]

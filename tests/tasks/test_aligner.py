@@ -16,7 +16,7 @@ from speechnar.config import Choice
 from speechnar.data.durations import boundaries_of
 from speechnar.data.manifest import DataError, load_cuts, save_cuts
 from speechnar.data.textgrid import read_textgrid
-from speechnar.infer.align import align_corpus
+from speechnar.infer.align import align_corpus, wrong_transcripts
 from speechnar.models.folder import ModelError, load_model
 from speechnar.models.tts.aligner import AlignerConfig
 from speechnar.tasks.aligner import AlignerTask, AlignerTraining, train_aligner
@@ -87,6 +87,43 @@ def test_wrong_transcripts_have_low_scores(
     scores = {cut.id: cut.supervisions[0].custom["alignment_score"] for cut in aligned}
     assert len(wrong) == 3
     assert max(scores[name] for name in wrong) < min(scores[name] for name in scores.keys() - wrong.keys())
+
+
+@pytest.mark.parametrize("fault", ["swapped", "half", "of another"])
+def test_the_check_of_a_corpus_lists_wrong_transcripts(
+    trained: Path, corpus: tuple[Path, dict[str, np.ndarray]], tmp_path: Path, fault: str
+) -> None:
+    cuts = load_cuts(corpus[0] / "train.jsonl.gz")
+    assert wrong_transcripts(trained, cuts) == []
+    phones = [list(cut.supervisions[0].custom["phones"]) for cut in cuts]
+    others = [n for n in range(1, len(cuts)) if phones[n] != phones[0]]
+    said = phones[0]
+    faults = {"swapped": phones[others[0]], "half": said[: len(said) // 2]}
+    faults["of another"] = phones[others[-1]][::-1]
+    cuts[0].supervisions[0].custom["phones"] = faults[fault]
+    (found,) = wrong_transcripts(trained, cuts)
+    assert (found.kind, found.utt_id, found.is_error) == ("transcript", cuts[0].id, True)
+
+
+def test_the_verb_makes_the_phones_that_lack_and_keeps_them_to_itself(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cuts = [spoken(tmp_path, n)[0] for n in range(12)]
+    phones = {cut.id: cut.supervisions[0].custom.pop("phones") for cut in cuts}
+    for cut in cuts:
+        cut.supervisions[0].text = cut.id
+    save_cuts(cuts, tmp_path / "cuts.jsonl.gz")
+    wrong = phones | {cuts[3].id: phones[cuts[5].id][::-1]}
+    monkeypatch.setattr("speechnar.data.phones.phones_of", lambda text, *_: wrong[text])
+    monkeypatch.setattr("speechnar.data.validate.phones_of", lambda text, *_: wrong[text])
+    out = tmp_path / "sound.jsonl.gz"
+    verb = ["corpus", "check", str(tmp_path / "cuts.jsonl.gz"), "--jobs", "1", "--min-seconds", "0.1"]
+    assert main([*verb, "--aligner", str(trained), "--fix", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert f"  {cuts[3].id}: score -" in said
+    kept = load_cuts(out)
+    assert cuts[3].id not in {cut.id for cut in kept} and len(kept) == 11
+    assert not any((cut.supervisions[0].custom or {}).get("phones") for cut in kept)
 
 
 def test_the_model_folder_comes_back(trained: Path) -> None:
