@@ -69,7 +69,7 @@ class Song:
     """The part of a score that is about to be sung.
 
     Attributes:
-        title, part: of the score, and the name of the part.
+        title, part: of the score, empty if it has none; and the name of the part.
         parts: names of the parts that can be sung.
         transpose: semitones by which it is moved into the range of the voice.
         seconds: that it lasts.
@@ -201,7 +201,8 @@ class Engine:
             doubts = [str(warning) for warning in read.warnings if warning.part in ("", name)]
             doubts += [str(doubt) for doubt in melody.doubts]
             parts = tuple(part.name for part in read.parts if part.sung)
-            yield Song(read.title, name, parts, round(options.transpose), seconds, tuple(doubts))
+            title = "" if read.title == score.stem else read.title  # the name of the file stands for a missing title
+            yield Song(title, name, parts, round(options.transpose), seconds, tuple(doubts))
             yield from _pieces(found, singer.frames(melody, options), check)
 
         return found.sample_rate, self.speaking.stream(work, client)
