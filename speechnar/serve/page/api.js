@@ -15,7 +15,8 @@ export function key() {
 function askForKey() {
   const dialog = document.getElementById("key");
   const value = document.getElementById("key-value");
-  value.value = "";
+  value.value = dialog.returnValue = "";
+  document.getElementById("key-cancel").onclick = () => dialog.close();
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener(
