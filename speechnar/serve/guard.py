@@ -24,6 +24,7 @@ from speechnar.serve.metrics import Metrics
 RETRY_AFTER = 5  # seconds
 REQUESTS = 400  # at once
 ARRIVING = 100  # bodies at once; of one client, half of them
+LARGEST_TEXT = 4 * 2**20  # bytes of a body that is no form with a file
 
 
 def error_response(status: int, message: str, param: str | None = None, close: bool = False) -> JSONResponse:
@@ -105,8 +106,8 @@ class Guard:
         if self._requests >= REQUESTS:
             return 503, f"{self._requests} requests are at work: try again later"
         length = headers.get(b"content-length", "0")
-        if length.isdecimal() and int(length) > self._largest:
-            return 413, self._too_large
+        if length.isdecimal() and int(length) > self._limit(scope):
+            return 413, self._too_large(scope)
         if length != "0" or b"transfer-encoding" in headers:
             if self._arriving.total() >= ARRIVING or self._arriving[client or ""] >= ARRIVING // 2:
                 return 429, f"{self._arriving.total()} requests are arriving: try again later"
@@ -121,9 +122,15 @@ class Guard:
             return site not in ("same-origin", "none")
         return urlsplit(origin).netloc != headers.get(b"host")
 
-    @property
-    def _too_large(self) -> str:
-        return f"a request has {self._largest} bytes at most: send a shorter recording, or a compressed one"
+    def _limit(self, scope: Any) -> int:
+        """Return the bytes that a body may have."""
+        kinds = [value for name, value in scope["headers"] if name == b"content-type"]
+        is_form = any(kind.lower().startswith(b"multipart/") for kind in kinds)
+        return self._largest if is_form else min(self._largest, LARGEST_TEXT)
+
+    def _too_large(self, scope: Any) -> str:
+        cure = "send a shorter recording, or a compressed one"
+        return f"such a request has {self._limit(scope)} bytes at most: {cure}"
 
     async def _refuse(self, scope: Any, receive: Any, send: Any, status: int, message: str) -> None:
         """Answer with an error, and close the connection.
@@ -132,7 +139,7 @@ class Guard:
         large is read and dropped first, unless the client waits to be told to send it.
         """
         dropped, more = 0, all(name != b"expect" for name, _ in scope["headers"])
-        while more and dropped < 2 * self._largest:
+        while more and dropped < 2 * self._limit(scope):
             event = await receive()
             dropped, more = dropped + len(event.get("body", b"")), event.get("more_body", False)
         self._metrics.refused(status)
@@ -140,7 +147,7 @@ class Guard:
 
     async def _bounded(self, scope: Any, receive: Any, send: Any, client: str) -> None:
         """Pass a request on, up to the largest body."""
-        size, arriving = 0, True
+        size, arriving, limit = 0, True, self._limit(scope)
         self._arriving[client] += 1
 
         def arrived() -> None:
@@ -156,22 +163,22 @@ class Guard:
             size += len(event.get("body", b""))
             if not event.get("more_body", False):
                 arrived()
-            if size > self._largest:
-                raise OverflowError(self._too_large)
+            if size > limit:
+                raise OverflowError(self._too_large(scope))
             return event
 
         async def checked(event: Any) -> None:
             # Whatever the application makes of a body that broke off, the client is told of its size.
-            if size <= self._largest:
+            if size <= limit:
                 await send(event)
 
         try:
             await self._inner(scope, counted, checked)
         except OverflowError:
-            if size <= self._largest:
+            if size <= limit:
                 raise
         finally:
             arrived()
-        if size > self._largest:
+        if size > limit:
             self._metrics.refused(413)
-            await error_response(413, self._too_large, close=True)(scope, receive, send)
+            await error_response(413, self._too_large(scope), close=True)(scope, receive, send)

@@ -4,13 +4,14 @@
     POST /v1/audio/transcriptions  form: file, response_format?, prompt?, stream? ...        -> text or JSON
     POST /v1/audio/songs           form: file, part?, tempo?, response_format? ...           -> audio, or events
     websockets: /v1/live, see `live`
+    POST /v1/audio/subtitles       {words, duration, format}                                 -> srt, vtt or txt
     GET  /v1/models  /v1/audio/voices  /audio/voices  /audio/models  /health  /metrics
     GET  /                                                                                   -> a web page for all of it
 
 Source: OpenAI's API reference, "Audio" (create speech, create transcription), as openai-python, LiveKit, Open WebUI and
     Home Assistant use it.
 Differs: text is English; `model` may be anything; temperature and instructions change nothing. `pitch`, `timings` and
-    `progress` are added, and songs.
+    `progress` are added, and songs and subtitles.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response, Streami
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException as StarletteHTTPException
 
+from speechnar.decode.result import Word
 from speechnar.runtime import Transcript, timings
 from speechnar.score.reading import READERS
 from speechnar.serve import answers, formats, live
@@ -66,6 +68,38 @@ class SpeechRequest(BaseModel):
     pitch: Number = 0.0
     stream_format: Literal["audio", "sse"] = "audio"
     timings: bool = False
+
+
+class TimedWord(BaseModel):
+    """A word of a transcript, with times in seconds."""
+
+    word: Annotated[str, Field(min_length=1, max_length=1000)]
+    start: Number
+    end: Number
+
+
+class SubtitlesRequest(BaseModel):
+    """Body of a request for subtitles: a transcript that was edited, with its duration in seconds."""
+
+    words: Annotated[list[TimedWord], Field(max_length=200_000)]
+    duration: Annotated[float, Field(ge=0, le=1e6)]
+    format: Literal["srt", "vtt", "txt"]
+
+    def transcript(self) -> Transcript:
+        """Return the transcript.
+
+        Raises:
+            ValueError: the times of a word are out of order or outside the recording.
+        """
+        before = 0.0
+        for word in self.words:
+            if not before <= word.start <= word.end <= self.duration:
+                raise ValueError(
+                    f"the word {word.word!r} has times that are out of order: {word.start} to {word.end} s"
+                )
+            before = word.start
+        words = (Word(" ".join(word.word.split()), word.start, word.end, 1.0) for word in self.words)
+        return Transcript("subtitles", self.duration, tuple(words))
 
 
 def app(engine: Engine, keys: Sequence[str] = (), origins: Sequence[str] = ()) -> Any:
@@ -187,6 +221,10 @@ def app(engine: Engine, keys: Sequence[str] = (), origins: Sequence[str] = ()) -
             return JSONResponse({"text": transcript.text, "usage": usage})
         text = transcript.text + "\n" if response_format == "text" else timings.WRITERS[response_format](transcript)
         return PlainTextResponse(text)
+
+    @api.post("/v1/audio/subtitles")
+    def subtitles(wanted: SubtitlesRequest) -> Response:
+        return PlainTextResponse(timings.WRITERS[wanted.format](wanted.transcript()))
 
     live.add_routes(api, engine, metrics, keys, origins)
     return Guard(api, metrics, engine.limits.body, keys, origins, {"/health", *PAGE})

@@ -258,8 +258,8 @@ class TestPage:
     def test_a_recording_can_be_dropped(self, page: Any, recording: Path) -> None:
         page.click("#tab-read")
         data = page.evaluate_handle(
-            "(text) => { const data = new DataTransfer(); const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));"
-            " data.items.add(new File([bytes], 'dropped.wav')); return data }",
+            "(text) => { const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));"
+            " const data = new DataTransfer(); data.items.add(new File([bytes], 'dropped.wav')); return data }",
             base64.b64encode(recording.read_bytes()).decode(),
         )
         page.dispatch_event("#read-drop", "drop", {"dataTransfer": data})

@@ -16,6 +16,7 @@ from serving import Running
 from stub_recognizer import RATE, spell
 
 SPEECH, SONGS, TRANSCRIPTIONS = "/v1/audio/speech", "/v1/audio/songs", "/v1/audio/transcriptions"
+SUBTITLES = "/v1/audio/subtitles"
 TEXT = "Hello, world. It costs 3 dollars."
 SONG = score(
     part(bar(note("A3", 1, "la"), note("B3", 1, "li")), name="Alto"),
@@ -120,3 +121,29 @@ def test_progress_of_a_transcription_is_told(server: Running) -> None:
     assert [word["word"] for word in last["words"]] == ["ab"] * 10 and len(last["segments"]) == 10
     bad = httpx.post(server.url + TRANSCRIPTIONS, files={"file": ("a.wav", b"no audio")}, data=form)
     assert bad.status_code == 400 and "the upload cannot be read as audio" in bad.json()["error"]["message"]
+
+
+def test_an_edited_transcript_becomes_subtitles(server: Running) -> None:
+    words = [{"word": "So,", "start": 0.5, "end": 0.9}, {"word": "it <is>", "start": 3.0, "end": 3.5}]
+    body: dict[str, Any] = {"words": words, "duration": 4.0}
+    vtt = httpx.post(server.url + SUBTITLES, json=body | {"format": "vtt"})
+    assert vtt.status_code == 200 and vtt.text.startswith("WEBVTT\n\n00:00:00.500 --> ")
+    assert "it &lt;is&gt;" in vtt.text and vtt.headers["content-type"].startswith("text/plain")
+    assert httpx.post(server.url + SUBTITLES, json=body | {"format": "txt"}).text == "So,\nit <is>\n"
+    assert httpx.post(server.url + SUBTITLES, json=body | {"format": "srt", "words": []}).text == ""
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"words": [{"word": "b", "start": 2, "end": 1}]},
+        {"words": [{"word": "b", "start": 1, "end": 9}]},
+        {"words": [{"word": "", "start": 1, "end": 2}]},
+        {"words": [{"word": "b", "start": 1, "end": "x"}]},
+        {"duration": -1},
+        {"format": "ctm"},
+    ],
+)
+def test_subtitles_of_impossible_words_are_refused(server: Running, change: dict[str, Any]) -> None:
+    body = {"words": [{"word": "a", "start": 0, "end": 1}], "duration": 4, "format": "srt"} | change
+    assert httpx.post(server.url + SUBTITLES, json=body).status_code == 400

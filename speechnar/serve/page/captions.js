@@ -95,5 +95,5 @@ export function start() {
     at("exports").hidden = true;
     at("go").focus();
   });
-  addExports(at("exports"), () => ({ segments, name: "captions" }));
+  addExports(at("exports"), at("alarm"), () => ({ segments, duration: segments.at(-1).end, name: "captions" }));
 }

@@ -3,7 +3,7 @@
 import { ask, events, save } from "./api.js";
 import { clock, element } from "./player.js";
 import { fail } from "./speak.js";
-import { WRITERS, edited, segmentsOf } from "./subtitles.js";
+import { edited, segmentsOf } from "./subtitles.js";
 import { text } from "./texts.js";
 import { Words } from "./words.js";
 
@@ -14,6 +14,7 @@ export function start() {
   const words = new Words(at("transcript"), hear);
   let going = null;
   let segments = [];
+  let duration = 0; // seconds
   let name = "transcript";
 
   function hear(seconds) {
@@ -53,6 +54,7 @@ export function start() {
           if (Number.isFinite(audio.duration)) at("progress").value = Math.min(event.seconds / audio.duration, 1);
         } else if (event.type === "transcript.text.done") {
           segments = segmentsOf(event);
+          duration = event.duration;
           name = file.name.replace(/\.[^.]*$/, "");
           at("result").hidden = false;
           const count = segments.reduce((sum, segment) => sum + segment.words.length, 0);
@@ -100,9 +102,9 @@ export function start() {
     }
   }
   at("edit").addEventListener("click", () => edit(at("edit").getAttribute("aria-pressed") !== "true"));
-  addExports(at("exports"), () => {
+  addExports(at("exports"), at("alarm"), () => {
     if (at("edit").getAttribute("aria-pressed") === "true") edit(false);
-    return { segments, name };
+    return { segments, duration, name };
   });
   at("cancel").addEventListener("click", () => {
     going?.abort();
@@ -111,13 +113,22 @@ export function start() {
   takeFiles(at("drop"), at("file"), read);
 }
 
-/** Add a button for each format of subtitles; `now()` returns {segments, name}. */
-export function addExports(place, now) {
+/** Add a button for each format of subtitles; `now()` returns {segments, duration, name}. */
+export function addExports(place, alarm, now) {
   for (const kind of ["srt", "vtt", "txt"]) {
     const button = element("button", { type: "button", textContent: text("export", { kind }) });
-    button.addEventListener("click", () => {
-      const { segments, name } = now();
-      save(new Blob([WRITERS[kind](segments)], { type: "text/plain;charset=utf-8" }), `${name}.${kind}`);
+    button.addEventListener("click", async () => {
+      const { segments, duration, name } = now();
+      const words = segments.flatMap((segment) => segment.words);
+      const body = JSON.stringify({ words, duration, format: kind });
+      const headers = { "Content-Type": "application/json" };
+      alarm.textContent = "";
+      try {
+        const answer = await ask("/v1/audio/subtitles", { method: "POST", headers, body });
+        save(await answer.blob(), `${name}.${kind}`);
+      } catch (error) {
+        fail(error, alarm);
+      }
     });
     place.append(button);
   }

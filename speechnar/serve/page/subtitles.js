@@ -1,6 +1,4 @@
-// A transcript that is edited and saved: segments of words, {text, start, end, words: [{word, start, end}]}.
-
-const LINE = 42; // characters, as broadcasters keep them; a cue has two lines
+// A transcript that is edited: segments of words, {text, start, end, words: [{word, start, end}]}.
 
 /** Return the segments of a transcript in the `verbose_json` form. */
 export function segmentsOf({ segments, words }) {
@@ -45,49 +43,3 @@ export function edited(segment, text) {
 function plain(word) {
   return word.toLowerCase().replace(/^\P{L}+|\P{L}+$/gu, "") || word;
 }
-
-/** Return cues of at most two lines: {text, start, end}. */
-function cues(segments) {
-  const found = [];
-  for (const segment of segments) {
-    let cue = null;
-    for (const { word, start, end } of segment.words) {
-      if (cue && cue.text.length + 1 + word.length > 2 * LINE) cue = null;
-      if (cue) Object.assign(cue, { text: `${cue.text} ${word}`, end });
-      else found.push((cue = { text: word, start, end }));
-    }
-  }
-  return found;
-}
-
-function inLines(text) {
-  if (text.length <= LINE) return text;
-  const spaces = [...text.matchAll(/ /g)].map((match) => match.index);
-  if (!spaces.length) return text;
-  const middle = spaces.reduce((best, at) => (Math.abs(2 * at - text.length) < Math.abs(2 * best - text.length) ? at : best));
-  return `${text.slice(0, middle)}\n${text.slice(middle + 1)}`;
-}
-
-function stamp(seconds, mark) {
-  const all = Math.round(seconds * 1000);
-  const two = (value) => String(value).padStart(2, "0");
-  const rest = String(all % 1000).padStart(3, "0");
-  return `${two(Math.floor(all / 3600000))}:${two(Math.floor(all / 60000) % 60)}:${two(Math.floor(all / 1000) % 60)}${mark}${rest}`;
-}
-
-function escaped(text) {
-  return text.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
-}
-
-export const WRITERS = {
-  txt: (segments) => segments.map(({ text }) => `${text}\n`).join(""),
-  srt: (segments) =>
-    cues(segments)
-      .map((cue, n) => `${n + 1}\n${stamp(cue.start, ",")} --> ${stamp(cue.end, ",")}\n${inLines(cue.text)}\n`)
-      .join("\n"),
-  vtt: (segments) =>
-    "WEBVTT\n" +
-    cues(segments)
-      .map((cue) => `\n${stamp(cue.start, ".")} --> ${stamp(cue.end, ".")}\n${escaped(inLines(cue.text))}\n`)
-      .join(""),
-};
