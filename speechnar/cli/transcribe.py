@@ -63,6 +63,12 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
         "--style", choices=STYLES, default=STYLES[0], help="with capitals, marks and digits, or plain lower-case words"
     )
     transcribe.add_argument("--hotwords", metavar="FILE|LIST", help="words and phrases to expect, a line each or a,b,c")
+    transcribe.add_argument(
+        "--min-confidence",
+        type=float,
+        metavar="P",
+        help="leave out what is less certain, from pause to pause; 0 to 1 (0.2)",
+    )
     transcribe.add_argument("--max-line-length", type=int, metavar="N", help="characters of a line of srt and vtt (42)")
     transcribe.add_argument("--max-lines", type=int, metavar="N", help="lines of a cue of srt and vtt (2)")
     transcribe.add_argument(
@@ -102,6 +108,7 @@ def _transcribe(args: argparse.Namespace) -> None:
         "beam": args.beam,
         "iterations": args.iterations,
         "hotwords": _hotwords(args.hotwords),
+        "min_confidence": args.min_confidence,
         "style": args.style,
     }
     failed = 0

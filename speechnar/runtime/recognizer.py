@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +23,7 @@ from speechnar.config import renamed
 from speechnar.decode.beam import PrefixBeamConfig, beam_search
 from speechnar.decode.greedy import greedy
 from speechnar.decode.hot_spotting import HotWordSpotter
-from speechnar.decode.result import Hypothesis, Word
+from speechnar.decode.result import DecodeError, Hypothesis, Word
 from speechnar.decode.scorer import Scorer, ScorerOptions
 from speechnar.decode.speculative import VerifyConfig
 from speechnar.lm.ngram import NgramModel
@@ -31,9 +32,10 @@ from speechnar.runtime.folder import ASSETS, BundleFormat
 from speechnar.runtime.reader import DecoderInfo
 from speechnar.runtime.recording import Recording, samples_of
 from speechnar.runtime.speculative import Verifier
+from speechnar.runtime.speech import SpeechWarning
 from speechnar.runtime.streaming import Stream, StreamConfig, StreamModel
 from speechnar.runtime.style import styled
-from speechnar.runtime.transcript import Transcript
+from speechnar.runtime.transcript import Transcript, mean_confidence, without_doubtful
 from speechnar.runtime.windows import EncodedAudio, WindowSizes, segments
 from speechnar.text.symbols import Vocabulary
 from speechnar.text.whisper_bpe import BytePairs
@@ -46,6 +48,8 @@ OVERLAP = 3.0  # seconds that two windows share where there is no pause
 PAUSE = 0.4  # seconds without a word, at which a window may end
 PADDED_PAUSE = 0.32  # the same for graphs that append silence to the audio themselves, as those with a decoder do
 SHORTEST = 0.5  # seconds; silence is appended to shorter audio, for which the graph may have no frame
+DOUBTFUL = 0.5  # mean confidence of all words below which they are probably of another language
+FEWEST_DOUBTFUL = 8  # words of which that can be said
 SHORTEST_WORD = 0.1  # seconds; models write words for shorter audio, though nobody can have said one
 
 
@@ -57,6 +61,7 @@ class Decoding:
         beam: prefixes that are kept; 1 is greedy decoding, without the language model.
         lm_weight, word_bonus: see `speechnar.decode.scorer`.
         iterations, acceptance_threshold: of speculative decoding; see `VerifyConfig`.
+        min_confidence: of the words between two pauses, from 0 to 1; others are left out.
     """
 
     beam: int = 1
@@ -64,6 +69,7 @@ class Decoding:
     word_bonus: float = ScorerOptions.word_bonus
     iterations: int = field(default=VerifyConfig.iterations, metadata=renamed("passes"))
     acceptance_threshold: float = field(default=VerifyConfig.acceptance_threshold, metadata=renamed("margin"))
+    min_confidence: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -146,6 +152,7 @@ class Recognizer:
         beam: int | None = None,
         iterations: int | None = None,
         hotwords: str | Sequence[str] = (),
+        min_confidence: float | None = None,
         style: str = "written",
         name: str | None = None,
         progress: Callable[[float], object] | None = None,
@@ -164,6 +171,8 @@ class Recognizer:
                 says; a recognizer without a decoder has none.
             hotwords: words and phrases to expect; or a text with commas or line ends between them. They are found in
                 near spellings too. What the recognizer cannot write is left out with a warning.
+            min_confidence: from 0 to 1, on the geometric mean of the words between two pauses: what is less certain is
+                left out, such as words for noise. By default as `recognizer.json` says.
             style: "written", with capitals, marks and digits, if the recognizer writes them; or "plain", lower-case
                 words, with numbers in words.
             name: of the transcript, and of an open file in messages; by default the file's, without its ending.
@@ -171,9 +180,13 @@ class Recognizer:
 
         Raises:
             AudioError: the recording is of another type, cannot be read, is empty, or holds values that are not finite.
-            DecodeError: the beam is less than 1, `iterations` less than 0, or there is no such style.
+            DecodeError: the beam is less than 1, `iterations` less than 0, `min_confidence` not from 0 to 1, or there
+                is no such style.
+
+        Warns:
+            SpeechWarning: most words are so doubtful that the speech is probably of another language.
         """
-        decode = self._decoder(beam, iterations, hotwords)
+        decode, least = self._decoder(beam, iterations, hotwords), self._least_confidence(min_confidence)
         blocks = samples_of(recording, sample_rate, self.sample_rate, raw, name or "")
         file = os.fspath(recording) if isinstance(recording, (str, os.PathLike)) else ""
         seconds = self.info.frame_seconds
@@ -198,10 +211,26 @@ class Recognizer:
             done = end
         if duration < SHORTEST_WORD:
             words = []
-        ended = (dataclasses.replace(word, end=min(word.end, duration)) for word in words)
-        return Transcript(
-            name or Path(file).stem or "audio", duration, tuple(styled(ended, style)), self.info.language, file
-        )
+        name = name or Path(file).stem or "audio"
+        is_doubtful = self._verifier is not None and self._is_doubtful(words, name)
+        kept = without_doubtful(words, least)
+        ended = (dataclasses.replace(word, end=min(word.end, duration)) for word in kept)
+        return Transcript(name, duration, tuple(styled(ended, style)), self.info.language, file, is_doubtful)
+
+    def _is_doubtful(self, words: Sequence[Word], name: str) -> bool:
+        """Return whether most words are doubtful, and warn of it."""
+        if len(words) < FEWEST_DOUBTFUL or (confidence := mean_confidence(words)) >= DOUBTFUL:
+            return False
+        spoken = "English" if self.info.language.lower().startswith("en") else self.info.language
+        doubt = f"the words are doubtful (mean confidence {confidence:.2f} of 1)"
+        warnings.warn(f"{name}: {doubt}; this recognizer knows {spoken} only", SpeechWarning, stacklevel=3)
+        return True
+
+    def _least_confidence(self, given: float | None) -> float:
+        if given is not None and not 0 <= given <= 1:
+            raise DecodeError(f"min_confidence should be from 0 to 1 but is {given}")
+        usual = self.info.decoding.min_confidence if self._verifier else 0.0  # CTC's confidences are of another kind
+        return usual if given is None else given
 
     def stream(
         self, sample_rate: int | None = None, *, hotwords: str | Sequence[str] = (), config: StreamConfig | None = None
@@ -215,7 +244,11 @@ class Recognizer:
         Raises:
             AudioError: the sample rate is less than 1.
         """
-        verify = self._decoder(None, None, hotwords)
+        decode, least = self._decoder(None, None, hotwords), self._least_confidence(None)
+
+        def verify(segment: EncodedAudio) -> list[Word]:
+            return without_doubtful(tuple(decode(segment)), least)
+
         model = StreamModel(self.sample_rate, self.info.frame_seconds, self._vocabulary, self._encode, verify)
         return Stream(model, self.sample_rate if sample_rate is None else sample_rate, config)
 

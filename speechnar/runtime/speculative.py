@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from speechnar.decode.acoustic_check import AcousticCheck, changes
+from speechnar.decode.annotations import sound_annotations
 from speechnar.decode.forced_alignment import align
 from speechnar.decode.greedy import words_of
 from speechnar.decode.result import DecodeError, Hypothesis, Word
@@ -131,6 +132,8 @@ class Verifier:
                 )
                 lost = found if found.words else lost
             words[change.text], confidences[change.text] = lost.words, lost.confidences
+        for place in reversed(sound_annotations(words, spoken)):
+            del words[place], confidences[place]
         return _Text(words, confidences, float(np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)).sum()))
 
     def _draft(self, draft: Hypothesis, hot_words: Sequence[str]) -> Draft:
@@ -150,12 +153,12 @@ class Verifier:
         return Draft(tokens, bonus)
 
     def _confidences(self, tokens: Sequence[int], probabilities: Sequence[float]) -> list[float]:
-        """Return for each word the probability of its least probable token."""
+        """Return for each word the probability of its least probable token; a doubtful mark is no doubt of its word."""
         found: list[float] = []
         for token, probability in zip(tokens, probabilities):
             if self._tokenizer.begins_word[token] or not found:
                 found.append(probability)
-            else:
+            elif any(map(str.isalnum, self._tokenizer.spellings[token])):
                 found[-1] = min(found[-1], probability)
         return found
 

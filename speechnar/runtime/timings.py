@@ -63,7 +63,8 @@ def to_json(said: Said, indent: int | None = 1) -> str:
     """Return an object of the `text` and a list for each tier, of `{"text", "start", "end"}`.
 
     Where they are known, `"confidence"`, `"source"` (a sentence as it is written) and `"span"` (the offsets of a
-    sentence or a word in the text) follow. A transcript begins with `"file"`, `"duration"` in seconds, `"language"`.
+    sentence or a word in the text) follow. A transcript begins with `"file"`, `"duration"` in seconds, `"language"`,
+    and `"doubtful": true` if the speech is probably of another language.
     """
 
     def row(timed: Timed) -> dict[str, Any]:
@@ -74,6 +75,7 @@ def to_json(said: Said, indent: int | None = 1) -> str:
     head: dict[str, Any] = {}
     if isinstance(said, Transcript):
         head = {"file": printable(said.file), "duration": round(said.duration, 4), "language": said.language}
+        head |= {"doubtful": True} if said.is_doubtful else {}
     return json.dumps({**head, "text": said.text, **tiers}, ensure_ascii=False, indent=indent) + "\n"
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from speechnar.decode.result import Word
 from speechnar.runtime.speech import Timing
 
+LEAST_CONFIDENCE = 0.005  # that counts in a mean: below it, one doubtful word is as bad as another
 PAUSE = 0.7  # seconds without a word, after which a new segment begins
 
 
@@ -32,6 +34,7 @@ class Transcript:
         words: in order, each with start, end and confidence; empty where nobody speaks.
         language: of the recognizer, such as `en-us`; empty if unknown.
         file: the path of the recording, as it was given; empty for samples.
+        is_doubtful: most words have so little confidence that the speech is probably of another language, or none.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Transcript:
     words: tuple[Word, ...]
     language: str = ""
     file: str = ""
+    is_doubtful: bool = False
 
     @property
     def text(self) -> str:
@@ -76,3 +80,13 @@ def _groups(words: Iterable[Word]) -> Iterator[list[Word]]:
         group.append(word)
     if group:
         yield group
+
+
+def without_doubtful(words: Sequence[Word], least: float) -> list[Word]:
+    """Return words without those between two pauses whose confidence is below `least`, on the geometric mean."""
+    return [word for group in _groups(words) if mean_confidence(group) >= least for word in group]
+
+
+def mean_confidence(words: Sequence[Word]) -> float:
+    """Return the geometric mean of the confidences of words, of one word or more."""
+    return math.exp(sum(math.log(max(word.confidence, LEAST_CONFIDENCE)) for word in words) / len(words))

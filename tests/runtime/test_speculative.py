@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,10 +12,13 @@ from voiced import spoken_by_the_voice
 
 import speechnar
 from speechnar.decode.greedy import greedy
+from speechnar.decode.result import DecodeError, Word
 from speechnar.decode.speculative import Draft, SpeculativeState, VerifyConfig
 from speechnar.runtime import speculative
 from speechnar.runtime.reader import DecoderInfo
 from speechnar.runtime.speculative import Verifier
+from speechnar.runtime.speech import SpeechWarning
+from speechnar.runtime.timings import to_json
 from speechnar.runtime.windows import EncodedAudio
 from speechnar.text.whisper_bpe import DECODER_TOKENS, BytePairs
 
@@ -87,6 +91,41 @@ def test_words_that_the_decoder_does_not_read_are_those_of_the_draft(
     assert verified(verifier, monkeypatch, "it was night", ["", ""])[0] == "it was night"
     text, drafts, _ = verified(verifier, monkeypatch, "no more than that", ["no that"])
     assert text == "no more than that" and len(drafts) == 1  # two words are too few for an utterance
+
+
+def test_what_is_written_of_music_is_no_word(verifier: Verifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert verified(verifier, monkeypatch, "oi ow", ["music playing"])[0] == ""
+    assert verified(verifier, monkeypatch, "music playing", ["music playing"])[0] == "music playing"
+
+
+@pytest.mark.parametrize("confidence", [0.1, 0.9])
+def test_words_for_noise_are_left_out(monkeypatch: pytest.MonkeyPatch, confidence: float) -> None:
+    """The recognizer's words are given: three in noise, a pause, and three that were said."""
+    recognizer = speechnar.load_recognizer()
+    spans = ((0.2, confidence), (0.6, confidence), (1.0, confidence), (2.0, 0.9), (2.4, 0.1), (2.8, 0.9))
+    words = tuple(Word(f"w{n}", start, start + 0.3, sure) for n, (start, sure) in enumerate(spans))
+    monkeypatch.setattr(recognizer, "_decoder", lambda *args: lambda segment: words)
+    wav = np.zeros(4 * 16000, np.float32)
+    said = [word.text for word in recognizer.transcribe(wav).words]
+    assert said == (["w3", "w4", "w5"] if confidence == 0.1 else [word.text for word in words])
+    assert len(recognizer.transcribe(wav, min_confidence=0.0).words) == 6
+    assert recognizer.transcribe(wav, min_confidence=0.99).words == ()
+    with pytest.raises(DecodeError, match="min_confidence should be from 0 to 1 but is 1.5"):
+        recognizer.transcribe(wav, min_confidence=1.5)
+
+
+def test_doubtful_words_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    recognizer = speechnar.load_recognizer()
+    words = [Word("w", 0.3 * n, 0.3 * n + 0.2, 0.35 + 0.01 * (n % 2)) for n in range(9)]
+    monkeypatch.setattr(recognizer, "_decoder", lambda *args: lambda segment: words)
+    wav = np.zeros(4 * 16000, np.float32)
+    with pytest.warns(SpeechWarning, match=r"talk: the words are doubtful \(mean confidence 0.35 of 1\).*English only"):
+        transcript = recognizer.transcribe(wav, name="talk")
+    assert transcript.is_doubtful and len(transcript.words) == 9
+    assert json.loads(to_json(transcript))["doubtful"] is True
+    del words[7:]
+    transcript = recognizer.transcribe(wav)
+    assert not transcript.is_doubtful and "doubtful" not in json.loads(to_json(transcript))
 
 
 def test_a_softer_utterance_behind_a_loud_one_is_heard() -> None:
