@@ -9,8 +9,8 @@ from speechnar.decode.spelling import key_of
 SOUNDS = frozenset(
     "music musical upbeat dramatic soft gentle playing plays applause applauding clapping laughter laughing laughs "
     "chuckles cheering cheers silence silent inaudible indistinct unintelligible noise static beep beeping bell rings "
-    "ringing coughing coughs sighs sighing sniffing crying screaming groaning grunting breathing blank audio blankaudio "
-    "crosstalk foreign speaking language background continues".split()
+    "ringing coughing coughs sighs sighing sniffing crying screaming groaning grunting breathing blank audio "
+    "blankaudio crosstalk foreign speaking language background continues".split()
 )
 """Words of such annotations. Where they stand alone they are left out only if the draft has none of them."""
 
