@@ -21,7 +21,7 @@ import numpy as np
 
 from speechnar.decode.greedy import best_path
 from speechnar.decode.interface import DecoderInput, MaskedReader, padded
-from speechnar.decode.mask_predict import MaskedState, masked_state, predicted
+from speechnar.decode.mask_predict import MaskedState, lowest, masked_state, predicted
 from speechnar.text.symbols import Vocabulary
 
 
@@ -51,9 +51,7 @@ class MaskCTCDecoder:
 
     def step(self, state: MaskedState) -> MaskedState:
         scores, guesses = predicted(state, self.vocabulary)
-        rank = np.where(state.masks, -scores, np.inf).argsort(axis=1, kind="stable").argsort(axis=1)
-        per_step = -(-state.free.sum(axis=1) // self.iterations)
-        filled = state.masks & (rank < per_step[:, None])
+        filled = lowest(-scores, state.masks, -(-state.free.sum(axis=1) // self.iterations))
         masks = state.masks & ~filled
         return replace(
             state, tokens=np.where(filled, guesses, state.tokens), scores=np.where(filled, scores, state.scores),

@@ -59,8 +59,7 @@ class MaskPredictDecoder:
         scores, guesses = predicted(state, self.vocabulary)
         tokens, scores = np.where(masks, guesses, state.tokens), np.where(masks, scores, state.scores)
         left = self.iterations - 1 - state.step
-        rank = np.where(free, scores, np.inf).argsort(axis=1, kind="stable").argsort(axis=1)
-        again = free & (rank < (free.sum(axis=1) * left // self.iterations)[:, None])
+        again = lowest(scores, free, free.sum(axis=1) * left // self.iterations)
         done = not again.any()
         masked = tokens if done else np.where(again, self.vocabulary.mask_id, tokens)
         return replace(state, tokens=masked, scores=scores, masks=again, done=done)
@@ -72,6 +71,12 @@ def masked_state(rows: list[list[int]], mask_id: int, reader: MaskedReader | Non
     masks = (tokens == mask_id) & (np.arange(tokens.shape[1]) < lengths[:, None])
     scores = np.where(masks, -np.inf, 0.0)
     return MaskedState(tokens, lengths, scores, done=not masks.any(), masks=masks, free=masks, reader=reader)
+
+
+def lowest(values: np.ndarray, among: np.ndarray, number: np.ndarray) -> np.ndarray:
+    """Choose the `number` (B,) lowest values (B, N) of each row among the positions that are True: (B, N) bool."""
+    rank = np.where(among, values, np.inf).argsort(axis=1, kind="stable").argsort(axis=1)
+    return among & (rank < number[:, None])
 
 
 def predicted(state: MaskedState, vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
