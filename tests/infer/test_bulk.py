@@ -123,7 +123,7 @@ def test_outputs_go_to_what_fsspec_knows(tmp_path: Path) -> None:
 
 def test_a_bucket_that_refuses_is_one_sentence() -> None:
     class Refusing(fsspec.AbstractFileSystem):  # type: ignore[misc]
-        def info(self, path: str, **options: Any) -> dict[str, Any]:
+        def info(self, path: str, *given: Any, **options: Any) -> dict[str, Any]:
             raise RuntimeError("Unable to locate\ncredentials")
 
         cat_file = pipe_file = exists = info
