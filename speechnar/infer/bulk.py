@@ -221,9 +221,9 @@ def run(job: Job, rows: Sequence[Row], out: str, size: int | None, workers: int,
     failures = _failures_before(out, {part.name for part in done})
     remove(join(out, ATTEMPTS))
     if waiting:
-        write(join(out, f"{ATTEMPTS}/begun"), b"")  # an output folder that cannot be written is one sentence here
-        remove(join(out, ATTEMPTS))
         job.load()  # here first, where an error is one sentence
+        write(join(out, f"{ATTEMPTS}/begun"), b"")  # so is here an output folder that cannot be written
+        remove(join(out, ATTEMPTS))
         failures += _run(job, waiting, len(rows) - sum(len(part.rows) for part in waiting), out, workers, address)
         remove(join(out, ATTEMPTS))
     if failures or FAILURES in present:
