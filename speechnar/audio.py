@@ -20,6 +20,7 @@ from typing import IO, Any
 import numpy as np
 
 from speechnar.codecs import AudioError, Decoded, RawFormat, decoded, path_for_libsndfile
+from speechnar.extras import provide_numba_cache
 from speechnar.files import atomic_write
 
 FORMATS = {".wav": "WAV", ".flac": "FLAC", ".ogg": "OGG", ".mp3": "MP3"}
@@ -213,6 +214,7 @@ def container_of(path: Path) -> str:
 @functools.cache
 def mel_filters(config: AudioConfig) -> np.ndarray:
     """Return Slaney mel filters, (n_mels, n_fft // 2 + 1) float32."""
+    provide_numba_cache()
     import librosa
 
     filters: Any = librosa.filters.mel(

@@ -12,6 +12,7 @@ Differs: tokens may be skipped, and the sum includes such paths and needs no bla
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -178,13 +179,21 @@ def _arrays(log_probs: Tensor, token_lengths: Tensor, mel_lengths: Tensor, may_s
     )
 
 
-@numba.njit(cache=True)
+def _compiled(function: Callable[..., Any]) -> Any:
+    """Compile by numba, and keep the result on disk where a folder for it can be written."""
+    try:
+        return numba.njit(cache=True)(function)
+    except RuntimeError:  # a read-only install without a cache of the user's
+        return numba.njit(function)
+
+
+@_compiled
 def _log_add(a: float, b: float) -> float:
     larger, difference = max(a, b), abs(a - b)
     return larger if difference > 40 else larger + math.log1p(math.exp(-difference))
 
 
-@numba.njit(cache=True)
+@_compiled
 def _sums_of_paths(log_probs, token_lengths, mel_lengths, may_skip, with_shares, totals, shares):  # type: ignore
     """Fill `totals` (B,) and, on request, `shares` (B, T_mel, T_text), which begins as zeros."""
     for b in range(len(log_probs)):
@@ -226,7 +235,7 @@ def _sums_of_paths(log_probs, token_lengths, mel_lengths, may_skip, with_shares,
                     after[n] = _log_add(after[n], later[n + 2])
 
 
-@numba.njit(cache=True)
+@_compiled
 def _best_paths(log_probs, token_lengths, mel_lengths, may_skip, durations):  # type: ignore
     """Fill `durations` (B, T_text), which begins as zeros."""
     for b in range(len(log_probs)):

@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from speechnar.extras import provide_numba_cache
+
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
@@ -112,6 +114,7 @@ def _starts(n_samples: int) -> Iterator[int]:
 
 def _decibels(wav: np.ndarray) -> np.ndarray:
     """Return the input of the P.808 network for a segment: (1, FRAMES, 120) mel decibels below its loudest, scaled."""
+    provide_numba_cache()
     import librosa
 
     power = librosa.feature.melspectrogram(y=wav, sr=SAMPLE_RATE, n_fft=FRAME + 1, hop_length=HOP, n_mels=120)

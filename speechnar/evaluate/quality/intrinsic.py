@@ -32,6 +32,7 @@ import numpy as np
 from speechnar.audio import AudioConfig, AudioError, log_mel, resample, track_f0
 from speechnar.evaluate.quality.recordings import Recording
 from speechnar.evaluate.stats.metrics import Measured, MetricsError
+from speechnar.extras import provide_numba_cache
 
 AUDIO = AudioConfig()
 N_CEPSTRA = 24
@@ -76,6 +77,7 @@ def cepstra(mel: np.ndarray) -> np.ndarray:
 
 def warp(reference: Frames, other: Frames) -> tuple[Frames, Frames]:
     """Pair frames by dynamic time warping over the cepstra; both results are as long as the path."""
+    provide_numba_cache()
     from librosa.sequence import dtw
 
     path = dtw(cepstra(reference.mel).T, cepstra(other.mel).T, metric="euclidean")[1][::-1]
