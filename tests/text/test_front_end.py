@@ -95,6 +95,14 @@ def test_letters_stand_for_sounds_where_there_is_no_lexicon() -> None:
     assert phones("你好。再见！", "zh") == "你 好 . / 再 见 !"
 
 
+def test_numbers_of_languages_without_steps_of_their_own() -> None:
+    assert front_end("ru-x-letters").normalize("3,14 или 20") == "три запятая один четыре или двадцать"
+    assert front_end("fi").normalize("5 km, 2 €, 24.12.2023") == (
+        "viisi kilometriä, kaksi euroa, kaksikymmentäneljä joulukuuta kaksituhattakaksikymmentäkolme"
+    )
+    assert front_end("pl").normalize("1,5 i 3") == "jeden przecinek pięć i trzy"
+
+
 def test_decomposed_letters_are_composed() -> None:
     assert phones("pa\u0308iva\u0308", "fi") == phones("päivä", "fi")
     assert phones("Ko\u0308nig", "de") == phones("König", "de")

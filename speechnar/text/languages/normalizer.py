@@ -272,13 +272,15 @@ class Normalizer:
 
         def replace(match: re.Match[str]) -> str:
             word = match[0]
-            return word if self.is_spelled(word) else word.capitalize()
+            if word != word.upper() or word == word.lower() or self.is_spelled(word):
+                return word
+            return word.capitalize()
 
         return re.sub(r"(?<![^\W_])[^\W\d_a-z]{2,}(?![^\W_])", replace, text)
 
     def is_spelled(self, word: str) -> bool:
         """Tell whether a word in capitals is read letter by letter."""
-        if word != word.upper() or word == word.lower() or word in self.words_in_capitals:
+        if word in self.words_in_capitals:
             return False
         if word in self.spelled_words or len(word) <= 3:
             return True
@@ -348,8 +350,8 @@ _KEPT = _Kept()
 def tidy(text: str) -> str:
     """Return words and pauses only: brackets and dashes become commas, and of a run of pauses the strongest is left."""
     text = re.sub(r"\(\s*\)|\[\s*\]|\s*[)\]}]+\s*(?=$|[.,;:?!])", " ", text)
-    text = re.sub(r"\.(?:\s?\.)+(?=\W{0,3}[a-zß-ÿ])", ",", text)
-    text = re.sub(r"\.(?:\s?\.)+", ".", text)
+    text = re.sub(r"\.(?:\s?\.)+", "...", text)
+    text = re.sub(r"\.\.\.(?=\W{0,3}[a-zß-ÿ])", ",", text).replace("...", ".")
     text = re.sub(r"\s*[()\[\]{}—|]+\s*|\s+[-–]+(?=\s|$)|\s*-{2,}\s*|(?<=\w)–(?=\w)", ", ", text)
     text = text.translate(_KEPT)
     text = re.sub(r"(?<![\w\u0300-\uffff])['-]+|['-]+(?![\w\u0300-\uffff])", " ", text)

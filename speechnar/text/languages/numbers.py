@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 _LONGEST = 15  # digits; a longer number is read digit by digit
 
+_DECIMAL_WORDS = {"pl": "przecinek", "ru": "запятая"}
+"""The word before decimals, which are read digit by digit, where unicode-rbnf 2.4 loses the rule for decimals."""
+
 
 class Numbers:
     """The numbers of one language as words.
@@ -35,6 +38,7 @@ class Numbers:
             from unicode_rbnf import RbnfEngine
         except ImportError:
             raise TextError("numbers of other languages need unicode-rbnf: pip install unicode-rbnf") from None
+        self._decimal_word = _DECIMAL_WORDS.get(language)
         self._engine: RbnfEngine | None = None
         if language in RbnfEngine.get_supported_languages():
             self._engine = RbnfEngine.for_language(language)
@@ -70,9 +74,11 @@ class Numbers:
         whole, _, decimals = number.partition(".")
         if len(whole) > _LONGEST or len(decimals) > _LONGEST:
             return self.digits(number)
+        if decimals and self._decimal_word:
+            return f"{self.cardinal(whole)} {self._decimal_word} {self.digits(decimals)}"
         try:
             found = self._engine.format_number(number, FormatPurpose[purpose]).text_by_ruleset
         except ValueError:  # no such rules
             return self.cardinal(number) if purpose != "CARDINAL" else self.digits(number)
         text = found.get(rule) or next(iter(found.values()))
-        return text.replace("\u00ad", "").replace("−", "-")
+        return " ".join(text.replace("\u00ad", "").split())
