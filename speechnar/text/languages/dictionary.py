@@ -28,8 +28,6 @@ from speechnar.text.symbols import WORD_BREAK, TextError, stress_of
 _LONGEST_GUESS = 60  # letters; a longer "word" is cut, since nothing that long is one
 _SHORTEST_PART = 3  # letters of a compound's part
 _WORDS_OF_A_LETTER = frozenset("AEOUYÀÓ")  # in Spanish, French and others, as at the beginning of a sentence
-
-
 _TO_CYRILLIC = dict(zip(LATIN, "а б к д е ф г х и дж к л м н о п к р с т у в в кс и з".split()))
 
 
@@ -80,9 +78,8 @@ class Dictionary:
     def find(self, word: str) -> Phones:
         """Return the lexicon's first pronunciation of a lower-case word; none where it has none."""
         key = hash(word)
-        ids = self._rows[
-            np.searchsorted(self._hashes, key, "left") : np.searchsorted(self._hashes, key, "right")
-        ].tolist()
+        start, end = np.searchsorted(self._hashes, key, "left"), np.searchsorted(self._hashes, key, "right")
+        ids = self._rows[start:end].tolist()
         if not ids:
             return ()
         marks = ",".join("?" * len(ids))
@@ -133,11 +130,12 @@ class Dictionary:
         if not first or not rest:
             return self._part(first or rest)
         spoken = self.find(f"{first}'") or self.find(f"{first}e") or self._guessed(first)
-        return tuple(p for p in spoken if not (p == "ə" and p is spoken[-1])) + self._part(rest)
+        return (spoken[:-1] if spoken[-1:] == ("ə",) else spoken) + self._part(rest)
 
+    @lru_cache(maxsize=20_000)  # noqa: B019
     def _compound(self, word: str) -> Phones:
         """Return the phones of a compound: of the longest last part in the lexicon, and of what is before it."""
-        if self.spelling.links is None:
+        if self.spelling.links is None or len(word) > _LONGEST_GUESS:
             return ()
         for start in range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1):
             last = self.find(word[start:])
@@ -160,8 +158,8 @@ class Dictionary:
     @lru_cache(maxsize=4096)  # noqa: B019
     def in_alphabet(self, char: str) -> str:
         """Return letters of the language for one of another: without its accent, or transliterated; empty if none."""
-        if char in self.spelling.alphabet or char == "'":
-            return char if char != "'" else ""
+        if char in self.spelling.alphabet:
+            return char
         base = "".join(c for c in unicodedata.normalize("NFD", char) if c in self.spelling.alphabet)
         if base:
             return base
