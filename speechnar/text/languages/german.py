@@ -41,6 +41,10 @@ _FEMININE = (
     "|Stadt|Uhrzeit|Nacht|Flasche|Tasse|Meile|Etage|Runde|Klasse|Mark|Frage|Antwort"
 )
 _QUEENS = "Elisabeth|Katharina|Margarethe|Maria|Beatrix|Viktoria|Victoria|Christina|Anna|Isabella|Johanna"
+_WEEKDAYS = {
+    "Mo": "Montag", "Di": "Dienstag", "Mi": "Mittwoch", "Do": "Donnerstag", "Fr": "Freitag", "Sa": "Samstag",
+    "So": "Sonntag",
+}  # fmt: skip
 _FRACTIONS = {2: "halb", 3: "drittel", 4: "viertel", 5: "fünftel", 6: "sechstel", 8: "achtel", 10: "zehntel"}
 _AGE_OF_YEARS = range(1100, 2000)  # years of which the hundreds are counted
 
@@ -63,6 +67,7 @@ class German(Normalizer):
         "Mio.": "Millionen", "Mrd.": "Milliarden", "Tsd.": "Tausend", "max.": "maximal", "min.": "minimal",
         "Hbf.": "Hauptbahnhof", "Hbf": "Hauptbahnhof", "GmbH": "G-m-b-H", "Dipl.-Ing.": "Diplomingenieur",
         "bspw.": "beispielsweise", "Ing.": "Ingenieur", "Mag.": "Magister", "vs.": "versus", "Jr.": "Junior",
+        "ff.": "folgende",
     }  # fmt: skip
     signs = {
         "%": "Prozent", "‰": "Promille", "&": "und", "+": "plus", "=": "gleich", "×": "mal", "÷": "geteilt durch",
@@ -78,6 +83,11 @@ class German(Normalizer):
     def expand_abbreviations(self, text: str) -> str:
         text = re.sub(r"\b([A-ZÄÖÜ]?[a-zäöüß]+)str\.(?=\s|,|$)", r"\1straße", text)  # Hauptstr.
         text = re.sub(rf"(?<=\d\.)(\s?)({'|'.join(_SHORT_MONTHS)})\.?(?=\s|$|,)", self._month, text)
+        days = "|".join(_WEEKDAYS)
+        text = re.sub(
+            rf"\b({days})\.?\s?[–-]\s?({days})\b\.?", lambda m: f"{_WEEKDAYS[m[1]]} bis {_WEEKDAYS[m[2]]}", text
+        )
+        text = re.sub(rf"\b({days})\.(?=,)", lambda m: _WEEKDAYS[m[1]], text)
         text = re.sub(r"(?<![\d.,])1\sMio\.", "eine Million", text)
         text = re.sub(r"(?<![\d.,])1\sMrd\.", "eine Milliarde", text)
         return super().expand_abbreviations(text)
@@ -131,7 +141,7 @@ class German(Normalizer):
             form = "n"
         elif re.search(r"(?:^|\s)(?:der|die|das|diese|eine|seine|ihre|meine|unsere|jede)\s$", left, re.I):
             form = ""
-        elif re.search(r"(?:^|\s)(?:ein|kein|mein|sein|ihr|unser)\s$", left, re.I):
+        elif re.search(r"(?:^|\s)(?:als|ein|kein|mein|sein|ihr|unser)\s$", left, re.I):
             form = "r"
         elif found := re.search(r"\b\w+(ten|te|ter|sten)\s(?:und|oder|bis|bis zum)\s$|[–-]\s?$", left):
             form = {"ten": "n", "sten": "n", "te": "", "ter": "r"}.get(found[1] or "ten", "n")
@@ -156,7 +166,8 @@ class German(Normalizer):
         done = ""
         while done != text:  # one may lead to the next: `am 3. und 4. Mai`
             done, text = text, re.sub(r"(?<![\d.,:])(\d{1,3})\.\s+([^\W\d_]+)", replace, text, count=0)
-        return text
+        led = rf"(?:^|(?<=[\s(]))({_ARTICLES})\s(\d{{1,3}})(?=\.(?:\s*$|\s*[,;:!?]))"  # `Heute ist der 3.`
+        return re.sub(led, lambda m: f"{m[1]} {self.ordinal(f' {m[1]} ', int(m[2]), '')}", text, flags=re.I)
 
     def read_times(self, text: str) -> str:
         text = re.sub(
@@ -212,6 +223,7 @@ class German(Normalizer):
         text = re.sub(r"(?<=\d)\s?–\s?(?=\d)|(?<=[\d]{2})-(?=\d{2}\b)", " bis ", text)
         text = re.sub(r"(?<=\d)\s?[x×]\s?(?=\d)", " mal ", text)
         text = re.sub(r"(?<![\d.,])1(?=-?(?:mal|x)\b)", "ein", text)
+        text = re.sub(r"(?<![\d.,])(\d{2})er(?=\b|-)", lambda m: f"{self.cardinal(m[1])}er", text)  # `90er Jahre`
         return super().read_ranges(re.sub(r"(?<=\d)x\b", "mal", text))
 
     def _fraction(self, match: re.Match[str]) -> str:

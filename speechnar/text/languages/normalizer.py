@@ -21,9 +21,9 @@ from speechnar.text.languages.numbers import Numbers
 from speechnar.text.markup import strip_emphasis, strip_inline
 from speechnar.text.normalize import protect
 
-NUMBER = r"\d{1,3}(?:[.'   ]\d{3})+(?:,\d+)?|\d+(?:,\d+)?"
+NUMBER = r"[1-9]\d{0,2}(?:[.' \u00a0\u2009\u202f]\d{3})+(?! ?\d)(?:,\d+)?|\d+(?:,\d+)?"
 """A number with a decimal comma, and full stops, apostrophes or spaces between thousands."""
-_POINT_NUMBER = r"\d{1,3}(?:[,'   ]\d{3})+(?:\.\d+)?|\d+(?:\.\d+)?"
+_POINT_NUMBER = r"[1-9]\d{0,2}(?:[,' \u00a0\u2009\u202f]\d{3})+(?! ?\d)(?:\.\d+)?|\d+(?:\.\d+)?"
 
 _CURRENCIES = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "₹": "INR", "₽": "RUB", "₺": "TRY", "zł": "PLN"}
 _UNITS = {
@@ -114,7 +114,7 @@ class Normalizer:
     def _abbreviation(self) -> re.Pattern[str] | None:
         written = sorted(self.abbreviations, key=len, reverse=True)
         pattern = "|".join(re.escape(word).replace(r"\ ", r"\s?") for word in written)
-        return re.compile(rf"(?<![\w.])(?:{pattern})(?![\w])") if written else None
+        return re.compile(rf"(?<![\w.])(?:{pattern})(?![^\W\d])") if written else None
 
     def expand_abbreviations(self, text: str) -> str:
         """Write abbreviations out; one at the end of a sentence leaves a full stop there."""
@@ -237,7 +237,13 @@ class Normalizer:
     def read_ranges(self, text: str) -> str:
         """Put a pause between the ends of `10–12`, and part letters from digits."""
         text = re.sub(r"(?<=\d)\s?[–]\s?(?=\d)", ", ", text)
+        if self.web[0]:
+            text = re.sub(r"(?<![\d.,])\d+(?:\.\d+)+(?![\d,])", self._numbered, text)
         return re.sub(r"(?<=[^\W\d_])-?(?=\d)|(?<=\d)-?(?=[^\W\d_])", " ", text)
+
+    def _numbered(self, match: re.Match[str]) -> str:
+        """Read the full stops of a version or a section, but not those between thousands."""
+        return match[0] if re.fullmatch(self.number, match[0]) else match[0].replace(".", f" {self.web[0]} ")
 
     def read_numbers(self, text: str) -> str:
         """Read what numbers are left, a long one or one with a leading zero digit by digit."""

@@ -74,6 +74,9 @@ class Numbers:
         whole, _, decimals = number.partition(".")
         if len(whole) > _LONGEST or len(decimals) > _LONGEST:
             return self.digits(number)
+        if decimals and whole.startswith("-"):
+            minus = self.cardinal("-5").removesuffix(self.cardinal("5")).strip()
+            return f"{minus} {self.cardinal(number[1:])}"
         if decimals and self._decimal_word:
             return f"{self.cardinal(whole)} {self._decimal_word} {self.digits(decimals)}"
         try:
