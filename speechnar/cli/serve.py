@@ -22,6 +22,11 @@ def add_verbs(add: Callable[..., Any]) -> None:
     serve.add_argument("--host", default="127.0.0.1", metavar="ADDRESS", help="to listen on (127.0.0.1)")
     serve.add_argument("--port", type=int, default=8000, metavar="N", help="of HTTP (8000)")
     serve.add_argument("--wyoming", type=int, metavar="PORT", help="answer Wyoming too, such as 10300")
+    serve.add_argument(
+        "--announce",
+        action="store_true",
+        help="tell Home Assistant of the Wyoming port, by zeroconf (package zeroconf)",
+    )
     serve.add_argument("--voice", action="append", metavar="NAME|DIR", help="may be given several times (heart)")
     serve.add_argument("--recognizer", default="english_base", metavar="NAME|DIR", help="(english_base)")
     serve.add_argument("--api-key-file", type=Path, metavar="FILE", help="a key a line; requests need one of them")
@@ -64,4 +69,4 @@ def _serve(args: argparse.Namespace) -> None:
         voice = load_voice(name, args.threads)
         voices[voice.name] = voice
     engine = Engine(voices, load_recognizer(args.recognizer, args.threads), limits)
-    run(engine, args.host, args.port, args.wyoming, speechnar.__version__, keys, args.cors_origin)
+    run(engine, args.host, args.port, args.wyoming, speechnar.__version__, keys, args.cors_origin, args.announce)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import sys
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ def run(
     version: str,
     keys: Sequence[str] = (),
     origins: Sequence[str] = (),
+    announce: bool = False,
 ) -> None:
     """Serve until interrupted; requests that were accepted are finished first.
 
@@ -30,6 +32,7 @@ def run(
         wyoming_port: of Wyoming; None serves HTTP alone.
         version: of the package, which Wyoming's clients are told.
         keys, origins: see `http.app`.
+        announce: tell the local network of Wyoming's port.
 
     Raises:
         ServeError: an address is taken, or none of this machine's.
@@ -48,6 +51,7 @@ def run(
             reason = getattr(error, "strerror", None) or error
             raise ServeError(f"cannot listen on {host}, port {number} ({reason}): give another --port") from None
 
+    _allow_files()
     settings = uvicorn.Config(
         http.app(engine, keys, origins),
         http=Connection,
@@ -60,16 +64,17 @@ def run(
     )
 
     async def serve() -> None:
-        other = None
-        if wyoming_port is not None:
-            from speechnar.serve import wyoming
+        async with contextlib.AsyncExitStack() as stack:
+            if wyoming_port is not None:
+                from speechnar.serve import wyoming
 
-            listener(wyoming_port).close()  # the sentence of an address that is taken
-            other = await wyoming.serve(engine, host, wyoming_port, version)
-            print(f"Wyoming on {host}, port {wyoming_port}", file=sys.stderr, flush=True)
-        await uvicorn.Server(settings).serve([connections])
-        if other:
-            await other.stop()
+                listener(wyoming_port).close()  # the sentence of an address that is taken
+                other = await wyoming.serve(engine, host, wyoming_port, version)
+                stack.push_async_callback(other.stop, GRACE)
+                if announce:
+                    stack.push_async_callback(await wyoming.announce(host, wyoming_port))
+                print(f"Wyoming on {host}, port {wyoming_port}", file=sys.stderr, flush=True)
+            await uvicorn.Server(settings).serve([connections])
 
     with listener(port) as connections:
         name = f"[{host}]" if ":" in host else host
@@ -78,3 +83,12 @@ def run(
             asyncio.run(serve())
         finally:
             engine.close()
+
+
+def _allow_files() -> None:
+    """Let this process open as many files as it may: every connection is one, and every upload."""
+    with contextlib.suppress(ImportError, ValueError, OSError):  # Windows; a limit that cannot be raised
+        import resource
+
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

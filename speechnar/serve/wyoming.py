@@ -15,7 +15,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -30,11 +31,16 @@ from wyoming.tts import Synthesize, SynthesizeChunk, SynthesizeStart, Synthesize
 
 from speechnar.serve.engine import Engine, Piece, hotwords_of
 from speechnar.serve.formats import pcm
+from speechnar.serve.turns import BusyError, ServeError
 
 SENTENCE_END = re.compile(r"[.!?…]+[\"')\]]*\s+|\n+")
 SAMPLES = 4800  # of a chunk of audio at most: a fifth of a second
 SHAPES = {"rate": (4000, 384_000), "width": (1, 4), "channels": (1, 2)}
 """The least and the most of each, in audio that a client sends: Hz, bytes of a sample, and what the package mixes."""
+
+MOST = 100  # connections
+STALLED = 60.0  # seconds
+HELD = 128 * 2**20  # bytes of recordings that all connections hold together
 
 T = TypeVar("T")
 
@@ -88,12 +94,35 @@ def _language(name: str) -> str:
     return f"{language}-{region.upper()}" if region else language
 
 
-class Handler(AsyncEventHandler):
-    """One connection."""
+class Server(AsyncTcpServer):
+    """A server that finishes what was accepted before it stops."""
 
-    def __init__(self, engine: Engine, offer: Event, *streams: Any) -> None:
+    async def stop(self, patience: float = 0.0) -> None:
+        """Accept nothing more, wait for what is being answered, and close the connections.
+
+        Args:
+            patience: seconds.
+        """
+        assert self._server is not None
+        self._server.close()
+        handlers: Any = self._handlers
+        end = time.monotonic() + patience
+        while any(handler.busy for handler in handlers.values()) and time.monotonic() < end:
+            await asyncio.sleep(0.05)
+        await super().stop()
+
+
+class Handler(AsyncEventHandler):
+    """One connection.
+
+    Args:
+        others: all open connections, this one among them while it is open.
+    """
+
+    def __init__(self, engine: Engine, offer: Event, others: set[Handler], *streams: Any) -> None:
         super().__init__(*streams)
-        self._engine, self._offer = engine, offer
+        self._engine, self._offer, self._others = engine, offer, others
+        self._idle_since: float | None = time.monotonic()  # None while it answers
         self._client = str((self.writer.get_extra_info("peername") or ("",))[0])
         self._voice: SynthesizeVoice | None = None
         self._text: str | None = None  # of a streamed request, what has not been spoken; None outside of one
@@ -101,15 +130,50 @@ class Handler(AsyncEventHandler):
         self._audio = bytearray()
         self._hotwords: list[str] = []
 
+    @property
+    def busy(self) -> bool:
+        """Whether it answers an event."""
+        return self._idle_since is None
+
     async def run(self) -> None:
         """Answer events until the client goes, or sends what is no event or an event larger than a request may be."""
         bounded: Any = _Bounded(self.reader, self._engine.limits.body)
         try:
             with contextlib.suppress(OSError):  # the client has gone
+                if not self._make_room():
+                    await self.write_event(Error(text="too many are connected: try again later", code="busy").event())
+                    return
                 while (event := await _next_event(bounded)) is not None:
+                    self._idle_since = None
                     await self.handle_event(event)
+                    self._idle_since = time.monotonic()
         finally:
+            self._others.discard(self)
             self.writer.close()
+
+    def _make_room(self) -> bool:
+        """Enter the open connections; where they are too many, the one that has been idle for the longest is closed."""
+        if len(self._others) >= MOST:
+            idle = [(other._idle_since, other) for other in self._others if other._idle_since is not None]
+            if not idle:
+                return False
+            _, oldest = min(idle, key=lambda pair: pair[0])
+            self._others.discard(oldest)
+            oldest.writer.transport.abort()
+        self._others.add(self)
+        return True
+
+    async def write_event(self, event: Event) -> None:
+        """Send an event.
+
+        Raises:
+            OSError: the client takes nothing for `STALLED` seconds, or has gone.
+        """
+        try:
+            await asyncio.wait_for(super().write_event(event), STALLED)
+        except asyncio.TimeoutError:
+            self.writer.transport.abort()
+            raise ConnectionAbortedError(f"the client took nothing for {STALLED:g} s") from None
 
     async def handle_event(self, event: Event) -> bool:
         """Answer an event; an error is sent to the client, and the connection stays."""
@@ -163,11 +227,12 @@ class Handler(AsyncEventHandler):
         rate, pieces = self._engine.speak(text, self._name_of(voice), client=self._client)
         shape = {"rate": rate, "width": 2, "channels": 1}
         began = False
-        async for wav in _chunks(pieces):
-            if not began:
-                await self.write_event(AudioStart(**shape).event())
-                began = True
-            await self.write_event(AudioChunk(audio=pcm(wav), **shape).event())
+        async with contextlib.aclosing(pieces):
+            async for wav in _chunks(pieces):
+                if not began:
+                    await self.write_event(AudioStart(**shape).event())
+                    began = True
+                await self.write_event(AudioChunk(audio=pcm(wav), **shape).event())
         await self.write_event(AudioStop().event())
 
     def _name_of(self, voice: SynthesizeVoice | None) -> str:
@@ -183,6 +248,9 @@ class Handler(AsyncEventHandler):
         if len(self._audio) > self._engine.limits.body:
             self._audio.clear()
             raise ValueError(f"the recording has more than {self._engine.limits.body} bytes: send it in parts")
+        if sum(len(other._audio) for other in self._others) > HELD:
+            self._audio.clear()
+            raise BusyError("the server holds too many recordings: try again later")
 
     async def _transcribe(self) -> None:
         samples = np.frombuffer(bytes(self._audio), "<i2")
@@ -265,18 +333,27 @@ async def _chunks(pieces: AsyncIterator[Piece]) -> AsyncIterator[np.ndarray]:
             yield piece.wav[start : start + SAMPLES]
 
 
-async def serve(engine: Engine, host: str, port: int, version: str) -> AsyncTcpServer:
+async def serve(engine: Engine, host: str, port: int, version: str) -> Server:
     """Begin to answer on a port, and return the server, whose `stop` ends it."""
-    server = AsyncTcpServer(host, port)
-    await server.start(partial(Handler, engine, info(engine, version).event()))
+    server = Server(host, port)
+    others: set[Handler] = set()
+    await server.start(partial(Handler, engine, info(engine, version).event(), others))
     return server
 
 
-def run(engine: Engine, host: str, port: int, version: str) -> None:
-    """Answer until interrupted."""
+async def announce(host: str, port: int) -> Callable[[], Awaitable[None]]:
+    """Tell the local network of a port, so that Home Assistant finds it by itself; return what takes it back.
 
-    async def forever() -> None:
-        await serve(engine, host, port, version)
-        await asyncio.Event().wait()
-
-    asyncio.run(forever())
+    Raises:
+        ServeError: the package zeroconf is missing, or the server listens on this machine alone.
+    """
+    if host in ("127.0.0.1", "::1", "localhost"):
+        raise ServeError("--announce needs an address that others can reach: give --host 0.0.0.0")
+    try:
+        from wyoming.zeroconf import HomeAssistantZeroconf
+    except ImportError:
+        raise ServeError("--announce needs zeroconf: pip install zeroconf") from None
+    announced = HomeAssistantZeroconf(port, "speechnar", None if host in ("0.0.0.0", "::") else host)
+    await announced.register_server()
+    take_back: Callable[[], Awaitable[None]] = announced._aiozc.async_close
+    return take_back

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import socket
+import time
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -15,6 +17,7 @@ from serving import Running
 from stub_recognizer import RATE, spell
 
 pytest.importorskip("wyoming")
+from speechnar.serve import wyoming  # noqa: E402 I001
 from wyoming.asr import Transcribe, Transcript  # noqa: E402
 from wyoming.audio import AudioChunk, AudioStart, AudioStop  # noqa: E402
 from wyoming.client import AsyncTcpClient  # noqa: E402
@@ -156,3 +159,38 @@ def test_what_is_no_event_ends_the_connection_quietly(
         except ConnectionError:  # closed before all was read
             pass
     assert ask(server, [Describe()], lambda event: Info.is_type(event.type)) and not caplog.records
+
+
+def test_too_many_connections_close_the_idlest_one(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wyoming, "MOST", 5)
+    with contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(socket.create_connection(("127.0.0.1", server.wyoming), 20)) for _ in range(12)]
+        assert ask(server, [Describe()], lambda event: Info.is_type(event.type))
+        with contextlib.suppress(ConnectionError):
+            assert idle[0].recv(100) == b""
+    assert ask(server, [Describe()], lambda event: Info.is_type(event.type))
+
+
+def test_all_connections_together_hold_a_bounded_amount_of_audio(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wyoming, "HELD", 10_000)
+    chunk = AudioChunk(audio=bytes(8000), **SHAPE)
+    answers = ask(server, [AudioStart(**SHAPE), chunk, chunk, Describe()], lambda event: Info.is_type(event.type))
+    assert "holds too many recordings" in Error.from_event(answers[0]).text
+
+
+def test_a_client_that_takes_nothing_is_left(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wyoming, "STALLED", 0.3)
+    event = json.dumps({"type": "synthesize", "data": {"text": "Hello, world. " * 140}}).encode() + b"\n"
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    with client:
+        client.connect(("127.0.0.1", server.wyoming))
+        client.sendall(event)
+        end = time.monotonic() + 30
+        while not server.engine.speaking.waiting and time.monotonic() < end:
+            time.sleep(0.01)
+        while server.engine.speaking.waiting and time.monotonic() < end:
+            time.sleep(0.05)
+    assert not server.engine.speaking.waiting
