@@ -295,8 +295,7 @@ async def _followed(
             yield seconds
         yield working.result()
     finally:
-        working.cancel()
-        await asyncio.wait({working})
+        await _given_up(working)
 
 
 async def _while_connected(request: Request, work: Awaitable[T]) -> T:
@@ -317,9 +316,14 @@ async def _while_connected(request: Request, work: Awaitable[T]) -> T:
             return working.result()
         raise CanceledError("the client has gone")
     finally:
-        working.cancel()
-        watching.cancel()
-        await asyncio.wait({working, watching})
+        await _given_up(working, watching)
+
+
+async def _given_up(*tasks: asyncio.Future[Any]) -> None:
+    """Cancel tasks, wait for their end, and drop their errors, which nobody is left to hear of."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _last(states: AsyncIterator[T]) -> T:
