@@ -132,7 +132,7 @@ class Handler(AsyncEventHandler):
 
     @property
     def busy(self) -> bool:
-        """Whether it answers an event."""
+        """Return whether it answers an event."""
         return self._idle_since is None
 
     async def run(self) -> None:
