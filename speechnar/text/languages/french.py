@@ -26,12 +26,12 @@ class French(Normalizer):
 
     abbreviations = {
         "M.": "monsieur", "MM.": "messieurs", "Mme": "madame", "Mmes": "mesdames", "Mlle": "mademoiselle",
-        "Mlles": "mesdemoiselles", "Dr": "docteur", "Dr.": "docteur", "Pr": "professeur", "Me": "maître",
+        "Mlles": "mesdemoiselles", "Dr": "docteur", "Dr.": "docteur", "Pr": "professeur",
         "St": "saint", "Ste": "sainte", "etc.": "et cetera", "c.-à-d.": "c'est-à-dire", "p. ex.": "par exemple",
         "cf.": "confer", "n°": "numéro", "N°": "numéro", "nº": "numéro", "p.": "page", "pp.": "pages",
         "chap.": "chapitre", "vol.": "volume", "art.": "article", "fig.": "figure", "éd.": "édition", "av.": "avenue",
         "bd": "boulevard", "Bd": "boulevard", "tél.": "téléphone", "env.": "environ", "max.": "maximum",
-        "min.": "minimum", "av. J.-C.": "avant Jésus-Christ", "apr. J.-C.": "après Jésus-Christ", "s.": "siècle",
+        "min.": "minimum", "av. J.-C.": "avant Jésus-Christ", "apr. J.-C.": "après Jésus-Christ",
         "janv.": "janvier", "févr.": "février", "juil.": "juillet", "sept.": "septembre", "oct.": "octobre",
         "nov.": "novembre", "déc.": "décembre", "vs": "versus",
     }  # fmt: skip
@@ -40,6 +40,7 @@ class French(Normalizer):
         "@": "arobase", "<": "inférieur à", ">": "supérieur à", "°": "degrés", "#": "dièse", "€": "euros",
         "$": "dollars", "§": "paragraphe", "²": "au carré", "³": "au cube", "≈": "environ", "±": "plus ou moins",
     }  # fmt: skip
+    before_numbers = frozenset({"p.", "pp.", "chap.", "vol.", "art.", "fig."})
     words_in_capitals = frozenset(
         {"ONU", "SIDA", "PIN", "BAC", "ZAC", "ZEP", "SMIC", "FIAC", "PACS", "INSEE", "UNESCO"}
     )

@@ -45,6 +45,7 @@ _WEEKDAYS = {
     "Mo": "Montag", "Di": "Dienstag", "Mi": "Mittwoch", "Do": "Donnerstag", "Fr": "Freitag", "Sa": "Samstag",
     "So": "Sonntag",
 }  # fmt: skip
+_TIMES = {"Std": "Stunde", "Min": "Minute", "Sek": "Sekunde"}
 _FRACTIONS = {2: "halb", 3: "drittel", 4: "viertel", 5: "fünftel", 6: "sechstel", 8: "achtel", 10: "zehntel"}
 _AGE_OF_YEARS = range(1100, 2000)  # years of which the hundreds are counted
 
@@ -72,10 +73,10 @@ class German(Normalizer):
     signs = {
         "%": "Prozent", "‰": "Promille", "&": "und", "+": "plus", "=": "gleich", "×": "mal", "÷": "geteilt durch",
         "§§": "Paragrafen", "§": "Paragraf", "@": "at", "<": "kleiner als", ">": "größer als", "°": "Grad",
-        "#": "Raute",
-        "€": "Euro", "$": "Dollar", "²": "hoch zwei", "³": "hoch drei", "≈": "ungefähr",
+        "#": "Raute", "€": "Euro", "$": "Dollar", "²": "hoch zwei", "³": "hoch drei", "≈": "ungefähr",
         "±": "plus minus",
     }  # fmt: skip
+    before_numbers = frozenset({"Art.", "Bd.", "Kap.", "Abs.", "Abb."})
     words_in_capitals = frozenset({"UNO", "TÜV", "PIN", "AIDS", "GAU", "SIM", "ZIP", "RAM"})
     spelled_words = frozenset({"ADAC", "AOK", "HUK", "SUV"})
     web = ("Punkt", "at", "Schrägstrich")
@@ -90,6 +91,9 @@ class German(Normalizer):
         text = re.sub(rf"\b({days})\.(?=,)", lambda m: _WEEKDAYS[m[1]], text)
         text = re.sub(r"(?<![\d.,])1\sMio\.", "eine Million", text)
         text = re.sub(r"(?<![\d.,])1\sMrd\.", "eine Milliarde", text)
+        text = re.sub(r"(?<![\d.,])1\s(Std|Min|Sek)\.", lambda m: f"eine {_TIMES[m[1]]}", text)
+        text = re.sub(r"(?<=\d)\s?min\.(?=\s*$)", " Minuten.", text)
+        text = re.sub(r"(?<=\d)\s?min\.", " Minuten", text)
         return super().expand_abbreviations(text)
 
     @staticmethod
@@ -165,7 +169,7 @@ class German(Normalizer):
         text = re.sub(r"(?<![\d.,])(\d{1,3})\.(?:/|\s–\s|–)(?=\d{1,3}\.\s)", r"\1. und ", text)
         done = ""
         while done != text:  # one may lead to the next: `am 3. und 4. Mai`
-            done, text = text, re.sub(r"(?<![\d.,:])(\d{1,3})\.\s+([^\W\d_]+)", replace, text, count=0)
+            done, text = text, re.sub(r"(?<![\d.,:])(\d{1,3})\.\s+([^\W\d_]+)", replace, text)
         led = rf"(?:^|(?<=[\s(]))({_ARTICLES})\s(\d{{1,3}})(?=\.(?:\s*$|\s*[,;:!?]))"  # `Heute ist der 3.`
         return re.sub(led, lambda m: f"{m[1]} {self.ordinal(f' {m[1]} ', int(m[2]), '')}", text, flags=re.I)
 

@@ -16,9 +16,11 @@ from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Any
 
-from speechnar.text.characters import LONGEST_TOKEN, PLACEHOLDERS, one_pause
+from speechnar.text.characters import PLACEHOLDERS
+from speechnar.text.languages.cleaning import clean, tidy
 from speechnar.text.languages.numbers import Numbers
 from speechnar.text.markup import strip_emphasis, strip_inline
+from speechnar.text.match_context import after
 from speechnar.text.normalize import protect
 
 NUMBER = r"[1-9]\d{0,2}(?:[.' \u00a0\u2009\u202f]\d{3})+(?! ?\d)(?:,\d+)?|\d+(?:,\d+)?"
@@ -37,16 +39,6 @@ _UNITS = {
     "Hz": "frequency-hertz", "kHz": "frequency-kilohertz", "MHz": "frequency-megahertz", "V": "electric-volt",
     "°": "angle-degree",
 }  # fmt: skip
-_SPELT = {
-    **dict.fromkeys('“”„‟«»‹›"¿¡*_~^`´', " "),
-    **dict.fromkeys("’‘‚‛′ʼʻʾʿ", "'"),
-    **dict.fromkeys("‐‑⁃", "-"),
-    **dict.fromkeys("−‒", "–"),
-    "―": "—", "…": "...", "、": ", ", "，": ", ", "。": ". ", "！": "! ", "？": "? ", "；": "; ", "：": ": ", "؟": "? ",
-    "،": ", ", "؛": "; ", "।": ". ", "·": " ", "•": ", ", "→": ", ", "©": "", "®": "", "™": "", "№": "Nr. ",
-    "㎞": "km", "℃": "°C",
-}  # fmt: skip
-
 Step = Callable[[str], str]
 
 
@@ -59,6 +51,8 @@ class Normalizer:
 
     abbreviations: Mapping[str, str] = {}
     """Written to spoken, longest first; a full stop at the end may be that of the sentence too."""
+    before_numbers: frozenset[str] = frozenset()
+    """Abbreviations that are words unless a number follows, such as `Art.` of a law."""
     signs: Mapping[str, str] = {}
     """Spoken words of `%`, `&`, `+` and other signs; a sign without one is dropped."""
     words_in_capitals: frozenset[str] = frozenset()
@@ -123,6 +117,8 @@ class Normalizer:
         spoken = {re.sub(r"\s", "", written): word for written, word in self.abbreviations.items()}
 
         def replace(match: re.Match[str]) -> str:
+            if match[0] in self.before_numbers and not re.match(r"\s?(?:\d|[IVXLC]+\b)", after(match)):
+                return match[0]
             word = spoken[re.sub(r"\s", "", match[0])]
             return word + ("." if match[0][-1] == "." and not match.string[match.end() :].strip(" '\")") else "")
 
@@ -307,59 +303,3 @@ class Normalizer:
 
     def cardinal(self, value: str) -> str:
         return self.numbers.cardinal(value)
-
-
-class _Cleaned(dict[int, str]):
-    """A table for `str.translate` that works out what to write for a character when it is first met."""
-
-    def __missing__(self, code: int) -> str:
-        self[code] = written = self._written(chr(code))
-        return written
-
-    def _written(self, char: str) -> str:
-        if char in _SPELT:
-            return _SPELT[char]
-        kind = unicodedata.category(char)
-        if kind == "Nd":
-            return str(unicodedata.digit(char))
-        if kind == "Zs" or char in "\t\n\r\v\f\x85\u2028\u2029":
-            return " "
-        return "" if kind in ("Cc", "Cf", "Cs") else char
-
-
-_CLEANED = _Cleaned()
-
-
-def clean(text: str) -> str:
-    """Return text in NFC with quotes dropped, digits and spaces of ASCII, and one sign for each apostrophe and dash."""
-    text = re.sub(
-        "(\\d?)([¼-¾⅐-⅞])",
-        lambda m: f"{m[1]} {unicodedata.normalize('NFKD', m[2])}".replace("\u2044", "/").strip(),
-        unicodedata.normalize("NFC", text),
-    )
-    return re.sub(rf"(\S{{{LONGEST_TOKEN}}})(?=\S)", r"\1 ", text.translate(_CLEANED))
-
-
-class _Kept(dict[int, str]):
-    """A table that keeps letters, marks, apostrophes, hyphens and pauses, and makes all else a space."""
-
-    def __missing__(self, code: int) -> str:
-        char = chr(code)
-        kept = unicodedata.category(char)[0] in "LM" or char in "'-.,;:?!" or char > "\U000effff"
-        self[code] = written = char if kept else " "
-        return written
-
-
-_KEPT = _Kept()
-
-
-def tidy(text: str) -> str:
-    """Return words and pauses only: brackets and dashes become commas, and of a run of pauses the strongest is left."""
-    text = re.sub(r"\(\s*\)|\[\s*\]|\s*[)\]}]+\s*(?=$|[.,;:?!])", " ", text)
-    text = re.sub(r"\.(?:\s?\.)+", "...", text)
-    text = re.sub(r"\.\.\.(?=\W{0,3}[a-zß-ÿ])", ",", text).replace("...", ".")
-    text = re.sub(r"\s*[()\[\]{}—|]+\s*|\s+[-–]+(?=\s|$)|\s*-{2,}\s*|(?<=\w)–(?=\w)", ", ", text)
-    text = text.translate(_KEPT)
-    text = re.sub(r"(?<![\w\u0300-\uffff])['-]+|['-]+(?![\w\u0300-\uffff])", " ", text)
-    text = re.sub(r"\s*([.,;:?!])(?:[\s.,;:?!]*[.,;:?!])?\s*", one_pause, text)
-    return " ".join(re.sub(r"^[\s.,;:?!]+", "", text).split())

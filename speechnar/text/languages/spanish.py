@@ -31,7 +31,7 @@ class Spanish(Normalizer):
     """Write out Spanish text as the words that a reader says."""
 
     abbreviations = {
-        "Sr.": "señor", "Sra.": "señora", "Srta.": "señorita", "Sres.": "señores", "D.": "don", "Dña.": "doña",
+        "Sr.": "señor", "Sra.": "señora", "Srta.": "señorita", "Sres.": "señores", "Dña.": "doña",
         "Dr.": "doctor", "Dra.": "doctora", "Prof.": "profesor", "Profa.": "profesora",
         "Ud.": "usted", "Uds.": "ustedes",
         "Vd.": "usted", "Vds.": "ustedes", "etc.": "etcétera", "p. ej.": "por ejemplo", "p. e.": "por ejemplo",
@@ -50,8 +50,12 @@ class Spanish(Normalizer):
         "@": "arroba", "<": "menor que", ">": "mayor que", "°": "grados", "#": "almohadilla", "€": "euros",
         "$": "dólares", "§": "sección", "²": "al cuadrado", "³": "al cubo", "≈": "aproximadamente", "±": "más menos",
     }  # fmt: skip
+    before_numbers = frozenset({"p.", "cap.", "vol.", "art.", "ed.", "s."})
     words_in_capitals = frozenset({"UVI", "UCI", "IVA", "SIDA", "ONU", "OVNI", "PIN", "AVE", "TAC", "PYME"})
     web = ("punto", "arroba", "barra")
+
+    def expand_abbreviations(self, text: str) -> str:
+        return super().expand_abbreviations(re.sub(r"\bD\.\s(?=[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", "don ", text))
 
     def read_roman_numerals(self, text: str) -> str:
         """Read centuries and parts as numbers, kings up to the tenth by ordinals: `siglo XXI`, `Felipe VI`."""
