@@ -26,7 +26,7 @@ LIMITS = Limits(
     waiting=4,
     patience=10,
     streams=3,
-    idle=2,
+    idle=30,
 )
 
 

@@ -33,7 +33,7 @@ from speechnar.runtime.reader import DecoderInfo
 from speechnar.runtime.recording import Recording, samples_of
 from speechnar.runtime.speculative import Verifier
 from speechnar.runtime.speech import SpeechWarning
-from speechnar.runtime.streaming import Stream, StreamConfig, StreamModel
+from speechnar.runtime.streaming import Search, Stream, StreamConfig, StreamModel, Verify
 from speechnar.runtime.style import styled
 from speechnar.runtime.transcript import Transcript, mean_confidence, without_doubtful
 from speechnar.runtime.windows import EncodedAudio, WindowSizes, segments
@@ -244,12 +244,11 @@ class Recognizer:
         Raises:
             AudioError: the sample rate is less than 1.
         """
-        decode, least = self._decoder(None, None, hotwords), self._least_confidence(None)
-
-        def verify(segment: EncodedAudio) -> list[Word]:
-            return without_doubtful(tuple(decode(segment)), least)
-
-        model = StreamModel(self.sample_rate, self.info.frame_seconds, self._vocabulary, self._encode, verify)
+        search, verify = self._methods(None, None, hotwords)
+        draft, _ = self._methods(1, None, ())
+        least, rates = self._least_confidence(None), (self.sample_rate, self.info.frame_seconds)
+        decode = verify if self._verifier else None
+        model = StreamModel(*rates, self._encode, draft, search, decode, lambda words: without_doubtful(words, least))
         return Stream(model, self.sample_rate if sample_rate is None else sample_rate, config)
 
     @property
@@ -265,6 +264,13 @@ class Recognizer:
         self, beam: int | None, iterations: int | None, hotwords: str | Sequence[str]
     ) -> Callable[[EncodedAudio], Iterable[Word]]:
         """Return the function that finds the words of a segment."""
+        search, verify = self._methods(beam, iterations, hotwords)
+        return lambda segment: verify(search(segment.log_probs), segment, 0).words
+
+    def _methods(
+        self, beam: int | None, iterations: int | None, hotwords: str | Sequence[str]
+    ) -> tuple[Search, Verify]:
+        """Return the function that finds the words of CTC, and the one that verifies them; see `StreamModel`."""
         usual, seconds = self.info.decoding, self.info.frame_seconds
         verifier = self._verifier
         expected = hot_words.writable(hot_words.split(hotwords), self.letters)
@@ -275,16 +281,16 @@ class Recognizer:
         is_known = verifier.is_word if verifier else lambda word: False
         spotter = HotWordSpotter(expected, BytePairs(self.info.symbols), is_known)
 
-        def with_hot_words(text: Hypothesis, segment: EncodedAudio) -> Hypothesis:
-            return hot_words.spotted(text, segment.log_probs, spotter, seconds) if expected else text
+        def with_hot_words(text: Hypothesis, log_probs: np.ndarray) -> Hypothesis:
+            return hot_words.spotted(text, log_probs, spotter, seconds) if expected else text
 
-        def decode(segment: EncodedAudio) -> Iterable[Word]:
-            text = with_hot_words(search(segment.log_probs), segment)
-            if verifier:
-                text = with_hot_words(verifier.verify(text, segment, seconds, expected, config), segment)
-            return text.words
+        def verify(draft: Hypothesis, segment: EncodedAudio, known: int) -> Hypothesis:
+            if verifier is None:
+                return draft
+            text = verifier.verify(draft, segment, seconds, expected, config, known)
+            return with_hot_words(text, segment.log_probs)
 
-        return decode
+        return lambda log_probs: with_hot_words(search(log_probs), log_probs), verify
 
     def _search(self, beam: int, expected: Sequence[str]) -> Callable[[np.ndarray], Hypothesis]:
         """Return the function that finds the words of CTC in (T, V) log-probabilities."""

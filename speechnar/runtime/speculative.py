@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,16 +83,18 @@ class Verifier:
         frame_seconds: float,
         hot_words: Sequence[str],
         config: VerifyConfig,
+        known: int = 0,
     ) -> Hypothesis:
         """Return the text of the decoder, given a draft.
 
         Args:
             draft: the text of CTC; the decoder is not asked about an empty one.
             hot_words: words and phrases that the decoder is to accept where the draft has them.
+            known: number of words at the beginning of the draft that the decoder has to accept.
         """
         if not draft.words or encoder_out.memory is None or not config.iterations:
             return draft
-        text = self._read(draft, encoder_out, frame_seconds, hot_words, config)
+        text = self._read(draft, encoder_out, frame_seconds, hot_words, config, known)
         timed = self._with_times(" ".join(text.words), encoder_out, frame_seconds)
         words = tuple(
             Word(word.text, word.start, word.end, min(1.0, confidence) if confidence > 0 else word.confidence)
@@ -106,6 +109,7 @@ class Verifier:
         frame_seconds: float,
         hot_words: Sequence[str],
         config: VerifyConfig,
+        known: int,
         again: bool = True,
     ) -> _Text:
         """Return the decoder's text, checked by CTC.
@@ -115,7 +119,7 @@ class Verifier:
         """
         assert encoder_out.memory is not None
         reader = OnnxReader(self._session, self._info, encoder_out.memory)
-        state = verify(self._draft(draft, hot_words), reader, self._tokenizer, self._info.max_tokens, config)
+        state = verify(self._draft(draft, hot_words, known), reader, self._tokenizer, self._info.max_tokens, config)
         (tokens,), probabilities = state.sequences(), np.exp(state.scores[0])
         words, confidences = self._tokenizer.decode(tokens).split(), self._confidences(tokens, probabilities.tolist())
         frames = [(round(word.start / frame_seconds), round(word.end / frame_seconds)) for word in draft.words]
@@ -128,7 +132,13 @@ class Verifier:
                 start, end = check.span(change)
                 part = tuple(_earlier(word, start * frame_seconds) for word in draft.words[change.draft])
                 found = self._read(
-                    Hypothesis(part, 0.0), encoder_out.part(start, end), frame_seconds, hot_words, config, again=False
+                    Hypothesis(part, 0.0),
+                    encoder_out.part(start, end),
+                    frame_seconds,
+                    hot_words,
+                    config,
+                    0,
+                    again=False,
                 )
                 lost = found if found.words else lost
             words[change.text], confidences[change.text] = lost.words, lost.confidences
@@ -136,8 +146,8 @@ class Verifier:
             del words[place], confidences[place]
         return _Text(words, confidences, float(np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)).sum()))
 
-    def _draft(self, draft: Hypothesis, hot_words: Sequence[str]) -> Draft:
-        """Return the draft in the decoder's tokens, with a bonus for those of hot words."""
+    def _draft(self, draft: Hypothesis, hot_words: Sequence[str], known: int) -> Draft:
+        """Return the draft in the decoder's tokens, with a bonus for those of hot words and of known words."""
         words = [word.text for word in draft.words]
         is_hot = [False] * len(words)
         for phrase in (text.split() for text in hot_words):
@@ -146,10 +156,10 @@ class Verifier:
                     is_hot[start : start + len(phrase)] = [True] * len(phrase)
         tokens: list[int] = []
         bonus: list[float] = []
-        for word, hot in zip(words, is_hot):
+        for n, (word, hot) in enumerate(zip(words, is_hot)):
             word_tokens = self._tokenizer.encode(word)
             tokens += word_tokens
-            bonus += [ScorerOptions.hot_bonus * hot] * len(word_tokens)
+            bonus += [math.inf if n < known else ScorerOptions.hot_bonus * hot] * len(word_tokens)
         return Draft(tokens, bonus)
 
     def _confidences(self, tokens: Sequence[int], probabilities: Sequence[float]) -> list[float]:

@@ -16,22 +16,24 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import math
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from speechnar import audio
 from speechnar.audio import AudioError
-from speechnar.decode.greedy import greedy
-from speechnar.decode.local_agreement import LocalAgreement
-from speechnar.decode.result import Word
+from speechnar.decode.local_agreement import LocalAgreement, continuation
+from speechnar.decode.result import Hypothesis, Word
 from speechnar.runtime.windows import EncodedAudio
-from speechnar.text.symbols import Vocabulary
 
 EDGE = 0.5  # seconds at the end of the audio, where words may still become others: no utterance is cut there
+MOMENT = 4  # frames over which the quietest moment is sought
+QUIET = 4.0  # times the power of the quietest moment, which is taken for noise: up to this, audio is noise as well
+LOUD, SILENT = 0.95, 1e-3  # of this quantile of the frames' power, this share is silence, whatever the noise is
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,13 @@ class StreamConfig:
     share: float = 0.1
     busy: float = 0.5
     endpoint: float = 0.32
+    longest_pause: float = 0.8
+    short: float = 3.0
+    history: float = 8.0
     agreement: float = 0.3
     margin: float = 0.12
     context: float = 2.0
-    lead: float = 0.5
+    lead: float = 1.2
     longest: float = 13.0
 
 
@@ -92,22 +97,31 @@ class Caption:
         return _joined(self.words[self.n_stable :])
 
 
+Search: TypeAlias = Callable[[np.ndarray], Hypothesis]
+Verify: TypeAlias = Callable[[Hypothesis, EncodedAudio, int], Hypothesis]
+"""Returns the text of the decoder, given a draft, of which so many words at the beginning are known."""
+
+
 @dataclass(frozen=True)
 class StreamModel:
-    """The parts of a recognizer that a stream uses.
+    """The parts of a recognizer that a stream uses; they give times in seconds from the first frame.
 
     Attributes:
         sample_rate: Hz.
         frame_seconds: from one frame of the log-probabilities to the next.
         encode: encodes (T_wav,) samples.
-        verify: returns the words of encoded audio, with times in seconds from its first frame.
+        draft, search: find the words of CTC in (T, V) log-probabilities: at once, and for final text.
+        verify: returns the text of the decoder, given a draft; None where there is no decoder.
+        kept: returns the words without those that are too doubtful for final text.
     """
 
     sample_rate: int
     frame_seconds: float
-    vocabulary: Vocabulary
     encode: Callable[[np.ndarray], EncodedAudio]
-    verify: Callable[[EncodedAudio], Iterable[Word]]
+    draft: Search
+    search: Search
+    verify: Verify | None = None
+    kept: Callable[[Sequence[Word]], Sequence[Word]] = list
 
 
 class Stream:
@@ -121,18 +135,28 @@ class Stream:
         sample_rate: Hz of the samples that are fed.
     """
 
+    # Of the utterance that is open:
+    _shown: Caption | None
+    _began: float | None  # when it began, or a little earlier
+    _spoken: float | None  # when its last word ended
+    _drafted: list[str]  # the words of CTC when the decoder read them last
+    _read: float  # when that was
+
     def __init__(self, model: StreamModel, sample_rate: int, config: StreamConfig | None = None) -> None:
         if sample_rate < 1:
             raise AudioError(f"sample_rate should be in Hz but is {sample_rate}")
         self._model = model
-        self._config = config = config or StreamConfig()
+        config = config or StreamConfig()
+        self._config = config = dataclasses.replace(config, longest_pause=max(config.endpoint, config.longest_pause))
         self._source_rate, self._resampler = sample_rate, _resampler(sample_rate, model.sample_rate)
-        frame = round(model.frame_seconds * model.sample_rate)
-        self._open = _Window(round(2 * config.longest * model.sample_rate), frame)
+        self._frame = self._samples(model.frame_seconds)
+        self._open = _Window(self._samples(2 * config.longest), self._frame)
         self._due = round(config.interval * model.sample_rate)  # samples from the beginning of the stream
         self._utterance = 0
-        self._agreement = LocalAgreement(config.agreement, config.margin)
-        self._shown: Caption | None = None
+        self._finals = list[Word]()  # the last words that are final
+        self._final_until = 0.0  # the time up to which text is final
+        self._silent_until = 0.0  # the time up to which no word of the next utterance was found
+        self._begin(())
 
     @property
     def heard(self) -> float:
@@ -187,7 +211,7 @@ class Stream:
             if self._resampler is not None:
                 piece = self._resampler.resample_chunk(piece, last=last and at >= len(wav))
             self._open.append(piece)
-            if self._open.end >= self._due:
+            if self._open.end >= self._due or self._is_over():
                 yield from self._update()
             if at >= len(wav):
                 return
@@ -195,6 +219,7 @@ class Stream:
     def _update(self, ended: bool = False) -> list[Caption]:
         config, began, work_began = self._config, time.perf_counter(), time.thread_time()
         found = list(self._captions(ended))
+        self._forget()
         work, passed = time.thread_time() - work_began, time.perf_counter() - began
         wait = max(config.interval, work / config.share, passed / config.busy)
         self._due = self._open.end + self._samples(wait)
@@ -203,39 +228,79 @@ class Stream:
     def _captions(self, ended: bool) -> Iterator[Caption]:
         """Encode the end of the window, and return what follows for its text."""
         config, stable = self._config, self._agreement.stable
-        start, known = self._open.start, 0
+        begin = self._silent_until - config.lead if self._began is None else self._began
+        start, known = max(begin, self._final_until), 0
         for n, word in enumerate(stable):
             if n and word.start <= stable[-1].end - config.context:
-                start, known = self._sample(word.start), n
-        if start >= self._open.end:
+                start, known = word.start, n
+        if self._is_over():
+            yield from self._end(self.heard)
             return
-        encoder_out = self._model.encode(self._open.since(start))
-        words = self._draft(encoder_out, start)
-        self._agreement.update(words, known, self.heard)
-        if not stable and not words:
-            if ended:
-                self._open.drop(self._open.end)
-            else:
-                self._open.drop(self._open.end - round(config.lead * self._model.sample_rate))
+        encoder_out = self._encoded(start)
+        if not len(encoder_out):
+            return
+        draft = _later(self._model.draft(encoder_out.log_probs).words, self._time(start))
+        if not stable and not draft:
+            self._silent_until = self.heard
             if self._shown is not None:
-                yield from self._ended([])
+                yield from self._final([], self.heard)
             return
-        pauses = [(a.end + b.start) / 2 for a, b in zip(words, words[1:]) if b.start - a.end >= config.endpoint]
-        spoken = (words or stable)[-1].end
+        self._began = max(begin, self._final_until) if self._began is None else self._began
+        pauses = [(a.end + b.start) / 2 for a, b in zip(draft, draft[1:]) if b.start - a.end >= config.longest_pause]
+        self._spoken = (draft or stable)[-1].end
         if pauses:
             yield from self._end(pauses[0])
-        elif ended or self.heard - spoken >= config.endpoint:
-            whole = encoder_out if start == self._open.start else None
-            yield from self._end(self.heard if ended else (spoken + self.heard) / 2, whole)
-        elif len(self._open.samples) > self._samples(config.longest):
+        elif ended or self._is_over() or self.heard - self._spoken >= config.longest_pause:
+            yield from self._end(self.heard)
+        elif self.heard - self._began > config.longest:
             yield from self._end(self._gap())
         else:
+            words = self._verified(draft, encoder_out, start, known)
+            self._agreement.update(words, known, self.heard)
             yield from self._show(tuple(stable + self._agreement.rest), len(stable))
+
+    def _is_over(self) -> bool:
+        """Return whether the utterance has ended: it has been quiet for long, and longer if it is short."""
+        if self._spoken is None or self._began is None:
+            return False
+        config = self._config
+        brevity = max(0.0, 1 - (self._spoken - self._began - config.lead / 2) / config.short)
+        pause = config.endpoint + brevity * (config.longest_pause - config.endpoint)
+        return self.heard - self._spoken >= pause and self._open.quiet(self._samples(pause))
+
+    def _verified(self, draft: list[Word], encoder_out: EncodedAudio, start: float, known: int) -> list[Word]:
+        """Return the words of the decoder, to which those that it has verified before are a better draft than CTC's.
+
+        Args:
+            draft: of CTC.
+            start: time at which the encoded audio begins.
+            known: number of stable words before it.
+        """
+        if self._model.verify is None:
+            return draft
+        before = self._agreement.stable[known:] + self._agreement.rest
+        if [word.text for word in draft] == self._drafted:
+            return before
+        self._drafted = [word.text for word in draft]
+        merged = self._merged(before, draft)
+        self._read = self.heard
+        return self._verify(merged, encoder_out, self._time(start), len(self._agreement.stable) - known)
+
+    def _merged(self, before: list[Word], draft: list[Word]) -> list[Word]:
+        """Return words that were verified before, but for the latest, and behind them those of a draft."""
+        kept = [word for word in before if word.end <= self._read - EDGE]
+        return kept + [word for word in draft if not kept or word.start + word.end > 2 * kept[-1].end]
+
+    def _verify(self, draft: list[Word], encoder_out: EncodedAudio, start: float, known: int) -> list[Word]:
+        assert self._model.verify is not None
+        given = Hypothesis(tuple(_later(draft, -start)), 0.0)
+        return _later(self._model.verify(given, encoder_out, known).words, start)
 
     def _gap(self) -> float:
         """Return the time at which to cut an utterance that is too long: in the widest gap of its second half."""
-        words = self._draft(self._model.encode(self._open.samples), self._open.start)
-        middle, sure = self.heard - self.held / 2, self.heard - EDGE
+        assert self._began is not None
+        words = self._agreement.stable
+        middle, sure = (self._began + self.heard) / 2, self.heard - EDGE
         gaps = [
             (b.start - a.end, (a.end + b.start) / 2)
             for a, b in zip(words, words[1:])
@@ -243,42 +308,75 @@ class Stream:
         ]
         return max(gaps, default=(0.0, self.heard))[1]
 
-    def _end(self, cut: float, whole: EncodedAudio | None = None) -> Iterator[Caption]:
-        """End the utterance at a time in the stream: verify its words, and drop its audio.
+    def _end(self, cut: float) -> Iterator[Caption]:
+        """End the utterance at a time in the stream: verify its words behind the last ones before it.
 
-        Args:
-            whole: the encoded window, if it is known.
+        They are read together with earlier words, which are final already, for the sake of their context.
         """
-        start = self._seconds(self._open.start)
-        whole = whole or self._model.encode(self._open.samples)
-        frames = round((cut - start) / self._model.frame_seconds)
-        stable = [word for word in self._agreement.stable if word.start + word.end > 2 * cut]
-        rest = [word for word in self._agreement.stable + self._agreement.rest if word.start > cut]
-        words = _later(self._model.verify(whole if not rest else whole.part(0, frames)), start)
-        yield from self._ended(words, stable)
-        self._open.drop(self._open.start + self._samples(frames * self._model.frame_seconds))
+        assert self._began is not None
+        earliest = max(self.heard - self._config.history, self._seconds(self._open.start))
+        context = [word for word in self._finals if word.start >= earliest]
+        start = self._time(context[0].start if context else max(self._began, self._final_until))
+        whole = self._encoded(start)
+        if cut < self.heard:
+            whole = whole.part(0, round((cut - start) / self._model.frame_seconds))
+        found = _later(self._model.search(whole.log_probs).words, start)
+        if self._model.verify is not None:
+            behind = context[-1].end if context else start
+            new = [word for word in found if word.start + word.end > 2 * behind]
+            found = self._verify(context + new, whole, start, len(context))
+        yield from self._final(list(self._model.kept(found[continuation(context, found) :])), cut)
 
-    def _draft(self, encoder_out: EncodedAudio, start: int) -> list[Word]:
-        """Return the words of CTC for audio that begins at a sample of the stream."""
-        model = self._model
-        return _later(greedy(encoder_out.log_probs, model.vocabulary, model.frame_seconds).words, self._seconds(start))
-
-    def _ended(self, words: Sequence[Word], stable: Sequence[Word] = ()) -> Iterator[Caption]:
-        """Return the final caption, and begin the next utterance, of which some words may be stable already."""
+    def _final(self, words: list[Word], cut: float) -> Iterator[Caption]:
+        """Return the final caption of an utterance that ends at a time, and begin the next one."""
         if words or self._shown is not None:
             yield Caption(self._utterance, tuple(words), len(words), True, self.heard)
             self._utterance += 1
-        self._agreement, self._shown = LocalAgreement(self._config.agreement, self._config.margin, stable), None
+        stable = [word for word in self._agreement.stable if word.start + word.end > 2 * cut]
+        self._finals += words
+        if cut < self.heard:
+            self._final_until = cut
+        elif words:
+            self._final_until = (words[-1].end + self.heard) / 2
+            self._silent_until = self.heard
+        self._begin(stable)
+        if cut < self.heard:
+            self._began = cut
+
+    def _begin(self, stable: Sequence[Word]) -> None:
+        self._agreement = LocalAgreement(self._config.agreement, self._config.margin, stable)
+        self._shown: Caption | None = None
+        self._began: float | None = None  # when the utterance began, or a little earlier
+        self._spoken: float | None = None  # when its last word ended
+        self._drafted, self._read = (
+            list[str](),
+            0.0,
+        )  # the words of CTC when the decoder read them last, and when it did
+
+    def _forget(self) -> None:
+        """Drop the audio and the words that are no longer needed, so that what is held is bounded."""
+        needed = self._silent_until - self._config.lead if self._began is None else self._began
+        oldest = self.heard - self._config.history
+        self._finals = [word for word in self._finals if word.start >= oldest]
+        if self._finals:
+            needed = min(needed, self._finals[0].start)
+        self._open.drop(self._samples(needed))
+
+    def _encoded(self, start: float) -> EncodedAudio:
+        """Encode the audio from a time on, which becomes that of the first frame; see `_time`."""
+        return self._model.encode(self._open.since(self._samples(self._time(start))))
+
+    def _time(self, seconds: float) -> float:
+        """Return the time of the last frame that begins at or before a time and is held."""
+        frame = self._model.frame_seconds
+        first = self._open.start / self._frame
+        return frame * max(first, math.floor(round(seconds / frame, 3)))
 
     def _show(self, words: tuple[Word, ...], n_stable: int) -> Iterator[Caption]:
         caption = Caption(self._utterance, words, n_stable, False, self.heard)
         shown, self._shown = self._shown, caption
         if shown is None or (shown.stable, shown.partial) != (caption.stable, caption.partial):
             yield caption
-
-    def _sample(self, seconds: float) -> int:
-        """Return the sample of a time in the stream, within the window."""
-        return min(max(self._samples(seconds), self._open.start), self._open.end)
 
     def _samples(self, seconds: float) -> int:
         return round(seconds * self._model.sample_rate)
@@ -317,6 +415,14 @@ class _Window:
         begin = self._at + len(self.samples)
         self._array[begin : begin + len(wav)] = wav
         self.end += len(wav)
+
+    def quiet(self, size: int) -> bool:
+        """Return whether so many samples at the end are as quiet as the quietest moment of all that are held."""
+        frames = self.samples[len(self.samples) % self._frame :].reshape(-1, self._frame)
+        power = np.square(frames).mean(axis=1)
+        moments = np.convolve(power, np.full(MOMENT, 1 / MOMENT), "valid")
+        most = max(QUIET * moments.min(initial=np.inf), SILENT * np.quantile(power, LOUD))
+        return bool(power[-max(1, size // self._frame) :].max() <= most)
 
     def drop(self, start: int) -> None:
         """Forget the frames before a place of the stream."""

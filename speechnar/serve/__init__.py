@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from speechnar.serve.engine import Engine
 
-LARGEST_MESSAGE = 2**20  # bytes, of a websocket
+LARGEST_MESSAGE = 4 * 2**20  # bytes, of a websocket
 GRACE = 60  # seconds for what was accepted, at a stop
 
 
@@ -57,6 +57,7 @@ def run(
         http=Connection,
         ws="websockets-sansio",
         ws_max_size=LARGEST_MESSAGE,
+        ws_per_message_deflate=False,  # audio does not become smaller
         log_level="error",
         timeout_keep_alive=15,
         timeout_graceful_shutdown=GRACE,

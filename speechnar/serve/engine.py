@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speechnar.runtime import Caption, Recognizer, Stream, Transcript, Voice
+from speechnar.runtime import Caption, Recognizer, Stream, StreamConfig, Transcript, Voice
 from speechnar.runtime.frames import Frames
 from speechnar.runtime.speakers import names_in
 from speechnar.runtime.speech import Controls, Timing
@@ -243,8 +243,12 @@ class Engine:
             return await anext(transcripts)
 
     @contextlib.contextmanager
-    def listen(self, sample_rate: int, hotwords: Sequence[str] = ()) -> Iterator[Live]:
-        """Open a stream of live audio of a sample rate in Hz.
+    def listen(self, sample_rate: int, hotwords: Sequence[str] = (), endpoint: float | None = None) -> Iterator[Live]:
+        """Open a stream of live audio.
+
+        Args:
+            sample_rate: Hz.
+            endpoint: seconds of a pause that ends an utterance; by default as in `StreamConfig`.
 
         Raises:
             BusyError: too many are open.
@@ -253,7 +257,9 @@ class Engine:
             raise BusyError(f"{self.streams} streams of live audio are open: try again later")
         self.streams += 1
         try:
-            yield Live(self.recognizer.stream(sample_rate, hotwords=hotwords), self._live, sample_rate)
+            config = StreamConfig() if endpoint is None else StreamConfig(endpoint=endpoint)
+            stream = self.recognizer.stream(sample_rate, hotwords=hotwords, config=config)
+            yield Live(stream, self._live, sample_rate)
         finally:
             self.streams -= 1
 

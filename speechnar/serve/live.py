@@ -1,6 +1,8 @@
 """Recognition of live audio over websockets: what every protocol shares, and a plain protocol of our own.
 
-    GET /v1/live?sample_rate=16000     the plain protocol, by which the web page shows captions
+    /v1/live?sample_rate=16000     the plain protocol, by which the web page shows captions
+    /v1/realtime                   see `realtime`
+    /vosk, /                       see `vosk`
 
 The client sends 16-bit little-endian samples of one channel, as binary messages of any size, and `{"type": "end"}`
 behind the last. The server answers with
@@ -20,7 +22,7 @@ import asyncio
 import contextlib
 import hmac
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -32,7 +34,7 @@ from starlette.websockets import WebSocketDisconnect, WebSocketState
 from speechnar.runtime import Caption
 from speechnar.serve.engine import Engine, Live
 from speechnar.serve.metrics import Metrics
-from speechnar.serve.turns import ServeError
+from speechnar.serve.turns import BusyError, ServeError
 
 KEY = "openai-insecure-api-key."
 """Prefix of the subprotocol with which browsers, which can set no header, send an API key."""
@@ -40,16 +42,25 @@ KEY = "openai-insecure-api-key."
 RATES = (4000, 192_000)
 """The least and the most Hz of a client's audio."""
 
-CLOSE = {"idle": 1000, "error": 1008, "busy": 1013}
+POLICY, TRY_AGAIN_LATER = 1008, 1013  # codes with which a connection is closed
 
 
 def add_routes(api: FastAPI, engine: Engine, metrics: Metrics, keys: Sequence[str], origins: Sequence[str]) -> None:
     """Add the websockets to an application; `keys` and `origins` as in `http.app`."""
 
-    @api.websocket("/v1/live")
-    async def live(socket: WebSocket) -> None:
-        if await admitted(socket, keys, origins):
-            await plain(socket, engine, metrics)
+    from speechnar.serve import realtime, vosk
+
+    def add(talk: Callable[[WebSocket, Engine, Metrics], Awaitable[None]], *paths: str) -> None:
+        async def connected(socket: WebSocket) -> None:
+            if await admitted(socket, keys, origins):
+                await talk(socket, engine, metrics)
+
+        for path in paths:
+            api.add_api_websocket_route(path, connected)
+
+    add(plain, "/v1/live")
+    add(realtime.talk, "/v1/realtime")
+    add(vosk.talk, "/vosk", "/")
 
 
 async def admitted(socket: WebSocket, keys: Sequence[str], origins: Sequence[str]) -> bool:
@@ -133,17 +144,21 @@ def rate_of(value: Any) -> int:
 
 
 @contextlib.asynccontextmanager
-async def closing(socket: WebSocket) -> AsyncIterator[None]:
-    """Close a connection when the talk is over; an error is told to the client before."""
+async def closing(socket: WebSocket, form: Callable[[str], dict[str, Any]]) -> AsyncIterator[None]:
+    """Close a connection when the talk is over; an error is told to the client before.
+
+    Args:
+        form: makes a message of the error's sentence.
+    """
     code = 1000
     try:
         yield
     except (WebSocketDisconnect, OSError):
         return
     except ServeError as error:
-        code = CLOSE["error"]
+        code = TRY_AGAIN_LATER if isinstance(error, BusyError) else POLICY
         with contextlib.suppress(Exception):
-            await socket.send_json({"type": "error", "message": str(error)})
+            await socket.send_json(form(str(error)))
     if socket.application_state is WebSocketState.CONNECTED:
         with contextlib.suppress(Exception):
             await socket.close(code)
@@ -151,7 +166,7 @@ async def closing(socket: WebSocket) -> AsyncIterator[None]:
 
 async def plain(socket: WebSocket, engine: Engine, metrics: Metrics) -> None:
     """Talk the plain protocol."""
-    async with closing(socket):
+    async with closing(socket, lambda message: {"type": "error", "message": message}):
         rate = rate_of(socket.query_params.get("sample_rate", engine.recognizer.sample_rate))
         with engine.listen(rate) as live:
             try:
