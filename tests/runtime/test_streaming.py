@@ -204,7 +204,7 @@ def test_memory_and_window_are_bounded_over_an_hour() -> None:
         held = max(held, stream.held)
     texts += sum(len(caption.words) for caption in stream.finish() if caption.is_final)
     assert texts == said
-    assert held <= 9.6 and model.longest <= 9.6
+    assert held <= 10.2 and model.longest <= 10.2  # the longest utterance, an interval, and the lead
 
 
 def test_times_stay_exact_after_days() -> None:
