@@ -54,7 +54,7 @@ COMPLETED = "conversation.item.input_audio_transcription.completed"
 
 @dataclass(frozen=True)
 class Session:
-    """What a client has asked for.
+    """A session as a client has asked for it.
 
     Attributes:
         format: a key of `FORMATS`.

@@ -31,7 +31,7 @@ RATE = 8000
 
 @dataclass(frozen=True)
 class VoskConfig:
-    """What a client asked for in `config`.
+    """The settings that a client sends in `config`.
 
     Attributes:
         rate: Hz.
