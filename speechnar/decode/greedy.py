@@ -94,7 +94,8 @@ def greedy(log_probs: np.ndarray, vocabulary: Vocabulary, frame_seconds: float) 
 def words_of(alignment: Alignment, vocabulary: Vocabulary, frame_seconds: float) -> tuple[Word, ...]:
     """Join tokens to words, each from the first frame of its first token to the end of its last token.
 
-    A token that spells nothing, such as a `▁` that stands alone, divides words and belongs to none.
+    A token that spells nothing, such as a `▁` that stands alone, divides words and belongs to none. A mark, such as a
+    comma, is written in the pause behind its word: it counts neither for the word's end nor for its confidence.
     """
     found: list[Word] = []
     text, first, last, confidence = "", 0, 0, 1.0
@@ -111,7 +112,9 @@ def words_of(alignment: Alignment, vocabulary: Vocabulary, frame_seconds: float)
             text, confidence = "", 1.0
         if spelling := vocabulary.spellings[token]:
             first = first if text else start
-            text, last, confidence = text + spelling, end, min(confidence, token_confidence)
+            if not text or any(map(str.isalnum, spelling)):
+                last, confidence = end, min(confidence, token_confidence)
+            text += spelling
     close()
     return tuple(found)
 

@@ -31,7 +31,7 @@ from speechnar.runtime import hot_words
 from speechnar.runtime.folder import ASSETS, BundleFormat
 from speechnar.runtime.reader import DecoderInfo
 from speechnar.runtime.recording import Recording, samples_of
-from speechnar.runtime.speculative import Verifier
+from speechnar.runtime.speculative import Verifier, when_said
 from speechnar.runtime.speech import SpeechWarning
 from speechnar.runtime.streaming import Search, Stream, StreamConfig, StreamModel, Verify
 from speechnar.runtime.style import styled
@@ -48,7 +48,7 @@ OVERLAP = 3.0  # seconds that two windows share where there is no pause
 PAUSE = 0.4  # seconds without a word, at which a window may end
 PADDED_PAUSE = 0.32  # the same for graphs that append silence to the audio themselves, as those with a decoder do
 SHORTEST = 0.5  # seconds; silence is appended to shorter audio, for which the graph may have no frame
-DOUBTFUL = 0.5  # mean confidence of all words below which they are probably of another language
+DOUBTFUL = 0.45  # mean confidence of all words below which they are probably of another language
 FEWEST_DOUBTFUL = 8  # words of which that can be said
 SHORTEST_WORD = 0.1  # seconds; models write words for shorter audio, though nobody can have said one
 
@@ -288,7 +288,8 @@ class Recognizer:
             if verifier is None:
                 return draft
             text = verifier.verify(draft, segment, seconds, expected, config, known)
-            return with_hot_words(text, segment.log_probs)
+            text = with_hot_words(text, segment.log_probs)
+            return dataclasses.replace(text, words=tuple(when_said(text.words)))
 
         return lambda log_probs: with_hot_words(search(log_probs), log_probs), verify
 

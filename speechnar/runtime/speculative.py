@@ -43,6 +43,20 @@ class _Text:
     score: float
 
 
+START_LAG, END_LAG = 0.03, 0.08
+"""Seconds from the frame where CTC begins to write a word until it is said, and from the last frame until its end."""
+
+
+def when_said(words: Sequence[Word]) -> list[Word]:
+    """Return words with the times when they are said, in place of the frames where CTC writes them."""
+    found = []
+    for n, word in enumerate(words):
+        following = words[n + 1].start + START_LAG if n + 1 < len(words) else math.inf
+        start = min(word.start + START_LAG, word.end)
+        found.append(dataclasses.replace(word, start=start, end=max(start, min(word.end + END_LAG, following))))
+    return found
+
+
 class Verifier:
     """The decoder of a recognizer folder, loaded.
 
