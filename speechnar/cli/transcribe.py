@@ -20,7 +20,7 @@ from speechnar.cli.paths import STDIO, is_folder, targets
 from speechnar.cli.progress import only_own_words, progress_of_audio
 
 STYLES = ("written", "plain")
-FORMATS = ("txt", "json", "srt", "vtt", "ctm", "TextGrid")
+FORMATS = ("txt", "json", "srt", "vtt", "ctm", "TextGrid", "verbose_json")
 
 LINE_BY_LINE = ("txt", "json", "ctm")
 """Formats of which several transcripts may follow each other on stdout."""
@@ -47,7 +47,9 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     transcribe.add_argument(
         "-o", "--output", metavar="FILE|DIR", help="where to write; a name without an ending is a folder; else stdout"
     )
-    transcribe.add_argument("--format", choices=FORMATS, help="by default the ending of -o FILE, or txt")
+    transcribe.add_argument(
+        "--format", choices=FORMATS, help="by default the ending of -o FILE, or txt; verbose_json is Whisper's"
+    )
     transcribe.add_argument(
         "--recognizer",
         metavar="NAME|DIR",
@@ -100,7 +102,7 @@ def _transcribe(args: argparse.Namespace) -> None:
     given = {"max_line_length": args.max_line_length, "max_lines": args.max_lines}
     limits = CueLimits(**{name: value for name, value in given.items() if value is not None})
     write_one = functools.partial(SUBTITLES[kind], limits=limits) if kind in SUBTITLES else WRITERS[kind]
-    written = [None] * len(files) if to_stdout else targets(files, args.output, f".{kind}")
+    written = [None] * len(files) if to_stdout else targets(files, args.output, f".{kind.removeprefix('verbose_')}")
     recognizer = load_recognizer(args.recognizer, args.threads, args.device)
     raw = RawFormat.parse(args.raw) if args.raw else None
     options = {
@@ -152,9 +154,9 @@ def _expanded(given: str) -> list[str]:
 def _format_of(output: str | None) -> str:
     """Return the format that the ending of a file asks for: txt for a folder, for stdout and without an ending."""
     ending = "" if not output or is_folder(output) else Path(output).suffix[1:]
-    by_name = {"": "txt"} | {kind.lower(): kind for kind in FORMATS}
+    by_name = {"": "txt"} | {kind.lower(): kind for kind in FORMATS if kind != "verbose_json"}
     if ending.lower() not in by_name:
-        raise ValueError(f"{output} should end in one of {', '.join(FORMATS)}; or say which --format it is")
+        raise ValueError(f"{output} should end in one of {', '.join(FORMATS[:-1])}; or say which --format it is")
     return by_name[ending.lower()]
 
 

@@ -37,6 +37,7 @@ from speechnar.runtime.streaming import Search, Stream, StreamConfig, StreamMode
 from speechnar.runtime.style import styled
 from speechnar.runtime.transcript import Transcript, mean_confidence, without_doubtful
 from speechnar.runtime.windows import EncodedAudio, WindowSizes, segments
+from speechnar.text.languages.front_end import name_of
 from speechnar.text.symbols import Vocabulary
 from speechnar.text.whisper_bpe import BytePairs
 
@@ -221,7 +222,7 @@ class Recognizer:
         """Return whether most words are doubtful, and warn of it."""
         if len(words) < FEWEST_DOUBTFUL or (confidence := mean_confidence(words)) >= DOUBTFUL:
             return False
-        spoken = "English" if self.info.language.lower().startswith("en") else self.info.language
+        spoken = name_of(self.info.language)
         doubt = f"the words are doubtful (mean confidence {confidence:.2f} of 1)"
         warnings.warn(f"{name}: {doubt}; this recognizer knows {spoken} only", SpeechWarning, stacklevel=3)
         return True

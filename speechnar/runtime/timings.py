@@ -15,6 +15,7 @@ from speechnar.files import atomic_write
 from speechnar.runtime.speech import SpeechError, Timing
 from speechnar.runtime.subtitles import CueLimits, Said, cues
 from speechnar.runtime.transcript import Transcript
+from speechnar.runtime.verbose_json import to_verbose_json
 from speechnar.text.symbols import PAUSES, WORD_BREAK
 
 Timed: TypeAlias = Timing | Word  # a Segment is a Timing
@@ -161,5 +162,7 @@ WRITERS: dict[str, Callable[[Any], str]] = {
     **SUBTITLES,
     "ctm": to_ctm,
     "TextGrid": to_textgrid,
+    "verbose_json": to_verbose_json,
 }
-"""The function for each format that turns a transcript into the contents of a file; all but `ctm` take speech too."""
+"""The function for each format that turns a transcript into the contents of a file; all but `ctm` and
+`verbose_json` take speech too."""

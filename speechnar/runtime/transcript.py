@@ -58,7 +58,7 @@ class Transcript:
                 group[-1].end,
                 sum(word.confidence for word in group) / len(group),
             )
-            for group in _groups(self.words)
+            for group in groups(self.words)
         )
 
     @property
@@ -71,7 +71,7 @@ class Transcript:
         return {"segments": self.segments, "words": self.words}
 
 
-def _groups(words: Iterable[Word]) -> Iterator[list[Word]]:
+def groups(words: Iterable[Word]) -> Iterator[list[Word]]:
     group: list[Word] = []
     for word in words:
         if group and word.start - group[-1].end >= PAUSE:
@@ -84,7 +84,7 @@ def _groups(words: Iterable[Word]) -> Iterator[list[Word]]:
 
 def without_doubtful(words: Sequence[Word], least: float) -> list[Word]:
     """Return words without those between two pauses whose confidence is below `least`, on the geometric mean."""
-    return [word for group in _groups(words) if mean_confidence(group) >= least for word in group]
+    return [word for group in groups(words) if mean_confidence(group) >= least for word in group]
 
 
 def mean_confidence(words: Sequence[Word]) -> float:

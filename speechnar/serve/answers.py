@@ -12,9 +12,9 @@ from typing import Any, TypeAlias
 
 from speechnar.runtime import Transcript
 from speechnar.runtime.speech import Timing
+from speechnar.runtime.verbose_json import verbose as whole_verbose
 from speechnar.serve import formats
 from speechnar.serve.engine import Piece, Song
-from speechnar.text.languages.front_end import name_of
 
 Part: TypeAlias = bytes | Song | tuple[Timing, ...]
 
@@ -87,39 +87,12 @@ def event(data: dict[str, Any]) -> str:
 
 def verbose(transcript: Transcript, granularities: Sequence[str]) -> dict[str, Any]:
     """Return the `verbose_json` form, with words where `granularities` has "word"."""
-
-    def confidences(start: float, end: float) -> list[float]:
-        return [word.confidence for word in transcript.words if start <= word.start < end]
-
-    segments = [
-        {
-            "id": number,
-            "seek": 0,
-            "start": segment.start,
-            "end": segment.end,
-            "text": f" {segment.text}",
-            "tokens": [],
-            "temperature": 0.0,
-            "avg_logprob": _mean_log(confidences(segment.start, segment.end)),
-            "compression_ratio": 1.0,
-            "no_speech_prob": 0.0,
-        }
-        for number, segment in enumerate(transcript.segments)
-    ]
-    found: dict[str, Any] = {
-        "task": "transcribe",
-        "language": name_of(transcript.language).lower(),
-        "duration": transcript.duration,
-        "text": transcript.text,
-        "segments": segments,
-        "usage": {"type": "duration", "seconds": math.ceil(transcript.duration)},
-    }
-    if "word" in granularities:
-        found["words"] = [{"word": w.text, "start": w.start, "end": w.end} for w in transcript.words]
-        if "segment" not in granularities:
-            del found["segments"]
+    found = whole_verbose(transcript)
+    found["usage"] = {"type": "duration", "seconds": math.ceil(transcript.duration)}
+    if "word" not in granularities:
+        del found["words"]
+        for segment in found["segments"]:
+            del segment["words"]
+    elif "segment" not in granularities:
+        del found["segments"]
     return found
-
-
-def _mean_log(confidences: Sequence[float]) -> float:
-    return sum(math.log(max(value, 1e-4)) for value in confidences) / max(1, len(confidences))

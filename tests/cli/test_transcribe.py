@@ -130,6 +130,8 @@ def test_formats_of_silence_are_whole_files(transcribe, talks: Path, capsys) -> 
     head = {"file": "three.ogg", "duration": 1.0, "language": "en-us"}
     assert json.loads(out.pop("json")) == {**head, "text": "", "segments": [], "words": []}
     grid = out.pop("TextGrid")
+    whisper = json.loads(out.pop("verbose_json"))
+    assert (whisper["text"], whisper["segments"], whisper["words"]) == ("", [], [])
     assert out == {"txt": "", "srt": "", "vtt": "WEBVTT\n", "ctm": ""}
     assert grid.count("intervals: size = 1\n") == 2 and grid.count("xmax = 1.000000\n") == 5
 
@@ -357,3 +359,14 @@ def test_a_url_is_one_sentence(transcribe, capsys) -> None:
     assert capsys.readouterr().err == (
         "speechnar: https://example.org/a.wav is a URL: download it first, and give the file\n"
     )
+
+
+def test_the_form_of_whisper(transcribe, talks: Path, capsys) -> None:
+    assert transcribe("one.wav", "two.flac", "-o", "out", "--format", "verbose_json") == 0
+    found = json.loads((talks / "out" / "one.json").read_text(encoding="utf-8"))
+    assert (found["text"], found["duration"], found["task"]) == ("abc ba c", 2.52, "transcribe")
+    first, second = found["segments"]
+    assert (first["id"], first["start"], first["text"]) == (0, 0.4, " abc ba")
+    assert first["words"][1] == {"word": " ba", "start": 0.76, "end": 0.96, "probability": 1.0}
+    assert first["avg_logprob"] == 0.0 and second["words"][0]["word"] == " c"
+    assert [word["word"] for word in found["words"]] == ["abc", "ba", "c"]

@@ -41,6 +41,16 @@ def test_pieces_mark_the_word_that_they_begin() -> None:
     ]
 
 
+def test_a_mark_is_written_in_the_pause_and_is_not_of_the_word() -> None:
+    marked = Vocabulary(("<blank>", "▁a", "b", ",", "▁—", '▁"'))
+    path = ["▁a", "b", "<blank>", "<blank>", ",", "▁—", '▁"', "b"]
+    log_probs = peaked(marked, path)
+    log_probs[4] = peaked(marked, [","], 0.3)[0]
+    found = greedy(log_probs, marked, frame_seconds=1.0).words
+    assert [(w.text, w.start, w.end) for w in found] == [("ab,", 0, 2), ("—", 5, 6), ('"b', 6, 8)]
+    assert found[0].confidence == pytest.approx(0.8)
+
+
 def test_a_word_is_as_sure_as_the_best_frame_of_its_worst_unit() -> None:
     frames = [peaked(PIECES, ["▁the"], 0.9), peaked(PIECES, ["re"], 0.5), peaked(PIECES, ["re"], 0.7)]
     (word,) = greedy(np.concatenate(frames), PIECES, 1.0).words

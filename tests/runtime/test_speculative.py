@@ -16,7 +16,7 @@ from speechnar.decode.result import DecodeError, Word
 from speechnar.decode.speculative import Draft, SpeculativeState, VerifyConfig
 from speechnar.runtime import speculative
 from speechnar.runtime.reader import DecoderInfo
-from speechnar.runtime.speculative import Verifier
+from speechnar.runtime.speculative import Verifier, when_said
 from speechnar.runtime.speech import SpeechWarning
 from speechnar.runtime.timings import to_json
 from speechnar.runtime.windows import EncodedAudio
@@ -91,6 +91,12 @@ def test_words_that_the_decoder_does_not_read_are_those_of_the_draft(
     assert verified(verifier, monkeypatch, "it was night", ["", ""])[0] == "it was night"
     text, drafts, _ = verified(verifier, monkeypatch, "no more than that", ["no that"])
     assert text == "no more than that" and len(drafts) == 1  # two words are too few for an utterance
+
+
+def test_words_are_said_a_little_after_the_frames_where_ctc_writes_them() -> None:
+    words = when_said([Word("a", 0.0, 0.1, 1.0), Word("b", 0.12, 0.13, 1.0), Word("c", 1.0, 1.2, 1.0)])
+    assert [(round(w.start, 3), round(w.end, 3)) for w in words] == [(0.03, 0.15), (0.13, 0.21), (1.03, 1.28)]
+    assert when_said([]) == []
 
 
 def test_what_is_written_of_music_is_no_word(verifier: Verifier, monkeypatch: pytest.MonkeyPatch) -> None:
