@@ -21,6 +21,7 @@ from speechnar.cli import (
     corpus,
     evaluate,
     export,
+    listen,
     lm,
     score,
     serve,
@@ -33,7 +34,23 @@ from speechnar.cli import (
 )
 from speechnar.cli.parser import VerbParser
 
-NOUNS = (synth, sing, transcribe, vocode, score, voices, corpus, train, lm, evaluate, bench, export, bulk, serve)
+NOUNS = (
+    synth,
+    sing,
+    transcribe,
+    listen,
+    vocode,
+    score,
+    voices,
+    corpus,
+    train,
+    lm,
+    evaluate,
+    bench,
+    export,
+    bulk,
+    serve,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

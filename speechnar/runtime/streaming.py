@@ -32,8 +32,8 @@ from speechnar.runtime.windows import EncodedAudio
 
 EDGE = 0.5  # seconds at the end of the audio, where words may still become others: no utterance is cut there
 MOMENT = 4  # frames over which the quietest moment is sought
-QUIET = 4.0  # times the power of the quietest moment, which is taken for noise: up to this, audio is noise as well
-LOUD, SILENT = 0.95, 1e-3  # of this quantile of the frames' power, this share is silence, whatever the noise is
+QUIET = 8.0  # times the power of the quietest moment, which is taken for noise: up to this, audio is noise as well
+LOUD, SILENT = 0.95, 3e-3  # of this quantile of the frames' power, this share is silence, whatever the noise is
 
 
 @dataclass(frozen=True)
@@ -44,19 +44,22 @@ class StreamConfig:
         interval: from one update to the next, at least.
         share: of one core's time that updates may take.
         busy: the same of the time that passes, which is more than a core's where others use the core as well.
-        endpoint: without a word, after which an utterance ends.
+        endpoint: of quiet after a word, at which an utterance ends.
+        prepare: of quiet, at which its final text is made, to be shown at the endpoint.
+        longest_pause: without a word, after which an utterance ends though it is not quiet.
         agreement, margin: see `LocalAgreement`.
         context: before the end of the stable text, from which on partial text is made.
+        history: before the end of the audio, from which on words that are final already are read again with the others.
         lead: that are kept before the first word.
         longest: of an utterance, which is cut if it lasts longer.
     """
 
     interval: float = 0.1
-    share: float = 0.1
+    share: float = 0.12
     busy: float = 0.5
-    endpoint: float = 0.32
+    endpoint: float = 0.3
     longest_pause: float = 0.8
-    short: float = 3.0
+    prepare: float = 0.16
     history: float = 8.0
     agreement: float = 0.3
     margin: float = 0.12
@@ -141,6 +144,7 @@ class Stream:
     _spoken: float | None  # when its last word ended
     _drafted: list[str]  # the words of CTC when the decoder read them last
     _read: float  # when that was
+    _prepared: list[Word] | None  # its final text, if it ends now
 
     def __init__(self, model: StreamModel, sample_rate: int, config: StreamConfig | None = None) -> None:
         if sample_rate < 1:
@@ -211,7 +215,7 @@ class Stream:
             if self._resampler is not None:
                 piece = self._resampler.resample_chunk(piece, last=last and at >= len(wav))
             self._open.append(piece)
-            if self._open.end >= self._due or self._is_over():
+            if self._open.end >= self._due or self._has_paused():
                 yield from self._update()
             if at >= len(wav):
                 return
@@ -233,8 +237,12 @@ class Stream:
         for n, word in enumerate(stable):
             if n and word.start <= stable[-1].end - config.context:
                 start, known = word.start, n
-        if self._is_over():
+        if self._is_over(config.endpoint):
             yield from self._end(self.heard)
+            return
+        if self._is_over(config.prepare) and not ended:
+            if self._prepared is None:
+                self._prepared = self._read_final(self.heard)
             return
         encoder_out = self._encoded(start)
         if not len(encoder_out):
@@ -250,7 +258,8 @@ class Stream:
         self._spoken = (draft or stable)[-1].end
         if pauses:
             yield from self._end(pauses[0])
-        elif ended or self._is_over() or self.heard - self._spoken >= config.longest_pause:
+        elif ended or self._is_over(config.endpoint) or self.heard - self._spoken >= config.longest_pause:
+            self._prepared = None
             yield from self._end(self.heard)
         elif self.heard - self._began > config.longest:
             yield from self._end(self._gap())
@@ -259,14 +268,11 @@ class Stream:
             self._agreement.update(words, known, self.heard)
             yield from self._show(tuple(stable + self._agreement.rest), len(stable))
 
-    def _is_over(self) -> bool:
-        """Return whether the utterance has ended: it has been quiet for long, and longer if it is short."""
-        if self._spoken is None or self._began is None:
+    def _is_over(self, pause: float) -> bool:
+        """Return whether it has been quiet for so many seconds since the last word."""
+        if self._spoken is None or self.heard - self._spoken < pause:
             return False
-        config = self._config
-        brevity = max(0.0, 1 - (self._spoken - self._began - config.lead / 2) / config.short)
-        pause = config.endpoint + brevity * (config.longest_pause - config.endpoint)
-        return self.heard - self._spoken >= pause and self._open.quiet(self._samples(pause))
+        return self._open.quiet(self._samples(pause))
 
     def _verified(self, draft: list[Word], encoder_out: EncodedAudio, start: float, known: int) -> list[Word]:
         """Return the words of the decoder, to which those that it has verified before are a better draft than CTC's.
@@ -308,8 +314,20 @@ class Stream:
         ]
         return max(gaps, default=(0.0, self.heard))[1]
 
+    def _has_paused(self) -> bool:
+        """Return whether final text is to be made because of a pause, or to be shown because it lasts."""
+        if not self._is_over(self._config.prepare):
+            self._prepared = None
+            return False
+        return self._prepared is None or self._is_over(self._config.endpoint)
+
     def _end(self, cut: float) -> Iterator[Caption]:
-        """End the utterance at a time in the stream: verify its words behind the last ones before it.
+        """End the utterance at a time in the stream."""
+        prepared = self._prepared if cut == self.heard else None
+        yield from self._final(self._read_final(cut) if prepared is None else prepared, cut)
+
+    def _read_final(self, cut: float) -> list[Word]:
+        """Return the verified words of the utterance up to a time.
 
         They are read together with earlier words, which are final already, for the sake of their context.
         """
@@ -325,7 +343,7 @@ class Stream:
             behind = context[-1].end if context else start
             new = [word for word in found if word.start + word.end > 2 * behind]
             found = self._verify(context + new, whole, start, len(context))
-        yield from self._final(list(self._model.kept(found[continuation(context, found) :])), cut)
+        return list(self._model.kept(found[continuation(context, found) :]))
 
     def _final(self, words: list[Word], cut: float) -> Iterator[Caption]:
         """Return the final caption of an utterance that ends at a time, and begin the next one."""
@@ -345,13 +363,8 @@ class Stream:
 
     def _begin(self, stable: Sequence[Word]) -> None:
         self._agreement = LocalAgreement(self._config.agreement, self._config.margin, stable)
-        self._shown: Caption | None = None
-        self._began: float | None = None  # when the utterance began, or a little earlier
-        self._spoken: float | None = None  # when its last word ended
-        self._drafted, self._read = (
-            list[str](),
-            0.0,
-        )  # the words of CTC when the decoder read them last, and when it did
+        self._shown = self._began = self._spoken = self._prepared = None
+        self._drafted, self._read = [], 0.0
 
     def _forget(self) -> None:
         """Drop the audio and the words that are no longer needed, so that what is held is bounded."""
