@@ -25,7 +25,9 @@ WAITING = 300  # blocks of a microphone that may wait, half a minute; then audio
 SIZES_UNKNOWN = (0, 0x7FFFFFFF, 0xFFFFFFFF)
 """Lengths of the data of a WAV file that programs write to a pipe, where they do not know it."""
 
-MICROPHONES = {
+NO_MICROPHONE = "no microphone can be opened ({}): connect one, name one with --microphone, or pipe audio in: ... | speechnar listen -"
+
+MICROPHONES: dict[str, list[tuple[str, str, str | None]]] = {
     "linux": [("pulse", "{name}", "default"), ("alsa", "{name}", "default")],
     "darwin": [("avfoundation", ":{name}", "default")],
     "win32": [("dshow", "audio={name}", None)],
@@ -86,9 +88,7 @@ def _by_sounddevice(sounddevice: Any, name: str | None) -> Source:
         )
         stream.start()
     except (sounddevice.PortAudioError, ValueError) as error:
-        raise AudioError(
-            f"no microphone can be opened ({error}): connect one, name one with --microphone, or pipe audio in: ... | speechnar listen -"
-        ) from None  # noqa: E501
+        raise AudioError(NO_MICROPHONE.format(error)) from None
 
     def blocks() -> Iterator[np.ndarray]:
         with stream:
@@ -117,11 +117,7 @@ def _by_ffmpeg(name: str | None) -> Source:
         if first:
             return Source(RATE, _blocks_of(process, first))
         causes.append(_cause(process))
-    cause = "; ".join(causes) or f"ffmpeg has no microphone on {sys.platform}"
-    raise AudioError(
-        f"no microphone can be opened ({cause}): connect one, name one with --microphone, or pipe audio in: "
-        "... | speechnar listen -"
-    )
+    raise AudioError(NO_MICROPHONE.format("; ".join(causes) or f"ffmpeg has none on {sys.platform}"))
 
 
 def piped(stream: IO[bytes], sample_rate: int | None = None) -> Source:

@@ -33,7 +33,8 @@ from speechnar.runtime.windows import EncodedAudio
 EDGE = 0.5  # seconds at the end of the audio, where words may still become others: no utterance is cut there
 MOMENT = 4  # frames over which the quietest moment is sought
 QUIET = 8.0  # times the power of the quietest moment, which is taken for noise: up to this, audio is noise as well
-LOUD, SILENT = 0.95, 3e-3  # of this quantile of the frames' power, this share is silence, whatever the noise is
+LOUD = 0.95  # the quantile of the frames' power that is taken for speech
+SILENT = (3e-3, 3e-2)  # times the power of speech: below the first, audio is quiet, and above the second never
 
 
 @dataclass(frozen=True)
@@ -434,7 +435,7 @@ class _Window:
         frames = self.samples[len(self.samples) % self._frame :].reshape(-1, self._frame)
         power = np.square(frames).mean(axis=1)
         moments = np.convolve(power, np.full(MOMENT, 1 / MOMENT), "valid")
-        most = max(QUIET * moments.min(initial=np.inf), SILENT * np.quantile(power, LOUD))
+        most = np.clip(QUIET * moments.min(initial=np.inf), *(share * np.quantile(power, LOUD) for share in SILENT))
         return bool(power[-max(1, size // self._frame) :].max() <= most)
 
     def drop(self, start: int) -> None:
