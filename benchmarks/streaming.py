@@ -4,8 +4,8 @@
     pip install '.[eval]'
     python benchmarks/streaming.py test_other.tsv [--utterances 20] [--threads 1]
 
-LIST.tsv has a line an utterance: `utt_id<TAB>speaker<TAB>audio<TAB>text`. Of every four utterances,
-two are recordings of their own and two are joined with a pause; around them is noise of -80 dB. A recording is fed 100 ms at a time, each
+LIST.tsv has a line an utterance: `utt_id<TAB>speaker<TAB>audio<TAB>text`. Of every four utterances, two are recordings
+of their own and two are joined with a pause; around them is noise of -80 dB. A recording is fed 100 ms at a time, each
 block when its last sample would have been spoken. Prints a table, and writes `docs/streaming.json`.
 
 What is measured, in milliseconds of the clock:

@@ -25,7 +25,9 @@ WAITING = 300  # blocks of a microphone that may wait, half a minute; then audio
 SIZES_UNKNOWN = (0, 0x7FFFFFFF, 0xFFFFFFFF)
 """Lengths of the data of a WAV file that programs write to a pipe, where they do not know it."""
 
-NO_MICROPHONE = "no microphone can be opened ({}): connect one, name one with --microphone, or pipe audio in: ... | speechnar listen -"
+NO_MICROPHONE = (
+    "no microphone can be opened ({}): name another with --microphone, or pipe audio in: ... | speechnar listen -"
+)
 
 MICROPHONES: dict[str, list[tuple[str, str, str | None]]] = {
     "linux": [("pulse", "{name}", "default"), ("alsa", "{name}", "default")],
