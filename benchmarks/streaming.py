@@ -56,7 +56,7 @@ class Recording:
 
 @dataclass
 class Timed:
-    """What was measured; all delays in seconds."""
+    """The measurements; all delays are in seconds."""
 
     first: list[float] = field(default_factory=list)
     stable: list[float] = field(default_factory=list)
