@@ -13,7 +13,7 @@ the clean list these kinds are made, with fixed seeds:
     far field           a room with an RT60 of 0.6 s: the direct sound and an exponential tail 6 dB below it
     noise, 5 dB         `--noise` FILE from a place that the seed gives, or white noise
     quiet, clipped      40 dB softer, 20 dB louder and clipped
-    slow, fast          tempo 0.65, 1.6, by ffmpeg
+    slow, fast          tempo 0.65, 1.6 at the same pitch
 
 The systems run in processes of their own and take turns at every file. Intervals are by utterance.
 """
@@ -23,7 +23,6 @@ from __future__ import annotations
 import argparse
 import io
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -82,11 +81,23 @@ def noisy(noise: np.ndarray | None) -> Change:
 
 
 def tempo(factor: float) -> Change:
+    """Return a change of speed that keeps the pitch: frames of 40 ms are laid half over each other, each taken from the
+    place, within 10 ms, that fits the end of the one before it best (WSOLA, Verhelst & Roelands 1993).
+    """
+
     def change(wav: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        raw = ["-f", "f32le", "-ar", str(RATE), "-ac", "1"]
-        command = ["ffmpeg", "-v", "error", *raw, "-i", "-", "-filter:a", f"atempo={factor}", *raw, "-"]
-        done = subprocess.run(command, input=wav.astype("<f4").tobytes(), capture_output=True, check=True)
-        return np.frombuffer(done.stdout, "<f4")
+        hop, reach = RATE // 50, RATE // 100
+        window = np.hanning(2 * hop + 1)[:-1]
+        padded = np.pad(wav, (reach, 4 * hop + reach))
+        found = np.zeros(int(len(wav) / factor) + 2 * hop)
+        expected = padded[reach : reach + 2 * hop]
+        for at in range(0, len(found) - 2 * hop, hop):
+            begin = min(int(at * factor), len(padded) - 4 * hop - 2 * reach)
+            fits = np.correlate(padded[begin : begin + 2 * hop + 2 * reach], expected, "valid")
+            place = begin + int(np.argmax(fits))
+            found[at : at + 2 * hop] += window * padded[place : place + 2 * hop]
+            expected = padded[place + hop : place + 3 * hop]
+        return found
 
     return change
 
