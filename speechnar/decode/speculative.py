@@ -12,11 +12,11 @@ behind another wrong token and predicted a similarly spelled token here: then th
 an acceptance threshold of 0 and enough iterations, the result is what the decoder would have written token by token.
 Decoders of speech may repeat themselves endlessly: what they write far behind the end of the draft is left out.
 
-Capitals and marks cost no pass. Where the decoder prefers the same token with another capital, or another mark that
-does not end a sentence, its token is written in place of the draft's, and a comma that it misses or does not want is
-written or left out; the tokens behind are still accepted or rejected as they were read, behind the draft's own writing.
-A mark that ends a sentence changes the capital of the next word: one that is missed costs a pass, as any other token
-does.
+Capitals and marks cost no pass. Where the decoder prefers the same token with another capital, or another mark, its
+token is written in place of the draft's; a mark that it misses is written, and a comma that it does not want is left
+out. The tokens behind are still accepted or rejected as they were read, behind the draft's own writing; the first word
+behind the end of a sentence that the draft lacks gets its capital. Only the end of a sentence that is none for the
+decoder costs a pass, as any other token does.
 
 Source: Stern et al. 2018, "Blockwise Parallel Decoding for Deep Autoregressive Models", section 3; Leviathan et al.
     2023, "Fast Inference from Transformers via Speculative Decoding", section 2.
@@ -63,7 +63,7 @@ class VerifyConfig:
         max_places: places at which the draft may continue by spelling.
         rewrite_difference: share of the letters of the longer spelling that may differ where a word of the draft is
             rewritten; if more differ, the decoder's token belongs to another place.
-        free_marks: whether commas are written or left out without a pass.
+        free_marks: whether marks are written, and commas left out, without a pass.
     """
 
     iterations: int = 40
@@ -211,6 +211,7 @@ class SpeculativeDecoder:
         size = min(len(row), len(thresholds))
         tokens, best = row[:size].tolist(), verdict.best[n, :size].tolist()
         given, best_given = verdict.log_probs[n, :size].tolist(), verdict.best_log_probs[n, :size].tolist()
+        sentence_begins = False
         for place in range(size):
             following = tokens[place + 1] if place + 1 < size else None
             written = self._written(
@@ -218,8 +219,19 @@ class SpeculativeDecoder:
             )
             if written is None:
                 break
+            if sentence_begins and written:
+                written = [(self._capitals.get(written[0][0], written[0][0]), written[0][1]), *written[1:]]
+            sentence_begins = sentence_begins and not written
+            if self._ends_sentence(written) and not self._marks.get(tokens[place]):
+                sentence_begins = len(written) == 1
+                if not sentence_begins:
+                    token, log_prob = written[1]
+                    written[1] = (self._capitals.get(token, token), log_prob)
             found.append(written)
         return found
+
+    def _ends_sentence(self, written: Sequence[tuple[int, float]]) -> bool:
+        return bool(written) and self._marks.get(written[0][0], False)
 
     def _written(
         self, token: int, best: int, log_prob: float, best_log_prob: float, threshold: float, following: int | None
@@ -230,26 +242,33 @@ class SpeculativeDecoder:
             best: the token that the decoder prefers; `best_log_prob` and `log_prob` are what it gives the two.
             following: the next token of the draft, if the row has it.
         """
-        marks = self._marks
+        marks, folded = self._marks, self._folded
         if token == best:
             return [(token, log_prob)]
-        if self._folded[token] == self._folded[best] or (
-            token in marks and best in marks and marks[token] == marks[best]
-        ):
+        if folded[token] == folded[best] or (token in marks and best in marks and marks[best] >= marks[token]):
             return [(best, best_log_prob)]
-        if best_log_prob - log_prob <= threshold:
-            return [(token, log_prob)]
-        inside = self.config.free_marks and marks.get(best) is False
-        if inside and token not in marks and log_prob >= np.log1p(-min(np.exp(best_log_prob), 0.999)) - threshold:
-            return [(best, best_log_prob), (token, log_prob)]
-        if self.config.free_marks and marks.get(token) is False and following is not None:
-            return [] if self._folded[following] == self._folded[best] else None
-        return None
+        if self.config.free_marks:
+            missed = best in marks and token not in marks
+            if missed and log_prob >= np.log1p(-min(np.exp(best_log_prob), 0.999)) - threshold:
+                return [(best, best_log_prob), (token, log_prob)]
+            if marks.get(token) is False and following is not None and folded[following] == folded[best]:
+                return []
+        return [(token, log_prob)] if best_log_prob - log_prob <= threshold else None
 
     @cached_property
     def _folded(self) -> tuple[str, ...]:
         """Return each token in small letters."""
         return tuple(symbol.lower() for symbol in self.vocabulary.symbols)
+
+    @cached_property
+    def _capitals(self) -> dict[int, int]:
+        """Return for each token that begins a word with a small letter the same token with a capital, if there is."""
+        ids, found = self.vocabulary.ids, {}
+        for symbol, token in ids.items():
+            capital = symbol[:1] + symbol[1:2].upper() + symbol[2:]
+            if self.vocabulary.begins_word[token] and capital != symbol and capital in ids:
+                found[token] = ids[capital]
+        return found
 
     @cached_property
     def _marks(self) -> dict[int, bool]:

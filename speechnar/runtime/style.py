@@ -14,17 +14,24 @@ READ_OUT = re.compile(r"[0-9%$&+=@#£€°½¼¾]|^(?:Mr|Mrs|Ms|Dr|Prof|vs|etc)\
 """Words that are not said as they are spelled."""
 
 
+SENTENCE_END = re.compile(r"(?<!\.\.)[.?!][\"')]*$")
+ABBREVIATION = re.compile(r"\W*(?:Mr|Mrs|Ms|Dr|St|Prof|Jr|Sr|No|vs|etc|e\.g|i\.e|[ap]\.m|(?:[A-Za-z]\.)*[A-Za-z])\.\W*")
+"""Words whose full stop need not end a sentence."""
+
+
 def styled(words: Iterable[Word], style: str) -> Iterator[Word]:
-    """Yield words in a style.
+    """Yield words in a style; in the written one, a word behind the end of a sentence gets a capital.
 
     Raises:
         DecodeError: there is no such style.
     """
     if style not in STYLES:
         raise DecodeError(f"the style should be one of {', '.join(STYLES)} but is {style!r}")
+    sentence_begins = False
     for word in words:
         if style == "written":
-            yield word
+            yield replace(word, text=word.text[:1].upper() + word.text[1:]) if sentence_begins else word
+            sentence_begins = bool(SENTENCE_END.search(word.text)) and not ABBREVIATION.fullmatch(word.text)
             continue
         said = plain_words(word.text)
         letters = [len(text) for text in said]

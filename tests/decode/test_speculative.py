@@ -287,9 +287,20 @@ def test_another_mark_within_a_sentence_is_written_in_place_of_the_drafts() -> N
     assert written("a, b", says) == ("a; b", 1)
 
 
-def test_the_end_of_a_sentence_that_the_draft_lacks_costs_a_pass_and_a_capital_follows() -> None:
-    says = prefers(**{"": {"▁a": 1.0}, "_a": {".": 0.9, "▁b": 0.1}, "_a.": {"▁B": 1.0}, "_a._b": {"▁c": 1.0}})
-    assert written("a b c", says) == ("a. B c", 2)
+def test_the_end_of_a_sentence_that_the_draft_lacks_costs_no_pass_and_a_capital_follows() -> None:
+    says = prefers(**{"": {"▁a": 1.0}, "_a": {".": 0.9, "▁b": 0.1}, "_a_b": {"▁c": 1.0}})
+    assert written("a b c", says) == ("a. B c", 1)
+
+
+def test_a_comma_that_is_the_end_of_a_sentence_costs_no_pass_and_a_capital_follows() -> None:
+    says = prefers(**{"": {"▁a": 1.0}, "_a": {".": 0.9, ",": 0.1}, "_a,": {"▁b": 1.0}, "_a,_b": {"▁c": 1.0}})
+    assert written("a, b c", says) == ("a. B c", 1)
+
+
+def test_an_end_of_a_sentence_that_is_none_costs_a_pass() -> None:
+    says = prefers(**{"": {"▁a": 1.0}, "_a": {",": 0.9, ".": 0.1}, "_a,": {"▁b": 1.0}, "_a,_B": {"▁c": 1.0}})
+    text, passes = written("a. B c", says)
+    assert (text, passes > 1) == ("a, b c", True)
 
 
 def test_marks_may_be_verified_as_other_tokens_are() -> None:

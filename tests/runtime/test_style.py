@@ -31,6 +31,19 @@ def test_the_written_style_changes_nothing() -> None:
     assert list(styled(words, "written")) == words
 
 
+@pytest.mark.parametrize(
+    "text, written",
+    [
+        ("he left. she stayed", "he left. She stayed"), ("why? because", "why? Because"), ("Mr. smith", "Mr. smith"),
+        ("at 10 a.m. we left", "at 10 a.m. we left"), ("well... yes", "well... yes"), ("one, two", "one, two"),
+        ('"go." he', '"go." He'), ("the U.S. and", "the U.S. and"), ("wait. 3 men", "wait. 3 men"),
+    ],
+)  # fmt: skip
+def test_a_sentence_begins_with_a_capital(text: str, written: str) -> None:
+    words = [Word(word, n, n + 1, 1.0) for n, word in enumerate(text.split())]
+    assert " ".join(word.text for word in styled(words, "written")) == written
+
+
 def test_another_style_is_refused() -> None:
     with pytest.raises(DecodeError, match="written, plain but is 'loud'"):
         list(styled([Word("hi", 0.0, 0.5, 0.9)], "loud"))
