@@ -10,7 +10,8 @@ set -euo pipefail
 source "$(dirname "$0")/../stages.sh"
 
 corpora=data/corpora #: DIR, the corpora as published: LibriSpeech, CMU Arctic, Kathleen, LJSpeech and AN4
-texts=               #: N, training texts that the voice speaks, at most
+tatoeba=             #: FILE, deu.txt of deu-eng.zip: its English sentences are spoken too
+texts=               #: N, texts that the voice speaks, at most
 utterances=160       #: N, training utterances that the weights are quantized for
 parse_options "$@"
 
@@ -27,23 +28,31 @@ unpack() {
   [[ -d $corpora ]] || fail "there is no folder $corpora: give the folder of the corpora by --corpora"
 }
 prepare() { python local/prepare.py "$corpora" data --jobs "$nj"; }
-speak() { python local/speak.py data/train.jsonl.gz exp/spoken data/spoken.jsonl.gz ${texts:+--limit "$texts"}; }
+speak() {
+  python local/texts.py exp/texts.txt ${tatoeba:+--tatoeba "$tatoeba"}
+  python local/speak.py exp/texts.txt exp/spoken data/spoken.jsonl.gz ${texts:+--limit "$texts"}
+}
 init_model() { python local/init_model.py exp/init; }
+write() { # capitals, marks and digits for the transcripts that have none
+  local split
+  for split in dev train; do
+    speechnar encode exp/init "data/$split.jsonl.gz" "$encoded/$split" --seed 1
+    python local/write.py exp/init "$encoded/$split" "data/$split.jsonl.gz" "data/${split}_written.jsonl.gz"
+  done
+}
 encode() {
-  speechnar encode exp/init data/dev.jsonl.gz "$encoded/dev"
-  speechnar encode exp/init data/train.jsonl.gz "$encoded/recorded" --seed 1
-  speechnar encode exp/init data/train.jsonl.gz "$encoded/slow_noisy" --seed 2 --variant conf/variant_slow_noisy.yaml
-  speechnar encode exp/init data/spoken.jsonl.gz "$encoded/spoken" --seed 3 --variant conf/variant_noisy.yaml
+  speechnar encode exp/init data/train_written.jsonl.gz "$encoded/varied" --seed 2 --variant conf/variant_varied.yaml
+  speechnar encode exp/init data/spoken.jsonl.gz "$encoded/spoken" --seed 3 --variant conf/variant_spoken.yaml
 }
 draft() {
-  train_model speculative conf/draft.yaml --init exp/init --dev "$encoded/dev/cuts.jsonl.gz" --out exp/draft \
-    --train "$encoded"/{recorded,slow_noisy,spoken}/cuts.jsonl.gz
+  train_model speculative conf/draft.yaml --init exp/init --dev "$encoded/dev/written.jsonl.gz" --out exp/draft \
+    --train "$encoded"/{train/written,varied/cuts,spoken/cuts}.jsonl.gz
 }
 decoder() { # its --init has the draft of the stage before, which is saved with it
-  train_model speculative conf/decoder.yaml --init exp/draft --dev "$encoded/dev/cuts.jsonl.gz" --out exp/decoder \
-    --train "$encoded"/{recorded,slow_noisy}/cuts.jsonl.gz
+  train_model speculative conf/decoder.yaml --init exp/draft --dev "$encoded/dev/written.jsonl.gz" --out exp/decoder \
+    --train "$encoded"/{train/written,varied/cuts}.jsonl.gz
 }
-quantize() { speechnar quantize exp/decoder data/train.jsonl.gz exp/recognizer --utterances "$utterances"; }
+quantize() { speechnar quantize exp/decoder data/train_written.jsonl.gz exp/recognizer --utterances "$utterances"; }
 export_recognizer() {
   cp conf/card.yaml exp/recognizer/recognizer.yaml
   speechnar export exp/recognizer exp/english_base
@@ -61,9 +70,10 @@ evaluate() {
 run_stages exp \
   "unpack:" \
   "prepare: corpora" \
-  "speak: texts data/train.jsonl.gz" \
+  "speak: texts tatoeba" \
   "init_model:" \
-  "encode: data/dev.jsonl.gz data/train.jsonl.gz data/spoken.jsonl.gz conf/variant_slow_noisy.yaml conf/variant_noisy.yaml" \
+  "write: data/dev.jsonl.gz data/train.jsonl.gz" \
+  "encode: data/spoken.jsonl.gz conf/variant_varied.yaml conf/variant_spoken.yaml" \
   "draft: max_steps conf/draft.yaml" \
   "decoder: max_steps conf/decoder.yaml" \
   "quantize: utterances" \

@@ -145,4 +145,4 @@ def test_a_softer_utterance_behind_a_loud_one_is_heard() -> None:
 
 @pytest.mark.parametrize("word", ["stop", "three", "computer"])
 def test_a_single_word_is_written_once(word: str) -> None:
-    assert speechnar.transcribe(spoken_by_the_voice(word)).text.lower().strip(".!") == word
+    assert speechnar.transcribe(spoken_by_the_voice(word)).text.lower().strip(".,!") == word

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Turn the corpora into Lhotse manifests with lower-case words, one a split.
+"""Turn the corpora into Lhotse manifests, one a split.
 
     python local/prepare.py CORPORA_DIR OUT_DIR [--jobs N]
 
@@ -16,8 +16,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-
-from words import words
 
 from speechnar.data.corpora import Entry, Found, import_corpus, read_arctic, read_ljspeech
 from speechnar.data.manifest import save_cuts
@@ -84,7 +82,7 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     for name in SPLITS:
         entries = [
-            replace(entry, text=spoken) for split, entry in rows if split == name if (spoken := words(entry.text))
+            replace(entry, text=" ".join(entry.text.split())) for split, entry in rows if split == name if entry.text
         ]
         imported = import_corpus(Found(entries, []), jobs=args.jobs)
         for problem in imported.problems:
