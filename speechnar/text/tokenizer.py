@@ -13,6 +13,7 @@ Source: Kudo 2018, "Subword Regularization", section 3.2, the unigram model of `
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,9 @@ def _train_subwords(texts: Sequence[str], number: int, path: Path) -> list[str]:
             minloglevel=2,
         )  # fmt: skip
     except RuntimeError as error:
-        raise TextError(f"{number} subwords cannot be made of this text ({error}); ask for fewer") from None
+        most = re.search(r"a value <= (\d+)", str(error))
+        cause = f"it has {int(most[1]) - 1} at most" if most else error
+        raise TextError(f"{number} subwords cannot be made of this text ({cause}): ask for fewer") from None
     with atomic_write(path) as part:
         part.write_bytes(model.getvalue())
     processor = sentencepiece.SentencePieceProcessor(model_proto=model.getvalue())

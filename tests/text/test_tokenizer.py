@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -43,9 +44,14 @@ def test_a_character_without_a_unit_is_named(tmp_path: Path) -> None:
 
 def test_too_many_subwords_are_refused_in_a_sentence(tmp_path: Path) -> None:
     pytest.importorskip("sentencepiece")
-    with pytest.raises(TextError, match="5000 subwords cannot be made of this text .* ask for fewer"):
+    with pytest.raises(TextError, match="5000 subwords cannot be made of this text .* ask for fewer") as error:
         train_tokenizer(TEXTS, tmp_path, 5000)
     assert not (tmp_path / "tokens.txt").exists()
+    told = re.search(r"it has (\d+) at most", str(error.value))
+    assert told
+    train_tokenizer(TEXTS, tmp_path, int(told[1]))
+    with pytest.raises(TextError, match="ask for fewer"):
+        train_tokenizer(TEXTS, tmp_path, int(told[1]) + 1)
 
 
 def test_no_text_is_refused(tmp_path: Path) -> None:
