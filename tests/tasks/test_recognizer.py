@@ -54,10 +54,10 @@ def config_of(name: str, **changes) -> RecognitionConfig:
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
-    """Units, training and dev manifests."""
+    """Tokenizer, training and dev manifests."""
     folder = tmp_path_factory.mktemp("spoken")
-    train_tokenizer(TEXTS, folder / "units")
-    return folder / "units", make_corpus(folder, TEXTS, "train"), make_corpus(folder, TEXTS[:2], "dev")
+    train_tokenizer(TEXTS, folder / "tokenizer")
+    return folder / "tokenizer", make_corpus(folder, TEXTS, "train"), make_corpus(folder, TEXTS[:2], "dev")
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -110,9 +110,9 @@ def test_init_takes_the_weights_of_a_symbol_whatever_its_id(
 ) -> None:
     train_recognizer(config_of("aed"), *corpus, tmp_path / "aed")
     source = load_model(tmp_path / "aed")[0].state_dict()
-    train_tokenizer(["0 a b c"], tmp_path / "units")
+    train_tokenizer(["0 a b c"], tmp_path / "tokenizer")
     capsys.readouterr()
-    task = RecognitionTask(config_of("aed"), tmp_path / "units", *corpus[1:], init=tmp_path / "aed")
+    task = RecognitionTask(config_of("aed"), tmp_path / "tokenizer", *corpus[1:], init=tmp_path / "aed")
     weights, ids = task.model.state_dict(), task.symbols.ids
     before = SymbolTable.load(tmp_path / "aed" / "tokens.txt").ids
     assert ids["a"] != before["a"]
@@ -204,19 +204,22 @@ def test_mask_ctc_replaces_what_ctc_is_unsure_of(corpus: tuple[Path, Path, Path]
 def test_the_verbs_from_manifest_to_transcripts(
     corpus: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    units, train, dev = map(str, corpus)
+    tokenizer, train, dev = map(str, corpus)
     assert main(["tokenizer", train, str(tmp_path / "tokenizer")]) == 0
     assert capsys.readouterr().out == "9 symbols\n"
-    assert (tmp_path / "units" / "tokens.txt").read_bytes() == (corpus[0] / "tokens.txt").read_bytes()
+    assert (tmp_path / "tokenizer" / "tokens.txt").read_bytes() == (corpus[0] / "tokens.txt").read_bytes()
     config_files.save(config_of("aed"), tmp_path / "aed.yaml")
     out = str(tmp_path / "aed")
-    data = ["--tokenizer", units, "--train", train, "--dev", dev, "--out", out]
+    data = ["--tokenizer", tokenizer, "--train", train, "--dev", dev, "--out", out]
     assert main(["train", "recognizer", str(tmp_path / "aed.yaml"), *data]) == 0
     read = tmp_path / "read.txt"
     assert main(["decode", out, dev, str(read), "--method", "ar", "--beam", "2"]) == 0
     assert " s: RTF " in capsys.readouterr().out
     assert [line.split(" ")[0] for line in read.read_text(encoding="utf-8").splitlines()] == ["dev-0", "dev-1"]
-    assert main(["decode", out, dev, str(read), "--method", "beam", "--beam", "2"]) == 0
+    (tmp_path / "shar").mkdir()
+    CutSet.from_file(dev).to_shar(tmp_path / "shar", fields={"recording": "flac"})
+    assert main(["decode", out, str(tmp_path / "shar"), str(read), "--method", "beam", "--beam", "2"]) == 0
+    assert [line.split(" ")[0] for line in read.read_text(encoding="utf-8").splitlines()] == ["dev-0", "dev-1"]
     assert main(["decode", out, dev, str(read), "--method", "mask_ctc"]) == 1
     said = capsys.readouterr().err
     assert (
