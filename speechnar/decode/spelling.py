@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 from speechnar.text.symbols import TextError
 from speechnar.text.whisper_bpe import BytePairs
 
+MARKS = '.,?!:;"\u201c\u201d()[]-\u2013\u2014\u2026'
+
 
 def key_of(word: str) -> str:
     """Return a word without case and marks, by which words of two texts are compared."""
@@ -17,10 +19,15 @@ def key_of(word: str) -> str:
 
 
 def ctc_tokens(tokenizer: BytePairs, words: Sequence[str]) -> list[int] | None:
-    """Return the tokens of words, in lower case and without marks where CTC writes those only; None where it cannot."""
+    """Return the tokens of words, without the marks around them, and in lower case where CTC writes that only.
+
+    Returns:
+        ids; None where CTC cannot write a word, such as a number.
+    """
     found: list[int] = []
     for word in words:
-        for spelling in (word, word.lower(), key_of(word)):
+        bare = word.strip(MARKS) or word
+        for spelling in (bare, bare.lower(), key_of(word)):
             try:
                 found += tokenizer.encode(spelling)
                 break

@@ -74,6 +74,7 @@ def test_without_changes_both_texts_have_as_many_words() -> None:
 
 
 def test_a_word_that_is_written_twice_was_said_once() -> None:
+    assert judged(["stop"], ["Stop.", "Stop."]) == [True]
     assert judged(["stop"], ["stop", "stop"]) == [True]
     assert judged(["stop", "stop"], ["stop", "stop"]) == []
     assert judged(["three"], ["three"] * 4) == [True]

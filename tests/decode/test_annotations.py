@@ -22,6 +22,9 @@ from speechnar.decode.annotations import sound_annotations
         ("Music.", "oo", ""),
         ("Music.", "music", "Music."),
         ("It rained [and", "it rained and", "It rained [and"),
+        ("(woman speaking in", "oy ow", ""),
+        ("(woman speaking in) It rained", "oy it rained", "It rained"),
+        ("[Music It rained.", "it rained", "It rained."),
         ("", "", ""),
     ],
 )
