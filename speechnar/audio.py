@@ -254,8 +254,8 @@ def log_mel_of(spectrum: np.ndarray, config: AudioConfig) -> np.ndarray:
     return np.log(np.maximum(spectrum @ mel_filters(config).T, LOG_FLOOR))
 
 
-def track_f0(wav: np.ndarray, config: AudioConfig, highest: float = F0_MAX) -> np.ndarray:
-    """Return F0 in Hz, from 60 to `highest`, of (T_wav,) float32: (T_wav // hop_length,) float32, 0 where unvoiced.
+def track_f0(wav: np.ndarray, config: AudioConfig, lowest: float = F0_MIN, highest: float = F0_MAX) -> np.ndarray:
+    """Return F0 in Hz, from `lowest` to `highest`, of (T_wav,) float32: (T_wav // hop_length,) float32, 0 where unvoiced.
 
     Frames are centered as those of `log_mel`. The level of the whole makes no difference.
     """
@@ -264,7 +264,7 @@ def track_f0(wav: np.ndarray, config: AudioConfig, highest: float = F0_MAX) -> n
     if peak < F0_SILENCE:
         return np.zeros(len(centers), dtype=np.float32)
     normalized = resample(wav, config.sample_rate, 16000) * (0.5 / peak)
-    found = _f0_detector().detect(normalized, 16000, F0_MIN, highest)
+    found = _f0_detector().detect(normalized, 16000, lowest, highest)
     confident = found.confidence >= 0.5
     if not confident.any():
         return np.zeros(len(centers), dtype=np.float32)

@@ -166,7 +166,8 @@ def sing(wav: np.ndarray, phones: Phones, rng: np.random.Generator) -> tuple[np.
         wav: (T_wav,) at 24 kHz.
     """
     wav = wav.astype(np.float64)
-    f0, times = pyworld.harvest(wav, RATE, frame_period=1000 * STEP)
+    f0, times = pyworld.dio(wav, RATE, frame_period=1000 * STEP)  # a tenth of the time of harvest
+    f0 = pyworld.stonemask(wav, f0, times, RATE)
     vowels = np.array([is_vowel(p) for p in phones.symbols])
     voiced = f0 > 0
     for n, symbol in enumerate(phones.symbols):

@@ -70,7 +70,7 @@ def sung(singer: Singer, melody: Melody, shift: int | None, top: float | None, p
     song = singer.sing(melody, PitchOptions(transpose=shift))
     seconds = time.perf_counter() - begin
     audio.write(path, song.wav, song.sample_rate)
-    tracked = singing.heard(song.wav, song.sample_rate, melody.start)
+    tracked = singing.heard(song.wav, song.sample_rate, melody.start, singing.f0_range(melody.part, shift))
     hop = len(song.wav) / song.sample_rate / len(song.f0)
     metrics = singing.measure(melody, shift, tracked, song.f0, hop)
     return Song(path, melody, shift, tracked, {RTF: seconds * song.sample_rate / len(song.wav), **metrics})
@@ -87,7 +87,7 @@ def recorded(melody: Melody, shift: int, path: Path, start: float) -> Song:
         AudioError: the recording cannot be read.
     """
     wav, rate = audio.read(path)
-    tracked = singing.heard(wav, rate, start)
+    tracked = singing.heard(wav, rate, start, singing.f0_range(melody.part, shift))
     metrics = singing.measure(melody, shift, tracked, None, singing.HOP / singing.RATE)
     return Song(path, melody, shift, tracked, {RTF: np.nan, **metrics})
 

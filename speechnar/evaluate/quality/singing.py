@@ -32,7 +32,8 @@ CLOSE = 50.0  # cents
 RATE, HOP = 16000, 80  # Hz, samples: 5 ms from frame to frame
 ANALYSIS = AudioConfig(RATE, 400, HOP, 400, 24, 300.0, 4000.0)  # of the bands in which onsets are looked for
 TRACKING = AudioConfig(RATE, 400, HOP, 400)
-HIGHEST_F0 = 1200.0  # Hz, above MIDI 84
+LOWEST_F0, HIGHEST_F0 = 60.0, 1200.0  # Hz
+BEYOND = 7.0  # semitones below the lowest and above the highest note in which F0 is looked for
 FLOOR = 6.0  # nats below the loudest frame: what is softer is silence
 RISE = 2  # frames on each side of a rise
 NEAR = 0.15  # seconds around a note in which its vowel's onset is looked for
@@ -72,16 +73,25 @@ class Vibrato:
     depth: float
 
 
-def heard(wav: np.ndarray, sample_rate: int, start: float) -> Tracked:
-    """Track (T_wav,) float32 audio that begins `start` seconds after the score does."""
+def f0_range(part: Part, transpose: float) -> tuple[float, float]:
+    """Return the range in Hz in which F0 of a part is looked for, which keeps the tracker from overtones."""
+    pitches = [(n.pitch or 0.0) + transpose for n in part.sung]
+    low, high = float(hz(min(pitches) - BEYOND)), float(hz(max(pitches) + BEYOND))
+    return max(low, LOWEST_F0), min(max(high, 2 * LOWEST_F0), HIGHEST_F0)
+
+
+def heard(
+    wav: np.ndarray, sample_rate: int, start: float, f0: tuple[float, float] = (LOWEST_F0, HIGHEST_F0)
+) -> Tracked:
+    """Track (T_wav,) float32 audio that begins `start` seconds after the score does, F0 in a range in Hz."""
     wav = audio.resample(wav, sample_rate, RATE)
-    f0 = audio.track_f0(wav, TRACKING, highest=HIGHEST_F0)
+    found = audio.track_f0(wav, TRACKING, *f0)
     mel = audio.log_mel(wav, ANALYSIS)
     mel = np.maximum(mel, mel.max(initial=-20.0) - FLOOR)
     later, earlier = (np.pad(mel, ((RISE, RISE), (0, 0)), mode="edge")[k:][: len(mel)] for k in (2 * RISE, 0))
     rise = np.maximum(later - earlier, 0).sum(axis=1)
-    voiced = np.pad(f0 > 0, (0, RISE))[RISE:]
-    return Tracked(f0, rise * voiced[: len(rise)], mel.max(axis=1), start)
+    voiced = np.pad(found > 0, (0, RISE))[RISE:]
+    return Tracked(found, rise * voiced[: len(rise)], mel.max(axis=1), start)
 
 
 def vibrato_of(f0: np.ndarray, hop: float) -> Vibrato | None:
