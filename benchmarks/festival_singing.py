@@ -3,8 +3,8 @@
     python benchmarks/festival_singing.py egs/mini_singing/tune.musicxml festival --transpose -12
     speechnar evaluate singing egs/mini_singing/tune.musicxml --audio festival --transpose -12
 
-Needs festival's `text2wave` and an English voice, such as Debian's packages festival and festvox-kallpc16k. The words of
-the score are written in festival's XML for singing, each with its notes and their lengths.
+Needs festival's `text2wave` and an English voice, such as Debian's packages festival and festvox-kallpc16k. The words
+of the score are written in festival's XML for singing, each with its notes and their lengths.
 """
 
 from __future__ import annotations

@@ -255,7 +255,7 @@ def log_mel_of(spectrum: np.ndarray, config: AudioConfig) -> np.ndarray:
 
 
 def track_f0(wav: np.ndarray, config: AudioConfig, lowest: float = F0_MIN, highest: float = F0_MAX) -> np.ndarray:
-    """Return F0 in Hz, from `lowest` to `highest`, of (T_wav,) float32: (T_wav // hop_length,) float32, 0 where unvoiced.
+    """Return F0 in Hz of (T_wav,) float32, from `lowest` to `highest`: (T_wav // hop_length,), 0 where unvoiced.
 
     Frames are centered as those of `log_mel`. The level of the whole makes no difference.
     """

@@ -45,9 +45,11 @@ features() {
   speechnar features "$train" "$dev" "$exp/features" --audio conf/audio.yaml --jobs "$nj"
 }
 acoustic() { train_model acoustic conf/acoustic.yaml "${splits[@]}" --init "$exp/voice/acoustic" --out "$exp/acoustic"; }
+vocoder() { train_model vocoder conf/vocoder.yaml "${splits[@]}" --init "$exp/voice/vocoder" --out "$exp/vocoder"; }
 export_voice() {
-  mkdir -p "$exp/voice/singing"
+  mkdir -p "$exp/voice/singing" "$exp/voice/singing_vocoder"
   cp "$exp/acoustic"/{config.yaml,tokens.txt,model.safetensors} "$exp/voice/singing"
+  cp "$exp/vocoder"/{config.yaml,model.safetensors} "$exp/voice/singing_vocoder"
   speechnar export "$exp/voice" "$exp/sung"
 }
 evaluate() {
@@ -63,5 +65,6 @@ run_stages "$exp" \
   "prepare: corpus copies" \
   "features: $train $dev conf/audio.yaml" \
   "acoustic: max_steps $train $dev conf/acoustic.yaml" \
+  "vocoder: max_steps $train $dev conf/vocoder.yaml" \
   "export_voice:" \
   "evaluate: scores"

@@ -93,7 +93,7 @@ def _sing(args: argparse.Namespace) -> None:
         if args.parts:
             append(choir(_sung_together(singer, melodies, options, bar), rate, args.seed))
         for frames in singer.frames(melodies[0], options, start) if not args.parts else ():
-            for wav in singer.voice.vocode(frames):
+            for wav in singer.vocode(frames):
                 append(wav)
                 bar.update(len(wav) / rate)
             said.append(Timings(frames.sentences, frames.words, frames.phones))
@@ -157,7 +157,7 @@ def _sung_together(singer: Singer, melodies: Sequence[Melody], options: PitchOpt
         own = replace(options, transpose=float(np.clip(tuned, -48, 48)), seed=options.seed + n)
         wavs = []
         for frames in singer.frames(melody, own, start):
-            for wav in singer.voice.vocode(frames):
+            for wav in singer.vocode(frames):
                 wavs.append(wav)
                 bar.update(len(wav) / singer.voice.sample_rate)
         songs.append(np.concatenate(wavs))

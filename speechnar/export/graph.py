@@ -27,6 +27,7 @@ from speechnar.models.folder import ModelError
 PARITY = 1e-3
 OPSET = 17
 SMALL = 2048  # values; smaller arrays stay float32
+FEW = 64  # values of a channel; of fewer, none may be a single step, by which the step is found again
 FOURIER_REAL, FOURIER_IMAGINARY = "fourier_real", "fourier_imaginary"
 
 
@@ -107,6 +108,23 @@ def round_weights(model: nn.Module) -> None:
             flat = parameter.data.flatten(1)
             scale = flat.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127
             parameter.data = ((flat / scale).round() * scale).view_as(parameter)
+
+
+def round_to_steps(model: nn.Module, step: float) -> None:
+    """Round every matrix and kernel of a model, in place, to multiples of a step for each output channel.
+
+    Args:
+        step: as a share of the root mean square of the channel's weights, larger where one would be above 127 steps. At
+            0.26, a weight takes about 4.6 bits in a compressed file.
+    """
+    for parameter in model.parameters():
+        if parameter.dim() >= 2 and parameter.numel() > SMALL:
+            flat = parameter.data.flatten(1)
+            size = flat.abs().amax(1, keepdim=True) / 127
+            if flat.shape[1] >= FEW:
+                size = size.maximum(step * flat.square().mean(1, keepdim=True).sqrt())
+            size = size.clamp(min=1e-12)
+            parameter.data = ((flat / size).round() * size).view_as(parameter)
 
 
 def parity(graph: nn.Module, given: Mapping[str, Tensor], path: Path) -> float:
@@ -216,8 +234,12 @@ def _on_their_grid(graph: onnx.GraphProto, floats: Mapping[str, np.ndarray]) -> 
 
 
 def _rounded(values: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a scale for each channel of an axis, and int8; multiples of a step (`round_to_steps`) stay these."""
     others = tuple(n for n in range(values.ndim) if n != axis)
     scale = np.maximum(np.abs(values).max(axis=others, keepdims=True) / 127, 1e-12).astype(np.float32)
+    channels = np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1).copy()
+    step = steps_of(torch.from_numpy(channels))[1].numpy().reshape(scale.shape)
+    scale = np.where(step > 0, step, scale).astype(np.float32)
     return scale, np.round(values / scale).astype(np.int8)
 
 

@@ -15,12 +15,15 @@ import torch
 from torch import Tensor, nn
 
 from speechnar import config as config_files
-from speechnar.export.graph import export_graph, round_weights
+from speechnar.export.graph import export_graph, round_to_steps
 from speechnar.export.voice import VoiceGraph, acoustic_inputs, graph_of
 from speechnar.models.folder import ModelError, load_model
 from speechnar.models.tts.fastspeech2 import FastSpeech2, Prosody
 from speechnar.runtime.voice import SINGING, SINGING_VOCODER, VoiceInfo
 from speechnar.text.symbols import SymbolTable
+
+STEP = 0.26
+"""Of the weights, so that model and vocoder take 6 MB of the package: `round_to_steps`."""
 
 
 class SingingGraph(nn.Module):
@@ -98,7 +101,7 @@ def export_singing(model_dir: Path, voice_dir: Path) -> None:
     }
     with tempfile.TemporaryDirectory(dir=voice_dir, prefix=".part") as part:
         for name, made in parts.items():
-            round_weights(made.graph)
+            round_to_steps(made.graph, STEP)
             path = Path(part) / name
             export_graph(
                 made.graph, made.given, made.outputs, made.fixed, path, about, axes=_axes(made), change=made.change

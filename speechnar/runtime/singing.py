@@ -36,14 +36,15 @@ from speechnar.runtime.phrases import (
 )
 from speechnar.runtime.speech import Speech, SpeechError, Timing
 from speechnar.runtime.sung_mel import SungMel, on_notes
-from speechnar.runtime.voice import Voice
+from speechnar.runtime.voice import SINGING_VOCODER, Vocoder, Voice
 from speechnar.score.lyrics import SungSyllable, is_vowel, sung_syllables
 from speechnar.score.notes import Part, ScoreWarning
 from speechnar.score.pitch import PitchOptions, f0_curve, hz, transposition
 from speechnar.score.timing import TimedPhone, time_phones
 from speechnar.text.symbols import WORD_BREAK
 
-LOWEST, HIGHEST = -5.0, 9.0
+LOWEST, HIGHEST = -5.0, 9.0  # semitones from the mean F0 of the voice, by rule
+SUNG_LOWEST, SUNG_HIGHEST = 0.0, 18.0  # the same of a model that was trained to sing
 HELD = 0.15  # seconds of a phone that the acoustic model makes at most, as in speech; the rest is stretched
 EDGE = 0.05  # seconds at each end of a stretched phone that stay as they are
 RELEASE = 0.05  # seconds that a phrase sounds on after its last phone
@@ -123,11 +124,15 @@ class Singer:
             raise SpeechError(f"the voice {voice.name} has no F0 and cannot sing")
         self.mean = float(np.median(f0[f0 > 0]))
         self._sung_mel = SungMel.of(voice, speaker)
+        own = voice.folder / SINGING_VOCODER
+        sings = self._sung_mel is not None and own.is_file()
+        self._vocoder = Vocoder.load(own, voice.info.audio, voice.threads) if sings else None
 
     def transposition(self, parts: Sequence[Part]) -> int:
         """Return the semitones that move parts, all by the same, into the range of the voice."""
         middle = 69 + 12 * np.log2(self.mean / 440)
-        return transposition([n for part in parts for n in part.notes], middle + LOWEST, middle + HIGHEST)
+        low, high = (SUNG_LOWEST, SUNG_HIGHEST) if self._sung_mel else (LOWEST, HIGHEST)
+        return transposition([n for part in parts for n in part.notes], middle + low, middle + high)
 
     def sing(self, part: Part | Melody, options: PitchOptions | None = None) -> Speech:
         """Sing a part.
@@ -141,10 +146,14 @@ class Singer:
         melody = part if isinstance(part, Melody) else Melody.of(part)
         options = options or PitchOptions(transpose=self.transposition([melody.part]))
         phrases = list(self.frames(melody, options))
-        return self.voice.speech(phrases, [wav for frames in phrases for wav in self.voice.vocode(frames)])
+        return self.voice.speech(phrases, [wav for frames in phrases for wav in self.vocode(frames)])
+
+    def vocode(self, frames: Frames) -> Iterator[np.ndarray]:
+        """Yield the audio of a phrase, as `Voice.vocode` does, by the vocoder of high notes where the voice has one."""
+        return self.voice.vocode(frames, vocoder=self._vocoder)
 
     def frames(self, melody: Melody, options: PitchOptions, start: float | None = None) -> Iterator[Frames]:
-        """Compute a melody phrase by phrase, for `Voice.vocode`. Timings count from the start of the audio.
+        """Compute a melody phrase by phrase, for `vocode`. Timings count from the start of the audio.
 
         Args:
             options: how to sing.

@@ -79,6 +79,35 @@ class VoiceInfo:
         return VOICE.read(cls, folder)
 
 
+@dataclass(frozen=True)
+class Vocoder:
+    """A vocoder's graph, loaded.
+
+    Attributes:
+        session: of ONNX Runtime.
+        n_noise: values of noise in a frame; 0 in a vocoder without a harmonic source, which takes the mel alone.
+        context: frames on each side that influence a frame.
+    """
+
+    session: InferenceSession
+    n_noise: int
+    context: int
+
+    @classmethod
+    def load(cls, path: Path, audio: AudioConfig, threads: int | None) -> Vocoder:
+        """Load a graph.
+
+        Raises:
+            SpeechError: it is missing, damaged, of other audio, or lacks an input.
+        """
+        session = _session(path, {"mel"}, audio, threads, SOURCE)
+        source = {i.name: i.shape for i in session.get_inputs() if i.name in SOURCE}
+        if source and source.keys() != SOURCE:
+            raise SpeechError(f"{path} lacks some of {', '.join(sorted(SOURCE))}; export it again")
+        context = int(session.get_modelmeta().custom_metadata_map.get("context") or 0)
+        return cls(session, source["noise"][2] if source else 0, context)
+
+
 class Voice:
     """A voice folder, loaded.
 
@@ -122,11 +151,7 @@ class Voice:
             *(["speaker_weights"] if self.speakers else []),
         }
         self._acoustic = _session(folder / "acoustic.onnx", inputs, self.info.audio, threads)
-        self._vocoder = _session(folder / "vocoder.onnx", {"mel"}, self.info.audio, threads, SOURCE)
-        self._source = {i.name: i.shape for i in self._vocoder.get_inputs() if i.name in SOURCE}
-        if self._source and self._source.keys() != SOURCE:
-            raise SpeechError(f"{folder / 'vocoder.onnx'} lacks some of {', '.join(sorted(SOURCE))}; export it again")
-        self._context = int(self._vocoder.get_modelmeta().custom_metadata_map.get("context", 0))
+        self._vocoder = Vocoder.load(folder / "vocoder.onnx", self.info.audio, threads)
 
     def synthesize(
         self,
@@ -253,11 +278,14 @@ class Voice:
             return {}
         return {"speaker_weights": speaker_weights(blend or "", self.speakers, self.name)}
 
-    def vocode(self, frames: Frames, chunk: int = LARGEST_CHUNK) -> Iterator[np.ndarray]:
+    def vocode(
+        self, frames: Frames, chunk: int = LARGEST_CHUNK, vocoder: Vocoder | None = None
+    ) -> Iterator[np.ndarray]:
         """Run the vocoder over one sentence.
 
         Args:
             chunk: frames of the first chunk; each next chunk has twice as many, up to `LARGEST_CHUNK`.
+            vocoder: in place of the one with which the voice speaks.
 
         Yields:
             (T_wav,) float32 in [-1, 1]: the pause before the sentence, then the sentence.
@@ -268,18 +296,19 @@ class Voice:
         hop, end = self.info.audio.hop_length, len(frames.f0)
         if frames.silence:
             yield np.zeros(frames.silence * hop, np.float32)
+        vocoder = vocoder or self._vocoder
         source = None
-        if self._source:
-            noise = white_noise(frames.seed, (1, end, self._source["noise"][2]), self.info.noise_scale)
+        if vocoder.n_noise:
+            noise = white_noise(frames.seed, (1, end, vocoder.n_noise), self.info.noise_scale)
             source = frames.f0, noise
-        outputs = ["wav", "phases"] if self._source else ["wav"]
+        outputs = ["wav", "phases"] if source else ["wav"]
         done = 0
         for wav in vocode(
-            functools.partial(self._vocoder.run, outputs),
+            functools.partial(vocoder.session.run, outputs),
             frames.mel,
             source,
             hop=hop,
-            context=self._context,
+            context=vocoder.context,
             chunk=chunk,
             largest=LARGEST_CHUNK,
         ):
