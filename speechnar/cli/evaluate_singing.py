@@ -79,6 +79,7 @@ def _singing(args: argparse.Namespace) -> None:
     melodies = {path.stem: sing.melody_of(path, args.part, args.seconds) for path in files}
     system = str(args.audio) if args.audio else str(args.voice)
     with kept(args.out) as out:
+        out.mkdir(parents=True, exist_ok=True)
         songs = {}
         for name, melody in tqdm(melodies.items(), "sing", unit=" songs", disable=None):
             if singer:
