@@ -45,7 +45,7 @@ import httpx
 import serving_malformed
 from measuring import environment
 
-PATIENCE = 2.0  # seconds for an answer to a malformed request
+PATIENCE = 0.5  # seconds for an answer to a malformed request
 SPEECH, TRANSCRIPTIONS = "/v1/audio/speech", "/v1/audio/transcriptions"
 TEXT = (
     "The night before she left, the harbor was quiet and nobody had seen the lamps go out. In the morning they found "

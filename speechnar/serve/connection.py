@@ -68,6 +68,13 @@ class Connection(H11Protocol):
         state = self.conn.their_state
         self._waiting = state is h11.SEND_BODY or (state is h11.IDLE and bool(self.conn.trailing_data[0]))
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP; a request that is at work is told that its client has gone."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        super().send_400_response(msg)
+
     def _watch(self) -> None:
         now = time.monotonic()
         size = self.transport.get_write_buffer_size()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -111,3 +112,19 @@ def test_what_is_no_http_is_answered_and_closed(quick: Running, sent: bytes, cap
             client.sendall(sent)
         assert received(client)[:12] in (b"HTTP/1.1 400", b"HTTP/1.1 408", b"")
     assert not caplog.records
+
+
+def test_a_body_that_breaks_http_while_the_request_is_at_work_leaves_no_error_in_the_log(
+    quick: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = logging.getLogger("uvicorn.error")
+    logger.addHandler(caplog.handler)
+    fields = b"Host: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with connected(quick) as client:
+        client.sendall(b"POST /v1/audio/speech HTTP/1.1\r\n" + fields + b'5\r\n{"inp\r\n')
+        time.sleep(0.2)  # the request is at work
+        client.sendall(b"no length\r\n")
+        assert received(client).startswith(b"HTTP/1.1 400 ")
+    assert httpx.get(f"{quick.url}/health").status_code == 200
+    logger.removeHandler(caplog.handler)
+    assert not [record for record in caplog.records if record.exc_info]
