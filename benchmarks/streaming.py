@@ -147,7 +147,7 @@ def summary(timed: Timed, chosen: list[Recording]) -> dict[str, Any]:
 
     reference = {recording.name: recording.text for recording in chosen}
     whisper = normalizer("whisper")
-    rates = {state: score(state, reference, timed.texts[state], whisper).rate for state in STATES}
+    rates = {state: score(state, reference, timed.texts[state], whisper).total.rate for state in STATES}
     words = len(timed.final)
     return {
         "recordings": len(chosen),

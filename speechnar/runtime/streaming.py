@@ -58,7 +58,7 @@ class StreamConfig:
     interval: float = 0.1
     share: float = 0.12
     busy: float = 0.5
-    endpoint: float = 0.3
+    endpoint: float = 0.4
     longest_pause: float = 0.8
     prepare: float = 0.16
     history: float = 8.0
