@@ -240,7 +240,7 @@ def adapted_weights(
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Return the weights of `source`, changed to suit `model`, and remarks for the user.
 
-    The vectors of speakers are taken by name. If `model` keeps all of its own F0 statistics, the weights that read F0
+    The vectors of speakers are taken by name; a model of one speaker starts from their mean. If `model` keeps all of its own F0 statistics, the weights that read F0
     are rewritten for them, so that the harmonics of a given F0 stay in place, whoever speaks.
 
     Args:
@@ -256,6 +256,10 @@ def adapted_weights(
         weights["speaker.weight"] = vectors
         new = [name for name in ours if name not in theirs]
         remarks += [f"speakers new: {', '.join(new)}"] if new else []
+    elif source.speaker:  # what is added to the encoder's output may as well be added to its last bias
+        mean = weights.pop("speaker.weight").mean(dim=0)
+        weights["attention.contract.bias"] = weights["attention.contract.bias"] + mean
+        remarks.append(f"the mean of the speakers {', '.join(source.config.speakers)}")
     if {name for name, _ in model.named_buffers() if "log_f0" in name} <= kept:
         weights["prosody_embedding.conv.weight"] = _for_f0_statistics_of(model, source)
     return weights, remarks

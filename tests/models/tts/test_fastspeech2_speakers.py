@@ -10,7 +10,7 @@ import torch
 from tiny_fastspeech2 import CONFIG, batch
 from torch import Tensor
 
-from speechnar.models.tts.fastspeech2 import FastSpeech2
+from speechnar.models.tts.fastspeech2 import FastSpeech2, adapted_weights
 
 NAMES = ("ann", "bob", "eve")
 MEANS, DEVIATIONS = [5.3, 4.7, 5.5], [0.2, 0.1, 0.4]
@@ -27,7 +27,7 @@ def model() -> FastSpeech2:
     return model
 
 
-def outputs(model: FastSpeech2, speakers: list[int], given: dict[str, Tensor]) -> list[Tensor]:
+def outputs(model: FastSpeech2, speakers: list, given: dict[str, Tensor]) -> list[Tensor]:
     output = model(**given, speakers=torch.tensor(speakers))
     return [output.mel, output.log_durations, *vars(output.prosody).values()]
 
@@ -87,3 +87,23 @@ def test_every_speaker_of_a_batch_is_trained_and_no_other(model: FastSpeech2) ->
 def test_without_a_speaker_it_does_not_guess(model: FastSpeech2) -> None:
     with pytest.raises(ValueError, match="a model of 3 speakers should be given `speakers`"):
         model(**batch())
+
+
+def test_weights_of_a_blend_stand_for_indices(model: FastSpeech2) -> None:
+    by_index, by_weight = outputs(model, [2, 1], batch()), outputs(model, [[0.0, 0, 1], [0, 1, 0]], batch())
+    for first, second in zip(by_index, by_weight):
+        torch.testing.assert_close(first, second)
+
+
+def test_a_model_of_one_starts_as_the_mean_of_the_speakers(model: FastSpeech2) -> None:
+    one = FastSpeech2(CONFIG).eval()
+    statistics = frozenset(name for name, _ in one.named_buffers())
+    weights, remarks = adapted_weights(one, model, statistics)
+    assert remarks == ["the mean of the speakers ann, bob, eve"]
+    one.load_state_dict(
+        {n: t for n, t in weights.items() if n in one.state_dict() and n not in statistics}, strict=False
+    )
+    tokens = batch()["tokens"]
+    mean = torch.full((2, 3), 1 / 3)
+    for ours, theirs in zip(one.encode(tokens, None), model.encode(tokens, None, mean)):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
