@@ -190,7 +190,7 @@ def test_voices_are_listed(stub_voice: Path, monkeypatch, capsys) -> None:
 )
 def test_export_passes_its_folders_on(kind, options, passed, tmp_path: Path, monkeypatch) -> None:
     seen: dict[str, tuple[object, ...]] = {}
-    verbs = {f"export_{k}": lambda *given, k=k: seen.update({k: given}) for k in ("voice", "recognizer")}
+    verbs = {f"export_{k}": lambda *given, k=k: seen.update({k: given}) for k in ("voice", "recognizer", "singing")}
     monkeypatch.setitem(sys.modules, "speechnar.export", SimpleNamespace(**verbs))
     (tmp_path / f"{kind}.yaml").touch()
     assert cli.main(["export", str(tmp_path), "out", *options]) == 0
