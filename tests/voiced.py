@@ -13,7 +13,7 @@ RATE = 16000
 
 
 @functools.cache
-def spoken_by_the_voice(text: str) -> np.ndarray:
+def spoken_by_the_voice(text: str, speaker: str | None = None) -> np.ndarray:
     """(T_wav,) at 16 kHz."""
-    speech = speechnar.synthesize(text)
+    speech = speechnar.synthesize(text, speaker=speaker)
     return audio.resample(speech.wav, speech.sample_rate, RATE)
