@@ -60,7 +60,7 @@ class StreamConfig:
     busy: float = 0.5
     endpoint: float = 0.4
     longest_pause: float = 0.8
-    prepare: float = 0.16
+    prepare: float = 0.24
     history: float = 8.0
     agreement: float = 0.3
     margin: float = 0.12
