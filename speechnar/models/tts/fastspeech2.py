@@ -240,9 +240,9 @@ def adapted_weights(
 ) -> tuple[dict[str, Tensor], list[str]]:
     """Return the weights of `source`, changed to suit `model`, and remarks for the user.
 
-    The vectors of speakers are taken by name; a model of one speaker starts from their mean. If `model` keeps all of its
-    own F0 statistics, the weights that read F0 are rewritten for them, so that the harmonics of a given F0 stay in place,
-    whoever speaks.
+    The vectors of speakers are taken by name; a model of one speaker starts from their mean. If `model` keeps all of
+    its own F0 statistics, the weights that read F0 are rewritten for them, so that the harmonics of a given F0 stay in
+    place, whoever speaks.
 
     Args:
         kept: names of buffers of `model` that will not be taken from `source`.
