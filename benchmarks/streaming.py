@@ -147,7 +147,8 @@ def summary(timed: Timed, chosen: list[Recording]) -> dict[str, Any]:
 
     reference = {recording.name: recording.text for recording in chosen}
     whisper = normalizer("whisper")
-    rates = {state: score(state, reference, timed.texts[state], whisper).total.rate for state in STATES}
+    scores = {state: score(state, reference, timed.texts[state], whisper) for state in STATES}
+    rates = {state: float(found.errors.sum() / found.lengths.sum()) for state, found in scores.items()}
     words = len(timed.final)
     return {
         "recordings": len(chosen),
