@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Singing in under two minutes: speech -> songs -> features -> a short training from the voice in the package -> a tune.
+# Needs pip install -e ".[dev,world]".
 #
 #     ./run.sh [OPTION...]
 #
