@@ -40,8 +40,7 @@ run_voice() { # "STAGE: NEED..."...: the recipe's own first stages
     "prepare: ${corpora_options:-corpus layout} language dev test $audio" \
     "${learn[@]}" \
     "vocoder: $both $(conf "$(variant_of vocoder)")" \
-    "gta_mels: $both" \
-    "tune: $both $(conf vocoder_gta)" \
+    "vocoder_adversarial: $both $(conf vocoder_adversarial)" \
     "export_voice: language $(conf voice)" \
     "evaluate: recognizer"
 }
@@ -98,18 +97,14 @@ train_from() { # MODEL PART OPTION...: from that part of `heart`, or from random
 }
 acoustic() { train_from acoustic acoustic $aligned --out "$models/acoustic"; }
 vocoder() { train_from vocoder vocoder $aligned --out "$models/vocoder"; }
-gta_mels() { # the mels that the vocoder will be given, which are less sharp than those of recordings
-  speechnar gta-mels "$models/acoustic" "$models"/aligned/{train,dev}.jsonl.gz "$models/mels" \
-    --features "$models/features"
-}
-tune() { # the vocoder goes on from where it is, on these
-  train_model vocoder "$(conf vocoder_gta)" $aligned --out "$models/vocoder_gta" \
-    --init "$models/vocoder" --gta-mels "$models/mels"
+vocoder_adversarial() { # the vocoder goes on from where it is, against discriminators
+  train_model vocoder "$(conf vocoder_adversarial)" $aligned --out "$models/vocoder_adversarial" \
+    --init "$models/vocoder"
 }
 export_voice() {
   mkdir -p "$models"/model/{acoustic,vocoder}
   cp "$models"/acoustic/{config.yaml,tokens.txt,model.safetensors} "$models/model/acoustic"
-  cp "$models"/vocoder_gta/{config.yaml,model.safetensors} "$models/model/vocoder"
+  cp "$models"/vocoder_adversarial/{config.yaml,model.safetensors} "$models/model/vocoder"
   sed "s/^language:.*/language: $language/" "$(conf voice)" >"$models/model/voice.yaml"
   speechnar export "$models/model" "$models/voice"
 }
