@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from speechnar import config
 from speechnar.audio import AudioConfig
-from speechnar.runtime.voice import VoiceInfo
+from speechnar.runtime.voice_folder import VoiceInfo
 from speechnar.text.symbols import EN_US
 
 AUDIO = AudioConfig(sample_rate=16000, n_fft=800, hop_length=200, win_length=800, n_mels=4)

@@ -18,8 +18,7 @@ import soundfile
 
 import speechnar
 from speechnar import audio, cli
-from speechnar.runtime import load_voice
-from speechnar.runtime import voice as voice_module
+from speechnar.runtime import load_voice, voice_folder
 
 TEXT = "Hello, world. Good night."
 POSIX = pytest.mark.skipif(os.name != "posix", reason="needs signals, pipes and /dev/full")
@@ -175,7 +174,7 @@ def test_lines_need_more_than_one_name(synth, output: str, capsys) -> None:
 
 
 def test_voices_are_listed(stub_voice: Path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(voice_module, "VOICES", stub_voice.parent)
+    monkeypatch.setattr(voice_folder, "VOICES", stub_voice.parent)
     assert cli.main(["voices"]) == 0
     head, row = capsys.readouterr().out.splitlines()
     assert head.split() == ["name", "language", "license", "size", "speakers", "measured"]

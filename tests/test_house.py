@@ -208,7 +208,7 @@ KEPT = {  # British words that stay, and why
     "speechnar/export/recognizer.py": "the former name of a key",
     "speechnar/export/voice.py": "the former name of a key",
     "speechnar/runtime/recognizer.py": "the former name of a key",
-    "speechnar/runtime/voice.py": "the former name of a key",
+    "speechnar/runtime/voice_folder.py": "the former name of a key",
     "speechnar/text/number_formats.py": "a word of the texts that are read",
     "tests/evaluate/wer/test_normalizers.py": "the input of a normalizer that maps British to American spelling",
     "tests/test_house.py": "this list",

@@ -93,6 +93,6 @@ def _check(args: argparse.Namespace) -> None:
 
 def _folder(kind: str, model: str) -> Path:
     from speechnar.runtime.recognizer import RECOGNIZER, RECOGNIZERS
-    from speechnar.runtime.voice import find_voice
+    from speechnar.runtime.voice_folder import find_voice
 
     return find_voice(model)[0] if kind == "tts" else RECOGNIZER.find(model, RECOGNIZERS)

@@ -66,7 +66,8 @@ def _singing(args: argparse.Namespace) -> None:
         from speechnar.evaluate.wer.normalizers import normalizer
         from speechnar.runtime import plot
         from speechnar.runtime.singing import Singer
-        from speechnar.runtime.voice import VOICE, VOICES, load_voice
+        from speechnar.runtime.voice import load_voice
+        from speechnar.runtime.voice_folder import VOICE, VOICES
 
         if args.plot:
             plot.check(args.plot / "x.png")

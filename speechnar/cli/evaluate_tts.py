@@ -50,7 +50,7 @@ def _tts(args: argparse.Namespace) -> None:
         from speechnar.evaluate.wer import transcripts
         from speechnar.evaluate.wer.normalizers import normalizer
         from speechnar.runtime import load_voice
-        from speechnar.runtime.voice import find_voice
+        from speechnar.runtime.voice_folder import find_voice
 
         texts = transcripts.read(args.text)
         tts.check_texts(texts, args.text)

@@ -59,7 +59,7 @@ def _export(args: argparse.Namespace) -> None:
 
 
 def _restore(args: argparse.Namespace) -> None:
-    from speechnar.runtime.voice import find_voice
+    from speechnar.runtime.voice_folder import find_voice
 
     with needing("restore", "train"):
         from speechnar.export import restore_voice

@@ -74,7 +74,8 @@ def _vocode(args: argparse.Namespace) -> None:
 
 def _loaded(name: str, offline: bool, threads: int | None) -> Copy:
     """Return the sample rate of a vocoder in Hz, and a function from (T_wav,) audio to chunks of its copy."""
-    from speechnar.runtime.voice import VOICE, bundled, load_voice
+    from speechnar.runtime.voice import load_voice
+    from speechnar.runtime.voice_folder import VOICE, bundled
 
     with needing("vocode", "train"):
         import librosa  # noqa: F401  # needed for the mel; asked for before the vocoder is fetched

@@ -20,7 +20,7 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
 
 
 def _voices(args: argparse.Namespace) -> None:
-    from speechnar.runtime.voice import VoiceInfo, bundled
+    from speechnar.runtime.voice_folder import VoiceInfo, bundled
 
     found = [(folder, VoiceInfo.load(folder)) for folder in args.voice or bundled().values()]
     rows = [("name", "language", "license", "size", "speakers", "measured")]

@@ -22,7 +22,7 @@ from speechnar.export.graph import PARITY, parity
 from speechnar.export.voice import ORIGIN, Origin, VoiceCard, VoiceGraph, graph_of
 from speechnar.models.folder import ModelConfig, ModelError, build, save_model
 from speechnar.models.vocoder.harmonic_vocos import ADDED
-from speechnar.runtime.voice import VoiceInfo
+from speechnar.runtime.voice_folder import VoiceInfo
 from speechnar.text.symbols import SymbolTable
 
 

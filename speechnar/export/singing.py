@@ -19,7 +19,7 @@ from speechnar.export.graph import export_graph, round_to_steps
 from speechnar.export.voice import VoiceGraph, acoustic_inputs, graph_of
 from speechnar.models.folder import ModelError, load_model
 from speechnar.models.tts.fastspeech2 import FastSpeech2, Prosody
-from speechnar.runtime.voice import SINGING, SINGING_VOCODER, VoiceInfo
+from speechnar.runtime.voice_folder import SINGING, SINGING_VOCODER, VoiceInfo
 from speechnar.text.symbols import SymbolTable
 
 STEP = 0.26

@@ -31,7 +31,7 @@ from speechnar.models.tts.fastspeech2 import FastSpeech2, Prosody
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos
 from speechnar.models.vocoder.hifigan import HiFiGAN
 from speechnar.nar.lengths import regulate, token_of_frame
-from speechnar.runtime.voice import VOICE, VoiceInfo
+from speechnar.runtime.voice_folder import VOICE, VoiceInfo
 from speechnar.text.symbols import SymbolTable
 
 CONTROLS = ("speed", "pitch_shift", "pitch_range", "energy")

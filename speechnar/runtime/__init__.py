@@ -4,7 +4,8 @@ from speechnar.runtime.recognizer import Recognizer, RecognizerInfo, load_recogn
 from speechnar.runtime.speech import Controls, Speech, SpeechError, Timing, Timings
 from speechnar.runtime.streaming import Caption, Stream, StreamConfig
 from speechnar.runtime.transcript import Transcript
-from speechnar.runtime.voice import Voice, VoiceInfo, load_voice, synthesize
+from speechnar.runtime.voice import Voice, load_voice, synthesize
+from speechnar.runtime.voice_folder import VoiceInfo
 
 __all__ = [
     "Caption",

@@ -36,7 +36,8 @@ from speechnar.runtime.phrases import (
 )
 from speechnar.runtime.speech import Speech, SpeechError, Timing
 from speechnar.runtime.sung_mel import SungMel, on_notes
-from speechnar.runtime.voice import SINGING_VOCODER, Vocoder, Voice
+from speechnar.runtime.voice import Voice
+from speechnar.runtime.voice_folder import SINGING_VOCODER, Vocoder
 from speechnar.score.lyrics import SungSyllable, is_vowel, sung_syllables
 from speechnar.score.notes import Part, ScoreWarning
 from speechnar.score.pitch import PitchOptions, f0_curve, hz, transposition

@@ -18,7 +18,8 @@ from speechnar import config
 from speechnar.audio import AudioConfig
 from speechnar.runtime.speakers import speaker_weights
 from speechnar.runtime.speech import SpeechError
-from speechnar.runtime.voice import SINGING, VOICE, Voice
+from speechnar.runtime.voice import Voice
+from speechnar.runtime.voice_folder import SINGING, VOICE
 from speechnar.text.symbols import SymbolTable
 
 BEFORE, AFTER = 10, 10  # frames of `<s>` and `</s>`, which are computed and not kept

@@ -13,99 +13,25 @@ memory in use is that of one sentence, and the audio does not depend on where th
 from __future__ import annotations
 
 import functools
-import json
-from collections.abc import Iterable, Iterator, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from speechnar import config
-from speechnar.audio import LOG_FLOOR, AudioConfig
-from speechnar.config import renamed
-from speechnar.runtime.folder import ASSETS, BundleFormat
+from speechnar.audio import LOG_FLOOR
 from speechnar.runtime.frames import Frames, audible_durations, fade_out, limited, trimmed, vocode, white_noise
-from speechnar.runtime.speakers import names_in, speaker_weights
+from speechnar.runtime.speakers import speaker_weights
 from speechnar.runtime.speech import Controls, Speech, SpeechError, Timing, Timings
+from speechnar.runtime.voice_folder import Vocoder, VoiceInfo, find_voice, load_graph
 from speechnar.text.symbols import SymbolTable
 
 if TYPE_CHECKING:
-    from onnxruntime import InferenceSession
-
     from speechnar.text.phonemize import Sentence
 
-VOICE = BundleFormat("voice", "voice.json", format=1)
-VOICES = ASSETS / "voices"
-SINGING, SINGING_VOCODER = "singing.onnx", "singing_vocoder.onnx"
-SOURCE = {"f0", "noise", "phase"}  # inputs of a vocoder with a harmonic source, besides the mel
 FIRST_CHUNK = 20  # frames; a quarter of a second is ready soon, and lasts until the next chunk is ready
 EDGE = 0.1  # seconds of silence that a sentence keeps, at most, at its start and at its end
 LARGEST_CHUNK = 600  # frames; the vocoder then works in 50 MB, whatever the length of a sentence
-
-
-@dataclass(frozen=True)
-class VoiceInfo:
-    """`voice.json`.
-
-    Attributes:
-        format: version of the folder's layout; this package reads 1.
-        symbols: the tokens of the acoustic model, in the order of their ids.
-        language: a code, such as `en-us` or `de`; text is read by its front end.
-        measured: metrics by name, such as `WER`.
-        noise_scale: factor of the vocoder's noise, 1 as in training; a lower one sounds smoother.
-        speakers: names of the speakers, where there are several.
-    """
-
-    format: int
-    name: str
-    language: str
-    license: str = field(metadata=renamed("licence"))
-    training_data: str
-    audio: AudioConfig
-    symbols: tuple[str, ...]
-    measured: dict[str, float] = field(default_factory=dict)
-    noise_scale: float = 1.0
-    speakers: tuple[str, ...] = ()
-
-    @classmethod
-    def load(cls, folder: Path) -> VoiceInfo:
-        """Read `folder / "voice.json"`.
-
-        Raises:
-            SpeechError: it is missing, damaged, or of a newer format.
-            ConfigError: a key is missing or has a value of the wrong type.
-        """
-        return VOICE.read(cls, folder)
-
-
-@dataclass(frozen=True)
-class Vocoder:
-    """A vocoder's graph, loaded.
-
-    Attributes:
-        session: of ONNX Runtime.
-        n_noise: values of noise in a frame; 0 in a vocoder without a harmonic source, which takes the mel alone.
-        context: frames on each side that influence a frame.
-    """
-
-    session: InferenceSession
-    n_noise: int
-    context: int
-
-    @classmethod
-    def load(cls, path: Path, audio: AudioConfig, threads: int | None) -> Vocoder:
-        """Load a graph.
-
-        Raises:
-            SpeechError: it is missing, damaged, of other audio, or lacks an input.
-        """
-        session = _session(path, {"mel"}, audio, threads, SOURCE)
-        source = {i.name: i.shape for i in session.get_inputs() if i.name in SOURCE}
-        if source and source.keys() != SOURCE:
-            raise SpeechError(f"{path} lacks some of {', '.join(sorted(SOURCE))}; export it again")
-        context = int(session.get_modelmeta().custom_metadata_map.get("context") or 0)
-        return cls(session, source["noise"][2] if source else 0, context)
 
 
 class Voice:
@@ -150,7 +76,7 @@ class Voice:
             "energy",
             *(["speaker_weights"] if self.speakers else []),
         }
-        self._acoustic = _session(folder / "acoustic.onnx", inputs, self.info.audio, threads)
+        self._acoustic = load_graph(folder / "acoustic.onnx", inputs, self.info.audio, threads)
         self._vocoder = Vocoder.load(folder / "vocoder.onnx", self.info.audio, threads)
 
     def synthesize(
@@ -332,48 +258,6 @@ class Voice:
             mel=np.concatenate(mels),
             f0=np.concatenate(f0s),
         )
-
-
-def _session(
-    path: Path, inputs: set[str], audio: AudioConfig, threads: int | None, optional: Set[str] = frozenset()
-) -> InferenceSession:
-    """Load one of the two models of a voice, and check that it fits the voice."""
-    session = VOICE.session(path, inputs, threads, optional=optional)
-    own = session.get_modelmeta().custom_metadata_map.get("audio")
-    if own is None:
-        raise SpeechError(f"{path} does not say its AudioConfig; export the voice again")
-    differences = config.from_dict(AudioConfig, json.loads(own), f"{path}: audio").differences(audio)
-    if differences:
-        raise SpeechError(f"{path} and voice.json are not of one voice, they differ in {', '.join(differences)}")
-    return session
-
-
-def bundled() -> dict[str, Path]:
-    """Return the voices that came with the package: folders by name."""
-    return VOICE.bundled(VOICES)
-
-
-def find_voice(name: str | Path) -> tuple[Path, str | None]:
-    """Return the folder of a voice, and the speaker that the name asks for.
-
-    Args:
-        name: a voice that came with the package, one of its speakers, a blend of these such as
-            "heart:0.6,michael:0.4", or a folder that holds `voice.json`.
-
-    Raises:
-        SpeechError: there is no such voice.
-    """
-    here = bundled()
-    if str(name) not in here and not Path(name).is_dir() and (asked := names_in(str(name))):
-        for folder in here.values():
-            if set(asked) <= set(VoiceInfo.load(folder).speakers):
-                return folder, str(name)
-    try:
-        return VOICE.find(name, VOICES), None
-    except SpeechError:
-        names = [speaker for folder in here.values() for speaker in VoiceInfo.load(folder).speakers]
-        choice = ", ".join(dict.fromkeys([*here, *names])) or "one"
-        raise SpeechError(f"there is no voice {str(name)!r}; take {choice} or the folder of a voice") from None
 
 
 def load_voice(name: str | Path = "heart", threads: int | None = None) -> Voice:

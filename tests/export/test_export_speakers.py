@@ -117,7 +117,7 @@ def test_blends_that_cannot_be_are_refused(models: Path, blend: str, message: st
 
 def test_speakers_of_installed_voices_are_voices(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(models / "voice", tmp_path / "three")
-    monkeypatch.setattr("speechnar.runtime.voice.VOICES", tmp_path)
+    monkeypatch.setattr("speechnar.runtime.voice_folder.VOICES", tmp_path)
     assert load_voice("three", threads=1).speaker == "ann"
     assert load_voice("eve", threads=1).speaker == "eve"
     assert load_voice("eve:0.5,bob:0.5", threads=1).speaker == "eve:0.5,bob:0.5"

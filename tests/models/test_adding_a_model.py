@@ -28,7 +28,7 @@ from speechnar.models.folder import ModelConfig, build, load_model, save_model
 from speechnar.models.specs import MODELS, ModelSpec
 from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocosConfig
-from speechnar.runtime.voice import VoiceInfo
+from speechnar.runtime.voice_folder import VoiceInfo
 from speechnar.tasks.acoustic import AcousticConfig, train_acoustic
 from speechnar.text.tokenizer import train_tokenizer
 from speechnar.train.loop import LoopConfig

@@ -14,8 +14,7 @@ from stub import AUDIO, F0_CENTRE, FIRST_VOICED, FRAMES, mel_of
 
 import speechnar
 from speechnar.audio import LOG_FLOOR
-from speechnar.runtime import Speech, SpeechError, Timing, Voice, load_voice
-from speechnar.runtime import voice as voice_module
+from speechnar.runtime import Speech, SpeechError, Timing, Voice, load_voice, voice_folder
 from speechnar.text.phonemize import SENTENCE_PAUSE, Sentence, Word
 from speechnar.text.symbols import EN_US, TextError
 
@@ -208,7 +207,7 @@ def test_public_names_speak(stub_voice: Path) -> None:
 
 
 def test_a_bundled_voice_is_found_by_its_name(stub_voice: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voice_module, "VOICES", stub_voice.parent)
+    monkeypatch.setattr(voice_folder, "VOICES", stub_voice.parent)
     assert load_voice("stub").name == "stub"
     with pytest.raises(SpeechError, match="there is no voice 'nobody'; take stub or the folder of a voice"):
         load_voice("nobody")

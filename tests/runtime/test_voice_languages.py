@@ -10,7 +10,8 @@ import stub
 
 from speechnar import config
 from speechnar.cli import main
-from speechnar.runtime.voice import Voice, VoiceInfo
+from speechnar.runtime.voice import Voice
+from speechnar.runtime.voice_folder import VoiceInfo
 from speechnar.text.characters import TextWarning
 from speechnar.text.symbols import BOS, EOS, PAD, PAUSES, WORD_BREAK, TextError
 
