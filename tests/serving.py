@@ -25,7 +25,7 @@ LIMITS = Limits(
     song_seconds=15,
     waiting=4,
     patience=10,
-    streams=3,
+    streams=4,
     idle=30,
 )
 

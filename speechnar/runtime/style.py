@@ -19,19 +19,36 @@ ABBREVIATION = re.compile(r"\W*(?:Mr|Mrs|Ms|Dr|St|Prof|Jr|Sr|No|vs|etc|e\.g|i\.e
 """Words whose full stop need not end a sentence."""
 
 
-def styled(words: Iterable[Word], style: str) -> Iterator[Word]:
+def check(style: str) -> None:
+    """Refuse a style that there is not.
+
+    Raises:
+        DecodeError: with the styles that there are.
+    """
+    if style not in STYLES:
+        raise DecodeError(f"the style should be one of {', '.join(STYLES)} but is {style!r}")
+
+
+def ends_sentence(word: str) -> bool:
+    """Return whether a sentence ends with a word, by its mark."""
+    return bool(SENTENCE_END.search(word)) and not ABBREVIATION.fullmatch(word)
+
+
+def styled(words: Iterable[Word], style: str, before: str = "") -> Iterator[Word]:
     """Yield words in a style; in the written one, a word behind the end of a sentence gets a capital.
+
+    Args:
+        before: the word before the first one, if there is one.
 
     Raises:
         DecodeError: there is no such style.
     """
-    if style not in STYLES:
-        raise DecodeError(f"the style should be one of {', '.join(STYLES)} but is {style!r}")
-    sentence_begins = False
+    check(style)
+    sentence_begins = ends_sentence(before)
     for word in words:
         if style == "written":
             yield replace(word, text=word.text[:1].upper() + word.text[1:]) if sentence_begins else word
-            sentence_begins = bool(SENTENCE_END.search(word.text)) and not ABBREVIATION.fullmatch(word.text)
+            sentence_begins = ends_sentence(word.text)
             continue
         said = plain_words(word.text)
         letters = [len(text) for text in said]

@@ -36,7 +36,7 @@ class Limits:
         song_seconds: of a song.
         waiting: requests of each kind that may wait for their turn.
         patience: seconds that a request may wait for its first turn.
-        streams: of live audio at once.
+        streams: of live audio at once; of one client, half of them.
         idle: seconds without a message, after which a stream of live audio ends.
     """
 
@@ -119,7 +119,13 @@ class Engine:
         self.voices, self.recognizer, self.limits = voices, recognizer, limits
         bounds = (limits.waiting, limits.patience, limits.seconds)
         self.speaking, self.hearing = Turns("speak", *bounds), Turns("hear", *bounds)
-        self._live, self.streams = ThreadPoolExecutor(1, thread_name_prefix="live"), 0
+        self._live = ThreadPoolExecutor(1, thread_name_prefix="live")
+        self._streams = collections.Counter[str]()
+
+    @property
+    def streams(self) -> int:
+        """Streams of live audio that are open."""
+        return self._streams.total()
 
     def names(self) -> list[str]:
         """Return the names of voices, each with its speakers; `VOICE/SPEAKER` where a name would not be unique."""
@@ -243,25 +249,33 @@ class Engine:
             return await anext(transcripts)
 
     @contextlib.contextmanager
-    def listen(self, sample_rate: int, hotwords: Sequence[str] = (), endpoint: float | None = None) -> Iterator[Live]:
+    def listen(
+        self, sample_rate: int, hotwords: Sequence[str] = (), endpoint: float | None = None, client: str = ""
+    ) -> Iterator[Live]:
         """Open a stream of live audio.
 
         Args:
             sample_rate: Hz.
             endpoint: seconds of a pause that ends an utterance; by default as in `StreamConfig`.
+            client: who asks; a client may hold half of all streams.
 
         Raises:
             BusyError: too many are open.
         """
         if self.streams >= self.limits.streams:
             raise BusyError(f"{self.streams} streams of live audio are open: try again later")
-        self.streams += 1
+        if self._streams[client] >= max(1, self.limits.streams // 2):
+            raise BusyError(
+                f"this client has {self._streams[client]} streams of live audio open: end one of them first"
+            )
+        self._streams[client] += 1
         try:
             config = StreamConfig() if endpoint is None else StreamConfig(endpoint=endpoint)
             stream = self.recognizer.stream(sample_rate, hotwords=hotwords, config=config)
             yield Live(stream, self._live, sample_rate)
         finally:
-            self.streams -= 1
+            self._streams[client] -= 1
+            self._streams += collections.Counter()  # which drops zeros
 
     def close(self) -> None:
         """End the workers after the work that they have."""

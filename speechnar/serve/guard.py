@@ -1,4 +1,4 @@
-"""The door of the HTTP server: what is refused before anything of a request is read or done.
+"""The door of the server: what is refused before anything of a request or a websocket is read or done.
 
 | refused | status |
 | --- | --- |
@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from fastapi.responses import JSONResponse
+from starlette.websockets import WebSocket
 
 from speechnar.serve.metrics import Metrics
 
@@ -25,6 +26,8 @@ RETRY_AFTER = 5  # seconds
 REQUESTS = 400  # at once
 ARRIVING = 100  # bodies at once; of one client, half of them
 LARGEST_TEXT = 4 * 2**20  # bytes of a body that is no form with a file
+KEY = "openai-insecure-api-key."
+"""Prefix of the subprotocol with which browsers, which can set no header of a websocket, send an API key."""
 
 
 def error_response(status: int, message: str, param: str | None = None, close: bool = False) -> JSONResponse:
@@ -69,8 +72,8 @@ class Guard:
         self._requests, self._arriving = 0, Counter[str]()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request, or pass it on."""
-        if scope["type"] != "http":  # websockets have a door of their own, in `live`
+        """Refuse a request or a websocket, or pass it on with its client as `state.client`."""
+        if scope["type"] not in ("http", "websocket"):
             await self._inner(scope, receive, send)
             return
         headers = {name: value.decode("latin-1") for name, value in reversed(scope["headers"])}
@@ -80,6 +83,9 @@ class Guard:
             await self._refuse(scope, receive, send, *refusal)
             return
         scope["state"] = {**scope.get("state", {}), "client": client}
+        if scope["type"] == "websocket":
+            await self._inner(scope, receive, send)
+            return
         self._requests += 1
         try:
             await self._bounded(scope, receive, send, client or "")
@@ -90,19 +96,23 @@ class Guard:
         """Return who asks, by API key or else by address; None for one without a key that is needed."""
         if not self._keys:
             return str((scope.get("client") or ("",))[0])
-        given = headers.get(b"authorization", "").removeprefix("Bearer ").strip().encode()
+        given = headers.get(b"authorization", "").removeprefix("Bearer ").strip()
+        for name in scope.get("subprotocols", ()):  # of a websocket
+            given = name.removeprefix(KEY) if name.startswith(KEY) else given
         # Every key is compared, so that the time tells nothing.
-        right = [hmac.compare_digest(given, key) for key in self._keys]
+        right = [hmac.compare_digest(given.encode(), key) for key in self._keys]
         if any(right):
             return f"key {right.index(True)}"
-        return "" if scope["path"] in self._public else None
+        return "" if scope["type"] == "http" and scope["path"] in self._public else None
 
     def _refusal(self, scope: Any, headers: dict[bytes, str], client: str | None) -> tuple[int, str] | None:
-        preflight = scope.get("method") == "OPTIONS" and self._origins
-        if client is None and not preflight:
+        method = scope.get("method")  # a websocket has none
+        if client is None and not (method == "OPTIONS" and self._origins):
             return 401, "give one of the server's API keys: Authorization: Bearer KEY"
-        if self._foreign(headers) and scope.get("method") not in ("GET", "HEAD", "OPTIONS"):
+        if method not in ("GET", "HEAD", "OPTIONS") and self._foreign(headers):
             return 403, "pages of other origins may not use this server: start it with --cors-origin"
+        if scope["type"] == "websocket":
+            return None
         if self._requests >= REQUESTS:
             return 503, f"{self._requests} requests are at work: try again later"
         length = headers.get(b"content-length", "0")
@@ -138,11 +148,14 @@ class Guard:
         A client that is cut off while it sends its body may never see the answer: a body that is at most twice too
         large is read and dropped first, unless the client waits to be told to send it.
         """
+        self._metrics.refused(status)
+        if scope["type"] == "websocket":
+            await WebSocket(scope, receive, send).send_denial_response(error_response(status, message))
+            return
         dropped, more = 0, all(name != b"expect" for name, _ in scope["headers"])
         while more and dropped < 2 * self._limit(scope):
             event = await receive()
             dropped, more = dropped + len(event.get("body", b"")), event.get("more_body", False)
-        self._metrics.refused(status)
         await error_response(status, message, close=True)(scope, receive, send)
 
     async def _bounded(self, scope: Any, receive: Any, send: Any, client: str) -> None:

@@ -226,7 +226,7 @@ def app(engine: Engine, keys: Sequence[str] = (), origins: Sequence[str] = ()) -
     def subtitles(wanted: SubtitlesRequest) -> Response:
         return PlainTextResponse(timings.WRITERS[wanted.format](wanted.transcript()))
 
-    live.add_routes(api, engine, metrics, keys, origins)
+    live.add_routes(api, engine, metrics)
     return Guard(api, metrics, engine.limits.body, keys, origins, {"/health", *PAGE})
 
 

@@ -20,24 +20,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hmac
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 from fastapi import FastAPI, WebSocket
-from fastapi.responses import JSONResponse
 from starlette.websockets import WebSocketDisconnect, WebSocketState
 
 from speechnar.runtime import Caption
 from speechnar.serve.engine import Engine, Live
+from speechnar.serve.guard import KEY
 from speechnar.serve.metrics import Metrics
 from speechnar.serve.turns import BusyError, ServeError
-
-KEY = "openai-insecure-api-key."
-"""Prefix of the subprotocol with which browsers, which can set no header, send an API key."""
 
 RATES = (4000, 192_000)
 """The least and the most Hz of a client's audio."""
@@ -45,15 +40,16 @@ RATES = (4000, 192_000)
 POLICY, TRY_AGAIN_LATER = 1008, 1013  # codes with which a connection is closed
 
 
-def add_routes(api: FastAPI, engine: Engine, metrics: Metrics, keys: Sequence[str], origins: Sequence[str]) -> None:
-    """Add the websockets to an application; `keys` and `origins` as in `http.app`."""
-
+def add_routes(api: FastAPI, engine: Engine, metrics: Metrics) -> None:
+    """Add the websockets to an application, whose `Guard` has admitted each of them."""
     from speechnar.serve import realtime, vosk
 
     def add(talk: Callable[[WebSocket, Engine, Metrics], Awaitable[None]], *paths: str) -> None:
         async def connected(socket: WebSocket) -> None:
-            if await admitted(socket, keys, origins):
-                await talk(socket, engine, metrics)
+            offered: list[str] = socket.scope.get("subprotocols", [])
+            named = [name for name in offered if not name.startswith(KEY)]
+            await socket.accept(next(iter(named or offered), None))
+            await talk(socket, engine, metrics)
 
         for path in paths:
             api.add_api_websocket_route(path, connected)
@@ -61,29 +57,6 @@ def add_routes(api: FastAPI, engine: Engine, metrics: Metrics, keys: Sequence[st
     add(plain, "/v1/live")
     add(realtime.talk, "/v1/realtime")
     add(vosk.talk, "/vosk", "/")
-
-
-async def admitted(socket: WebSocket, keys: Sequence[str], origins: Sequence[str]) -> bool:
-    """Accept a connection, or refuse it for its key or the page that it comes from, and say which."""
-    offered: list[str] = socket.scope.get("subprotocols", [])
-    given = socket.headers.get("authorization", "").removeprefix("Bearer ")
-    given = next((name.removeprefix(KEY) for name in offered if name.startswith(KEY)), given)
-    if keys and not any([hmac.compare_digest(given.encode(), key.encode()) for key in keys]):
-        await _refuse(socket, 401, "give one of the server's API keys: Authorization: Bearer KEY")
-        return False
-    origin = socket.headers.get("origin")
-    own = origin is None or urlsplit(origin).netloc == socket.headers.get("host")
-    if not own and origin not in origins and "*" not in origins:
-        await _refuse(socket, 403, "pages of other places may not use this server: start it with --cors-origin")
-        return False
-    named = [name for name in offered if not name.startswith(KEY)]
-    await socket.accept(next(iter(named or offered), None))
-    return True
-
-
-async def _refuse(socket: WebSocket, status: int, message: str) -> None:
-    error = {"message": message, "type": "invalid_request_error", "param": None, "code": None}
-    await socket.send_denial_response(JSONResponse({"error": error}, status))
 
 
 async def messages(socket: WebSocket, idle: float) -> AsyncIterator[str | bytes]:
@@ -168,7 +141,7 @@ async def plain(socket: WebSocket, engine: Engine, metrics: Metrics) -> None:
     """Talk the plain protocol."""
     async with closing(socket, lambda message: {"type": "error", "message": message}):
         rate = rate_of(socket.query_params.get("sample_rate", engine.recognizer.sample_rate))
-        with engine.listen(rate) as live:
+        with engine.listen(rate, client=socket.state.client) as live:
             try:
                 async for message in messages(socket, engine.limits.idle):
                     if isinstance(message, bytes):

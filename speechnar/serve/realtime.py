@@ -207,7 +207,9 @@ class Conversation:
             session, engine = self._session, self._engine
             words = hotwords_of(session.prompt, engine.recognizer.letters)
             endpoint = None if session.silence is None else session.silence / 1000
-            self._live = self._opened.enter_context(engine.listen(FORMATS[session.format], words, endpoint))
+            self._live = self._opened.enter_context(
+                engine.listen(FORMATS[session.format], words, endpoint, self._socket.state.client)
+            )
         async for caption in self._live.captions(samples):
             await self._show(caption)
 

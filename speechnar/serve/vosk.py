@@ -70,7 +70,7 @@ class VoskConfig:
 async def talk(socket: WebSocket, engine: Engine, metrics: Metrics) -> None:
     """Answer the messages of one connection."""
     async with closing(socket, lambda message: {"error": message}):
-        config, last = VoskConfig(), ""
+        config, last, client = VoskConfig(), "", socket.state.client
         live: Live | None = None
         with contextlib.ExitStack() as opened:
             async for message in messages(socket, engine.limits.idle):
@@ -81,7 +81,7 @@ async def talk(socket: WebSocket, engine: Engine, metrics: Metrics) -> None:
                 if isinstance(message, str) and "eof" not in given:
                     continue  # vosk-server ignores it
                 if live is None:
-                    live = opened.enter_context(engine.listen(config.rate, config.phrases))
+                    live = opened.enter_context(engine.listen(config.rate, config.phrases, client=client))
                 samples = samples_of(message) if isinstance(message, bytes) else None
                 words, last = await _recognized(live, samples, last)
                 if samples is None or words is not None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import io
 import json
+import shutil
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,6 +18,7 @@ import soundfile
 from serving import Running
 from stub_recognizer import RATE, spell
 
+from speechnar import audio
 from speechnar.serve.engine import hotwords_of
 from speechnar.serve.formats import Encoder
 
@@ -59,6 +62,31 @@ def test_every_format_lasts_as_long_as_the_speech(server: Running, client: Any, 
         wav, rate = soundfile.read(io.BytesIO(data))
         seconds = len(wav) / rate
     assert seconds == pytest.approx(expected, abs=0.1 if name == "mp3" else 0.03)
+
+
+@pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg")
+def test_aac_is_adts_and_lasts_as_long_as_the_speech(server: Running, client: Any, tmp_path: Path) -> None:
+    """ADTS begins each frame with 12 ones, and says in 13 bits how long the frame is; a frame has 1,024 samples."""
+    answer = client.audio.speech.create(model="m", input=TEXT, voice="stub", response_format="aac")
+    data = answer.content
+    assert answer.response.headers["content-type"] == "audio/aac"
+    frames, at = 0, 0
+    while at < len(data):
+        assert data[at] == 0xFF and data[at + 1] & 0xF6 == 0xF0
+        assert (data[at + 2] >> 2) & 0xF == 6  # the index of 24,000 Hz in the table of the standard
+        at += (data[at + 3] & 3) << 11 | data[at + 4] << 3 | data[at + 5] >> 5
+        frames += 1
+    assert at == len(data)
+    assert frames * 1024 / 24000 == pytest.approx(seconds_spoken(server), abs=0.12)  # with the encoder's own delay
+    (tmp_path / "a.aac").write_bytes(data)
+    wav, rate = audio.read(tmp_path / "a.aac")
+    assert len(wav) / rate == pytest.approx(seconds_spoken(server), abs=0.12)
+
+
+def test_aac_without_ffmpeg_is_refused_with_the_cure(server: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    answer = httpx.post(f"{server.url}{SPEECH}", json={"input": TEXT, "response_format": "aac"})
+    assert answer.status_code == 400 and "take mp3 or opus" in answer.json()["error"]["message"]
 
 
 def test_streamed_samples_are_those_of_the_voice(server: Running, client: Any) -> None:

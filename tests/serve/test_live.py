@@ -110,23 +110,52 @@ def test_a_message_that_is_too_large_ends_the_connection(server: Running) -> Non
         assert socket.close_code == 1009
 
 
+def connected(server: Running, key: str = "") -> ClientConnection:
+    return connect(url(server), open_timeout=60, additional_headers={"Authorization": f"Bearer {key}"})
+
+
+def check_heard(socket: ClientConnection) -> None:
+    socket.send(pcm(WAV))
+    assert json.loads(socket.recv(60))["type"] == "partial"
+
+
+def refusal(server: Running, key: str = "") -> str:
+    with connected(server, key) as socket:
+        (answer,) = all_of(socket)
+        assert socket.close_code == 1013
+    return str(answer["message"])
+
+
+def wait_for_streams(server: Running, most: int) -> None:
+    for _ in range(500):
+        if server.engine.streams <= most:
+            return
+        time.sleep(0.02)
+
+
 def test_streams_are_bounded_and_one_that_ends_makes_room(stub_voice: Path, stub_recognizer: Path) -> None:
-    with serving(stub_voice, stub_recognizer) as server:
+    with serving(stub_voice, stub_recognizer, keys=["a", "b", "c"]) as server:
         with contextlib.ExitStack() as opened:
-            for _ in range(server.engine.limits.streams):
-                socket = opened.enter_context(connect(url(server), open_timeout=60))
-                socket.send(pcm(WAV))
-                assert json.loads(socket.recv(60))["type"] == "partial"
-            with connect(url(server), open_timeout=60) as one_more:
-                (answer,) = all_of(one_more)
-                assert one_more.close_code == 1013
-            assert answer["message"] == "3 streams of live audio are open: try again later"
-            assert "speechnar_live_streams 3.0" in httpx.get(server.url + "/metrics").text
-        for _ in range(500):
-            if not server.engine.streams:
-                break
-            time.sleep(0.02)
-        assert talk(server, pcm(WAV), 3200)[-1] == {"type": "done"}
+            for key in "aabb":
+                check_heard(opened.enter_context(connected(server, key)))
+            assert refusal(server, "c") == "4 streams of live audio are open: try again later"
+            told = httpx.get(server.url + "/metrics", headers={"Authorization": "Bearer c"}).text
+            assert "speechnar_live_streams 4.0" in told
+        wait_for_streams(server, 0)
+        with connected(server, "a") as socket:
+            check_heard(socket)
+
+
+def test_one_client_may_not_hold_all_streams(stub_voice: Path, stub_recognizer: Path) -> None:
+    with serving(stub_voice, stub_recognizer) as server, contextlib.ExitStack() as opened:
+        for _ in range(2):
+            socket = opened.enter_context(connected(server))
+            check_heard(socket)
+        assert refusal(server) == "this client has 2 streams of live audio open: end one of them first"
+        socket.close()
+        wait_for_streams(server, 1)
+        with connected(server) as socket:
+            check_heard(socket)
 
 
 def test_pages_of_other_places_are_refused(server: Running) -> None:
