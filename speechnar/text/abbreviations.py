@@ -47,9 +47,10 @@ _PHRASES = {
     "w/o": "without",
     "w/": "with ",
     "a.k.a.": "AKA",
+    "b/c": "because",
 }
 
-_PHRASE = re.compile(r"(?<![\w.])([Ee]\.\s?g\.|[Ii]\.\s?e\.|et al\.|w/o\b|w/(?=\s?[a-z])|a\.k\.a\.)(,?)")
+_PHRASE = re.compile(r"(?<![\w.])([Ee]\.\s?g\.|[Ii]\.\s?e\.|et al\.|w/o\b|w/(?=\s?[a-z])|a\.k\.a\.|b/c(?= [a-z]))(,?)")
 _TITLE = re.compile(
     rf"\b({'|'.join(t for t in TITLES if t != 'Sec')})\.(?=\s*[A-Z&]| and )|\b(Sec)\.(?= of [A-Z]| [A-Z][a-z])"
 )
@@ -91,7 +92,7 @@ def _like(pattern: str, word: str) -> str:
 def _phrase(match: re.Match[str]) -> str:
     found = match[1].lower().replace(". ", ".")
     said = _like(match[1], _PHRASES[found])
-    return f"{said}{match[2] or _stop(match)}" if found == "et al." else said
+    return said + (match[2] or (_stop(match) if found == "et al." else ""))
 
 
 def _word(match: re.Match[str]) -> str:

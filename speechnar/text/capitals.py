@@ -54,7 +54,7 @@ _FORMULA = re.compile(r"(?<![\w'-])(?:[A-Z][a-z]?){2,8}(?![\w'])")
 _NO_FORMULA = re.compile("[A-Z]+s?$|HeLa|NaN|CoV|PoC|BSc|CoOp|NoOp")
 _JARGON_SAID = {
     "stdin": "standard in", "stdout": "standard out", "stderr": "standard error", "nginx": "engine X",
-    "argv": "arg V", "argc": "arg C",
+    "pH": "P H", "argv": "arg V", "argc": "arg C",
 }  # fmt: skip
 _JARGON = re.compile(rf"(?<![\w'.-])(?:{'|'.join(_JARGON_SAID)})(?![\w'-])")
 _LETTER_A = re.compile(

@@ -16,7 +16,7 @@ _SPELT = {
     "™": "", "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "Ae", "ø": "o", "Ø": "O", "œ": "oe", "Œ": "Oe", "ł": "l", "Ł": "L",
     "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th", "ı": "i", "№": "No. ", "℃": "°C", "℉": "°F",
     "ª": "a", "º": "°", "⩽": "≤", "⩾": "≥", "∙": "⋅", "∶": ":", "⁄": "/", "∕": "/",
-    "♯": "#", "♭": " flat ", "⇒": ", ", "↔": ", ", "←": ", ",
+    "§": " section ", "¶": " paragraph ", "♯": "#", "♭": " flat ", "⇒": ", ", "↔": ", ", "←": ", ",
 }  # fmt: skip
 _CYRILLIC = dict(
     zip(
@@ -100,6 +100,7 @@ def clean(text: str) -> str:
     if not text.isascii():
         text = re.sub("(\\d?)([¼-¾⅐-⅞])", _vulgar, text)
         text = re.sub("[\u0370-\u03ff\u1f00-\u1fff]+", _greek, text)
+        text = text.replace("§§", " sections ")
         text = re.sub(r"(?i)\b(I|we|you|they)\s*[❤♥]\ufe0f?\s*(?=\w)", r"\1 love ", text)
         text = re.sub(f"[²³{_SUPERSCRIPTS}]+", _superscript, text)
     text = re.sub(rf"(\S{{{LONGEST_TOKEN}}})(?=\S)", r"\1 ", text.translate(_TABLE))

@@ -28,6 +28,10 @@ COUNTED = re.compile(r"\s+(?:(?!(?:was|has|does|towards|perhaps|always)\b)[a-z]{
 def read_dates(text: str) -> str:
     """Read the times, dates, decades and ranges of years of a text; single years are left for `is_year` to tell."""
     text = re.sub(rf"(?<![\w-])({_DAY})-({_SHORT}|{_MONTH})-(\d{{4}})(?![\w-])", r"\1 \2 \3", text)  # 12-Mar-2022
+    text = re.sub(r"(?<![\w.:,/])(\d{1,2})\.([0-5]\d)(?=\s?[ap]\.?m\b)", r"\1:\2", text)
+    text = re.sub(r"(?<=\b[Aa]t )([01]?\d|2[0-3])h([0-5]\d)(?!\w)", r"\1:\2", text)
+    text = re.sub(r"\b([Nn]oon|[Mm]idnight)\s?[–-]\s?(?=\d)", r"\1 to ", text)
+    text = re.sub(r"(?<!\w)'00s\b", "two thousands", text)
     text = re.sub(r"(?<=:\d\d)\s?[–-]\s?(?=\d{1,2}:\d\d(?!\d))", " to ", text)
     text = re.sub(r"(?<=\d0s)\s?[–-]\s?(?='?\d0s\b|(?:19|20)\d0s\b)", " to ", text)
     text = re.sub(r"(?<=[a-z])-([1-9]\d)s\b", lambda m: f" {plural(cardinal(int(m[1])))}", text)  # under-18s

@@ -27,7 +27,7 @@ _OF_ONE = _ORDERS | {"≠", "!=", "≪", "≫"}  # relations that may stand befo
 
 _NUMERAL = r"[$€£¥₹]?(?:\d+(?:[.,]\d+)*|\.\d+)"
 _TOKEN = re.compile(
-    rf"(?P<arrow><?[-=]+>|<-+(?![-\d]))|(?P<relation>{_RELATION})|(?P<operator>[-+*/×⋅÷±^])|(?P<open>\()|(?P<close>\))"
+    rf"(?P<arrow><?[-=]+>|<-+(?![-\d]))|(?P<relation>{_RELATION})|(?P<operator>[-+*/×⋅÷±^])|(?P<open>\()|(?P<close>\)[²³]?)"
     rf"|(?P<number>\d{{4}}-\d\d-\d\d|{_NUMERAL}(?:%|°|\s?[a-zA-Zµ]{{1,3}}(?![\w(]))?[²³]?|\d+[a-z](?!\w)[²³]?)"
     r"|(?P<letter>[A-Za-z]\d?(?!['\w])[²³]?|√)|(?P<word>[A-Za-z_][\w']*)"
 )
@@ -43,7 +43,9 @@ _COEFFICIENT = re.compile(r"^(\d+)([a-z])(?=[²³]?$)")
 _ROOT = re.compile(r"√\s?(?=[\w(])")
 _ASKED = re.compile(r"\b(?:what(?:'s| is)|how much is|calculate|compute|evaluate|solve)\s+$", re.I)
 _QUESTION = re.compile(r"\b(?:what|how much|calculate|compute|evaluate|solve)\b", re.I)
-_FUNCTION = re.compile(r"(?<![\w'])([fghFGH])\(([a-z]|\d{1,9})\)")
+_FUNCTIONS = {"sin": "sine", "cos": "cosine", "tan": "tangent", "log": "log", "ln": "natural log", "exp": "exp"}
+_FUNCTION = re.compile(rf"(?<![\w'])([fghFGH]|{'|'.join(_FUNCTIONS)})\(([a-z]|\d{{1,9}})\)")
+_COUNTER = re.compile(r"(?<![\w'.-])([a-z])(\+\+|--)(?![\w-])")
 _INCREMENT = re.compile(r"(?<=\w)\s*([-+*/])=\s*(?=[\w-])")
 _LOVE = re.compile(r"\b(I|we|you|they|u)\s+<3(?=\s+[A-Za-z])", re.I)
 
@@ -58,7 +60,9 @@ def read_equations(text: str) -> str:
     if "^" in text:
         text = _SQUARE.sub(lambda m: "²" if m[1] == "2" else "³", text)
     if "(" in text:
-        text = _FUNCTION.sub(r"\1 of \2", text)
+        text = _FUNCTION.sub(lambda m: f"{_FUNCTIONS.get(m[1], m[1])} of {m[2]}", text)
+    text = _COUNTER.sub(lambda m: f"{m[1].upper()} {'plus plus' if m[2] == '++' else 'minus minus'}", text)
+    text = text.replace(" || ", " or ")
     if "=" in text:
         text = _INCREMENT.sub(lambda m: f" {_OPERATORS[m[1]]} equals ", text)
     if re.search(r"[<>=≠≤≥≈≡∝≪≫]", text) or re.search(r"\d", text) and _QUESTION.search(text):

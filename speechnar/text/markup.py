@@ -98,7 +98,11 @@ def strip_emphasis(text: str) -> str:
     """Drop the asterisks, underscores and tildes that set words off, and the marks of headings and quotations."""
     text = re.sub(r"^\s*(?:>\s+(?!\d))+|^\s*#+\s+", "", text)
     if "*" in text:
-        text = re.sub(r"(?<=\d)\s*\*\s*(?=\d)|(?<![\w*])(?<=[a-zA-Z])\*(?=[a-zA-Z]\b)", " × ", text)
+        text = re.sub(
+            r"(?<=\d)\s*\*\s*(?=\d)|(?<![\w*])(?<=[a-zA-Z])\*(?=[a-zA-Z]\b)|(?<=\b[A-Za-z]) \* (?=[A-Za-z]\b)",
+            " × ",
+            text,
+        )
         text = re.sub(r"\*+(?=\w)|(?<=[\w.,:;!?)\"'])\*+", "", text)
     if "_" in text:
         text = re.sub(r"(?<!\w)_+(?=\w)|(?<=\w)_+(?!\w)", "", text)

@@ -49,7 +49,7 @@ def normalize(text: str, keep: Collection[str] = ()) -> str:
     text = read_roman_numerals(expand_abbreviations(expand_short_forms(text)))
     if any(c.isdecimal() for c in text):
         text = read_quantities(read_money(read_dates(text)))
-    text = tidy(read_capitals(read_identifiers(read_rates(text) if "/" in text else text)))
+    text = tidy(read_capitals(read_identifiers(read_rates(text))))
     words = {placeholder: word for word, placeholder in kept.items()}
     return re.sub(f"[{PLACEHOLDERS}]", lambda m: words[m[0]], text)
 

@@ -25,11 +25,14 @@ _HEX_ADDRESS = re.compile(
 _IPV6 = re.compile(
     r"(?<![\w:.])(?=[\d:]*[A-Fa-f:]*:)(?=\S{0,39}(?:::|[A-Fa-f]))(?:[\dA-Fa-f]{0,4}:){2,7}[\dA-Fa-f]{0,4}(?![\w:])"
 )
+_COLOR = re.compile(r"#(?=[\dA-Fa-f]*\d)(?=[\dA-Fa-f]*[A-Fa-f])([\dA-Fa-f]{6})(?!\w)")
+_HEX = re.compile(r"(?<![\w.])0x([\dA-Fa-f]{1,16})(?!\w)")
 _LETTERS = re.compile(r"(?<![\w'-])([A-Z])\s?–\s?([A-Z])(?![\w'-])|(?<![\w'-])[aA]-[zZ](?![\w'-])")
 
 
 def read_notations(text: str) -> str:
     """Read chess moves, formulas, addresses of hardware and of IPv6, and ranges of letters."""
+    text = re.sub(r"(?<=\w)::(?=[A-Za-z])", " ", text)
     text = _LETTERS.sub(lambda m: f"{m[1]} to {m[2]}" if m[1] else "A to Z", text)
     if "O-O" in text or "0-0" in text:
         text = _CASTLES.sub(_castles, text)
@@ -39,6 +42,9 @@ def read_notations(text: str) -> str:
         text = _HEX_ADDRESS.sub(lambda m: ", ".join(_characters(pair) for pair in re.split("[:-]", m[0])), text)
     if text.count(":") > 1:
         text = _IPV6.sub(lambda m: " colon ".join(map(_characters, m[0].split(":"))), text)
+    text = _COLOR.sub(lambda m: f"hash {_characters(m[1])}", text)
+    text = _HEX.sub(lambda m: f"zero X {_characters(m[1])}", text)
+    text = re.sub(r"\bf/(?=\d)", "F ", text)
     text = _MOVE.sub(_move, text)
     text = _ION.sub(_ion, text)
     return _FORMULA.sub(_formula, text)

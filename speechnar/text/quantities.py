@@ -42,6 +42,7 @@ UNITS = {
        (*_SQUARED, ("cm", "centimeter"), ("mm", "millimeter")) for power, word in (("²", "square"), ("³", "cubic"))},
     "kgs": "kilogram", "gms": "gram", "kms": "kilometer", "cms": "centimeter", "mls": "milliliter", "mgs": "milligram",
     "KBs": "kilobyte", "MBs": "megabyte", "GBs": "gigabyte", "TBs": "terabyte", "hp": "horsepower",
+    "Nm": "newton meter", "kN": "kilonewton",
     "eV": "electron volt", "keV": "kiloelectron volt", "MeV": "megaelectron volt", "GeV": "gigaelectron volt",
     "mbar": "millibar", "mmHg": "millimeters of mercury", "IU": "international unit", "mEq": "milliequivalent",
     "d": "day",
@@ -73,6 +74,7 @@ _PER_AMOUNT = re.compile(rf"(?<=\d)(\s?(?:{UNIT}))/(?=\d{{1,4}}\s?(?:{UNIT})(?!\
 _RATE = re.compile(
     r"(?<![\w/])(mg|µg|ng|kg|g|mmol|km|mL|ml|kWh|MB|GB|kcal)/(dL|dl|mL|ml|L|kg|m²|m³|h|min|s|day|d)(?![\w/])"
 )
+_PER_UNIT = re.compile(rf"\bper ({'|'.join(unit for unit in _PER if len(unit) > 1)})(?!\w)")
 _DURATION = re.compile(
     r"(?<![\w.])(?:(\d{1,4})d\s?)?(\d{1,4})\s?h\s?(\d{1,4})(?:\s?m(?:in)?)?(?:\s?(\d{1,4})\s?s)?(?!\w)"
     r"|(?<![\w.])(\d{1,4})m\s?(\d{1,4})s(?!\w)"
@@ -83,7 +85,10 @@ _FEET = re.compile(
     r"|ladder|fence|wall|board|boat|pole|cable|ceiling|drop|gap|table|rope|tree|section|length)\b|\s*(?:$|[.,;)]))"
 )
 _NOT_A_NOUN = frozenset(
-    "of and or to from in at on per for by with is was are were has had away ago later a an the each wide long".split()
+    """of and or to from in at on per for by with is was are were has had have away ago later a an the each wide long i
+    we you he she it they that which who will would can could must may might do does did left before after until since
+    between above below under over north south east west more less deep high tall apart as than but so not
+    into""".split()
 )
 _DIRECTIONS = {"N": "north", "S": "south", "E": "east", "W": "west"}
 _DEGREES = {"C": " Celsius", "F": " Fahrenheit"}
@@ -109,16 +114,21 @@ def read_quantities(text: str) -> str:
     text = _MEASURE.sub(_measure, text)
     text = re.sub(rf"({_AMOUNT})\s?%", lambda m: f"{_say(m[1])} percent", text)
     text = re.sub(
-        r"(?<![\w/.])(24/7|50/50|20/20|9/11)(?![\w/]|\.\d)", lambda m: " ".join(map(number, m[0].split("/"))), text
+        r"(?<![\w/.])(24/7(?:/365)?|50/50|20/20|9/11)(?![\w/]|\.\d)",
+        lambda m: " ".join(map(pairs, m[0].split("/"))),
+        text,
     )
-    text = re.sub(r"(?<![\w/.-])(?:(\d{1,3})\s+)?(\d{1,3})/(\d{1,3})(?![\w/]|\.\d)(-(?=[a-z]))?", _bare_fraction, text)
+    text = re.sub(
+        r"(?<![\w/.-])(-?)(?:(\d{1,3})\s+)?(\d{1,3})/(\d{1,3})(?![\w/]|\.\d)(-(?=[a-z]))?", _bare_fraction, text
+    )
     text = re.sub(r"(?<![\w.])(\d{3,4})[x×](\d{3,4})(?!\w)", lambda m: f"{pairs(m[1])} by {pairs(m[2])}", text)
     text = re.sub(rf"(?<![\w.])({NUMBER})\s?x\s?(?={NUMBER})", lambda m: f"{_say(m[1])} by ", text)
     return re.sub(rf"(?<![\w.])({NUMBER}(?:\s?[-–]\s?{NUMBER})?)[x×](?!\w)", lambda m: f"{_say(m[1])} times", text)
 
 
 def read_rates(text: str) -> str:
-    """Read units of rates that stand without a number: `in mg/dL`."""
+    """Read units that stand without a number: `in mg/dL`, `per kg`."""
+    text = _PER_UNIT.sub(lambda m: f"per {_PER[m[1]]}", text)
     return _RATE.sub(lambda m: f"{plural(UNITS[m[1]])} per {_PER[m[2]]}", text)
 
 
@@ -146,7 +156,9 @@ def _fraction(whole: str, top: str, bottom: str) -> str:
 
 
 def _bare_fraction(match: re.Match[str]) -> str:
-    whole, top, bottom, hyphen = match.groups()
+    minus, whole, top, bottom, hyphen = match.groups()
+    if minus:
+        return f"minus {_fraction(whole or '', top, bottom)}{hyphen or ''}"
     if hyphen and not whole:
         return _hyphenated(f"{top}/{bottom}") + "-"
     if bottom in ("10", "100") and not whole and not re.match(r"\s+of\b", after(match)):
@@ -157,7 +169,9 @@ def _bare_fraction(match: re.Match[str]) -> str:
 def qualifies(match: re.Match[str]) -> bool:
     """Tell whether the amount stands before a noun, as in `a 10 km run`, and so takes the singular."""
     noun = re.match(r"\s+([a-z]+)|-[a-z]", after(match))
-    article = re.search(r"\b(?:an?|this|that|another|every|each)\s+$", before(match), re.I)
+    article = re.search(
+        r"\b(?:an?|the|this|that|another|every|each|my|our|your|his|her|their)\s+$", before(match), re.I
+    )
     return bool(noun and (noun[0][0] == "-" or article and noun[1] not in _NOT_A_NOUN))
 
 

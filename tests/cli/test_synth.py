@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,11 @@ def test_without_a_player_o_is_asked_for(synth, monkeypatch, capsys) -> None:
 def test_lines_need_o(synth, capsys) -> None:
     assert synth("Hello.", "--lines") == 1
     assert "-o should be a folder, or a pattern such as out/{}.flac, but is missing" in capsys.readouterr().err
+
+
+def test_a_huge_number_has_a_bar_of_its_sentences(synth, monkeypatch, capsys) -> None:
+    """A number is read digit by digit however long it is, in sentences of a bounded length that are counted."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert synth("7" * 2500, "-o", "a.wav") == 0
+    counts = [int(n) for n in re.findall(r"(\d+) sentences", capsys.readouterr().err)]
+    assert counts[0] == 0 and 50 < counts[-1] < 2500
