@@ -232,13 +232,11 @@ def test_the_list_of_british_words_is_needed() -> None:
 
 
 def docstrings(path: Path) -> dict[str, str]:
-    """The first line of each docstring, by its place."""
+    """The first line of each docstring, those of constants and attributes included, by its place."""
     found = {}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            text = ast.get_docstring(node)
-            if text:
-                found[f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)}"] = text.splitlines()[0]
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            found[f"{path.relative_to(ROOT)}:{node.lineno}"] = node.value.value.strip().split("\n")[0]
     return found
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from speechnar.text.markup import is_tag
 
 Span = tuple[int, int]
-"""Where something is written: the offsets of its first character and of the one after its last."""
+"""The place of a part of a text: the offsets of its first character and of the one after its last."""
 
 _SKIPPED = 400  # written words between two blocks that may belong to neither, such as a long comment
 _AHEAD = 40  # words that a pin is looked for among, on each side

@@ -32,7 +32,7 @@ WORDS = 120_000
 """Most frequent words whose tokens are counted."""
 
 CASES = ((str.lower, 1.0), (str.capitalize, 0.2), (lambda word: f'"{word.capitalize()}', 0.05), (str.upper, 0.01))
-"""How words are written, and the assumed frequency of each way."""
+"""Forms in which a word is written, each with its assumed frequency, of which that of small letters is 1."""
 
 DRAFT_TOKENS = 200
 """Tokens of small letters that the CTC branch writes with."""

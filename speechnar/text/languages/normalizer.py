@@ -62,7 +62,7 @@ class Normalizer:
     web: tuple[str, str, str] = ("", "", "")
     """The words for a full stop, an at sign and a slash in an address."""
     decimal_point = False
-    """Whether decimals stand after a full stop, as in Thai, and not after a comma."""
+    """True for a language that writes decimals after a full stop, as Thai does, and not after a comma."""
 
     def __init__(self, language: str) -> None:
         self.language = language
