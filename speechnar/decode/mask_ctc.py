@@ -1,15 +1,18 @@
 """Mask-CTC: mask the tokens of CTC's best path of which CTC is not confident, and fill the masks, easiest first.
 
     CTC        s  e  c  s         the best path
-    first      s  _     s         tokens below the threshold are masked; each run of masks shrinks to one mask,
-               s  _  _  s         and expands to as many as the decoder predicts: 0 deletes, 2 or more insert tokens
-    step 1     s  i  _  s         the most probable predictions replace their masks
-    step 2     s  i  x  s         as many in each step, until none is left
+    first      s  _  _  s         tokens below the threshold are masked
+    step 1     s  _     s         each run of masks shrinks to one mask,
+               s  _  _  s         and expands to as many as the decoder predicts: 0 deletes, 2 or more insert tokens;
+               s  i  _  s         the most probable predictions replace their masks
+    step 2     s  i  x  s         the same with the masks that are left, until there is none
 
-Source: Mask-CTC (Higuchi et al. 2020), section 3.3. Dynamic length prediction, called shrink-and-expand decoding:
-    Improved Mask-CTC (Higuchi et al. 2021), section 3.2.
-Differs: masks shrink and expand once, before the first step; in the paper they do so before every step, which takes
-    two passes of the decoder a step.
+Every step takes two passes of the decoder, one for the numbers of masks and one for the tokens.
+
+Source: Mask-CTC (Higuchi et al. 2020), section 3.3. Dynamic length prediction and shrink-and-expand decoding: Improved
+    Mask-CTC (Higuchi et al. 2021), section 3.2.
+Differs: a step fills an equal share of the masks that are left, so that `iterations` steps are enough whatever numbers
+    are predicted. The authors' code fills the same number of masks in every step, and goes on until none is left.
 """
 
 from __future__ import annotations
@@ -45,18 +48,33 @@ class MaskCTCDecoder:
         for log_probs in encoder_out.utterances():
             path = best_path(log_probs, self.vocabulary)
             rows.append(np.where(path.confidences >= self.threshold, path.tokens, mask_id).tolist())
-        if any(mask_id in row for row in rows):
-            rows = resize_masks(rows, encoder_out.reader, mask_id)
         return masked_state(rows, mask_id, encoder_out.reader)
 
     def step(self, state: MaskedState) -> MaskedState:
+        left = self.iterations - state.step
+        state = resized(state, self.vocabulary.mask_id)
+        if state.done:
+            return state
         scores, guesses = predicted(state, self.vocabulary)
-        filled = lowest(-scores, state.masks, -(-state.free.sum(axis=1) // self.iterations))
+        filled = lowest(-scores, state.masks, -(-state.masks.sum(axis=1) // left))
         masks = state.masks & ~filled
         return replace(
             state, tokens=np.where(filled, guesses, state.tokens), scores=np.where(filled, scores, state.scores),
             masks=masks, done=not masks.any(),
         )  # fmt: skip
+
+
+def resized(state: MaskedState, mask_id: int) -> MaskedState:
+    """Return the state in which each run of masks has shrunk and expanded; the other tokens keep their scores."""
+    assert state.reader is not None
+    after = masked_state(resize_masks(state.sequences(), state.reader, mask_id), mask_id, state.reader)
+    after.scores[_known(after)] = state.scores[_known(state)]
+    return after
+
+
+def _known(state: MaskedState) -> np.ndarray:
+    """Return which positions (B, N) hold a token that is neither a mask nor padding."""
+    return ~state.masks & (np.arange(state.tokens.shape[1]) < state.token_lengths[:, None])
 
 
 def resize_masks(rows: list[list[int]], reader: MaskedReader, mask_id: int) -> list[list[int]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 
 from speechnar.decode.interface import DecoderInput, refine
-from speechnar.decode.mask_ctc import MaskCTCDecoder, resize_masks
+from speechnar.decode.mask_ctc import MaskCTCDecoder, resize_masks, resized
 from speechnar.decode.mask_predict import MaskPredictDecoder, masked_state
 from speechnar.decode.rescoring import agreement
 from speechnar.text.symbols import Vocabulary
@@ -71,7 +72,7 @@ def ctc(path: list[int], probability: float = 0.5) -> DecoderInput:
 )
 def test_mask_ctc_fills_the_most_probable_first(iterations: int, masks: list[int]) -> None:
     right = np.arange(1, 9)
-    reader = Reader(increasing(right), lambda tokens: np.full(tokens.shape, 8))
+    reader = Reader(increasing(right), lambda tokens: np.full(tokens.shape, 8 - (tokens != MASK).sum()))
     given = DecoderInput(ctc([1, 2, 3]).log_probs, np.array([6]), reader)
     state = refine(MaskCTCDecoder(VOCABULARY, 0.9, iterations), given, keep_history=True)
     assert state.sequences() == [right.tolist()] and reader.masks == masks
@@ -79,11 +80,12 @@ def test_mask_ctc_fills_the_most_probable_first(iterations: int, masks: list[int
 
 
 def test_mask_ctc_fills_rows_by_their_own_number_and_leaves_what_is_known() -> None:
-    reader = Reader(increasing(np.array([7])))
+    counts = iter([[[0, 2, 0, 1], [3, 0, 0, 0], [0] * 4, [0] * 4, [1, 0, 0, 0]], np.ones((5, 5), int)])
+    reader = Reader(increasing(np.array([7])), lambda tokens: np.array(next(counts)))
     decoder = MaskCTCDecoder(VOCABULARY, iterations=2)
     state = masked_state(ROWS, MASK, reader)
     while not state.done:
-        state = decoder.step(state)
+        state = dataclasses.replace(decoder.step(state), step=state.step + 1)
     assert state.sequences() == [[1, 7, 7, 2, 7], [7, 7, 7], [], [3, 4], [7]]
     assert reader.seen == [ROWS, [[1, MASK, 7, 2, 7], [MASK, 7, 7], [], [3, 4], [7]]]
 
@@ -97,6 +99,39 @@ def test_mask_ctc_masks_what_ctc_is_not_confident_of() -> None:
     state = refine(MaskCTCDecoder(VOCABULARY, 0.9), given)
     assert state.sequences() == [[1, 8, 4]]  # the two masks shrink to one, and stay one
     assert refine(MaskCTCDecoder(VOCABULARY, 0.3), given).sequences() == [[1, 2, 3, 4]]
+
+
+def test_masks_shrink_and_expand_before_every_step() -> None:
+    """Of three masks one is filled; the two that are left shrink to one, which expands to three; then two to one."""
+    seen, counts = [], iter([3, 3, 1])
+
+    def count(tokens: np.ndarray) -> np.ndarray:
+        seen.append(tokens.tolist())
+        return np.full(tokens.shape, next(counts))
+
+    reader = Reader(increasing(np.array([7])), count)
+    given = DecoderInput(ctc([8, 8, 8]).log_probs, np.array([6]), reader)
+    decoder = MaskCTCDecoder(VOCABULARY, iterations=4)
+    state = decoder.first(given)
+    assert state.sequences() == [[MASK] * 3] and not seen
+    rows = []
+    while not state.done:
+        state = dataclasses.replace(decoder.step(state), step=state.step + 1)
+        rows += state.sequences()
+    assert rows == [[MASK, MASK, 7], [MASK, MASK, 7, 7], [7, 7, 7]]
+    assert seen == [[[MASK]], [[MASK, 7]], [[MASK, 7, 7]]]
+    assert reader.seen == [[[MASK] * 3], [[MASK, MASK, MASK, 7]], [[MASK, 7, 7]]]
+
+
+def test_tokens_keep_their_scores_when_masks_come_and_go() -> None:
+    reader = Reader(count=lambda tokens: np.array([[9, 0, 9, 2], [3, 9, 9, 9]]))
+    state = masked_state([[1, MASK, 2, MASK], [MASK, MASK, 4]], MASK, reader)
+    state.scores[0, [0, 2]], state.scores[1, 2] = (-0.5, -0.25), -0.125
+    after = resized(state, MASK)
+    assert after.sequences() == [[1, 2, MASK, MASK], [MASK, MASK, MASK, 4]] and not after.done
+    assert after.scores.tolist() == [[-0.5, -0.25, -np.inf, -np.inf], [-np.inf, -np.inf, -np.inf, -0.125]]
+    after = resized(masked_state([[1, MASK]], MASK, Reader(count=np.zeros_like)), MASK)
+    assert after.done and after.sequences() == [[1]]
 
 
 def test_masks_shrink_and_expand_to_the_predicted_number() -> None:
