@@ -126,7 +126,7 @@ def decoded(path: str | Path, raw: RawFormat | None = None, name: str = "") -> D
     if not path.stat().st_size:
         return
     try:
-        file = _opened(path, raw)
+        file = _opened(path, raw, name)
     except (soundfile.LibsndfileError, TypeError):  # TypeError: a file that ends in .raw
         yield from _by_ffmpeg(path, name)
         return
@@ -153,16 +153,18 @@ def path_for_libsndfile(path: Path) -> bytes | Path:
     return os.fsencode(path) if os.name == "posix" else path
 
 
-def _opened(path: Path, raw: RawFormat | None) -> SoundFile:
+def _opened(path: Path, raw: RawFormat | None, name: str) -> SoundFile:
     import soundfile
 
-    name = path_for_libsndfile(path)
+    given = path_for_libsndfile(path)
     if raw:
         subtype, endian = ENCODINGS[raw.encoding]
-        return soundfile.SoundFile(name, "r", raw.sample_rate, raw.channels, subtype, endian, "RAW")
-    file = soundfile.SoundFile(name)
+        return soundfile.SoundFile(given, "r", raw.sample_rate, raw.channels, subtype, endian, "RAW")
+    file = soundfile.SoundFile(given)
     if not file.frames and (place := _place_of_length(path)):
         file.close()
+        if path.stat().st_size > place + 4:
+            warnings.warn(f"{name} lacks its length: it is read to its end", AudioWarning, stacklevel=3)
         return soundfile.SoundFile(_WithLength(path, place))
     return file
 
