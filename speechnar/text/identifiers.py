@@ -28,6 +28,7 @@ _SIGNS = (
     (r"\b([A-G])#", r"\1 sharp"),
     (r"(?<![\w+])([A-F])\+(?![\w+])", r"\1 plus"),
     (r"(?i)\b(an?|got|of|or|his|her|my|grade:?) (?-i:([A-DF]))-(?=\s|$|[.,;!?)])", r"\1 \2 minus"),
+    (r"(?<![\w'-])([A-DF])-(?= (?:and|or|to) [A-DF](?![\w-]))", r"\1 minus"),
     (r"\b([A-Z])&([A-Z])s\b", r"\1 and \2's"),
     (r"(?<!\w)@\s?(?=\w)", "at "),
     (r"(?<=\w)@(?=\w)", " at "),
@@ -56,7 +57,7 @@ def read_identifiers(text: str) -> str:
     if _DIGIT.search(text):
         for pattern, say in _GROUPS:
             text = re.sub(pattern, say, text)
-    if re.search(r"[^\w\s.,;:?!'-]|[²³]", text):
+    if re.search(r"[^\w\s.,;:?!'-]|[²³]|\b[ABCDF]-(?!\w)", text):
         for pattern, words in _SIGNS:
             text = re.sub(pattern, words, text)
     if _DIGIT.search(text):
@@ -113,7 +114,10 @@ _GROUPS: tuple[tuple[str, _Say], ...] = (
     (r"(?<![\w-])401k\b", lambda m: "four oh one K"),
     (_TELEPHONE, _telephone),
     (r"(?<=\b[A-Z]{2} )(\d{5})(?:-(\d{4}))?\b(?![,.]?\d)", _post_code),  # CA 90210
-    (r"(?i)\b((?:call|dial|phone|ring|text)(?:s|ed|ing)?) (\d{3})\b(?![.,-]?\d)", lambda m: f"{m[1]} {digits(m[2])}"),
+    (
+        r"(?i)\b((?:call|dial|phone|ring|text)(?:s|ed|ing)?) (\d{3}|\d{5,6}(?! [a-z]+s\b))\b(?![.,-]?\d)",
+        lambda m: f"{m[1]} {digits(m[2])}",
+    ),
 )
 _NUMBERS: tuple[tuple[str, _Say | str], ...] = (
     (

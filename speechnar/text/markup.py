@@ -75,7 +75,7 @@ def strip_inline(text: str) -> str:
     if "<" in text:
         text = _TAG.sub(" ", _drop_hidden(text))
         text = re.sub(r"<((?:https?|ftp|mailto):[^\s<>]+|[^\s<>@]+@[^\s<>@]+)>", r"\1", text)
-    return html.unescape(text) if "&" in text else text
+    return html.unescape(html.unescape(text)) if "&" in text else text  # twice: feeds write `&amp;amp;`
 
 
 def _drop_hidden(text: str) -> str:

@@ -52,7 +52,7 @@ _FOREIGN = re.compile(
 def read_money(text: str) -> str:
     """Read the amounts of money of a text."""
     text = re.sub(r"(?<=\d[kKmMbB])\s?[-–]\s?(?=[$€£¥₹])", " to ", text)
-    text = re.sub(r"(?<=[€£])/([a-z]{2,})\b", lambda m: f" per {UNITS.get(m[1], m[1])}", text)
+    text = re.sub(r"(?<=[€£])/([a-z]{2,}|[lLhg])\b", lambda m: f" per {UNITS.get(m[1], m[1])}", text)
     text = re.sub(r"\bRs\.?\s?(?=\d)", "₹", text)
     text = re.sub(r"\bR\$\s?(?=\d)", "BRL ", text)
     text = re.sub(r"\b(USD|EUR|GBP|JPY|INR)\s?(?=\d)", lambda m: _CODES[m[1]], text)

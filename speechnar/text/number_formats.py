@@ -24,6 +24,9 @@ _POINTS = re.compile(
     r"(?<![\w.,])(?!(?:(?!0\d)\d{1,3}\.){3}(?!0\d)\d{1,3}(?!\.?\d))"  # no address such as 192.168.100.200
     r"(\d{1,3}(?:\.\d{3}){2,})(?:,(\d+))?(?![.,]?\w)|(?<![\w.,])(\d{1,3}(?:\.\d{3})+),(\d{1,2})(?![.,]?\w)"
 )
+_POINTS_BEFORE_MONEY = re.compile(  # 1.500 kr, but no price of fuel such as 1.599 €/l
+    r"(?<![\w.,])(?!0)(\d{1,3}(?:\.\d{3})+)(?=\s?(?:(?:kr|Kr|NOK|SEK|DKK|ISK|zl|PLN|EUR)\b|€)(?!\s?(?:/|per\b|an?\b)))"
+)
 _SPACED = re.compile(r"(?<![\w.,+-])(?<!\d )\d{1,3}(?: \d{3})+(?![\w-]| \d|[.,]\d)")  # 12 345 678
 _DECIMAL_COMMA = re.compile(
     rf"(?<![\w.,-])(\d+),(?:(\d{{1,2}})(?=\s?(?:[%°€£$¢]|(?:{UNIT})(?!\w)))|(?<=\b0,)(\d+)\b|(\d\d)\b)(?![,.]\d)"
@@ -38,8 +41,9 @@ _DATE_TIME = re.compile(
 _COMPACT_DATE_TIME = re.compile(r"(?<![\w-])(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)?(?=Z?(?!\w))")
 _SCALES = {"k": "thousand", "K": "thousand", "M": "million", "B": "billion"}
 _DECIMAL_SCALE = re.compile(
-    r"(?<![\w.,$€£¥₹])(\d+\.\d+)([kKMB])(?![\w/-])(?!\s(?:display|monitor|screen|video|run|race))"
+    r"(?<![\w.,$€£¥₹])(\d+\.\d+)([kKMB])(?![\w/-])(?!\s(?:display|monitor|screen|video|run|race)\b)"
 )
+_RAN = re.compile(r"\b(?:ran|runs?|raced|jogged|walked)(?: an?)? $")
 _WHOLE_SCALE = re.compile(r"(?<![\w.,$€£¥₹])(\d+)([kKMB])(?!\w)")
 _SMALL_SCALE = re.compile(
     r"(?<![\w.,$€£¥₹])(\d+(?:\.\d+)?)(mn?|bn)(?=\s(?:people|users|customers|views|subscribers|followers|copies|downloads|jobs"
@@ -49,7 +53,7 @@ _NOT_COUNTED = re.compile(r"\s(?:runs|races|videos|screens|displays|monitors|mov
 
 _CODE_WORDS = (
     r"zip(?:\s?codes?)?|postal codes?|post\s?codes?|(?:bank |checking |savings )?accounts?|acct\.?|passcode"
-    r"|pin(?: code)?|otp|ssn|ext(?:ension|\.)?|card(?=(?: number)? ending)|(?:\w+ )?code|routing|imei"
+    r"|pin(?: codes?)?|otp|ssn|ext(?:ension|\.)?|card(?=(?: number)? ending)|(?:\w+ )?codes?|routing|imei"
 )
 _NUMBERED_WORDS = (
     "serial|order|invoice|case|ticket|booking|claim|employee|customer|confirmation|tracking|reference|policy|member"
@@ -58,12 +62,13 @@ _NUMBERED_WORDS = (
 _CODE = re.compile(
     rf"\b((?:{_CODE_WORDS})(?:\s(?:number|no\.?|num))?|(?:{_NUMBERED_WORDS})\s(?:number|no\.?|num|id))"
     r"((?:\s(?:is|was|ending in))?:?\s?#?\s?)(\d{3,}(?:-\d{2,}| \d{3,})*)"
+    r"((?:,? (?:and |or )?\d{3,}(?![\w%]|[.,:/]\d)){0,9})"
     r"(?![\w%]|[.,:/]\d|\s(?:times|lines|days|years|people)\b)",
     re.I,
 )
 _DIAL = re.compile(
     r"\b(tel|phone|fax|mobile|mob|cell|telephone|hotline|whatsapp)\b((?: number| no\.?)?(?: is| at)?)[.:]?\s*"
-    r"((?:\+\d{1,3}[ .-]?)?\(?\d{2,5}\)?(?:[ .-]\(?\d{2,5}\)?){1,5})(?![\w-]|[.,]\d)",
+    r"((?:\+\d{1,3}[ .-]?)?\(?\d{2,5}\)?(?:[ .-]\(?\d{2,8}\)?){1,5})(?![\w-]|[.,]\d)",
     re.I,
 )
 _CALLED = re.compile(
@@ -83,11 +88,12 @@ def unify_numbers(text: str) -> str:
     text = _DECIMAL_COMMA.sub(_decimal_comma, text)
     text = _PORT.sub(lambda m: f"{m[1]} colon {digits(m[2])}", text)
     text = _POINTS.sub(_points, text)
+    text = _POINTS_BEFORE_MONEY.sub(lambda m: m[1].replace(".", ""), text)
     text = _DATE_TIME.sub(_date_time, _COMPACT_DATE_TIME.sub(r"\1-\2-\3T\4:\5", text))
     text = _DIAL.sub(_dial, text)
     text = _CALLED.sub(lambda m: f"{m[1]}{m[2]} " + ", ".join(map(digits, re.findall(r"\d+", m[3]))), text)
-    text = _CODE.sub(lambda m: _NO.sub("number", m[1]) + (m[2].replace("#", "") or " ") + _in_groups(m[3]), text)
-    text = _DECIMAL_SCALE.sub(lambda m: f"{m[1]} {_SCALES[m[2]]}", text)
+    text = _CODE.sub(_code, text)
+    text = _DECIMAL_SCALE.sub(lambda m: m[0] if _RAN.search(before(m)) else f"{m[1]} {_SCALES[m[2]]}", text)
     text = _SMALL_SCALE.sub(lambda m: f"{m[1]} {'billion' if m[2] == 'bn' else 'million'}", text)
     text = _WHOLE_SCALE.sub(_whole_scale, text)
     return re.sub(r"(?<![\w.,])(\d\d)er(s?)\b", lambda m: _member(number(m[1])) + m[2], text)  # 49ers
@@ -129,6 +135,13 @@ def _dial(match: re.Match[str]) -> str:
     groups = ", ".join(digits(group) for group in re.findall(r"\d+", match[3]))
     plus = "plus " if match[3][0] == "+" else ""
     return f"{_DIALED.get(match[1].lower(), match[1])}{match[2]} {plus}{groups}"
+
+
+def _code(match: re.Match[str]) -> str:
+    """Read a code by its digits, and so the codes of as many digits that are listed after it."""
+    word, between, code, more = match.groups()
+    more = re.sub(rf"\b\d{{{len(code)}}}\b", lambda m: digits(m[0]), more)
+    return _NO.sub("number", word) + (between.replace("#", "") or " ") + _in_groups(code) + more
 
 
 def _in_groups(code: str) -> str:

@@ -16,7 +16,7 @@ _PREFIXES = {
     "c": "centi", "m": "milli", "µ": "micro", "n": "nano",
 }  # fmt: skip
 _PREFIXED = {  # symbol: name, prefixes that are met
-    "m": ("meter", "kcmµn"), "g": ("gram", "kmµ"), "l": ("liter", "mcdµ"), "L": ("liter", "mcdµ"),
+    "m": ("meter", "kcmµn"), "g": ("gram", "kmµn"), "l": ("liter", "mcdµ"), "L": ("liter", "mcdµ"),
     "s": ("second", "mµn"), "Hz": ("hertz", "kMGT"), "W": ("watt", "kMGm"), "Wh": ("watt hour", "kMG"),
     "V": ("volt", "kmM"), "A": ("amp", "mµ"), "Ah": ("amp hour", "m"), "B": ("byte", "kKMGTP"),
     "Pa": ("pascal", "hkM"), "J": ("joule", "kM"), "Ω": ("ohm", "kM"), "cal": ("calorie", "k"),
@@ -77,7 +77,7 @@ _RATE = re.compile(
 _PER_UNIT = re.compile(rf"\bper ({'|'.join(unit for unit in _PER if len(unit) > 1)})(?!\w)")
 _DURATION = re.compile(
     r"(?<![\w.])(?:(\d{1,4})d\s?)?(\d{1,4})\s?h\s?(\d{1,4})(?:\s?m(?:in)?)?(?:\s?(\d{1,4})\s?s)?(?!\w)"
-    r"|(?<![\w.])(\d{1,4})m\s?(\d{1,4})s(?!\w)"
+    r"|(?<![\w.])(\d{1,4})m\s?(\d{1,4})s(?!\w)|(?<![\w.])(\d{1,4})d\s?(\d{1,4})\s?h(?!\w)"
 )
 _SIZE_IN_FEET = re.compile(r"(?<![\w.])(\d+)'\s?[x×]\s?(\d+)'(?!\w)(\s[a-z])?")
 _FEET = re.compile(
@@ -219,7 +219,9 @@ def _hyphenated(amount: str) -> str:
 
 def _duration(match: re.Match[str]) -> str:
     """Write `2h30m` as `2 h 30 min`, from the left: days, hours, minutes, seconds."""
-    days, hours, minutes, seconds, only_minutes, only_seconds = match.groups()
+    days, hours, minutes, seconds, only_minutes, only_seconds, only_days, only_hours = match.groups()
+    if only_days:
+        return f"{only_days} days {only_hours} h"
     if only_minutes:
         return f"{only_minutes} min {only_seconds} s"
     return (f"{days} days " if days else "") + f"{hours} h {int(minutes)} min" + (f" {seconds} s" if seconds else "")

@@ -25,7 +25,7 @@ _I_ANYWAY = re.compile(r"\s+(?:of|and|to|through|in|is|was|or)\b")
 _YEAR = re.compile(r"\b(?=[MDCLXVI]{4,}\b)(MC?[DM]?[MDCLXVI]{2,})\b")
 _CENTURY = re.compile(r"\b([IVX]{1,6})(?:th)?(?=(?:-|\s+)(?:[Cc]entur(?:y|ies)|[Dd]ynasty)\b)")
 
-_BRACKETED = re.compile(r"(^\s*)?\(([ivx]{1,6})\)")
+_BRACKETED = re.compile(r"(^\s*)?\(([ivx]{1,6}|(?<=^\()[IVX]{2,6})\)")
 _FIRST_ITEM = re.compile(r"\((?:i|ii)\)")
 _ITEM = re.compile(r"^\s*(?:([ivx]{1,6})[.)]|([IVX]{2,6})[.)])\s+(?=\S)")
 

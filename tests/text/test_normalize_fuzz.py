@@ -79,6 +79,15 @@ def test_every_character_of_the_basic_plane_is_read_or_dropped():
             assert OUTPUT.fullmatch(normalize(text)), text
 
 
+def test_every_unit_with_every_prefix_is_read_in_rates():
+    bases = "m g l L s Hz W Wh V A Ah B b Pa J Ω cal bps mol N eV t min h d ft in lb oz".split()
+    for prefix in ("", *"kKMGTPhdcmµnp"):
+        for base in bases:
+            for per in ("L", "dL", "mL", "kg", "m²", "m³", "s", "h", "min", "day", "lb", "GB"):
+                text = f"in {prefix}{base}/{per} or 5 {prefix}{base}/{per} per {prefix}{base}"
+                assert OUTPUT.fullmatch(normalize(text)), text
+
+
 def test_digits_and_signs_never_become_an_acronym():
     """The words that one step writes are not spelled by a later one: from digits and signs, no capital may come."""
     dice = random.Random(3)
@@ -97,6 +106,7 @@ UNITS = (
     "1-", "'", ".", "(", "A. ", "1:", "aB", "-@", "I ", "a.", "—", "$1", "[", "![a",
     "1 234 ", "1,5 ", "Nf3 ", "e4=Q", "1A:", "a:b:", "Fe2", "A–", "call 12 ", "what is 1 ", "f(x)", "x+=", "O-O ",
     "#FF57", "0x1", "i++ ", "a::", "per kg ", "7.30 ", "noon-", "-1/2 ", "sin(x)",
+    "1.500 ", "1d2h", "(IV) ", "A- or ", "pin 123, ", "123 and ", "&amp;", "Text 12345 ",
     "<", "<b", "<a b=c ", "&", "1'",
     "1.000.", "1 + ", "1 = ", "x<", "Mon-", "Mon, ", "a - ", "(i)", "B-b", "b-", "**", "_a", "1e5 ", "0 1234 ", "X",
     "IV ", "2h3m", "1/2 ", "a ", "St ", "é", "東", "²", "<!--", "](", "a]( ", "~~", ">", "h1 ", "1,", "1_", "tel 1 ",
