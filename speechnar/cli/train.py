@@ -40,30 +40,33 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     joint.set_defaults(verb=_train_joint)
     speculative = models.add_parser("speculative", help="the draft or the decoder around a cached encoder")
     speculative.set_defaults(verb=_train_speculative)
-    for model in (acoustic, vocoder, recognizer, aligner, joint, speculative):
+    text2text = models.add_parser("text2text", help="text to text: CTC, CMLM, GLAT, DA-Transformer and their twin")
+    text2text.set_defaults(verb=_train_text2text)
+    for model in (acoustic, vocoder, recognizer, aligner, joint, speculative, text2text):
         model.add_argument("config", type=Path, metavar="CONFIG", help="YAML: the model, the loop and the losses")
         model.reads("config", "train", "dev", "init")
         model.writes("out")
-        if model is recognizer:
+        if model in (recognizer, text2text):
             model.add_argument("--tokenizer", type=Path, required=True, metavar="DIR", help="of `speechnar tokenizer`")
-            model.add_argument("--units", action=Former, now="--tokenizer", type=Path)
             model.reads("tokenizer")
         elif model not in (aligner, speculative):
             model.add_argument("--features", type=Path, required=True, metavar="DIR", help="of `speechnar features`")
             model.reads("features")
+        manifest, metavar = ("a manifest", "CUTS") if model is not text2text else ("`source<TAB>target` lines", "PAIRS")
         if model is speculative:
             model.add_argument("--init", type=Path, required=True, metavar="DIR", help="the model that was cached")
             model.add_argument("--train", type=Path, nargs="+", required=True, metavar="CUTS", help="of the caches")
         else:
-            model.add_argument("--train", type=Path, required=True, metavar="CUTS", help="manifest to train on")
-        model.add_argument("--dev", type=Path, required=True, metavar="CUTS", help="manifest to validate on")
+            model.add_argument("--train", type=Path, required=True, metavar=metavar, help=f"{manifest} to train on")
+        model.add_argument("--dev", type=Path, required=True, metavar=metavar, help=f"{manifest} to validate on")
         model.add_argument("--out", type=Path, required=True, metavar="DIR", help="model folder, checkpoints and logs")
         model.add_argument("--threads", type=int, metavar="N", help="CPU threads, in place of the config's")
         model.add_argument("--max-steps", type=int, metavar="N", help="batches, in place of the config's")
+    recognizer.add_argument("--units", action=Former, now="--tokenizer", type=Path)
     vocoder.add_argument("--gta-mels", type=Path, metavar="DIR", help="train on the mels of `speechnar gta-mels` too")
     vocoder.reads("gta_mels")
     vocoder.add_argument("--predicted", action=Former, now="--gta-mels", type=Path)
-    for model in (acoustic, aligner):
+    for model in (acoustic, aligner, text2text):
         model.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose weights training starts from")
     joint.add_argument("--init", type=Path, metavar="DIR", help="an acoustic model whose weights training starts from")
     vocoder.add_argument(
@@ -113,7 +116,13 @@ def _add_recognition_data(add: Callable[..., VerbParser]) -> None:
     for verb, name in ((_tokenizer, "tokenizer"), (_units, "units")):
         former = "; the former name of tokenizer" if name == "units" else ""
         tokenizer = add(verb, name, f"make the tokens that a recognizer writes with{former} {NEEDS}")
-        tokenizer.add_argument("cuts", type=Path, nargs="+", metavar="CUTS", help="manifests with transcripts")
+        tokenizer.add_argument(
+            "cuts",
+            type=Path,
+            nargs="+",
+            metavar="CUTS",
+            help="manifests with transcripts, or texts: FILE.txt, FILE.tsv",
+        )
         tokenizer.add_argument("out", type=Path, metavar="OUT", help="the folder of the tokens")
         tokenizer.reads("cuts")
         tokenizer.writes("out")
@@ -230,6 +239,13 @@ def _train_speculative(args: argparse.Namespace) -> None:
     train_speculative(_config(SpeculativeConfig, args), args.init, args.train, args.dev, args.out)
 
 
+def _train_text2text(args: argparse.Namespace) -> None:
+    with needing("train", "train"):
+        from speechnar.tasks.text2text import TextConfig, train_text2text
+
+    train_text2text(_config(TextConfig, args), args.tokenizer, args.train, args.dev, args.out, args.init)
+
+
 def _encode(args: argparse.Namespace) -> None:
     with needing("encode", "train"):
         from speechnar import config
@@ -246,7 +262,12 @@ def _tokenizer(args: argparse.Namespace) -> None:
 
         if args.subwords is not None:
             import sentencepiece  # noqa: F401
-    texts = [s.text or "" for path in args.cuts for cut in load_cuts(path) for s in cut.supervisions]
+    texts: list[str] = []
+    for path in args.cuts:
+        if path.suffix in (".txt", ".tsv"):
+            texts += path.read_text(encoding="utf-8").replace("\t", "\n").split("\n")
+        else:
+            texts += [supervision.text or "" for cut in load_cuts(path) for supervision in cut.supervisions]
     print(f"{len(train_tokenizer(texts, args.out, args.subwords))} symbols")
 
 

@@ -48,19 +48,24 @@ class KeyValues:
 
 
 class DecoderBlock(nn.Module):
-    """Self-attention, cross-attention to the encoder and a two-layer perceptron, all residual."""
+    """Self-attention, cross-attention to the encoder and a two-layer perceptron, all residual.
 
-    def __init__(self, config: DecoderConfig) -> None:
+    Args:
+        cross_attention: False makes the layer of a Transformer encoder, which is called without a memory.
+    """
+
+    def __init__(self, config: DecoderConfig, cross_attention: bool = True) -> None:
         super().__init__()
         d = config.d_model
         self.n_heads = config.n_heads
         self.self_norm = nn.LayerNorm(d)
         self.self_qkv = nn.Linear(d, 3 * d)
         self.self_project = nn.Linear(d, d)
-        self.cross_norm = nn.LayerNorm(d)
-        self.cross_query = nn.Linear(d, d)
-        self.cross_kv = nn.Linear(d, 2 * d)
-        self.cross_project = nn.Linear(d, d)
+        if cross_attention:
+            self.cross_norm = nn.LayerNorm(d)
+            self.cross_query = nn.Linear(d, d)
+            self.cross_kv = nn.Linear(d, 2 * d)
+            self.cross_project = nn.Linear(d, d)
         self.norm = nn.LayerNorm(d)
         self.expand = nn.Linear(d, config.d_ff)
         self.contract = nn.Linear(config.d_ff, d)
@@ -74,8 +79,8 @@ class DecoderBlock(nn.Module):
         self,
         x: Tensor,
         allowed: Tensor | None,
-        memory: KeyValues,
-        memory_allowed: Tensor | None,
+        memory: KeyValues | None,
+        memory_allowed: Tensor | None = None,
         past: KeyValues | None = None,
     ) -> tuple[Tensor, KeyValues]:
         """Apply the layer.
@@ -83,7 +88,7 @@ class DecoderBlock(nn.Module):
         Args:
             x: (B, N, d_model).
             memory: keys and values of one utterance for each row of `x`; where `memory_allowed` is None, they may be
-                those of one utterance for all rows.
+                those of one utterance for all rows. None in a layer without cross-attention.
             allowed: of self-attention, broadcast to (B, n_heads, N, tokens attended to): bool, True where attention is
                 allowed, or a bias to be added to its logits; None allows everything.
             memory_allowed: the same of cross-attention, broadcast to (B, n_heads, N, T).
@@ -96,14 +101,17 @@ class DecoderBlock(nn.Module):
         now = KeyValues(keys, values)
         seen = now if past is None else past.then(now)
         x = x + self.dropout(self.self_project(self._attend(queries, seen, allowed)))
+        if memory is not None:
+            x = x + self.dropout(self.cross_project(self._cross(x, memory, memory_allowed)))
+        return x + self.dropout(self.contract(self.dropout(F.gelu(self.expand(self.norm(x)))))), seen
+
+    def _cross(self, x: Tensor, memory: KeyValues, memory_allowed: Tensor | None) -> Tensor:
+        """Return what cross-attention finds for x, (B, N, d_model)."""
         queries = self._heads(self.cross_query(self.cross_norm(x)))
         if memory_allowed is None and memory.keys.shape[0] == 1:  # one matrix product for all rows
             together = queries.transpose(0, 1).flatten(1, 2)[None]
-            attended = self._attend(together, memory, None).view(x.shape)
-        else:
-            attended = self._attend(queries, memory, memory_allowed)
-        x = x + self.dropout(self.cross_project(attended))
-        return x + self.dropout(self.contract(self.dropout(F.gelu(self.expand(self.norm(x)))))), seen
+            return self._attend(together, memory, None).view(x.shape)
+        return self._attend(queries, memory, memory_allowed)
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(2, (self.n_heads, -1)).transpose(1, 2)

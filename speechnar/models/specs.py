@@ -21,6 +21,11 @@ from speechnar.models.asr.ctc import CTC, CTCConfig
 from speechnar.models.asr.mask_ctc import MaskCTC, MaskCTCConfig, masked_terms
 from speechnar.models.asr.whisper import Whisper, WhisperConfig
 from speechnar.models.autoregressive.aed import AED, AEDConfig, causal_terms
+from speechnar.models.autoregressive.transformer import (
+    AutoregressiveTransformer,
+    AutoregressiveTransformerConfig,
+    next_token_terms,
+)
 from speechnar.models.tts.aligner import Aligner, AlignerConfig
 from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config, adapted_weights
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
@@ -37,9 +42,9 @@ class ModelSpec:
         config: class of the model's config, a frozen dataclass.
         build: returns the untrained model of a config and of the audio that the model reads or writes.
         task: what the model does: "acoustic", "aligner", "recognizer" (trained by `speechnar train recognizer`),
-            "speculative" (a recognizer trained by `speechnar train speculative`) or "vocoder".
+            "speculative" (a recognizer trained by `speechnar train speculative`), "text2text" or "vocoder".
         losses: functions that return named loss terms, which are added up. The task says what they are called with:
-            a recognizer's with (model, encoder_out, targets), an acoustic model's as `fastspeech2_loss`, a
+            a recognizer's with (model, encoder_out, targets), a text model's with (model, pairs), an acoustic model's as `fastspeech2_loss`, a
             vocoder's as `spectral_loss`. An aligner's task has its own, which depend on the step.
         decoders: methods of `speechnar decode` that the model can be decoded by.
         graph: name of the function in `speechnar.export` that makes the model's runtime graphs; None where there is no
@@ -71,6 +76,7 @@ class ModelSpec:
 
 
 CTC_SYMBOLS = {"encoder.head.out.weight": 0, "encoder.head.out.bias": 0, "encoder.head.condition.weight": 1}
+TEXT_SYMBOLS = {"transformer.embedding.weight": 0}
 DECODER_SYMBOLS = {"decoder.embedding.weight": 0, "decoder.out.weight": 0, "decoder.out.bias": 0}
 
 MODELS: dict[str, ModelSpec] = {
@@ -125,6 +131,14 @@ MODELS: dict[str, ModelSpec] = {
         not_exported="the autoregressive decoder (methods speculative and autoregressive)",
         init_from=("ctc", "mask_ctc"),
         symbol_weights=CTC_SYMBOLS | DECODER_SYMBOLS,
+    ),
+    "transformer": ModelSpec(
+        AutoregressiveTransformerConfig,
+        lambda config, audio: AutoregressiveTransformer(config),
+        "text2text",
+        losses=(next_token_terms,),
+        decoders=("autoregressive",),
+        symbol_weights=TEXT_SYMBOLS,
     ),
     "aligner": ModelSpec(
         AlignerConfig,

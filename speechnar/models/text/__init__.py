@@ -1,0 +1,1 @@
+"""Text models: from tokens of one text to those of another, all at once."""
