@@ -1,7 +1,7 @@
 """Draw batches of source and target tokens from a file of text pairs: one pair a line, a tab between the two.
 
-Batches are cut from the pairs in the order of their lengths. Lhotse's sampler, which batches speech, takes half a minute
-an epoch for 170,000 pairs.
+Batches are cut from the pairs in the order of their lengths. Lhotse's sampler, which batches speech, takes half a
+minute an epoch for 170,000 pairs.
 """
 
 from __future__ import annotations

@@ -44,8 +44,9 @@ class ModelSpec:
         task: what the model does: "acoustic", "aligner", "recognizer" (trained by `speechnar train recognizer`),
             "speculative" (a recognizer trained by `speechnar train speculative`), "text2text" or "vocoder".
         losses: functions that return named loss terms, which are added up. The task says what they are called with:
-            a recognizer's with (model, encoder_out, targets), a text model's with (model, pairs), an acoustic model's as `fastspeech2_loss`, a
-            vocoder's as `spectral_loss`. An aligner's task has its own, which depend on the step.
+            a recognizer's with (model, encoder_out, targets), a text model's with (model, pairs), an acoustic model's
+            as `fastspeech2_loss`, a vocoder's as `spectral_loss`. An aligner's task has its own, which depend on the
+            step.
         decoders: methods of `speechnar decode` that the model can be decoded by.
         graph: name of the function in `speechnar.export` that makes the model's runtime graphs; None where there is no
             runtime for the model.

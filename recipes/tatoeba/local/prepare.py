@@ -3,10 +3,10 @@
 
     python local/prepare.py ARCHIVE DATA_DIR [--from eng] [--max-words 24]
 
-Sentences stand in several pairs, and differ from others in no more than a mark or a capital. Two pairs that share a
-sentence on either side, once capitals, marks and spaces are left out, are of one group, and so are those that a chain of
-such pairs joins. A whole group is in one set, so no sentence of dev or test has a twin in training on either side. Dev
-and test have one pair of each of their groups; training has all.
+A sentence stands in several pairs, and may differ from another in no more than a mark or a capital. Two pairs that share
+a sentence on either side, capitals, marks and spaces apart, are of one group, and so are those that a chain of such pairs
+joins. A whole group is in one set, so no sentence of dev or test has a twin in training on either side. Dev and test
+have one pair of each of their groups; training has all.
 
 Writes DATA_DIR/{train,dev,test}.tsv, `source<TAB>target` lines.
 """
@@ -83,8 +83,9 @@ def main() -> None:
     for name, chosen in sets.items():
         with atomic_write(args.data / f"{name}.tsv") as part:
             part.write_text("".join(f"{source}\t{target}\n" for source, target in chosen), encoding="utf-8")
-    print(f"{len(lines)} pairs, {len(pairs)} different ones of at most {args.max_words} words in {len(groups)} groups,"
-          f" the largest of {max(map(len, groups))}; {', '.join(f'{name} {len(s)}' for name, s in sets.items())}")  # fmt: skip
+    sizes = ", ".join(f"{name} {len(chosen)}" for name, chosen in sets.items())
+    print(f"{len(lines)} pairs; {len(pairs)} different ones of at most {args.max_words} words, in {len(groups)} groups")
+    print(f"pairs of the largest group: {max(map(len, groups))}; {sizes}")
 
 
 if __name__ == "__main__":
