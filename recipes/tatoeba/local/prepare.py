@@ -3,10 +3,10 @@
 
     python local/prepare.py ARCHIVE DATA_DIR [--from eng] [--max-words 24]
 
-A sentence stands in several pairs, and may differ from another in no more than a mark or a capital. Two pairs that share
-a sentence on either side, capitals, marks and spaces apart, are of one group, and so are those that a chain of such pairs
-joins. A whole group is in one set, so no sentence of dev or test has a twin in training on either side. Dev and test
-have one pair of each of their groups; training has all.
+A sentence stands in several pairs, and may differ from another in no more than a mark or a capital. Two pairs that
+share a sentence on either side, capitals, marks and spaces apart, are of one group, and so are those that a chain of
+such pairs joins. A whole group is in one set, so no sentence of dev or test has a twin in training on either side. Dev
+and test have one pair of each of their groups; training has all.
 
 Writes DATA_DIR/{train,dev,test}.tsv, `source<TAB>target` lines.
 """
