@@ -1,4 +1,4 @@
-"""What the losses of text models are computed from, and the cross-entropy that they share."""
+"""Hold what the losses of text models are computed from, and the cross-entropy that they share."""
 
 from __future__ import annotations
 
