@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from speechnar.cli.paths import STDIO
+from speechnar.cli.transcribe import STYLES
 
 if TYPE_CHECKING:
     from speechnar.runtime import Caption, Transcript
@@ -40,6 +41,9 @@ def add_verbs(add: Callable[..., Any]) -> None:
     listen.add_argument("--microphone", metavar="NAME", help="by name or number (the system's)")
     listen.add_argument("--recognizer", metavar="NAME|DIR", default="english_base", help="(english_base)")
     listen.add_argument("--hotwords", metavar="LIST", help="words and phrases to expect, as a,b,c")
+    listen.add_argument(
+        "--style", choices=STYLES, default=STYLES[0], help="with capitals, marks and digits, or plain lower-case words"
+    )
     listen.add_argument("--threads", type=int, metavar="N", help="CPU threads (1)", default=1)
     listen.reads("recognizer")
     listen.writes("output")
@@ -61,7 +65,7 @@ def _listen(args: argparse.Namespace) -> None:
     recognizer = load_recognizer(args.recognizer, args.threads)
     piped = args.source == STDIO
     source = capture.piped(sys.stdin.buffer, args.rate) if piped else capture.microphone(args.microphone)
-    stream = recognizer.stream(source.sample_rate, hotwords=args.hotwords or ())
+    stream = recognizer.stream(source.sample_rate, hotwords=args.hotwords or (), style=args.style)
     utterances: list[Caption] = []
     show = _in_place() if sys.stderr.isatty() else _finals
     if not piped:

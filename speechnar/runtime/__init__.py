@@ -1,8 +1,9 @@
 """Voices and recognizers on ONNX Runtime and NumPy, without torch."""
 
+from speechnar.runtime.captions import Caption, StreamConfig
 from speechnar.runtime.recognizer import Recognizer, RecognizerInfo, load_recognizer, transcribe
 from speechnar.runtime.speech import Controls, Speech, SpeechError, Timing, Timings
-from speechnar.runtime.streaming import Caption, Stream, StreamConfig
+from speechnar.runtime.streaming import Stream
 from speechnar.runtime.transcript import Transcript
 from speechnar.runtime.voice import Voice, load_voice, synthesize
 from speechnar.runtime.voice_folder import VoiceInfo

@@ -28,12 +28,13 @@ from speechnar.decode.scorer import Scorer, ScorerOptions
 from speechnar.decode.speculative import VerifyConfig
 from speechnar.lm.ngram import NgramModel
 from speechnar.runtime import hot_words
+from speechnar.runtime.captions import Search, StreamConfig, StreamModel, Verify
 from speechnar.runtime.folder import ASSETS, BundleFormat
 from speechnar.runtime.reader import DecoderInfo
 from speechnar.runtime.recording import Recording, samples_of
 from speechnar.runtime.speculative import Verifier, when_said
 from speechnar.runtime.speech import SpeechWarning
-from speechnar.runtime.streaming import Search, Stream, StreamConfig, StreamModel, Verify
+from speechnar.runtime.streaming import Stream
 from speechnar.runtime.style import styled
 from speechnar.runtime.transcript import Transcript, mean_confidence, without_doubtful
 from speechnar.runtime.windows import EncodedAudio, WindowSizes, segments
@@ -234,22 +235,30 @@ class Recognizer:
         return usual if given is None else given
 
     def stream(
-        self, sample_rate: int | None = None, *, hotwords: str | Sequence[str] = (), config: StreamConfig | None = None
+        self,
+        sample_rate: int | None = None,
+        *,
+        hotwords: str | Sequence[str] = (),
+        style: str = "written",
+        config: StreamConfig | None = None,
     ) -> Stream:
         """Return a stream, which recognizes speech while it is spoken; any number of them may be open.
 
         Args:
             sample_rate: Hz of the samples that will be fed; by default the recognizer's own.
             hotwords: words and phrases to expect; final text alone heeds them.
+            style: of all captions; see `transcribe`.
 
         Raises:
             AudioError: the sample rate is less than 1.
+            DecodeError: there is no such style.
         """
         search, verify = self._methods(None, None, hotwords)
         draft, _ = self._methods(1, None, ())
         least, rates = self._least_confidence(None), (self.sample_rate, self.info.frame_seconds)
         decode = verify if self._verifier else None
-        model = StreamModel(*rates, self._encode, draft, search, decode, lambda words: without_doubtful(words, least))
+        kept = functools.partial(without_doubtful, least=least)
+        model = StreamModel(*rates, self._encode, draft, search, decode, kept, style)
         return Stream(model, self.sample_rate if sample_rate is None else sample_rate, config)
 
     @property

@@ -250,14 +250,20 @@ class Engine:
 
     @contextlib.contextmanager
     def listen(
-        self, sample_rate: int, hotwords: Sequence[str] = (), endpoint: float | None = None, client: str = ""
+        self,
+        sample_rate: int,
+        hotwords: Sequence[str] = (),
+        endpoint: float | None = None,
+        client: str = "",
+        style: str = "written",
     ) -> Iterator[Live]:
         """Open a stream of live audio.
 
         Args:
             sample_rate: Hz.
-            endpoint: seconds of a pause that ends an utterance; by default as in `StreamConfig`.
+            endpoint: seconds of a pause that ends an utterance, whatever its words; by default as in `StreamConfig`.
             client: who asks; a client may hold half of all streams.
+            style: see `Recognizer.stream`.
 
         Raises:
             BusyError: too many are open.
@@ -270,8 +276,8 @@ class Engine:
             )
         self._streams[client] += 1
         try:
-            config = StreamConfig() if endpoint is None else StreamConfig(endpoint=endpoint)
-            stream = self.recognizer.stream(sample_rate, hotwords=hotwords, config=config)
+            config = StreamConfig() if endpoint is None else StreamConfig(endpoint=endpoint, confidence=0.0)
+            stream = self.recognizer.stream(sample_rate, hotwords=hotwords, style=style, config=config)
             yield Live(stream, self._live, sample_rate)
         finally:
             self._streams[client] -= 1

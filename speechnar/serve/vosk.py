@@ -4,7 +4,8 @@
     audio, 16-bit samples     {"partial": "the night be"}, or {"result": [{"conf", "end", "start", "word"}], "text"}
     {"eof": 1}                the last result, and the connection ends
 
-Each message of audio, and `eof`, has one answer.
+Each message of audio, and `eof`, has one answer. Words are those that were said, in lower case, as vosk's models have
+them.
 
 Source: vosk-server, `websocket/asr_server.py` (Alpha Cephei).
 Differs: `phrase_list` makes words more probable and does not exclude others; `max_alternatives` gives one alternative.
@@ -81,7 +82,9 @@ async def talk(socket: WebSocket, engine: Engine, metrics: Metrics) -> None:
                 if isinstance(message, str) and "eof" not in given:
                     continue  # vosk-server ignores it
                 if live is None:
-                    live = opened.enter_context(engine.listen(config.rate, config.phrases, client=client))
+                    live = opened.enter_context(
+                        engine.listen(config.rate, config.phrases, client=client, style="plain")
+                    )
                 samples = samples_of(message) if isinstance(message, bytes) else None
                 words, last = await _recognized(live, samples, last)
                 if samples is None or words is not None:

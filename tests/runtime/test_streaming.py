@@ -7,7 +7,7 @@ which text was verified.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,9 +18,10 @@ from stub_recognizer import spell
 from speechnar import audio
 from speechnar.audio import AudioError
 from speechnar.decode.greedy import greedy
-from speechnar.decode.result import Hypothesis
+from speechnar.decode.result import DecodeError, Hypothesis
 from speechnar.runtime import Caption, StreamConfig, load_recognizer
-from speechnar.runtime.streaming import Stream, StreamModel
+from speechnar.runtime.captions import StreamModel
+from speechnar.runtime.streaming import Stream
 from speechnar.runtime.windows import EncodedAudio
 from speechnar.text.symbols import Vocabulary
 
@@ -32,10 +33,17 @@ WORD = 5  # frames: two tokens, a blank, and a blank behind
 
 
 class Model:
-    """Attributes: longest: seconds of the longest audio that it was given."""
+    """Attributes: longest: seconds of the longest audio that it was given.
 
-    def __init__(self, verifies: bool = True) -> None:
-        self.longest, self.verifies = 0.0, verifies
+    Args:
+        doubtful: words that are uncertain.
+        write: writes a word as the decoder does.
+    """
+
+    def __init__(
+        self, verifies: bool = True, doubtful: tuple[str, ...] = (), write: Callable[[str], str] = str.upper
+    ) -> None:
+        self.longest, self.verifies, self.doubtful, self.write = 0.0, verifies, doubtful, write
 
     def encode(self, wav: np.ndarray) -> EncodedAudio:
         self.longest = max(self.longest, len(wav) / RATE)
@@ -51,13 +59,18 @@ class Model:
     def verify(self, draft: Hypothesis, encoder_out: EncodedAudio, known: int) -> Hypothesis:
         """Hear all words again, and spell those as they are that are known."""
         words = [
-            replace(word, text=draft.words[n].text if n < known else word.text.upper())
+            replace(
+                word,
+                text=draft.words[n].text if n < known else self.write(word.text),
+                confidence=0.1 if word.text in self.doubtful else 0.9,
+            )
             for n, word in enumerate(self.draft(encoder_out.log_probs).words)
         ]
         return Hypothesis(tuple(words), 0.0)
 
-    def stream(self, rate: int = RATE, **choices: float) -> Stream:
-        model = StreamModel(RATE, SECONDS, self.encode, self.draft, self.draft, self.verify if self.verifies else None)
+    def stream(self, rate: int = RATE, style: str = "written", **choices: float) -> Stream:
+        verify = self.verify if self.verifies else None
+        model = StreamModel(RATE, SECONDS, self.encode, self.draft, self.draft, verify, style=style)
         return Stream(model, rate, StreamConfig(**({"share": 1e9, "busy": 1e9} | choices)))
 
 
@@ -106,6 +119,58 @@ def test_text_is_partial_then_stable_then_final() -> None:
     assert finals(captions) == ["AB BA CC", "CA"]
     assert "AB BA" in [caption.stable for caption in captions]
     assert captions[0].stable == "" and captions[0].partial in ("A", "AB")
+
+
+@pytest.mark.parametrize(
+    ("doubtful", "pause", "texts"),
+    [
+        ((), 5, ["AB BA CC CA"]),  # 0.2 s, and a blank of the word before it
+        ((), 12, ["AB BA CC", "CA"]),
+        (("cc",), 12, ["AB BA CC CA"]),
+        (("cc",), 25, ["AB BA CC", "CA"]),
+        (("ca",), 12, ["AB BA CC", "CA"]),
+    ],
+)
+def test_a_short_pause_ends_an_utterance_whose_last_words_are_certain(
+    doubtful: tuple[str, ...], pause: int, texts: list[str]
+) -> None:
+    captions = list(Model(doubtful=doubtful).stream().captions(blocks(say(20, "ab", "ba", "cc", pause, "ca", 30))))
+    check_states(captions)
+    assert finals(captions) == texts
+
+
+def test_doubts_long_before_a_pause_do_not_keep_an_utterance_open() -> None:
+    words = ["cc", *["ab", "ba"] * 8]  # "cc" ends 3.2 s before the pause
+    captions = list(Model(doubtful=("cc",)).stream().captions(blocks(say(20, *words, 12, "ca", 30))))
+    assert finals(captions) == [" ".join(words).upper(), "CA"]
+
+
+def test_the_text_of_a_pause_is_shown_before_the_utterance_ends() -> None:
+    stream = Model(doubtful=("cc",)).stream(interval=0.5)
+    captions = [caption for block in blocks(say(20, "ab", "cc", 8)) for caption in stream.feed(block)]
+    assert captions[-1].text == "AB CC" and not captions[-1].is_final
+    assert finals(stream.finish()) == ["AB CC"]
+
+
+@pytest.mark.parametrize(("style", "texts"), [("written", ["ab. Ba. Cc.", "Ca."]), ("plain", ["ab ba cc", "ca"])])
+def test_captions_have_the_style(style: str, texts: list[str]) -> None:
+    captions = list(Model(write=lambda text: text + ".").stream(style=style).captions(blocks(WAV)))
+    check_states(captions)
+    assert finals(captions) == texts
+    for caption in captions:
+        assert finals([c for c in captions if c.utterance == caption.utterance])[0].startswith(caption.stable)
+
+
+def test_a_number_is_several_words_in_the_plain_style() -> None:
+    captions = list(Model(write=lambda text: "21").stream(style="plain").captions(blocks(say(20, "ab", "ba", 30))))
+    check_states(captions)
+    assert finals(captions) == ["twenty one twenty one"]
+    assert {caption.stable for caption in captions} >= {"twenty one"}
+
+
+def test_a_style_that_is_none_is_refused() -> None:
+    with pytest.raises(DecodeError, match="the style should be one of written, plain but is 'loud'"):
+        Model().stream(style="loud")
 
 
 def test_words_have_their_times_in_the_stream() -> None:
