@@ -24,6 +24,7 @@ Words begin and end where forced alignment puts them, in final text and in the o
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,7 +40,7 @@ from speechnar.decode.local_agreement import common_prefix, continuation, plain
 from speechnar.evaluate.stats.record import write_json
 from speechnar.evaluate.wer.error_rate import score
 from speechnar.evaluate.wer.normalizers import normalizer
-from speechnar.runtime import Caption, Recognizer
+from speechnar.runtime import Caption, Recognizer, StreamConfig
 
 BLOCK = 0.1  # seconds
 BEFORE, BETWEEN, AFTER = 0.5, 1.0, 1.5  # seconds of noise
@@ -117,7 +118,7 @@ class Clock:
 
 def replay(recognizer: Recognizer, recording: Recording, timed: Timed, paced: bool) -> None:
     """Feed a recording at the pace of speech, and time what comes."""
-    stream = recognizer.stream()
+    stream = recognizer.stream(config=StreamConfig() if paced else StreamConfig(busy=math.inf))
     size = round(BLOCK * RATE)
     came: list[tuple[float, Caption]] = []
     cpu, clock = time.process_time(), Clock(paced)
