@@ -1,4 +1,4 @@
-"""What goes into a stream and what comes out: its choices, the parts of a recognizer, and captions."""
+"""Data of a stream: its choices, the parts of a recognizer that it uses, and the captions that it gives."""
 
 from __future__ import annotations
 
