@@ -56,6 +56,9 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
         if model is speculative:
             model.add_argument("--init", type=Path, required=True, metavar="DIR", help="the model that was cached")
             model.add_argument("--train", type=Path, nargs="+", required=True, metavar="CUTS", help="of the caches")
+        elif model is recognizer:
+            text = "manifest to train on; of a model that reads cached states, one or more caches"
+            model.add_argument("--train", type=Path, nargs="+", required=True, metavar="CUTS", help=text)
         else:
             model.add_argument("--train", type=Path, required=True, metavar=metavar, help=f"{manifest} to train on")
         model.add_argument("--dev", type=Path, required=True, metavar=metavar, help=f"{manifest} to validate on")
@@ -131,7 +134,12 @@ def _add_recognition_data(add: Callable[..., VerbParser]) -> None:
         )
 
     encode = add(_encode, "encode", f"cache the encoder states of a corpus {NEEDS}")
-    encode.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="a model folder with a Whisper recognizer")
+    encode.add_argument(
+        "model_dir",
+        type=Path,
+        metavar="MODEL_DIR",
+        help="a model folder, or a shipped recognizer, with Whisper's encoder",
+    )
     encode.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest with transcripts")
     encode.add_argument("out", type=Path, metavar="OUT", help="the folder of the cache: cuts.jsonl.gz, states.f16")
     encode.add_argument("--variant", type=Path, metavar="FILE", help="YAML: speed, noise, masks, utterances joined")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from torch.nn.utils.rnn import pad_sequence
 from speechnar.data.batch import Batch
 from speechnar.data.manifest import DataError, load_cuts, read_wav
 from speechnar.data.sampling import BucketSampler, prefetch
-from speechnar.text.tokenizer import load_tokenizer
+from speechnar.text.tokenizer import Characters, load_tokenizer
 
 SHOWN = 10
 """Unknown characters that a notice lists before it counts the rest."""
@@ -46,6 +46,51 @@ class TranscribedBatch(Batch):
 
     def __len__(self) -> int:
         return len(self.utt_ids)
+
+    @property
+    def given(self) -> tuple[Tensor, Tensor]:
+        """Return what the encoder is given, and its lengths."""
+        return self.wav, self.wav_lengths
+
+
+def load_symbols(tokenizer_dir: Path) -> Characters:
+    """Read the folder of a tokenizer.
+
+    Raises:
+        DataError: there is none.
+    """
+    if not (tokenizer_dir / "tokens.txt").exists():
+        raise DataError(f"there is no tokenizer in {tokenizer_dir}: make it with `speechnar tokenizer`")
+    return load_tokenizer(tokenizer_dir)
+
+
+def token_ids(texts: Mapping[str, str], symbols: Characters, source: object, tokenizer_dir: Path) -> dict[str, Tensor]:
+    """Return the token ids of texts by utterance id; name characters that the tokenizer lacks on stderr.
+
+    Args:
+        source: where the texts are from, as messages name it.
+
+    Raises:
+        DataError: a text has no known character.
+    """
+    found: dict[str, Tensor] = {}
+    unknown: Counter[str] = Counter()
+    for utt_id, text in texts.items():
+        pieces = symbols.split(text)
+        known = [symbols.ids[piece] for piece in pieces if piece in symbols.ids]
+        unknown.update(piece for piece in pieces if piece not in symbols.ids)
+        if not known:
+            raise DataError(f"no character of utterance {utt_id} of {source} is in {tokenizer_dir}: {text!r}")
+        found[utt_id] = torch.tensor(known)
+    if unknown:
+        shown = ", ".join(f"{piece!r} ({count})" for piece, count in unknown.most_common(SHOWN))
+        more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
+        print(
+            f"speechnar: {source} has characters that the tokenizer of {tokenizer_dir} lacks, which the model"
+            f" cannot write and which count as errors: {shown}{more}",
+            file=sys.stderr,
+        )
+    return found
 
 
 def load_wav(cut: Cut, sample_rate: int) -> Tensor:
@@ -86,48 +131,29 @@ class TranscribedData:
         shuffle: bool = True,
         seed: int = 0,
     ) -> None:
-        if not (tokenizer_dir / "tokens.txt").exists():
-            raise DataError(f"there is no tokenizer in {tokenizer_dir}: make it with `speechnar tokenizer`")
         self.sample_rate = sample_rate
-        self.symbols = load_tokenizer(tokenizer_dir)
+        self.symbols = load_symbols(tokenizer_dir)
         self._cuts = {cut.id: cut for cut in load_cuts(cuts_path)}
         self.texts: dict[str, str] = {}
-        self._tokens: dict[str, Tensor] = {}
-        unknown: Counter[str] = Counter()
         for utt_id, cut in self._cuts.items():
             texts = [supervision.text for supervision in cut.supervisions]
             if len(texts) != 1 or not texts[0]:
                 raise DataError(f"utterance {utt_id} of {cuts_path} should have one transcript but has {texts}")
             self.texts[utt_id] = texts[0]
-            pieces = self.symbols.split(texts[0])
-            known = [self.symbols.ids[piece] for piece in pieces if piece in self.symbols.ids]
-            unknown.update(piece for piece in pieces if piece not in self.symbols.ids)
-            if not known:
-                raise DataError(
-                    f"no character of utterance {utt_id} of {cuts_path} is in {tokenizer_dir}: {texts[0]!r}"
-                )
-            self._tokens[utt_id] = torch.tensor(known)
-        if unknown:
-            shown = ", ".join(f"{piece!r} ({count})" for piece, count in unknown.most_common(SHOWN))
-            more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
-            print(
-                f"speechnar: {cuts_path} has characters that the tokenizer of {tokenizer_dir} lacks, which the model"
-                f" cannot write and which count as errors: {shown}{more}",
-                file=sys.stderr,
-            )
+        self._tokens = token_ids(self.texts, self.symbols, cuts_path, tokenizer_dir)
         seconds = {utt_id: cut.duration for utt_id, cut in self._cuts.items()}
         self._sampler = BucketSampler(seconds, max_duration, num_buckets, shuffle, seed)
 
     def __len__(self) -> int:
         return len(self._cuts)
 
-    def wav(self, utt_id: str) -> Tensor:
-        """Return (T_wav,) float32, as `load_wav` reads it."""
+    def given(self, utt_id: str) -> Tensor:
+        """Return what the encoder is given for an utterance: samples (T_wav,) float32, as `load_wav` reads them."""
         return load_wav(self._cuts[utt_id], self.sample_rate)
 
     def batch(self, utt_ids: Sequence[str]) -> TranscribedBatch:
         """Return these utterances, in this order."""
-        wavs, tokens = [self.wav(n) for n in utt_ids], [self._tokens[n] for n in utt_ids]
+        wavs, tokens = [self.given(n) for n in utt_ids], [self._tokens[n] for n in utt_ids]
         return TranscribedBatch(
             tuple(utt_ids),
             pad_sequence(wavs, batch_first=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
 from speechnar.data.manifest import load_cuts
@@ -16,6 +18,7 @@ from speechnar.data.transcribed import load_wav
 from speechnar.decode.interface import CausalReader, DraftReader, MaskedReader, refine
 from speechnar.decode.methods import DECODERS, DecodeOptions, with_temperature
 from speechnar.files import atomic_write
+from speechnar.infer.encoder_cache import STATE_RATE, EncoderCache
 from speechnar.infer.reader import TorchCausalReader, TorchMaskedReader, decoder_input
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.models.folder import ModelError, load_model
@@ -41,6 +44,30 @@ class Timing:
         return self.seconds / self.audio_seconds
 
 
+@dataclass(frozen=True)
+class Given:
+    """An utterance to decode; `load` returns what the encoder is given: samples (T_wav,), or states (T, d_states)."""
+
+    utt_id: str
+    seconds: float
+    load: Callable[[], Tensor]
+
+
+def _recorded(cuts_path: Path, sample_rate: int) -> list[Given]:
+    """Return the utterances of a manifest of audio."""
+    cuts = load_cuts(cuts_path)
+    return [Given(cut.id, cut.duration, functools.partial(load_wav, cut, sample_rate)) for cut in cuts]
+
+
+def _cached(cuts_path: Path) -> list[Given]:
+    """Return the utterances of a manifest of cached encoder states."""
+    cache = EncoderCache(cuts_path)
+    return [
+        Given(u.utt_id, (u.end - u.start) / STATE_RATE, functools.partial(cache.states, range(n, n + 1)))
+        for n, u in enumerate(cache.utterances)
+    ]
+
+
 def decode_corpus(
     model_dir: Path,
     cuts_path: Path,
@@ -51,6 +78,7 @@ def decode_corpus(
     """Decode one utterance after another and write `UTT text` lines, as Kaldi does, in the order of the manifest.
 
     Args:
+        cuts_path: a manifest of audio; of cached encoder states, where the model reads these.
         clock: returns seconds; `time.process_time`, with one thread, is not disturbed by other work on the machine.
 
     Raises:
@@ -65,25 +93,25 @@ def decode_corpus(
     symbols = Vocabulary.load(model_dir / "tokens.txt")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device)
-    cuts = load_cuts(cuts_path)
     lines = []
-    seconds = encoder_seconds = samples = 0.0
+    seconds = encoder_seconds = audio_seconds = 0.0
+    utterances = _cached(cuts_path) if model.encoder.config.d_states else _recorded(cuts_path, config.audio.sample_rate)
     with torch.inference_mode():
-        for cut in tqdm(cuts, desc="decode", unit="utt", disable=None):
-            wav = load_wav(cut, config.audio.sample_rate)
+        for utterance in tqdm(utterances, desc="decode", unit="utt", disable=None):
+            given = utterance.load()[None].to(device)
             started = clock()
-            encoder_out = model(*model.encoder.features(wav[None].to(device), None))
+            encoder_out = model(*model.encoder.features(given, None))
             if device.type == "cuda":
                 torch.cuda.synchronize()
             encoder_done = clock()
             (text,) = decode_batch(model, encoder_out, symbols, options)
             seconds += clock() - started
             encoder_seconds += encoder_done - started
-            samples += len(wav)
-            lines.append(f"{cut.id} {text}".rstrip() + "\n")
+            audio_seconds += utterance.seconds
+            lines.append(f"{utterance.utt_id} {text}".rstrip() + "\n")
     with atomic_write(out) as part:
         part.write_text("".join(lines), encoding="utf-8")
-    return Timing(seconds, encoder_seconds, samples / config.audio.sample_rate)
+    return Timing(seconds, encoder_seconds, audio_seconds)
 
 
 def decode_batch(model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary, options: DecodeOptions) -> list[str]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from speechnar.data.manifest import DataError, load_cuts, read_wav, save_cuts
 from speechnar.files import atomic_write
+from speechnar.infer.shipped_encoder import ShippedEncoder
 from speechnar.layers.augment import (
     SpecAugmentConfig,
     band_limited,
@@ -34,7 +35,7 @@ from speechnar.layers.augment import (
     with_noise,
 )
 from speechnar.models.asr.whisper import HOP_LENGTH, SAMPLE_RATE, SILENCE
-from speechnar.models.folder import load_model
+from speechnar.models.folder import ModelError, load_model
 from speechnar.train.provenance import provenance_of
 
 BATCH_SECONDS = 60.0
@@ -45,6 +46,9 @@ STATE_HOP = 2 * HOP_LENGTH
 
 STATE_RATE = SAMPLE_RATE // STATE_HOP
 """States a second."""
+
+LONGEST_STATES = 1500
+"""The most states that the encoder of a shipped recognizer computes at once: 30 s."""
 
 PAUSE_SECONDS = (0.1, 0.6)
 """Shortest and longest pause between two utterances of a window."""
@@ -106,15 +110,16 @@ def cache_states(model_dir: Path, cuts_path: Path, out: Path, variant: Variant =
     Utterances that are longer than the encoder's positions allow are left out.
 
     Args:
-        model_dir: a model folder with a Whisper recognizer.
+        model_dir: a model folder with a Whisper recognizer; or a recognizer as it ships, by its name or folder.
         cuts_path: each cut has one supervision with a text.
         out: the folder of the cache.
 
     Raises:
         DataError: there is no manifest, audio cannot be read, or an utterance has no text.
-        ModelError: `model_dir` is no model folder.
+        ModelError: `model_dir` is no model folder, or a shipped recognizer is to mask mel bands.
+        SpeechError: there is no such recognizer.
     """
-    model, _ = load_model(model_dir)
+    encode, longest = _encoder(model_dir, variant)
     cuts = load_cuts(cuts_path)
     for cut in cuts:
         if len(cut.supervisions) != 1 or not cut.supervisions[0].text:
@@ -132,8 +137,8 @@ def cache_states(model_dir: Path, cuts_path: Path, out: Path, variant: Variant =
     with atomic_write(out / STATES) as part, open(part, "wb") as file:
         progress = tqdm(total=len(cuts), desc=out.name, unit="utt")
         first = 0
-        for batch in _batches(_windows(cuts, variant, model.config.max_frames * STATE_HOP)):
-            for window, states in zip(batch, _encode(model, batch, variant)):
+        for batch in _batches(_windows(cuts, variant, longest * STATE_HOP)):
+            for window, states in zip(batch, encode(batch)):
                 file.write(states.half().numpy().tobytes())
                 cached.append(_cut_of(window, len(cached), first, states))
                 first += len(states)
@@ -178,6 +183,19 @@ def _batches(windows: Iterator[Window]) -> Iterator[list[Window]]:
             batch = []
     if batch:
         yield batch
+
+
+def _encoder(model_dir: Path, variant: Variant) -> tuple[Callable[[Sequence[Window]], list[Tensor]], int]:
+    """Return a function that encodes windows, and the most states that it can be asked for."""
+    if (model_dir / "config.yaml").exists():
+        model, config = load_model(model_dir)
+        return lambda batch: _encode(model, batch, variant), config.model.value.max_frames
+    if variant.mask_bands:
+        raise ModelError(
+            f"{model_dir} is a recognizer as it ships, whose mel bands cannot be masked: leave mask_bands out"
+        )
+    shipped = ShippedEncoder(model_dir)
+    return lambda batch: [shipped(window.wav) for window in batch], LONGEST_STATES
 
 
 def _encode(model: nn.Module, batch: Sequence[Window], variant: Variant) -> list[Tensor]:

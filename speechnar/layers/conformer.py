@@ -28,7 +28,8 @@ class ConformerConfig:
 
     Attributes:
         subsampling: number of mel frames in one frame of the encoder: 2, 4 or 8.
-        subsampling_channels: channels of the convolutions that subsample.
+        subsampling_channels: channels of the convolutions that subsample; 0 stacks frames in place of convolutions, for
+            input that is no spectrum, such as the states of another encoder.
         kernel_size: width of the convolution module; odd.
         dropout: rate after each module.
     """
@@ -56,8 +57,11 @@ class Conformer(nn.Module):
 
     def __init__(self, config: ConformerConfig, n_mels: int) -> None:
         super().__init__()
-        self.subsampling = Subsampling(
-            config.subsampling, n_mels, config.subsampling_channels, config.d_model, config.dropout
+        channels, d = config.subsampling_channels, config.d_model
+        self.subsampling = (
+            Subsampling(config.subsampling, n_mels, channels, d, config.dropout)
+            if channels
+            else Stacking(config.subsampling, n_mels, d, config.dropout)
         )
         self.blocks = nn.ModuleList(ConformerBlock(config) for _ in range(config.n_layers))
         self.d_head = config.d_model // config.n_heads
@@ -110,6 +114,22 @@ class Subsampling(nn.Module):
                 lengths = (lengths + 1) // 2
             x = F.silu(halved(x, conv) if direct else conv(x))
         return self.dropout(self.project(x.transpose(1, 2).flatten(2))), lengths
+
+
+class Stacking(nn.Module):
+    """Stacks of `factor` frames, each as one vector, and a projection."""
+
+    def __init__(self, factor: int, channels: int, d_model: int, dropout: float) -> None:
+        super().__init__()
+        self.factor = factor
+        self.project = nn.Linear(factor * channels, d_model)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        if lengths is not None:
+            x, lengths = masked(x, length_mask(lengths, x.shape[1])), -(-lengths // self.factor)
+        x = F.pad(x, (0, 0, 0, -x.shape[1] % self.factor))
+        return self.dropout(self.project(x.unflatten(1, (-1, self.factor)).flatten(2))), lengths
 
 
 def halved(x: Tensor, conv: nn.Module) -> Tensor:

@@ -1,4 +1,4 @@
-"""The encoder of the recognizers that are trained from scratch: samples to encoder vectors and their CTC distributions.
+"""The encoder of all recognizers but Whisper: samples, or cached states of a frozen encoder, to vectors with CTC.
 
 The config names the layers after which the shared CTC head is applied too (intermediate CTC), and says whether its
 distributions there are fed to the layers above (self-conditioning).
@@ -31,11 +31,14 @@ class CTCEncoderConfig:
     Attributes:
         intermediate_layers: numbers of the blocks, from 1, after which CTC is applied too; none for plain CTC.
         self_conditioned: whether intermediate distributions are fed to the layers above.
+        d_states: width of the encoder states (`speechnar encode`) that are the input in place of samples; 0 for
+            samples. States need `subsampling_channels: 0`.
     """
 
     conformer: ConformerConfig = ConformerConfig()
     intermediate_layers: tuple[int, ...] = ()
     self_conditioned: bool = False
+    d_states: int = 0
 
     def __post_init__(self) -> None:
         wrong = [layer for layer in self.intermediate_layers if not 1 <= layer < self.conformer.n_layers]
@@ -74,16 +77,21 @@ class CTCEncoder(nn.Module):
         super().__init__()
         self.config = config
         d = config.conformer.d_model
-        self.log_mel = LogMel(audio)
-        self.conformer = Conformer(config.conformer, audio.n_mels)
+        channels = config.d_states or audio.n_mels
+        self.log_mel = None if config.d_states else LogMel(audio)
+        self.conformer = Conformer(config.conformer, channels)
         self.head = CTCHead(d, n_symbols, config.self_conditioned)
-        self.register_buffer("mel_mean", torch.zeros(audio.n_mels))
-        self.register_buffer("mel_std", torch.ones(audio.n_mels))
+        self.register_buffer("mel_mean", torch.zeros(channels))
+        self.register_buffer("mel_std", torch.ones(channels))
         accept_old_names(self, OLD_NAMES)
 
-    def features(self, wav: Tensor, wav_lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return log-mel frames (B, T_mel, n_mels) of samples (B, T_wav), normalized by the data's statistics."""
-        mel, mel_lengths = self.log_mel(wav, wav_lengths)
+    def raw_features(self, given: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return log-mel frames (B, T_mel, n_mels) of samples (B, T_wav); states (B, T, d_states) as they are."""
+        return (given, lengths) if self.log_mel is None else self.log_mel(given, lengths)
+
+    def features(self, given: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Return `raw_features`, normalized by the data's statistics."""
+        mel, mel_lengths = self.raw_features(given, lengths)
         return (mel - self.mel_mean) / self.mel_std, mel_lengths
 
     def forward(self, mel: Tensor, mel_lengths: Tensor | None) -> EncoderOutput:

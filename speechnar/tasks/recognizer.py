@@ -1,7 +1,7 @@
 """Train a recognizer on transcribed speech, such as CTC, Mask-CTC or the autoregressive twin.
 
 samples -> speed, noise -> log-mel -> SpecAugment -> encoder -> CTC, intermediate CTC, consistency of two views
-                                                              -> decoder, if there is one
+           or cached states of a frozen encoder                -> decoder, if there is one
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +17,11 @@ from torch.utils.tensorboard import SummaryWriter
 
 from speechnar.audio import AudioConfig
 from speechnar.config import Choice, one_of, renamed
+from speechnar.data.manifest import DataError
 from speechnar.data.transcribed import TranscribedBatch, TranscribedData
 from speechnar.decode.methods import DecodeOptions
 from speechnar.infer.decode import decode_batch
+from speechnar.infer.encoded_data import EncodedBatch, EncodedData
 from speechnar.layers.augment import SpecAugmentConfig, change_speed, spec_augment, with_noise
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.losses.ctc import Targets
@@ -35,7 +38,7 @@ STATISTICS = 500
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:
-    """Augmentation of training audio.
+    """Augmentation of training audio. Of cached states, whose audio is as it was cached, `spec` alone counts.
 
     Attributes:
         speeds: speed factors, of which one is drawn for each utterance; (1.0,) changes nothing.
@@ -77,12 +80,26 @@ class RecognitionTask:
     """The training of a recognizer, as the loop needs it."""
 
     def __init__(
-        self, config: RecognitionConfig, tokenizer: Path, train_cuts: Path, dev_cuts: Path, init: Path | None = None
+        self,
+        config: RecognitionConfig,
+        tokenizer: Path,
+        train_cuts: Path | Sequence[Path],
+        dev_cuts: Path,
+        init: Path | None = None,
     ) -> None:
         self.training = config
-        rate, seconds = config.audio.sample_rate, config.batch_seconds
-        self.data = TranscribedData(train_cuts, tokenizer, rate, max_duration=seconds, seed=config.loop.seed)
-        self.dev = TranscribedData(dev_cuts, tokenizer, rate, max_duration=seconds, num_buckets=1, shuffle=False)
+        manifests = [train_cuts] if isinstance(train_cuts, Path) else list(train_cuts)
+        rate, seconds, seed = config.audio.sample_rate, config.batch_seconds, config.loop.seed
+        self.data: TranscribedData | EncodedData
+        self.dev: TranscribedData | EncodedData
+        if config.model.value.encoder.d_states:
+            self.data = EncodedData(manifests, tokenizer, max_duration=seconds, seed=seed)
+            self.dev = EncodedData([dev_cuts], tokenizer, max_duration=seconds, num_buckets=1, shuffle=False)
+        elif len(manifests) == 1:
+            self.data = TranscribedData(manifests[0], tokenizer, rate, max_duration=seconds, seed=seed)
+            self.dev = TranscribedData(dev_cuts, tokenizer, rate, max_duration=seconds, num_buckets=1, shuffle=False)
+        else:
+            raise DataError(f"there are {len(manifests)} manifests to train on, which caches alone may be: join them")
         self.symbols = self.data.symbols
         model = dataclasses.replace(config.model.value, n_symbols=len(self.symbols))
         self.config = ModelConfig(config.audio, Choice(config.model.name, model))
@@ -99,23 +116,24 @@ class RecognitionTask:
     def phases(self) -> tuple[Phase, ...]:
         return (Phase("recognizer", ("model",), self.loss, self.training.weights),)
 
-    def batches(self, epoch: int) -> list[tuple[str, ...]]:
+    def batches(self, epoch: int) -> Sequence[tuple[Any, ...]]:
         return self.data.batch_ids(epoch)
 
-    def load(self, utt_ids: Sequence[str]) -> TranscribedBatch:
+    def load(self, utt_ids: Sequence[Any]) -> TranscribedBatch | EncodedBatch:
         return self.data.batch(utt_ids)
 
-    def loss(self, batch: TranscribedBatch, step: int) -> dict[str, Tensor | Mean]:
+    def loss(self, batch: TranscribedBatch | EncodedBatch, step: int) -> dict[str, Tensor | Mean]:
         """Return the loss terms of an augmented batch, or of two augmented views of it."""
         augmentation = self.training.augmentation
-        wav, wav_lengths = change_speed(batch.wav, batch.wav_lengths, augmentation.speeds)
+        audio = isinstance(batch, TranscribedBatch)
+        given, lengths = change_speed(*batch.given, augmentation.speeds) if audio else batch.given
         views = 2 if self.training.two_views else 1
-        wav, wav_lengths, tokens, token_lengths = (
-            x.repeat(views, *[1] * (x.dim() - 1)) for x in (wav, wav_lengths, batch.tokens, batch.token_lengths)
+        given, lengths, tokens, token_lengths = (
+            x.repeat(views, *[1] * (x.dim() - 1)) for x in (given, lengths, batch.tokens, batch.token_lengths)
         )
-        if augmentation.noise_share:
-            wav = with_noise(wav, wav_lengths, augmentation.noise_share, augmentation.noise_snr)
-        mel, mel_lengths = self.model.encoder.features(wav, wav_lengths)  # type: ignore[operator, union-attr]
+        if audio and augmentation.noise_share:
+            given = with_noise(given, lengths, augmentation.noise_share, augmentation.noise_snr)
+        mel, mel_lengths = self.model.encoder.features(given, lengths)  # type: ignore[operator, union-attr]
         if augmentation.spec:
             mel = spec_augment(mel, mel_lengths, augmentation.spec)
         smoothing = bool(self.training.weights.get("smoothing", 0.0))
@@ -142,7 +160,7 @@ class RecognitionTask:
         said, read = [], []
         for batch in self.dev.epoch(0):
             batch = batch.to(device)
-            encoder_out = model(*model.encoder.features(batch.wav, batch.wav_lengths))  # type: ignore[operator, union-attr]
+            encoder_out = model(*model.encoder.features(*batch.given))  # type: ignore[operator, union-attr]
             targets = Targets(batch.tokens, batch.token_lengths, self.symbols, smoothing=smoothing)
             means.add(self._terms(model, encoder_out, targets))
             read += decode_batch(model, encoder_out, self.symbols, DecodeOptions())
@@ -155,24 +173,35 @@ class RecognitionTask:
 
 
 @torch.no_grad()
-def _set_statistics(encoder: nn.Module, data: TranscribedData) -> None:
-    """Set the encoder's mean and deviation of each mel band from some of the training data."""
+def _set_statistics(encoder: nn.Module, data: TranscribedData | EncodedData) -> None:
+    """Set the encoder's mean and deviation of each mel band, or state, from some of the training data."""
     step = max(1, len(data) // STATISTICS)
-    mels = [encoder.log_mel(data.wav(utt_id)[None], None)[0][0] for utt_id in list(data.texts)[::step]]  # type: ignore[operator]
+    mels = [encoder.raw_features(data.given(utt_id)[None], None)[0][0] for utt_id in list(data.texts)[::step]]  # type: ignore[operator]
     frames = torch.cat(mels)
     encoder.mel_mean.copy_(frames.mean(0))  # type: ignore[operator, union-attr]
     encoder.mel_std.copy_(frames.std(0).clamp(min=1e-2))  # type: ignore[operator, union-attr]
 
 
 def train_recognizer(
-    config: RecognitionConfig, tokenizer: Path, train_cuts: Path, dev_cuts: Path, out: Path, init: Path | None = None
+    config: RecognitionConfig,
+    tokenizer: Path,
+    train_cuts: Path | Sequence[Path],
+    dev_cuts: Path,
+    out: Path,
+    init: Path | None = None,
 ) -> None:
-    """Train until the config's end, from the checkpoint in `out` if there is one; write a model folder there."""
+    """Train until the config's end, from the checkpoint in `out` if there is one; write a model folder there.
+
+    Args:
+        train_cuts: a manifest; or, of a model that reads cached states, manifests of caches.
+    """
     torch.manual_seed(config.loop.seed)
+    first, *others = [train_cuts] if isinstance(train_cuts, Path) else train_cuts
     provenance = provenance_of(
         {
             "training config": settings_of(config),
-            "training manifest": train_cuts,
+            "training manifest": first,
+            **{f"training manifest {number}": path for number, path in enumerate(others, 2)},
             "units": tokenizer,  # a run that was begun under the former name goes on
             "model of --init": init,
         }

@@ -44,7 +44,7 @@ def test_an_epoch_has_every_utterance_once_with_its_samples_and_text(corpus: tup
 
 def test_audio_at_another_rate_is_resampled(tmp_path: Path, corpus: tuple[Path, Path]) -> None:
     data = TranscribedData(make_corpus(tmp_path, ["ab"], "fast", 16000), corpus[1], AUDIO.sample_rate)
-    wav = data.wav("fast-0").numpy()
+    wav = data.given("fast-0").numpy()
     assert len(wav) == len(speak("ab"))
     np.testing.assert_allclose(wav[200:500], speak("ab")[200:500], atol=0.02)
 
@@ -78,7 +78,7 @@ def test_audio_that_is_gone_is_named(tmp_path: Path, corpus: tuple[Path, Path]) 
     (tmp_path / "gone-0.wav").unlink()
     data = TranscribedData(cuts, corpus[1], AUDIO.sample_rate)
     with pytest.raises(DataError, match="the audio of gone-0 cannot be read"):
-        data.wav("gone-0")
+        data.given("gone-0")
 
 
 def test_samples_that_are_not_numbers_are_named(tmp_path: Path, corpus: tuple[Path, Path]) -> None:
@@ -101,4 +101,4 @@ def test_a_folder_of_lhotse_shar_is_a_manifest(tmp_path: Path, corpus: tuple[Pat
     data = TranscribedData(tmp_path / "shar", corpus[1], AUDIO.sample_rate)
     assert data.texts == {f"shar-{n}": text for n, text in enumerate(TEXTS)}
     for number, text in enumerate(TEXTS):
-        np.testing.assert_allclose(data.wav(f"shar-{number}"), speak(text), atol=1e-4)
+        np.testing.assert_allclose(data.given(f"shar-{number}"), speak(text), atol=1e-4)

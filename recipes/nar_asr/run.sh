@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# The decoders of non-autoregressive recognition and their autoregressive twin on the same frozen encoder, compared.
+# README.md says what each stage does.
+#
+#     ./run.sh [--corpus DIR] [OPTION...]
+#
+# A stage that is done is skipped, until one before it is done again or what it depends on changes. Training that was
+# stopped goes on from its last checkpoint. What training prints goes to exp/log/SYSTEM.log.
+set -euo pipefail
+source "$(dirname "$0")/../stages.sh"
+
+corpus=data/corpus/LibriSpeech #: DIR, the folder LibriSpeech of the unpacked corpus, all of it or some parts
+subwords=300                   #: N, tokens that the systems write with
+parse_options "$@"
+
+shared=../../../shared/data # a part of the corpus, packed, if it is there
+encoders="ctc ctc_self"
+decoders="aed mask_ctc"
+
+train() { # NAME [OPTION...]: conf/NAME.yaml to exp/NAME
+  train_model recognizer "conf/$1.yaml" --tokenizer exp/tokenizer --out "exp/$1" \
+    --train exp/encoded/{train,varied}/cuts.jsonl.gz --dev exp/encoded/dev/cuts.jsonl.gz "${@:2}"
+}
+unpack() {
+  if [[ ! -d $corpus && -d $shared/librispeech ]]; then
+    python "$shared/unpack.py" librispeech data/corpus
+  fi
+  [[ -d $corpus ]] || fail "there is no folder $corpus: give the folder LibriSpeech by --corpus"
+}
+prepare() { python ../librispeech/local/prepare.py "$corpus" data --jobs "$nj"; }
+tokenizer() { speechnar tokenizer data/train.jsonl.gz exp/tokenizer --subwords "$subwords"; }
+encode() {
+  local cuts
+  python ../english_base/local/init_model.py exp/encoder
+  for cuts in data/*.jsonl.gz; do
+    speechnar encode exp/encoder "$cuts" "exp/encoded/$(basename "$cuts" .jsonl.gz)" --seed 1
+  done
+  speechnar encode exp/encoder data/train.jsonl.gz exp/encoded/varied --seed 2 --variant conf/variant_varied.yaml
+}
+for name in $encoders; do eval "$name() { train $name; }"; done
+for name in $decoders; do eval "$name() { train $name --init exp/ctc_self; }"; done
+evaluate() { python local/evaluate.py data exp; }
+
+stages=("unpack:" "prepare: corpus" "tokenizer: subwords data/train.jsonl.gz" "encode: conf/variant_varied.yaml")
+for name in $encoders $decoders; do
+  stages+=("$name: max_steps conf/$name.yaml")
+done
+run_stages exp "${stages[@]}" "evaluate: local/evaluate.py"
