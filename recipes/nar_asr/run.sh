@@ -31,11 +31,10 @@ prepare() { python ../librispeech/local/prepare.py "$corpus" data --jobs "$nj"; 
 tokenizer() { speechnar tokenizer data/train.jsonl.gz exp/tokenizer --subwords "$subwords"; }
 encode() {
   local cuts
-  python ../english_base/local/init_model.py exp/encoder
-  for cuts in data/*.jsonl.gz; do
-    speechnar encode exp/encoder "$cuts" "exp/encoded/$(basename "$cuts" .jsonl.gz)" --seed 1
+  for cuts in data/{train,dev,test-*}.jsonl.gz; do
+    speechnar encode english_base "$cuts" "exp/encoded/$(basename "$cuts" .jsonl.gz)" --seed 1
   done
-  speechnar encode exp/encoder data/train.jsonl.gz exp/encoded/varied --seed 2 --variant conf/variant_varied.yaml
+  speechnar encode english_base data/train.jsonl.gz exp/encoded/varied --seed 2 --variant conf/variant_varied.yaml
 }
 for name in $encoders; do eval "$name() { train $name; }"; done
 for name in $decoders; do eval "$name() { train $name --init exp/ctc_self; }"; done
