@@ -19,7 +19,7 @@ decoders="aed mask_ctc"
 
 train() { # NAME [OPTION...]: conf/NAME.yaml to exp/NAME
   train_model recognizer "conf/$1.yaml" --tokenizer exp/tokenizer --out "exp/$1" \
-    --train exp/encoded/{train,varied}/cuts.jsonl.gz --dev exp/encoded/dev/cuts.jsonl.gz "${@:2}"
+    --train exp/encoded/train/cuts.jsonl.gz --dev exp/encoded/dev/cuts.jsonl.gz "${@:2}"
 }
 unpack() {
   if [[ ! -d $corpus && -d $shared/librispeech ]]; then
@@ -34,13 +34,12 @@ encode() {
   for cuts in data/{train,dev,test-*}.jsonl.gz; do
     speechnar encode english_base "$cuts" "exp/encoded/$(basename "$cuts" .jsonl.gz)" --seed 1
   done
-  speechnar encode english_base data/train.jsonl.gz exp/encoded/varied --seed 2 --variant conf/variant_varied.yaml
 }
 for name in $encoders; do eval "$name() { train $name; }"; done
 for name in $decoders; do eval "$name() { train $name --init exp/ctc_self; }"; done
 evaluate() { python local/evaluate.py data exp; }
 
-stages=("unpack:" "prepare: corpus" "tokenizer: subwords data/train.jsonl.gz" "encode: conf/variant_varied.yaml")
+stages=("unpack:" "prepare: corpus" "tokenizer: subwords data/train.jsonl.gz" "encode: data/train.jsonl.gz")
 for name in $encoders $decoders; do
   stages+=("$name: max_steps conf/$name.yaml")
 done

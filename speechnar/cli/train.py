@@ -138,7 +138,7 @@ def _add_recognition_data(add: Callable[..., VerbParser]) -> None:
         "model_dir",
         type=Path,
         metavar="MODEL_DIR",
-        help="a model folder, or a shipped recognizer, with Whisper's encoder",
+        help="a model folder, or the name of a shipped recognizer",
     )
     encode.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest with transcripts")
     encode.add_argument("out", type=Path, metavar="OUT", help="the folder of the cache: cuts.jsonl.gz, states.f16")

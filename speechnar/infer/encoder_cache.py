@@ -191,9 +191,7 @@ def _encoder(model_dir: Path, variant: Variant) -> tuple[Callable[[Sequence[Wind
         model, config = load_model(model_dir)
         return lambda batch: _encode(model, batch, variant), config.model.value.max_frames
     if variant.mask_bands:
-        raise ModelError(
-            f"{model_dir} is a recognizer as it ships, whose mel bands cannot be masked: leave mask_bands out"
-        )
+        raise ModelError(f"{model_dir} is a shipped recognizer, whose mel bands cannot be masked: drop mask_bands")
     shipped = ShippedEncoder(model_dir)
     return lambda batch: [shipped(window.wav) for window in batch], LONGEST_STATES
 
