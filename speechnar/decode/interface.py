@@ -117,6 +117,13 @@ class MaskedReader(Protocol):
         """
 
 
+class FrameReader(Protocol):
+    """A decoder over frames, which predicts the symbols of all frames at once from an alignment."""
+
+    def predict(self, alignment: np.ndarray) -> np.ndarray:
+        """Return (B, T, V) natural log-probabilities of each frame's symbol, given (B, T) symbols, masks among them."""
+
+
 class CausalReader(Protocol):
     """An autoregressive decoder, which predicts the next token."""
 

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from speechnar.decode.align_refine import AlignRefineDecoder
 from speechnar.decode.autoregressive import AutoregressiveDecoder
 from speechnar.decode.beam import BeamDecoder, PrefixBeamConfig
 from speechnar.decode.greedy import GreedyDecoder
+from speechnar.decode.imputer import ImputerDecoder
 from speechnar.decode.interface import Decoder, DecoderInput
 from speechnar.decode.mask_ctc import MaskCTCDecoder
 from speechnar.decode.mask_predict import MaskPredictDecoder
@@ -32,7 +34,7 @@ class DecodeOptions:
 
     Attributes:
         method: a key of `DECODERS`.
-        iterations: of mask_ctc, mask_predict and speculative, at most.
+        iterations: steps of the iterative methods, at most; of imputer, the frames of a block too.
         threshold: confidence in [0, 1] below which mask_ctc masks a token of CTC.
         beam: hypotheses that the searches keep.
         ctc_weight: weight of CTC's score of a whole text beside the decoder's, in [0, 1].
@@ -84,6 +86,8 @@ DECODERS: dict[str, Callable[[DecodeOptions, Vocabulary], Decoder[Any]]] = {
     "beam": lambda options, vocabulary: BeamDecoder(vocabulary, options.prefix_beam),
     "mask_predict": lambda options, vocabulary: MaskPredictDecoder(vocabulary, options.iterations),
     "mask_ctc": lambda options, vocabulary: MaskCTCDecoder(vocabulary, options.threshold, options.iterations),
+    "align_refine": lambda options, vocabulary: AlignRefineDecoder(vocabulary, options.iterations),
+    "imputer": lambda options, vocabulary: ImputerDecoder(vocabulary, options.iterations),
     "rescoring": lambda options, vocabulary: RescoringDecoder(
         vocabulary, options.prefix_beam, options.ctc_weight, options.masking_passes, options.nbest_threshold
     ),

@@ -15,11 +15,11 @@ from tqdm import tqdm
 
 from speechnar.data.manifest import load_cuts
 from speechnar.data.transcribed import load_wav
-from speechnar.decode.interface import CausalReader, DraftReader, MaskedReader, refine
+from speechnar.decode.interface import CausalReader, DraftReader, FrameReader, MaskedReader, State, refine
 from speechnar.decode.methods import DECODERS, DecodeOptions, with_temperature
 from speechnar.files import atomic_write
 from speechnar.infer.encoder_cache import STATE_RATE, EncoderCache
-from speechnar.infer.reader import TorchCausalReader, TorchMaskedReader, decoder_input
+from speechnar.infer.reader import TorchCausalReader, TorchFrameReader, TorchMaskedReader, decoder_input
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.models.folder import ModelError, load_model
 from speechnar.text.symbols import Vocabulary
@@ -33,11 +33,13 @@ class Timing:
         seconds: of work, without reading audio.
         encoder_seconds: of these, those of the features and the encoder, which all methods have in common.
         audio_seconds: duration of the audio that was decoded.
+        iterations: steps of the decoder for an utterance, on average.
     """
 
     seconds: float
     encoder_seconds: float
     audio_seconds: float
+    iterations: float
 
     @property
     def real_time_factor(self) -> float:
@@ -95,6 +97,7 @@ def decode_corpus(
     model = model.to(device)
     lines = []
     seconds = encoder_seconds = audio_seconds = 0.0
+    steps = 0
     utterances = _cached(cuts_path) if model.encoder.config.d_states else _recorded(cuts_path, config.audio.sample_rate)
     with torch.inference_mode():
         for utterance in tqdm(utterances, desc="decode", unit="utt", disable=None):
@@ -104,31 +107,40 @@ def decode_corpus(
             if device.type == "cuda":
                 torch.cuda.synchronize()
             encoder_done = clock()
-            (text,) = decode_batch(model, encoder_out, symbols, options)
+            (state,) = last_states(model, encoder_out, symbols, options)
             seconds += clock() - started
+            text = symbols.decode(state.sequences()[0])
+            steps += state.step
             encoder_seconds += encoder_done - started
             audio_seconds += utterance.seconds
             lines.append(f"{utterance.utt_id} {text}".rstrip() + "\n")
     with atomic_write(out) as part:
         part.write_text("".join(lines), encoding="utf-8")
-    return Timing(seconds, encoder_seconds, audio_seconds)
+    return Timing(seconds, encoder_seconds, audio_seconds, steps / len(utterances))
 
 
 def decode_batch(model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary, options: DecodeOptions) -> list[str]:
     """Return the texts of a batch."""
+    states = last_states(model, encoder_out, vocabulary, options)
+    return [vocabulary.decode(tokens) for state in states for tokens in state.sequences()]
+
+
+def last_states(
+    model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary, options: DecodeOptions
+) -> Iterator[State]:
+    """Yield the state that decoding ends in, of the batch or, by a method that does not take batches, of each part."""
     decoder = DECODERS[options.method](options, vocabulary)
-    texts = []
     for part in [encoder_out] if decoder.batched else _each(encoder_out):
         given = decoder_input(part, _reader(decoder.reader, model, part, vocabulary))
-        given = with_temperature(given, options.temperature)
-        texts += [vocabulary.decode(tokens) for tokens in refine(decoder, given).sequences()]
-    return texts
+        yield refine(decoder, with_temperature(given, options.temperature))
 
 
 def _reader(protocol: type | None, model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary) -> Any:
     """Return a reader of a model that follows the protocol; None for None."""
     if protocol is MaskedReader:
         return TorchMaskedReader(model, encoder_out, vocabulary.blank_id)
+    if protocol is FrameReader:
+        return TorchFrameReader(model, encoder_out)
     if protocol in (CausalReader, DraftReader):
         return TorchCausalReader(model, encoder_out, vocabulary.blank_id, vocabulary.bos_id)
     return None

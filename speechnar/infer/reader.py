@@ -50,6 +50,17 @@ class TorchMaskedReader:
         )
 
 
+class TorchFrameReader:
+    """A `FrameReader` of a model with a decoder over frames: `refine` as in `AlignRefine`."""
+
+    def __init__(self, model: Any, encoder_out: EncoderOutput) -> None:
+        self._model, self._encoder_out = model, encoder_out
+
+    def predict(self, alignment: np.ndarray) -> np.ndarray:
+        given = torch.from_numpy(alignment).to(self._encoder_out.hidden.device)
+        return _array(self._model.refine(self._encoder_out, given))
+
+
 class TorchCausalReader:
     """A `CausalReader` and `DraftReader` of a model with an autoregressive decoder: `memory`, `extend` as in `AED`.
 

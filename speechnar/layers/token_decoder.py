@@ -55,7 +55,28 @@ class TokenDecoder(nn.Module):
         allowed: Tensor | None,
         past: list[KeyValues] | None = None,
     ) -> tuple[Tensor, list[KeyValues]]:
-        """Decode tokens (B, N), which follow those in `past`.
+        """Decode tokens (B, N), which follow those in `past`; arguments and results are those of `decode`."""
+        return self.decode(self.embedding(tokens), memory, bias, allowed, past)
+
+    def all_at_once(self, vectors: Tensor, lengths: Tensor, memory: Memory) -> Tensor:
+        """Decode vectors (B, N, d_model) of tokens, each of which sees all others; lengths: (B,).
+
+        Returns:
+            Normalized vectors (B, N, d_model), the input of `out`.
+        """
+        mask = length_mask(lengths, vectors.shape[1])
+        mask[:, 0] = True  # attention needs one position at least, in empty sequences too
+        return self.decode(vectors, memory, memory.distance_bias(vectors.shape[1]), mask[:, None, None, :])[0]
+
+    def decode(
+        self,
+        vectors: Tensor,
+        memory: Memory,
+        bias: Tensor,
+        allowed: Tensor | None,
+        past: list[KeyValues] | None = None,
+    ) -> tuple[Tensor, list[KeyValues]]:
+        """Decode vectors (B, N, d_model) of tokens, which follow those in `past`.
 
         Args:
             bias: of cross-attention, (B, n_heads, N, T): see `Memory.distance_bias`.
@@ -65,8 +86,7 @@ class TokenDecoder(nn.Module):
         Returns:
             Normalized vectors (B, N, d_model), the input of `out`; and keys and values of each layer for all tokens.
         """
-        x = self.embedding(tokens)
-        x = self.dropout(x + sinusoids(x, past[0].keys.shape[2] if past else 0))
+        x = self.dropout(vectors + sinusoids(vectors, past[0].keys.shape[2] if past else 0))
         present = []
         for number, block in enumerate(self.blocks):
             x, keys_values = block(x, allowed, memory.layers[number], bias, past[number] if past else None)

@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from speechnar.decode.forced_alignment import align
+from speechnar.decode.result import DecodeError
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.losses.mean import Mean
 from speechnar.nar.lengths import length_mask
@@ -79,6 +81,22 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: 
         log_probs.transpose(0, 1), tokens, lengths, token_lengths, blank_id, reduction="sum", zero_infinity=True
     )
     return total / token_lengths.sum().clamp(min=1)
+
+
+def best_paths(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: Tensor, blank_id: int) -> Tensor:
+    """Return the most probable alignment of the tokens, (B, T) int64 symbols of the frames; blanks in padding.
+
+    Arguments are those of `ctc_loss`. An utterance with fewer frames than its tokens need has blanks alone.
+    """
+    paths = torch.full(log_probs.shape[:2], blank_id)
+    for row, (frames, number) in enumerate(zip(lengths.tolist(), token_lengths.tolist())):
+        try:
+            found = align(log_probs[row, :frames].detach().cpu().numpy(), tokens[row, :number].tolist(), blank_id)
+        except DecodeError:
+            continue
+        for token, start, end in zip(found.tokens.tolist(), found.starts.tolist(), found.ends.tolist()):
+            paths[row, start:end] = token
+    return paths.to(log_probs.device)
 
 
 def smoothing_loss(log_probs: Tensor, lengths: Tensor, token_lengths: Tensor, blank_id: int) -> Tensor:

@@ -17,7 +17,9 @@ from speechnar.losses.acoustic import fastspeech2_loss
 from speechnar.losses.ctc import ctc_terms
 from speechnar.losses.mean import Mean
 from speechnar.losses.spectral import spectral_loss
+from speechnar.models.asr.align_refine import AlignRefine, AlignRefineConfig, refinement_terms
 from speechnar.models.asr.ctc import CTC, CTCConfig
+from speechnar.models.asr.imputer import Imputer, ImputerConfig, imputer_terms
 from speechnar.models.asr.mask_ctc import MaskCTC, MaskCTCConfig, masked_terms
 from speechnar.models.asr.whisper import Whisper, WhisperConfig
 from speechnar.models.autoregressive.aed import AED, AEDConfig, causal_terms
@@ -79,6 +81,9 @@ class ModelSpec:
 CTC_SYMBOLS = {"encoder.head.out.weight": 0, "encoder.head.out.bias": 0, "encoder.head.condition.weight": 1}
 TEXT_SYMBOLS = {"transformer.embedding.weight": 0}
 DECODER_SYMBOLS = {"decoder.embedding.weight": 0, "decoder.out.weight": 0, "decoder.out.bias": 0}
+FRAME_SYMBOLS = {"decoder.embedding.weight": 0, "decoder.head.out.weight": 0, "decoder.head.out.bias": 0}
+RECOGNIZERS = ("ctc", "mask_ctc", "aed", "align_refine", "imputer")
+"""Models with a `CTCEncoder`: each can start from the encoder of another."""
 
 MODELS: dict[str, ModelSpec] = {
     "fastspeech2": ModelSpec(
@@ -108,7 +113,7 @@ MODELS: dict[str, ModelSpec] = {
         losses=(ctc_terms,),
         decoders=("greedy", "beam"),
         graph="ctc",
-        init_from=("mask_ctc", "aed"),
+        init_from=RECOGNIZERS,
         symbol_weights=CTC_SYMBOLS,
     ),
     "mask_ctc": ModelSpec(
@@ -119,7 +124,7 @@ MODELS: dict[str, ModelSpec] = {
         decoders=("greedy", "beam", "mask_predict", "mask_ctc", "rescoring"),
         graph="ctc",
         not_exported="the masked decoder (methods mask_predict, mask_ctc and rescoring)",
-        init_from=("ctc", "aed"),
+        init_from=RECOGNIZERS,
         symbol_weights=CTC_SYMBOLS | DECODER_SYMBOLS,
     ),
     "aed": ModelSpec(
@@ -130,8 +135,30 @@ MODELS: dict[str, ModelSpec] = {
         decoders=("greedy", "beam", "speculative", "autoregressive"),
         graph="ctc",
         not_exported="the autoregressive decoder (methods speculative and autoregressive)",
-        init_from=("ctc", "mask_ctc"),
+        init_from=RECOGNIZERS,
         symbol_weights=CTC_SYMBOLS | DECODER_SYMBOLS,
+    ),
+    "align_refine": ModelSpec(
+        AlignRefineConfig,
+        AlignRefine,
+        "recognizer",
+        losses=(ctc_terms, refinement_terms),
+        decoders=("greedy", "beam", "align_refine"),
+        graph="ctc",
+        not_exported="the decoder over frames (method align_refine)",
+        init_from=RECOGNIZERS,
+        symbol_weights=CTC_SYMBOLS | FRAME_SYMBOLS,
+    ),
+    "imputer": ModelSpec(
+        ImputerConfig,
+        Imputer,
+        "recognizer",
+        losses=(ctc_terms, imputer_terms),
+        decoders=("greedy", "beam", "imputer"),
+        graph="ctc",
+        not_exported="the decoder over frames (method imputer)",
+        init_from=RECOGNIZERS,
+        symbol_weights=CTC_SYMBOLS | FRAME_SYMBOLS,
     ),
     "transformer": ModelSpec(
         AutoregressiveTransformerConfig,

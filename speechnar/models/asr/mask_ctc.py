@@ -73,10 +73,7 @@ class MaskCTC(nn.Module):
 
     def decode(self, memory: Memory, tokens: Tensor, token_lengths: Tensor) -> DecoderOutput:
         """Predict the symbol at each position of tokens (B, N) with masks, and the number of tokens of each mask."""
-        mask = length_mask(token_lengths, tokens.shape[1])
-        mask[:, 0] = True  # attention needs one position at least, in empty sequences too
-        bias = memory.distance_bias(tokens.shape[1])
-        hidden, _ = self.decoder(tokens, memory, bias, mask[:, None, None, :])
+        hidden = self.decoder.all_at_once(self.decoder.embedding(tokens), token_lengths, memory)
         return DecoderOutput(self.decoder.out(hidden).float(), self.count_out(hidden).float())
 
 
