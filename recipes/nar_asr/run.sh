@@ -15,7 +15,7 @@ parse_options "$@"
 
 shared=../../../shared/data # a part of the corpus, packed, if it is there
 encoders="ctc ctc_self"
-decoders="aed mask_ctc"
+decoders="aed mask_ctc align_refine imputer"
 
 train() { # NAME [OPTION...]: conf/NAME.yaml to exp/NAME
   train_model recognizer "conf/$1.yaml" --tokenizer exp/tokenizer --out "exp/$1" \

@@ -4,8 +4,8 @@
     sums over  ∅ s i ∅ x      and all other alignments of "six" whose second symbol is s and whose fifth is x
                s s i i x
 
-Source: Imputer (Chan et al. 2020), section 3.1, equation 6: the sum over compatible alignments is found by CTC's dynamic
-    program, in which frames that are given allow one symbol alone.
+Source: Imputer (Chan et al. 2020), section 3.1, equation 6: the sum over compatible alignments is found by CTC's
+    dynamic program, in which frames that are given allow one symbol alone.
 """
 
 from __future__ import annotations
