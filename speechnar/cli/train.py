@@ -19,7 +19,9 @@ NEEDS = "(needs speechnar[train])"
 LOWEST = 5
 """Utterances of low scores that `align` prints."""
 
-METHODS = "greedy, beam, mask_predict, mask_ctc, rescoring, speculative or autoregressive (greedy)"
+METHODS = (
+    "greedy, beam, mask_predict, mask_ctc, align_refine, imputer, rescoring, speculative or autoregressive (greedy)"
+)
 FORMER_METHODS = {"mask-ctc": "mask_ctc", "drafts": "rescoring", "ar": "autoregressive"}
 
 
