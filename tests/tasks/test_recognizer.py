@@ -234,4 +234,4 @@ def test_the_verbs_from_manifest_to_transcripts(
         in said
     )
     assert main(["decode", out, dev, str(read), "--method", "magic"]) == 1
-    assert "'magic' but should be one of greedy, beam, mask_predict, mask_ctc, rescoring" in capsys.readouterr().err
+    assert "'magic' but should be one of greedy, beam, mask_predict, mask_ctc, " in capsys.readouterr().err
