@@ -93,11 +93,12 @@ def test_configs_of_recipes_and_examples_load(path: Path) -> None:
     from speechnar.tasks.joint import JointConfig
     from speechnar.tasks.recognizer import RecognitionConfig
     from speechnar.tasks.speculative import SpeculativeConfig
+    from speechnar.tasks.text2text import TextConfig
     from speechnar.tasks.vocoder import VocoderConfig
 
     kinds = {"acoustic": AcousticConfig, "audio": AudioConfig, "voice": VoiceCard, "vocoder": VocoderConfig}
     kinds |= {"card": RecognizerCard, "aligner": AlignerTraining, "joint": JointConfig}
     kinds |= {"draft": SpeculativeConfig, "decoder": SpeculativeConfig, "variant": Variant}
     kinds |= dict.fromkeys(("ctc", "mask", "ar"), RecognitionConfig)
-    recognition = path.parents[1].name == "nar_asr"
-    config.load(RecognitionConfig if recognition else kinds[path.stem.split("_")[0]], path)
+    of_recipe = {"nar_asr": RecognitionConfig, "tatoeba": TextConfig}
+    config.load(of_recipe.get(path.parents[1].name) or kinds[path.stem.split("_")[0]], path)
