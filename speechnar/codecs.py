@@ -254,4 +254,4 @@ def _refusal(name: str, told: str) -> str:
         return f"{name} has no sound: it is a video without an audio track, or a picture"
     if "moov atom not found" in told:
         return f"{name} cannot be read as audio: its end is missing, without which an MP4 file cannot be read"
-    return f"{name} cannot be read as audio, neither by libsndfile nor by ffmpeg"
+    return f"{name} cannot be read as audio, neither by libsndfile nor by ffmpeg (raw samples need --raw)"

@@ -142,9 +142,15 @@ def _transcribe(args: argparse.Namespace) -> None:
 
 
 def _expanded(given: str) -> list[str]:
-    """Return the files that a pattern matches, where the shell has not done that; anything else as it is."""
+    """Return the files that a pattern matches, where the shell has not done that; anything else as it is.
+
+    Raises:
+        ValueError: the pattern matches every file in folders of any depth.
+    """
     if os.path.exists(given) or not glob.has_magic(given):
         return [given]
+    if Path(given).name == "**":
+        raise ValueError(f"{given} is every file of every folder: say which of them, such as {Path(given, '*.wav')}")
     if "**" in given:
         print(f"speechnar: looking for the files that {given} matches", file=sys.stderr)
     found = [path for path in sorted(glob.glob(given, recursive=True)) if not os.path.isdir(path)]

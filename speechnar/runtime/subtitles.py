@@ -22,6 +22,8 @@ from typing import TypeAlias
 
 from speechnar.runtime.speech import SpeechError, Timing, Timings
 from speechnar.runtime.transcript import Transcript
+from speechnar.text.abbreviations import TITLES
+from speechnar.text.match_context import ends_sentence
 
 Said: TypeAlias = Timings | Transcript
 
@@ -41,6 +43,8 @@ END_NOTHING = frozenset(
     "by into is are was were be been am will would can could shall should may might must have has had do does did not "
     "i you he she it we they mr mrs ms dr very".split()
 )
+SHORTENED = frozenset(title.lower() for title in TITLES) | set("st vs vol pp fig nos e.g i.e".split())
+"""Words, and all single letters, whose full stop ends no phrase unless a word that begins sentences follows."""
 
 
 @dataclass(frozen=True)
@@ -178,12 +182,13 @@ def _cost(words: Sequence[Timing], begin: int, end: int, seconds: float, needed:
 
 def _break_cost(word: str, following: str, pause: float) -> float:
     """Return how little a line or a cue should end between two words."""
-    plain, after = word.strip("\"'”’)").lower(), following.strip("\"'“‘(").lower()
-    if plain.endswith((".", "?", "!")) or pause >= 2 * PAUSE:
+    plain, after = word.strip("\"'“‘(”’)").lower(), following.strip("\"'“‘(").lower()
+    shortened = plain.endswith(".") and (plain[:-1] in SHORTENED or len(plain) == 2) and not ends_sentence(following)
+    if plain.endswith((".", "?", "!")) and not shortened or pause >= 2 * PAUSE:
         return 0.0
     if plain.endswith((",", ";", ":", "—")) or pause >= PAUSE:
         return 1.0
-    if plain in END_NOTHING:
+    if shortened or plain in END_NOTHING:
         return 8.0
     return 2.0 if after in BEGIN_PHRASES else 4.0
 

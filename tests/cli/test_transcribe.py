@@ -60,6 +60,18 @@ def test_patterns_are_expanded(transcribe, talks: Path, capsys) -> None:
     assert capsys.readouterr().err == "speechnar: there is no audio file at *.aiff\n"
 
 
+@pytest.mark.parametrize(
+    "pattern", ["**", "**/", "./**", "in/**", "in/**/", "*/**", "**/**", "in/**/**", "/**", "[a-z]*/**"]
+)
+def test_folders_are_not_walked_for_whatever_is_in_them(transcribe, talks: Path, pattern: str, capsys) -> None:
+    assert transcribe(pattern) == 1
+    out, error = capsys.readouterr()
+    assert out == "" and error.startswith(
+        f"speechnar: {pattern} is every file of every folder: say which of them, such as "
+    )
+    assert error.endswith("**/*.wav\n") and error.count("\n") == 1
+
+
 def test_a_file_from_stdin(transcribe, talks: Path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO((talks / "one.wav").read_bytes())))
     assert transcribe("-", "--format", "ctm") == 0

@@ -81,6 +81,28 @@ def test_cues_and_lines_end_with_phrases() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("word", "following"),
+    [
+        ("Dr.", "Smith"), ('"Dr.', 'Smith"'), ("Mr.", "T"), ("Mrs.", "Bennet"), ("St.", "John"), ("Prof.", "Reed,"),
+        ("J.", "Tolkien"), ("Fig.", "3"), ("e.g.", "cats"), ("vs.", "Spain"), ("Gen.", "Lee"), ("(Sen.", "Warren)"),
+    ],
+)  # fmt: skip
+def test_a_full_stop_of_a_title_or_an_initial_ends_no_phrase(word: str, following: str) -> None:
+    """Both texts have to be broken near their middle; a full stop that ends a sentence is where, one of a title not."""
+    before, after = "The whole town knew about", "lived upon a hill near a lake"
+    for limit in (CueLimits(), CueLimits(max_lines=1)):
+        lines = "\n".join(texts(evenly(f"{before} {word} {following} {after}"), limit)).split("\n")
+        assert any(f"{word} {following}" in line for line in lines), lines
+        lines = "\n".join(texts(evenly(f"{before} him. Then {after}"), limit)).split("\n")
+        assert lines[0].endswith("him.") and lines[1].startswith("Then")
+
+
+def test_an_initial_at_the_end_of_a_sentence_ends_it() -> None:
+    text = "Everybody in the town wanted plan B. They lived upon a hill near a lake."
+    assert texts(evenly(text)) == ["Everybody in the town wanted plan B.\nThey lived upon a hill near a lake."]
+
+
 def test_a_short_word_by_itself_stays_on_the_screen() -> None:
     (first, second) = cues(transcript(("Yes.", 1.0, 1.2), ("No.", 9.0, 9.1), duration=9.2))
     assert (first.start, first.end) == (1.0, pytest.approx(1.0 + 5 / 6, abs=0.0021))

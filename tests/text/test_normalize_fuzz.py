@@ -30,7 +30,10 @@ OUTPUT = re.compile(r"[A-Za-z'\-.,;:?! ]*")
 
 
 def strings(count: int, seed: int) -> list[str]:
-    """Texts of four kinds: damaged rows of the table, pieces of syntax, any characters, and runs of one thing."""
+    """Texts of four kinds: damaged rows of the table, pieces of syntax, any characters, and runs of one thing.
+
+    Signs are put into a row, and in every second row other digits into its numbers, so that some are no dates or times.
+    """
     dice = random.Random(seed)
 
     def anything() -> str:
@@ -40,8 +43,8 @@ def strings(count: int, seed: int) -> list[str]:
     texts = []
     for n in range(count):
         if n % 4 == 0:
-            letters = list(dice.choice(WRITTEN))
-            for _ in range(dice.randint(1, 5)):
+            letters = [dice.choice("0123456789") if c.isdecimal() and n % 8 else c for c in dice.choice(WRITTEN)]
+            for _ in range(dice.randint(0, 5)):
                 letters.insert(dice.randrange(len(letters) + 1), dice.choice(SIGNS))
         elif n % 4 == 1:
             letters = [dice.choice((*PIECES, *SIGNS)) for _ in range(dice.randint(1, 20))]
