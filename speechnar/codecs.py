@@ -180,11 +180,17 @@ def _pieces(file: SoundFile) -> Iterator[np.ndarray]:
         except (soundfile.LibsndfileError, OSError):
             n_decoded = int(np.argmax(np.isnan(wav[:, 0])))
             if n_decoded:
-                yield wav[:n_decoded].mean(axis=1)
+                yield _mixed(wav[:n_decoded])
             return
         if not len(wav):
             return
-        yield wav.mean(axis=1)
+        yield _mixed(wav)
+
+
+def _mixed(wav: np.ndarray) -> np.ndarray:
+    """Return the mean over channels of (T_wav, C); of samples that are infinite or not a number, without a warning."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        return wav.mean(axis=1)
 
 
 class _WithLength(io.FileIO):

@@ -44,11 +44,18 @@ Q2RQaKSiksSVElRJUSVElRJUSUG4ARiBtHA=
 """0.3 s of a tone, as AAC in MP4; libsndfile does not read it."""
 
 
+NUMBERS = (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\1\0\0\0", b"\0\0\0\7")
+"""Wrong numbers of a header, of four bytes."""
+
+
 def whole(kind: str) -> bytes:
     if kind == "m4a":
         return base64.b64decode(M4A)
     file = io.BytesIO()
-    soundfile.write(file, WAV, RATE, format=kind.upper())
+    if kind == "float":
+        soundfile.write(file, WAV, RATE, "FLOAT", format="WAV")
+    else:
+        soundfile.write(file, WAV, RATE, format=kind.upper())
     return file.getvalue()
 
 
@@ -58,7 +65,7 @@ def damaged(data: bytes, dice: random.Random) -> bytes:
     for _ in range(dice.randint(1, 3)):
         at = dice.randrange(len(broken))
         size = dice.randint(1, max(1, len(broken) // 3))
-        kind = dice.randrange(7)
+        kind = dice.choice((0, 1, 2, 3, 4, 5, 5, 5, 6))
         if kind == 0:
             for _ in range(dice.randint(1, 30)):
                 broken[dice.randrange(len(broken))] = dice.randrange(256)
@@ -71,8 +78,8 @@ def damaged(data: bytes, dice: random.Random) -> bytes:
         elif kind == 4:
             broken[at:at] = dice.randbytes(size)
         elif kind == 5:
-            at = dice.randrange(min(len(broken), 64))
-            broken[at : at + 4] = dice.choice((b"\0\0\0\0", b"\xff\xff\xff\xff", b"\xff\xff\xff\x7f", b"\1\0\0\0"))
+            at = dice.randrange(0, min(len(broken), 64), 4)  # where WAV has its numbers
+            broken[at : at + 4] = dice.choice(NUMBERS)
         else:
             broken = broken[: max(1, at)]
         if not broken:
@@ -93,11 +100,11 @@ def read_or_refused(path: Path) -> str:
     return ""
 
 
-@pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "ogg", "m4a"])
+@pytest.mark.parametrize("kind", ["wav", "float", "flac", "mp3", "ogg", "m4a"])
 def test_a_hundred_damaged_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))  # without ffmpeg, which takes 50 ms a file
     dice, data = random.Random(kind), whole(kind)
-    path = tmp_path / f"broken.{kind}"
+    path = tmp_path / f"broken.{kind.replace('float', 'wav')}"
     refused = 0
     for _ in range(100):
         path.write_bytes(damaged(data, dice))
@@ -105,6 +112,18 @@ def test_a_hundred_damaged_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         assert not sentence or str(path) in sentence and "\n" not in sentence
         refused += bool(sentence)
     assert 0 < refused and (kind == "m4a" or refused < 100)
+
+
+@pytest.mark.parametrize("kind", ["wav", "float", "flac", "mp3", "ogg", "m4a"])
+def test_every_wrong_number_of_a_header(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    data = whole(kind)
+    path = tmp_path / f"broken.{kind.replace('float', 'wav')}"
+    for at in range(0, 60, 4):
+        for number in NUMBERS:
+            path.write_bytes(data[:at] + number + data[at + 4 :])
+            sentence = read_or_refused(path)
+            assert not sentence or str(path) in sentence and "\n" not in sentence
 
 
 @pytest.mark.skipif(not shutil.which("ffmpeg"), reason="needs ffmpeg")

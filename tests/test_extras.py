@@ -27,6 +27,13 @@ from speechnar.nar.alignment import forward_sum
 log_probs = torch.zeros(1, 4, 3)  # 3 paths of 4 frames over 3 tokens, each of probability 1
 print(forward_sum(log_probs, torch.tensor([3]), torch.tensor([4])).exp().round().tolist())
 """
+AXE = """
+import torch
+from speechnar.losses.axe import axe_loss
+log_probs = torch.full((1, 4, 2), 0.5).log()  # 3 tokens and a blank, each of probability 1/2
+tokens, lengths = torch.ones(1, 3, dtype=torch.int64), (torch.tensor([4]), torch.tensor([3]))
+print(round(float((3 * axe_loss(log_probs, lengths[0], tokens, lengths[1], 0)).exp()), 4))
+"""
 
 
 def run(script: str) -> subprocess.CompletedProcess[str]:
@@ -37,11 +44,20 @@ def test_librosa_itself_fails() -> None:
     assert "no locator available" in run("import librosa.util.utils").stderr
 
 
-@pytest.mark.parametrize("script", [FILTERS, ALIGNMENT, FILTERS + ALIGNMENT])
-def test_without_a_cache_mels_and_alignments_are_computed(script: str) -> None:
+@pytest.mark.parametrize(
+    ("script", "printed"),
+    [
+        (FILTERS, ""),
+        (ALIGNMENT, "[3.0]\n"),
+        (FILTERS + ALIGNMENT, "[3.0]\n"),
+        (AXE, "16.0\n"),
+        (AXE + FILTERS, "16.0\n"),
+    ],
+)
+def test_without_a_cache_mels_alignments_and_losses_are_computed(script: str, printed: str) -> None:
     done = run(script)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == ("[3.0]\n" if ALIGNMENT in script else "")
+    assert done.stdout == printed
 
 
 def test_the_temporary_cache_is_removed() -> None:

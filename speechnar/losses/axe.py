@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
+from speechnar.nar.compiled import compiled
 from speechnar.nar.lengths import length_mask
 
 SKIP_PENALTY = 1.0
@@ -102,7 +102,7 @@ def axe_alignment(
     return AxeAlignment(*(torch.from_numpy(array).to(device) for array in (places, factors, blanks)))
 
 
-@numba.njit(cache=True)
+@compiled
 def _align(matrix, blank, lengths, token_lengths, penalty, places, factors, blanks):  # type: ignore[no-untyped-def]
     """Fill `places`, `factors` (B, N) and `blanks` (B, T), which begin as zeros.
 

@@ -12,14 +12,13 @@ Differs: tokens may be skipped, and the sum includes such paths and needs no bla
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 import torch
 from torch import Tensor
 
+from speechnar.nar.compiled import compiled
 from speechnar.nar.lengths import length_mask
 
 IMPOSSIBLE = -1e9
@@ -179,21 +178,13 @@ def _arrays(log_probs: Tensor, token_lengths: Tensor, mel_lengths: Tensor, may_s
     )
 
 
-def _compiled(function: Callable[..., Any]) -> Any:
-    """Compile by numba, and keep the result on disk where a folder for it can be written."""
-    try:
-        return numba.njit(cache=True)(function)
-    except RuntimeError:  # a read-only install without a cache of the user's
-        return numba.njit(function)
-
-
-@_compiled
+@compiled
 def _log_add(a: float, b: float) -> float:
     larger, difference = max(a, b), abs(a - b)
     return larger if difference > 40 else larger + math.log1p(math.exp(-difference))
 
 
-@_compiled
+@compiled
 def _sums_of_paths(log_probs, token_lengths, mel_lengths, may_skip, with_shares, totals, shares):  # type: ignore
     """Fill `totals` (B,) and, on request, `shares` (B, T_mel, T_text), which begins as zeros."""
     for b in range(len(log_probs)):
@@ -235,7 +226,7 @@ def _sums_of_paths(log_probs, token_lengths, mel_lengths, may_skip, with_shares,
                     after[n] = _log_add(after[n], later[n + 2])
 
 
-@_compiled
+@compiled
 def _best_paths(log_probs, token_lengths, mel_lengths, may_skip, durations):  # type: ignore
     """Fill `durations` (B, T_text), which begins as zeros."""
     for b in range(len(log_probs)):
