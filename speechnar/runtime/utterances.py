@@ -79,8 +79,8 @@ class Utterances:
         self._forget()
 
     def _paused(self, ended: bool) -> Iterator[Caption]:
-        """Read the utterance as if it ended, and end it if it does."""
-        if self._prepared is None:
+        """Read the utterance as if it ended, and end it if it does; after a long pause once more, with all of it."""
+        if self._prepared is None or self._is_over(self._config.longest_pause):
             self._prepared = self._read_final(self.heard)
         if ended or self._has_ended(self._prepared):
             yield from self._final(self._prepared, self.heard)
