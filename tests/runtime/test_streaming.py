@@ -145,17 +145,17 @@ def test_doubts_long_before_a_pause_do_not_keep_an_utterance_open() -> None:
     assert finals(captions) == [" ".join(words).upper(), "CA"]
 
 
-def test_soft_words_in_the_pause_behind_an_uncertain_one_are_kept() -> None:
-    """ "aa" has an amplitude of 0.02 here, far below the others: its frames count as quiet."""
+def test_soft_words_in_the_pause_behind_an_uncertain_one_belong_to_its_utterance() -> None:
+    """ "aa" has amplitudes of 0.01 and 0.02 here, far below the others: its frames count as quiet."""
     model = Model(doubtful=("cc",))
     encode = model.encode
 
     def encode_soft(wav: np.ndarray) -> EncodedAudio:
-        loud = np.where(np.abs(wav - 0.02) < 1e-3, 0.1, wav)
-        return encode(np.where(np.abs(wav - 0.03) < 1e-3, 0.4, loud))
+        loud = np.where(np.abs(wav - 0.01) < 1e-3, 0.1, wav)
+        return encode(np.where(np.abs(wav - 0.02) < 1e-3, 0.4, loud))
 
     model.encode = encode_soft  # type: ignore[method-assign]
-    soft = np.select([np.isclose(spoken := say("aa"), 0.1), np.isclose(spoken, 0.4)], [0.02, 0.03], 0).astype("f4")
+    soft = np.select([np.isclose(spoken := say("aa"), 0.1), np.isclose(spoken, 0.4)], [0.01, 0.02], 0).astype("f4")
     wav = np.concatenate([say(20, "bb", "cc", 8), soft, say(30)])
     assert finals(list(model.stream().captions(blocks(wav)))) == ["BB CC AA"]
 
