@@ -220,13 +220,13 @@ class SpeculativeDecoder:
             if written is None:
                 break
             if sentence_begins and written:
-                written = [(self._capitals.get(written[0][0], written[0][0]), written[0][1]), *written[1:]]
+                written = [(self._capital(written[0][0]), written[0][1]), *written[1:]]
             sentence_begins = sentence_begins and not written
             if self._ends_sentence(written) and not self._marks.get(tokens[place]):
                 sentence_begins = len(written) == 1
                 if not sentence_begins:
                     token, log_prob = written[1]
-                    written[1] = (self._capitals.get(token, token), log_prob)
+                    written[1] = (self._capital(token), log_prob)
             found.append(written)
         return found
 
@@ -242,39 +242,35 @@ class SpeculativeDecoder:
             best: the token that the decoder prefers; `best_log_prob` and `log_prob` are what it gives the two.
             following: the next token of the draft, if the row has it.
         """
-        marks, folded = self._marks, self._folded
+        marks = self._marks
         if token == best:
             return [(token, log_prob)]
-        if folded[token] == folded[best] or (token in marks and best in marks and marks[best] >= marks[token]):
+        if self._alike(token, best) or (token in marks and best in marks and marks[best] >= marks[token]):
             return [(best, best_log_prob)]
         if self.config.free_marks:
             missed = best in marks and token not in marks
             if missed and log_prob >= np.log1p(-min(np.exp(best_log_prob), 0.999)) - threshold:
                 return [(best, best_log_prob), (token, log_prob)]
-            if marks.get(token) is False and following is not None and folded[following] == folded[best]:
+            if marks.get(token) is False and following is not None and self._alike(following, best):
                 return []
         return [(token, log_prob)] if best_log_prob - log_prob <= threshold else None
 
-    @cached_property
-    def _folded(self) -> tuple[str, ...]:
-        """Return each token in small letters."""
-        return tuple(symbol.lower() for symbol in self.vocabulary.symbols)
+    def _alike(self, token: int, other: int) -> bool:
+        """Return whether two tokens differ in their capitals alone, if at all."""
+        symbols = self.vocabulary.symbols
+        return symbols[token].lower() == symbols[other].lower()
 
-    @cached_property
-    def _capitals(self) -> dict[int, int]:
-        """Return for each token that begins a word with a small letter the same token with a capital, if there is."""
-        ids, found = self.vocabulary.ids, {}
-        for symbol, token in ids.items():
-            capital = symbol[:1] + symbol[1:2].upper() + symbol[2:]
-            if self.vocabulary.begins_word[token] and capital != symbol and capital in ids:
-                found[token] = ids[capital]
-        return found
+    def _capital(self, token: int) -> int:
+        """Return the token with a capital, of a token that begins a word with a small letter; others as they are."""
+        symbol = self.vocabulary.symbols[token]
+        capital = symbol[:1] + symbol[1:2].upper() + symbol[2:]
+        return self.vocabulary.ids.get(capital, token) if self.vocabulary.begins_word[token] else token
 
     @cached_property
     def _marks(self) -> dict[int, bool]:
         """Return the tokens that are a mark behind a word, and whether the mark ends a sentence."""
-        symbols = enumerate(self.vocabulary.symbols)
-        return {n: symbol in SENTENCE_ENDS for n, symbol in symbols if symbol in SENTENCE_ENDS or symbol in MARKS}
+        ids = self.vocabulary.ids
+        return {ids[symbol]: symbol in SENTENCE_ENDS for symbol in (*SENTENCE_ENDS, *MARKS) if symbol in ids}
 
     def _n_words(self, tokens: Iterable[int]) -> int:
         return sum(self.vocabulary.begins_word[token] for token in tokens)
