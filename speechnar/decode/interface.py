@@ -117,6 +117,33 @@ class MaskedReader(Protocol):
         """
 
 
+class EditReader(Protocol):
+    """A decoder that edits texts, by three predictions for all positions at once."""
+
+    def predict_deletions(self, tokens: np.ndarray, token_lengths: np.ndarray) -> np.ndarray:
+        """Return (B, N) the probability that a token of (B, N) should be deleted."""
+
+    def predict_insertions(self, tokens: np.ndarray, token_lengths: np.ndarray) -> np.ndarray:
+        """Return (B, N + 1) int64: how many tokens to insert before each token, and after the last one."""
+
+    def predict(self, tokens: np.ndarray, token_lengths: np.ndarray) -> np.ndarray:
+        """Return (B, N, V) natural log-probabilities of the token at each position, given (B, N) with masks."""
+
+
+class TokenReader(Protocol):
+    """A parallel decoder that knows the number of tokens itself."""
+
+    def predict(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (B, N, V) natural log-probabilities of the token at each position, and (B,) int64 lengths."""
+
+
+class TransitionReader(TokenReader, Protocol):
+    """A parallel decoder with scores for each two neighbors."""
+
+    def transitions(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return (V, rank) twice: the score of `b` after `a` is the product of row a of the first and row b of the other."""
+
+
 class FrameReader(Protocol):
     """A decoder over frames, which predicts the symbols of all frames at once from an alignment."""
 
@@ -137,6 +164,23 @@ class CausalReader(Protocol):
 
         Returns:
             (H, V) natural log-probabilities of the next token, and `past` for the next call.
+        """
+
+
+class GroupReader(Protocol):
+    """A semi-autoregressive decoder, which predicts the next k tokens of one text.
+
+    Attributes:
+        group: k.
+    """
+
+    group: int
+
+    def predict_group(self, tokens: np.ndarray, past: Any) -> tuple[np.ndarray, Any]:
+        """Read k more tokens, (k,), at first `<s>` k times; `past` is what the call before returned, None at first.
+
+        Returns:
+            (k, V) natural log-probabilities of the k tokens behind these, and `past` for the next call.
         """
 
 

@@ -85,7 +85,11 @@ def predicted(state: MaskedState, vocabulary: Vocabulary) -> tuple[np.ndarray, n
     Tokens in angle brackets, such as the blank and the mask itself, are never predicted.
     """
     assert state.reader is not None
-    log_probs = state.reader.predict(state.tokens, state.token_lengths)
+    return most_probable(state.reader.predict(state.tokens, state.token_lengths), vocabulary)
+
+
+def most_probable(log_probs: np.ndarray, vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same of log-probabilities (B, N, V)."""
     allowed = np.where(vocabulary.is_special, -np.inf, 0.0) + log_probs
     guesses = allowed.argmax(axis=2)
     return np.take_along_axis(allowed, guesses[:, :, None], axis=2)[:, :, 0], guesses

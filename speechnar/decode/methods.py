@@ -14,13 +14,18 @@ import numpy as np
 from speechnar.decode.align_refine import AlignRefineDecoder
 from speechnar.decode.autoregressive import AutoregressiveDecoder
 from speechnar.decode.beam import BeamDecoder, PrefixBeamConfig
+from speechnar.decode.crf import CRFDecoder
+from speechnar.decode.diffusion import DiffusionDecoder
 from speechnar.decode.greedy import GreedyDecoder
 from speechnar.decode.imputer import ImputerDecoder
 from speechnar.decode.interface import Decoder, DecoderInput
+from speechnar.decode.levenshtein import LevenshteinDecoder
 from speechnar.decode.mask_ctc import MaskCTCDecoder
 from speechnar.decode.mask_predict import MaskPredictDecoder
+from speechnar.decode.parallel import ParallelDecoder
 from speechnar.decode.rescoring import RescoringDecoder
 from speechnar.decode.result import DecodeError
+from speechnar.decode.semi_autoregressive import SemiAutoregressiveDecoder
 from speechnar.decode.speculative import SpeculativeDecoder, VerifyConfig, greedy_draft
 from speechnar.text.symbols import Vocabulary
 
@@ -41,6 +46,7 @@ class DecodeOptions:
         masking_passes: of rescoring, over each text: 1 masks all tokens, more mask each token in one of them.
         nbest_threshold: of rescoring: nats by which the CTC score of a text may be below the best one.
         acceptance_threshold: of speculative: nats by which the decoder may prefer another token to that of CTC.
+        sampled: of diffusion: whether positions and tokens are drawn at random, and not the most confident first.
         temperature: divides the log-probabilities of CTC before decoding, above 0; above 1 where CTC is overconfident,
             which its loss on a dev set shows.
     """
@@ -54,6 +60,7 @@ class DecodeOptions:
     nbest_threshold: float = 8.0
     acceptance_threshold: float = 0.0
     temperature: float = 1.0
+    sampled: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in DECODERS:
@@ -88,6 +95,11 @@ DECODERS: dict[str, Callable[[DecodeOptions, Vocabulary], Decoder[Any]]] = {
     "mask_ctc": lambda options, vocabulary: MaskCTCDecoder(vocabulary, options.threshold, options.iterations),
     "align_refine": lambda options, vocabulary: AlignRefineDecoder(vocabulary, options.iterations),
     "imputer": lambda options, vocabulary: ImputerDecoder(vocabulary, options.iterations),
+    "levenshtein": lambda options, vocabulary: LevenshteinDecoder(vocabulary, options.iterations),
+    "diffusion": lambda options, vocabulary: DiffusionDecoder(vocabulary, options.iterations, options.sampled),
+    "parallel": lambda options, vocabulary: ParallelDecoder(vocabulary),
+    "crf": lambda options, vocabulary: CRFDecoder(vocabulary),
+    "semi_autoregressive": lambda options, vocabulary: SemiAutoregressiveDecoder(vocabulary),
     "rescoring": lambda options, vocabulary: RescoringDecoder(
         vocabulary, options.prefix_beam, options.ctc_weight, options.masking_passes, options.nbest_threshold
     ),

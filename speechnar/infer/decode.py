@@ -15,11 +15,29 @@ from tqdm import tqdm
 
 from speechnar.data.manifest import load_cuts
 from speechnar.data.transcribed import load_wav
-from speechnar.decode.interface import CausalReader, DraftReader, FrameReader, MaskedReader, State, refine
+from speechnar.decode.interface import (
+    CausalReader,
+    DraftReader,
+    EditReader,
+    FrameReader,
+    GroupReader,
+    MaskedReader,
+    State,
+    TokenReader,
+    TransitionReader,
+    refine,
+)
 from speechnar.decode.methods import DECODERS, DecodeOptions, with_temperature
 from speechnar.files import atomic_write
 from speechnar.infer.encoder_cache import STATE_RATE, EncoderCache
-from speechnar.infer.reader import TorchCausalReader, TorchFrameReader, TorchMaskedReader, decoder_input
+from speechnar.infer.reader import (
+    TorchCausalReader,
+    TorchEditReader,
+    TorchFrameReader,
+    TorchMaskedReader,
+    TorchTokenReader,
+    decoder_input,
+)
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.models.folder import ModelError, load_model
 from speechnar.text.symbols import Vocabulary
@@ -137,12 +155,17 @@ def last_states(
 
 def _reader(protocol: type | None, model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary) -> Any:
     """Return a reader of a model that follows the protocol; None for None."""
+    blank_id = vocabulary.blank_id
     if protocol is MaskedReader:
-        return TorchMaskedReader(model, encoder_out, vocabulary.blank_id)
+        return TorchMaskedReader(model, encoder_out, blank_id)
     if protocol is FrameReader:
         return TorchFrameReader(model, encoder_out)
-    if protocol in (CausalReader, DraftReader):
-        return TorchCausalReader(model, encoder_out, vocabulary.blank_id, vocabulary.bos_id)
+    if protocol is EditReader:
+        return TorchEditReader(model, encoder_out, blank_id)
+    if protocol in (TokenReader, TransitionReader):
+        return TorchTokenReader(model, encoder_out, blank_id)
+    if protocol in (CausalReader, DraftReader, GroupReader):
+        return TorchCausalReader(model, encoder_out, blank_id, vocabulary.bos_id)
     return None
 
 

@@ -50,6 +50,40 @@ class TorchMaskedReader:
         )
 
 
+class TorchEditReader:
+    """An `EditReader` of a model with `memory`, `deletions`, `insertions` and `choices` as in `Levenshtein`."""
+
+    def __init__(self, model: Any, encoder_out: EncoderOutput, blank_id: int) -> None:
+        self._model, self._device = model, encoder_out.hidden.device
+        self._memory: Memory = model.memory(encoder_out, blank_id)
+
+    def predict_deletions(self, tokens: np.ndarray, token_lengths: np.ndarray) -> np.ndarray:
+        return _array(self._model.deletions(self._memory, *self._tensors(tokens, token_lengths)).sigmoid())
+
+    def predict_insertions(self, tokens: np.ndarray, token_lengths: np.ndarray) -> np.ndarray:
+        return _array(self._model.insertions(self._memory, *self._tensors(tokens, token_lengths)).argmax(2))
+
+    def predict(self, tokens: np.ndarray, token_lengths: np.ndarray) -> np.ndarray:
+        return _array(self._model.choices(self._memory, *self._tensors(tokens, token_lengths)).log_softmax(2))
+
+    def _tensors(self, *arrays: np.ndarray) -> list[Tensor]:
+        return [torch.from_numpy(array).to(self._device) for array in arrays]
+
+
+class TorchTokenReader:
+    """A `TokenReader` of a model with `predict_tokens` as in `ParaformerV2`; a `TransitionReader` of one as `CRF`."""
+
+    def __init__(self, model: Any, encoder_out: EncoderOutput, blank_id: int) -> None:
+        self._model, self._encoder_out, self._blank_id = model, encoder_out, blank_id
+
+    def predict(self) -> tuple[np.ndarray, np.ndarray]:
+        made = self._model.predict_tokens(self._encoder_out, self._blank_id)
+        return _array(made.logits.log_softmax(2)), _array(made.lengths)
+
+    def transitions(self) -> tuple[np.ndarray, np.ndarray]:
+        return _array(self._model.left.weight), _array(self._model.right.weight)
+
+
 class TorchFrameReader:
     """A `FrameReader` of a model with a decoder over frames: `refine` as in `AlignRefine`."""
 
@@ -62,7 +96,7 @@ class TorchFrameReader:
 
 
 class TorchCausalReader:
-    """A `CausalReader` and `DraftReader` of a model with an autoregressive decoder: `memory`, `extend` as in `AED`.
+    """A `CausalReader`, `DraftReader` and `GroupReader` of a model with `memory` and `extend` as in `AED`.
 
     Args:
         encoder_out: a batch of one, without padding.
@@ -73,6 +107,7 @@ class TorchCausalReader:
         self._memory: Memory = model.memory(encoder_out, blank_id)
         self._past: list[KeyValues] | None = None  # of the text that is kept, and of all rows that were read behind it
         self._present: list[KeyValues] = []
+        self.group: int = model.config.group
         self._pending = bos_id  # the last token of the text, which is not yet in the past
 
     def predict(self, tokens: np.ndarray, past: Any, rows: np.ndarray) -> tuple[np.ndarray, Any]:
@@ -80,6 +115,10 @@ class TorchCausalReader:
         past = None if past is None else [keys_values.of(chosen) for keys_values in past]
         logits, present = self._model.extend(self._memory, self._tensor(tokens[:, None]), past)
         return _array(logits[:, -1].log_softmax(1)), present
+
+    def predict_group(self, tokens: np.ndarray, past: Any) -> tuple[np.ndarray, Any]:
+        logits, present = self._model.extend(self._memory, self._tensor(tokens[None]), past)
+        return _array(logits[0].log_softmax(1)), present
 
     def read(self, rows: np.ndarray) -> Verdict:
         tokens = self._tensor(np.hstack([np.full((len(rows), 1), self._pending), rows]))

@@ -68,7 +68,11 @@ def token_positions(log_probs: Tensor, blank_id: int) -> Tensor:
     Returns:
         (B, T) float32; -0.5 before the first token.
     """
-    path = log_probs.argmax(2)
+    return path_positions(log_probs.argmax(2), blank_id)
+
+
+def path_positions(path: Tensor, blank_id: int) -> Tensor:
+    """Return the token of an alignment that each frame belongs to, as `token_positions`; path: (B, T) symbols."""
     changed = torch.ones_like(path, dtype=torch.bool)
     changed[:, 1:] = path[:, 1:] != path[:, :-1]
     spoken = path != blank_id

@@ -18,9 +18,14 @@ from speechnar.losses.ctc import ctc_terms
 from speechnar.losses.mean import Mean
 from speechnar.losses.spectral import spectral_loss
 from speechnar.models.asr.align_refine import AlignRefine, AlignRefineConfig, refinement_terms
+from speechnar.models.asr.crf import CRF, CRFConfig, crf_terms
 from speechnar.models.asr.ctc import CTC, CTCConfig
 from speechnar.models.asr.imputer import Imputer, ImputerConfig, imputer_terms
+from speechnar.models.asr.levenshtein import Levenshtein, LevenshteinConfig, edit_terms
 from speechnar.models.asr.mask_ctc import MaskCTC, MaskCTCConfig, masked_terms
+from speechnar.models.asr.masked_diffusion import MaskedDiffusion, MaskedDiffusionConfig, diffusion_terms
+from speechnar.models.asr.paraformer import Paraformer, ParaformerConfig, paraformer_terms
+from speechnar.models.asr.paraformer_v2 import ParaformerV2, ParaformerV2Config, posterior_terms
 from speechnar.models.asr.whisper import Whisper, WhisperConfig
 from speechnar.models.autoregressive.aed import AED, AEDConfig, causal_terms
 from speechnar.models.autoregressive.transformer import (
@@ -81,8 +86,10 @@ class ModelSpec:
 CTC_SYMBOLS = {"encoder.head.out.weight": 0, "encoder.head.out.bias": 0, "encoder.head.condition.weight": 1}
 TEXT_SYMBOLS = {"transformer.embedding.weight": 0}
 DECODER_SYMBOLS = {"decoder.embedding.weight": 0, "decoder.out.weight": 0, "decoder.out.bias": 0}
+INNER_SYMBOLS = {name.replace("decoder", "decoder.tokens"): 0 for name in DECODER_SYMBOLS}
 FRAME_SYMBOLS = {"decoder.embedding.weight": 0, "decoder.head.out.weight": 0, "decoder.head.out.bias": 0}
-RECOGNIZERS = ("ctc", "mask_ctc", "aed", "align_refine", "imputer")
+RECOGNIZERS = ("ctc", "mask_ctc", "aed", "align_refine", "imputer", "levenshtein", "masked_diffusion")
+RECOGNIZERS += ("paraformer", "paraformer_v2", "crf")
 """Models with a `CTCEncoder`: each can start from the encoder of another."""
 
 MODELS: dict[str, ModelSpec] = {
@@ -132,7 +139,7 @@ MODELS: dict[str, ModelSpec] = {
         AED,
         "recognizer",
         losses=(ctc_terms, causal_terms),
-        decoders=("greedy", "beam", "speculative", "autoregressive"),
+        decoders=("greedy", "beam", "speculative", "autoregressive", "semi_autoregressive"),
         graph="ctc",
         not_exported="the autoregressive decoder (methods speculative and autoregressive)",
         init_from=RECOGNIZERS,
@@ -159,6 +166,61 @@ MODELS: dict[str, ModelSpec] = {
         not_exported="the decoder over frames (method imputer)",
         init_from=RECOGNIZERS,
         symbol_weights=CTC_SYMBOLS | FRAME_SYMBOLS,
+    ),
+    "levenshtein": ModelSpec(
+        LevenshteinConfig,
+        Levenshtein,
+        "recognizer",
+        losses=(ctc_terms, edit_terms),
+        decoders=("greedy", "beam", "levenshtein"),
+        graph="ctc",
+        not_exported="the decoder that edits (method levenshtein)",
+        init_from=RECOGNIZERS,
+        symbol_weights=CTC_SYMBOLS | DECODER_SYMBOLS,
+    ),
+    "masked_diffusion": ModelSpec(
+        MaskedDiffusionConfig,
+        MaskedDiffusion,
+        "recognizer",
+        losses=(ctc_terms, diffusion_terms),
+        decoders=("greedy", "beam", "diffusion"),
+        graph="ctc",
+        not_exported="the masked decoder (method diffusion)",
+        init_from=RECOGNIZERS,
+        symbol_weights=CTC_SYMBOLS | DECODER_SYMBOLS,
+    ),
+    "paraformer": ModelSpec(
+        ParaformerConfig,
+        Paraformer,
+        "recognizer",
+        losses=(ctc_terms, paraformer_terms),
+        decoders=("greedy", "beam", "parallel"),
+        graph="ctc",
+        not_exported="the parallel decoder (method parallel)",
+        init_from=RECOGNIZERS,
+        symbol_weights=CTC_SYMBOLS | DECODER_SYMBOLS,
+    ),
+    "paraformer_v2": ModelSpec(
+        ParaformerV2Config,
+        ParaformerV2,
+        "recognizer",
+        losses=(ctc_terms, posterior_terms),
+        decoders=("greedy", "beam", "parallel"),
+        graph="ctc",
+        not_exported="the parallel decoder (method parallel)",
+        init_from=RECOGNIZERS,
+        symbol_weights=CTC_SYMBOLS | INNER_SYMBOLS,
+    ),
+    "crf": ModelSpec(
+        CRFConfig,
+        CRF,
+        "recognizer",
+        losses=(ctc_terms, crf_terms),
+        decoders=("greedy", "beam", "crf", "parallel"),
+        graph="ctc",
+        not_exported="the parallel decoder (methods crf and parallel)",
+        init_from=RECOGNIZERS,
+        symbol_weights=CTC_SYMBOLS | INNER_SYMBOLS | {"left.weight": 0, "right.weight": 0},
     ),
     "transformer": ModelSpec(
         AutoregressiveTransformerConfig,

@@ -1,6 +1,12 @@
 """A hybrid CTC/attention recognizer, which predicts one token after another: the autoregressive twin of Mask-CTC.
 
-Source: Watanabe et al. 2017, "Hybrid CTC/Attention Architecture", sections II and III.
+With `group` above 1 it predicts so many tokens at once, given the groups before them:
+
+    input      <s> <s>  s  i      a token sees its own group and those before it
+    output      s   i   c  k
+
+Source: Watanabe et al. 2017, "Hybrid CTC/Attention Architecture", sections II and III. Groups: Semi-Autoregressive Neural
+    Machine Translation (Wang et al. 2018), section 3, the relaxed causal mask.
 Differs: the decoder finds encoder frames by the token position that CTC gives them
     (`speechnar.layers.cross_attention`). The beam search is `speechnar.decode.autoregressive`.
 """
@@ -26,11 +32,20 @@ from speechnar.nar.lengths import length_mask
 
 @dataclass(frozen=True)
 class AEDConfig:
-    """Sizes of the encoder and the decoder. `n_symbols` comes from the data: a training config leaves it out."""
+    """Sizes of the encoder and the decoder. `n_symbols` comes from the data: a training config leaves it out.
+
+    Attributes:
+        group: tokens that are predicted at once, 1 or more; above 1, `semi_autoregressive` is the way to decode.
+    """
 
     n_symbols: int = 0
     encoder: CTCEncoderConfig = CTCEncoderConfig()
     decoder: DecoderConfig = DecoderConfig()
+    group: int = 1
+
+    def __post_init__(self) -> None:
+        if self.group < 1:
+            raise ValueError(f"group is {self.group} but should be 1 or more")
 
 
 class AED(nn.Module):
@@ -52,10 +67,9 @@ class AED(nn.Module):
         return self.decoder.memory(encoder_out, blank_id)
 
     def decode(self, memory: Memory, tokens: Tensor) -> Tensor:
-        """Return logits (B, N, V) of the token after each of the tokens (B, N), which begin with `<s>`."""
+        """Return logits (B, N, V) of the token `group` places after each of (B, N), which begin with `group` `<s>`."""
         size = tokens.shape[1]
-        causal = torch.ones(size, size, dtype=torch.bool, device=tokens.device).tril()
-        hidden, _ = self.decoder(tokens, memory, memory.distance_bias(size), causal)
+        hidden, _ = self.decoder(tokens, memory, memory.distance_bias(size), self._allowed(size, 0, tokens.device))
         return self.decoder.out(hidden).float()
 
     def extend(self, memory: Memory, tokens: Tensor, past: list[KeyValues] | None) -> tuple[Tensor, list[KeyValues]]:
@@ -63,25 +77,32 @@ class AED(nn.Module):
 
         Args:
             memory: of a batch of one.
-            tokens: (B, N) that follow those in `past`; a text begins with `<s>`.
+            tokens: (B, N) that follow those in `past`, whole groups; a text begins with a group of `<s>`.
             past: keys and values of each layer for the tokens before, of B texts; None for none.
 
         Returns:
-            Logits (B, N, V) of the token after each, and keys and values of each layer for all tokens.
+            Logits (B, N, V) of the token `group` places after each, and keys and values of each layer for all tokens.
         """
         batch, size = tokens.shape
         before = 0 if past is None else past[0].keys.shape[2]
-        causal = torch.ones(size, before + size, dtype=torch.bool, device=tokens.device).tril(before)
+        allowed = self._allowed(size, before, tokens.device) if size > self.config.group else None
         bias = memory.distance_bias(before + size, before)
-        hidden, present = self.decoder(tokens, memory.repeated(batch), bias, causal if size > 1 else None, past)
+        hidden, present = self.decoder(tokens, memory.repeated(batch), bias, allowed, past)
         return self.decoder.out(hidden).float(), present
+
+    def _allowed(self, size: int, before: int, device: torch.device) -> Tensor:
+        """Return the mask (size, before + size) of self-attention: each group sees itself and those before it."""
+        groups = torch.arange(before + size, device=device) // self.config.group
+        return groups[before:, None] >= groups
 
 
 def causal_terms(model: AED, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Mean]:
     """Return `decoder`: the cross-entropy of each token, and of the end, given those before; smoothed targets."""
     tokens, token_lengths, symbols = targets.tokens, targets.token_lengths, targets.symbols
-    given = F.pad(tokens, (1, 0), value=symbols.bos_id)
-    wanted = F.pad(tokens, (0, 1)).scatter(1, token_lengths[:, None], symbols.eos_id)
+    group = model.config.group
+    whole = -(tokens.shape[1] + 1) % group + 1  # behind the longest text, `</s>` and the rest of its group
+    given = F.pad(tokens, (group, whole - group), value=symbols.bos_id)
+    wanted = F.pad(tokens, (0, whole)).scatter(1, token_lengths[:, None], symbols.eos_id)
     real = length_mask(token_lengths + 1, wanted.shape[1])
     logits = model.decode(model.memory(encoder_out, symbols.blank_id), given)
     return {"decoder": Mean(F.cross_entropy(logits[real], wanted[real], label_smoothing=SMOOTHING), real.sum())}
