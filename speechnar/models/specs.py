@@ -88,8 +88,10 @@ TEXT_SYMBOLS = {"transformer.embedding.weight": 0}
 DECODER_SYMBOLS = {"decoder.embedding.weight": 0, "decoder.out.weight": 0, "decoder.out.bias": 0}
 INNER_SYMBOLS = {name.replace("decoder", "decoder.tokens"): 0 for name in DECODER_SYMBOLS}
 FRAME_SYMBOLS = {"decoder.embedding.weight": 0, "decoder.head.out.weight": 0, "decoder.head.out.bias": 0}
-RECOGNIZERS = ("ctc", "mask_ctc", "aed", "align_refine", "imputer", "levenshtein", "masked_diffusion")
-RECOGNIZERS += ("paraformer", "paraformer_v2", "crf")
+RECOGNIZERS = (
+    "ctc", "mask_ctc", "aed", "align_refine", "imputer", "levenshtein", "masked_diffusion", "paraformer",
+    "paraformer_v2", "crf",
+)  # fmt: skip
 """Models with a `CTCEncoder`: each can start from the encoder of another."""
 
 MODELS: dict[str, ModelSpec] = {

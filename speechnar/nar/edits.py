@@ -33,13 +33,11 @@ class Edits:
 def edits(source: Sequence[int], target: Sequence[int]) -> Edits:
     """Return the fewest deletions and insertions that turn a source into a target."""
     n_source, n_target = len(source), len(target)
-    same = np.equal.outer(np.asarray(source), np.asarray(target)) if n_source and n_target else None
+    same = np.equal.outer(np.array(source, np.int64), np.array(target, np.int64))
     common = np.zeros((n_source + 1, n_target + 1), np.int64)  # length for the tokens from here to the end
     for i in range(n_source - 1, -1, -1):
-        assert same is not None or not n_target
         longer = common[i + 1].copy()
-        if same is not None:
-            longer[:-1] = np.where(same[i], common[i + 1, 1:] + 1, longer[:-1])
+        longer[:-1] = np.where(same[i], common[i + 1, 1:] + 1, longer[:-1])
         common[i] = np.maximum.accumulate(longer[::-1])[::-1]
     deleted, inserted = [True] * n_source, [0]
     i = j = 0

@@ -41,5 +41,6 @@ def test_edits_are_the_fewest_that_make_the_target(seed: int) -> None:
 
 
 def test_the_example_of_the_docstring() -> None:
-    assert edits("axbd", "abcd") == Edits((False, True, False, False), (0, 0, 1, 0))  # type: ignore[arg-type]
+    a, b, c, d, x = range(5)
+    assert edits([a, x, b, d], [a, b, c, d]) == Edits((False, True, False, False), (0, 0, 1, 0))
     assert edits([], [1, 2]) == Edits((), (2,)) and edits([1, 2], []) == Edits((True, True), (0,))

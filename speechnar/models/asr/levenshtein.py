@@ -71,7 +71,7 @@ class Levenshtein(nn.Module):
         return self.delete_out(self._hidden(memory, tokens, token_lengths)).float()[:, :, 0]
 
     def insertions(self, memory: Memory, tokens: Tensor, token_lengths: Tensor) -> Tensor:
-        """Return (B, N + 1, longest_run + 1) logits of the number of tokens to insert before each token and at the end."""
+        """Return (B, N + 1, longest_run + 1) logits of the number of tokens to insert before each token, and last."""
         hidden = self._hidden(memory, tokens, token_lengths)
         real = length_mask(token_lengths, tokens.shape[1])[:, :, None]
         hidden = torch.where(real, hidden, self.edge.to(hidden.dtype))

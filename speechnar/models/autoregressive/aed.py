@@ -5,8 +5,8 @@ With `group` above 1 it predicts so many tokens at once, given the groups before
     input      <s> <s>  s  i      a token sees its own group and those before it
     output      s   i   c  k
 
-Source: Watanabe et al. 2017, "Hybrid CTC/Attention Architecture", sections II and III. Groups: Semi-Autoregressive Neural
-    Machine Translation (Wang et al. 2018), section 3, the relaxed causal mask.
+Source: Watanabe et al. 2017, "Hybrid CTC/Attention Architecture", sections II and III. Groups: Semi-Autoregressive
+    Neural Machine Translation (Wang et al. 2018), section 3, the relaxed causal mask.
 Differs: the decoder finds encoder frames by the token position that CTC gives them
     (`speechnar.layers.cross_attention`). The beam search is `speechnar.decode.autoregressive`.
 """
