@@ -141,7 +141,7 @@ class TransitionReader(TokenReader, Protocol):
     """A parallel decoder with scores for each two neighbors."""
 
     def transitions(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return (V, rank) twice: the score of b after a is the product of row a of the first and row b of the other."""
+        """Return (V, rank) twice: the score of b after a is row a of the first times row b of the second."""
 
 
 class FrameReader(Protocol):

@@ -45,7 +45,7 @@ def test_the_loss_and_its_gradients_are_those_of_the_sum_over_all_texts(beam: in
         target = tuple(TOKENS[row, :length].tolist())
         allowed = []
         for n, token in enumerate(target):
-            others = sorted(set(range(SYMBOLS)) - {token}, key=lambda v: -float(log_probs[row, n, v]))
+            others = sorted(set(range(SYMBOLS)) - {token}, key=lambda v: -float(log_probs[row, n, v].detach()))
             allowed.append([token, *others[: beam - 1]])
         totals = torch.stack([score(log_probs[row], text, left, right) for text in itertools.product(*allowed)])
         expected.append(totals.logsumexp(0) - score(log_probs[row], target, left, right))

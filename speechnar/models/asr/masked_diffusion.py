@@ -2,7 +2,7 @@
 
 Source: Whisfusion (Kwok et al. 2025), section 3, on a frozen encoder. The loss is that of absorbing-state diffusion
     with the linear schedule (MDLM, Sahoo et al. 2024, equation 10; LLaDA, Nie et al. 2025, equation 3): the
-    cross-entropy of the masked tokens, divided by the share that is masked. Decoding is in `speechnar.decode.diffusion`.
+    cross-entropy of the masked tokens, divided by the share that is masked. Decoding: `speechnar.decode.diffusion`.
 Differs: encoder frames are found by the token position that CTC gives them (`speechnar.layers.cross_attention`), and
     the canvas is a few positions longer than the text, filled with `</s>`.
 """

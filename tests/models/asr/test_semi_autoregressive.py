@@ -29,6 +29,7 @@ def twin(group: int) -> AED:
     return AED(AEDConfig(8, encoder, DecoderConfig(8, 2, 2, 8, dropout=0.0), group), AUDIO).eval()
 
 
+@torch.no_grad()
 @pytest.mark.parametrize("group", [1, 2, 3, 4])
 def test_the_loss_is_that_of_each_group_given_the_groups_before(group: int) -> None:
     model = twin(group)
