@@ -44,6 +44,7 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     speculative.set_defaults(verb=_train_speculative)
     text2text = models.add_parser("text2text", help="text to text: CTC, CMLM, GLAT, DA-Transformer and their twin")
     text2text.set_defaults(verb=_train_text2text)
+    _add_images(models)
     for model in (acoustic, vocoder, recognizer, aligner, joint, speculative, text2text):
         model.add_argument("config", type=Path, metavar="CONFIG", help="YAML: the model, the loop and the losses")
         model.reads("config", "train", "dev", "init")
@@ -84,6 +85,24 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
         "--init", type=Path, metavar="DIR", help="a model folder whose encoder training starts from"
     )
     _add_recognition_data(add)
+
+
+def _add_images(models: Any) -> None:
+    vqvae = models.add_parser("vqvae", help="images to tokens and back")
+    vqvae.set_defaults(verb=_train_vqvae)
+    image = models.add_parser("image", help="a class to the tokens of an image: MaskGIT or its autoregressive twin")
+    image.set_defaults(verb=_train_image)
+    for model in (vqvae, image):
+        model.add_argument("config", type=Path, metavar="CONFIG", help="YAML: the model, the loop and the losses")
+        model.reads("config", "train", "dev")
+        model.writes("out")
+        model.add_argument("--train", type=Path, required=True, metavar="NPZ", help="images and labels to train on")
+        model.add_argument("--dev", type=Path, required=True, metavar="NPZ", help="images and labels to validate on")
+        model.add_argument("--out", type=Path, required=True, metavar="DIR", help="model folder, checkpoints and logs")
+        model.add_argument("--threads", type=int, metavar="N", help="CPU threads, in place of the config's")
+        model.add_argument("--max-steps", type=int, metavar="N", help="batches, in place of the config's")
+    image.add_argument("--vqvae", type=Path, required=True, metavar="DIR", help="of `speechnar train vqvae`")
+    image.reads("vqvae")
 
 
 def _add_voice_data(add: Callable[..., VerbParser]) -> None:
@@ -254,6 +273,20 @@ def _train_text2text(args: argparse.Namespace) -> None:
         from speechnar.tasks.text2text import TextConfig, train_text2text
 
     train_text2text(_config(TextConfig, args), args.tokenizer, args.train, args.dev, args.out, args.init)
+
+
+def _train_vqvae(args: argparse.Namespace) -> None:
+    with needing("train", "train"):
+        from speechnar.tasks.vqvae import VQVAETraining, train_vqvae
+
+    train_vqvae(_config(VQVAETraining, args), args.train, args.dev, args.out)
+
+
+def _train_image(args: argparse.Namespace) -> None:
+    with needing("train", "train"):
+        from speechnar.tasks.image import ImageTraining, train_image
+
+    train_image(_config(ImageTraining, args), args.vqvae, args.train, args.dev, args.out)
 
 
 def _encode(args: argparse.Namespace) -> None:

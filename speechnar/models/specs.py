@@ -33,6 +33,7 @@ from speechnar.models.autoregressive.transformer import (
     AutoregressiveTransformerConfig,
     next_token_terms,
 )
+from speechnar.models.image.vqvae import VQVAE, VQVAEConfig, image_terms
 from speechnar.models.tts.aligner import Aligner, AlignerConfig
 from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config, adapted_weights
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
@@ -238,6 +239,7 @@ MODELS: dict[str, ModelSpec] = {
         "aligner",
         symbol_weights={"means": 0, "log_variances": 0, "embedding.weight": 0},
     ),
+    "vqvae": ModelSpec(VQVAEConfig, lambda config, audio: VQVAE(config), "vqvae", losses=(image_terms,)),
 }
 
 

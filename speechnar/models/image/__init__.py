@@ -1,0 +1,1 @@
+"""Image models: images to tokens and back, and images of a class, all tokens at once."""
