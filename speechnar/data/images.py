@@ -31,6 +31,22 @@ class ImageBatch(Batch):
         return len(self.labels)
 
 
+@dataclass(frozen=True)
+class ImageTokens(Batch):
+    """Tokens (B, N) int64 of images, row by row, and their classes, labels (B,) int64."""
+
+    tokens: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def token_lengths(self) -> Tensor:
+        """Return N for each image, (B,): there is no padding."""
+        return torch.full_like(self.labels, self.tokens.shape[1])
+
+
 def load_images(path: Path) -> ImageBatch:
     """Read all images of a file.
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from speechnar.decode.greedy import best_path
 from speechnar.decode.interface import DecoderInput, MaskedReader, State, padded
+from speechnar.nar.schedules import Schedule
 from speechnar.text.symbols import Vocabulary
 
 
@@ -58,8 +59,8 @@ class MaskPredictDecoder:
         masks, free = state.masks, state.free
         scores, guesses = predicted(state, self.vocabulary)
         tokens, scores = np.where(masks, guesses, state.tokens), np.where(masks, scores, state.scores)
-        left = self.iterations - 1 - state.step
-        again = lowest(scores, free, free.sum(axis=1) * left // self.iterations)
+        left = masks_left(Schedule(1.0, 0.0, self.iterations), state.step + 1, free)
+        again = lowest(scores, free, left)
         done = not again.any()
         masked = tokens if done else np.where(again, self.vocabulary.mask_id, tokens)
         return replace(state, tokens=masked, scores=scores, masks=again, done=done)
@@ -71,6 +72,12 @@ def masked_state(rows: list[list[int]], mask_id: int, reader: MaskedReader | Non
     masks = (tokens == mask_id) & (np.arange(tokens.shape[1]) < lengths[:, None])
     scores = np.where(masks, -np.inf, 0.0)
     return MaskedState(tokens, lengths, scores, done=not masks.any(), masks=masks, free=masks, reader=reader)
+
+
+def masks_left(share: Schedule, step: int, free: np.ndarray) -> np.ndarray:
+    """Return how many of the positions that are True in `free` (B, N) stay masked after a number of steps: (B,)."""
+    # The small number keeps, for instance, 0.3 * 10, which is below 3 in floating point, from being rounded down to 2.
+    return np.floor(share.at(step) * free.sum(axis=1) + 1e-9).astype(np.int64)
 
 
 def lowest(values: np.ndarray, among: np.ndarray, number: np.ndarray) -> np.ndarray:

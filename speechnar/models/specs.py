@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from speechnar.audio import AudioConfig
+from speechnar.layers.class_transformer import ClassTransformerConfig
 from speechnar.losses.acoustic import fastspeech2_loss
 from speechnar.losses.ctc import ctc_terms
 from speechnar.losses.mean import Mean
@@ -33,6 +34,8 @@ from speechnar.models.autoregressive.transformer import (
     AutoregressiveTransformerConfig,
     next_token_terms,
 )
+from speechnar.models.autoregressive.image_transformer import ImageTransformer, raster_terms
+from speechnar.models.image.maskgit import MaskGIT, masked_image_terms
 from speechnar.models.image.vqvae import VQVAE, VQVAEConfig, image_terms
 from speechnar.models.tts.aligner import Aligner, AlignerConfig
 from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config, adapted_weights
@@ -240,6 +243,20 @@ MODELS: dict[str, ModelSpec] = {
         symbol_weights={"means": 0, "log_variances": 0, "embedding.weight": 0},
     ),
     "vqvae": ModelSpec(VQVAEConfig, lambda config, audio: VQVAE(config), "vqvae", losses=(image_terms,)),
+    "maskgit": ModelSpec(
+        ClassTransformerConfig,
+        lambda config, audio: MaskGIT(config),
+        "image",
+        losses=(masked_image_terms,),
+        decoders=("maskgit",),
+    ),
+    "image_transformer": ModelSpec(
+        ClassTransformerConfig,
+        lambda config, audio: ImageTransformer(config),
+        "image",
+        losses=(raster_terms,),
+        decoders=("sampling",),
+    ),
 }
 
 

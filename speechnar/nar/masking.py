@@ -3,7 +3,8 @@
 Sequences are (B, N) with N at least 1, also where all are empty. The masks of decoding are in `speechnar.decode`:
 `mask_predict` and `mask_ctc`.
 
-Source: Mask-Predict (Ghazvininejad et al. 2019), section 3, random masks. Dynamic length prediction: Improved Mask-CTC
+Source: Mask-Predict (Ghazvininejad et al. 2019), section 3, random masks. Their number by a cosine: MaskGIT (Chang et
+    al. 2022), section 3.1. Dynamic length prediction: Improved Mask-CTC
     (Higuchi et al. 2021), section 3.2.
 Differs: both corruptions of dynamic length prediction, merged masks and masks that hide nothing, are in one sequence
     and not in two.
@@ -15,12 +16,20 @@ import torch
 from torch import Tensor
 
 from speechnar.nar.lengths import length_mask
+from speechnar.nar.schedules import Schedule
 
 
-def random_masks(tokens: Tensor, token_lengths: Tensor, mask_id: int) -> Tensor:
-    """Mask from one to all tokens of each sequence, at random; an empty sequence stays empty."""
+def random_masks(tokens: Tensor, token_lengths: Tensor, mask_id: int, schedule: str = "linear") -> Tensor:
+    """Mask from one to all tokens of each sequence, at random; an empty sequence stays empty.
+
+    Args:
+        schedule: shape of the schedule from all tokens to none, of which a point is drawn: with "linear" all numbers of
+            masks are equally probable, with "cosine" large ones are more so.
+    """
     real = length_mask(token_lengths, tokens.shape[1])
-    number = (torch.rand(len(tokens), device=tokens.device) * token_lengths).long() + 1
+    share = Schedule(1.0, 0.0, 1, schedule)
+    drawn = torch.tensor([share.at(point) for point in torch.rand(len(tokens)).tolist()], device=tokens.device)
+    number = (drawn * token_lengths).long() + 1
     return tokens.where(~random_places(real, number), mask_id)
 
 
