@@ -58,7 +58,7 @@ def load_images(path: Path) -> ImageBatch:
             images, labels = arrays["images"], arrays["labels"]
     except FileNotFoundError:
         raise DataError(f"there is no file of images at {path}") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, TypeError, EOFError, AttributeError, zipfile.BadZipFile):
         raise DataError(f"{path} is not a .npz file with the arrays images and labels") from None
     if images.ndim != 3 or images.dtype != np.uint8 or not len(images):
         raise DataError(f"{path}: images are {images.dtype} {images.shape} but should be uint8 (N, H, W), N at least 1")

@@ -2,8 +2,8 @@
 
     class, token 1, token 2, ... -> embeddings and positions -> blocks of self-attention -> logits of tokens
 
-Source: Vaswani et al. 2017, section 3, with pre-normalization. Labels that are dropped in training, for guidance without
-    a classifier: Ho and Salimans 2022, section 3.2.
+Source: Vaswani et al. 2017, section 3, with pre-normalization. Labels that are hidden in training, for guidance
+    without a classifier: Ho and Salimans 2022, section 3.2.
 """
 
 from __future__ import annotations

@@ -53,12 +53,14 @@ class ModelSpec:
         config: class of the model's config, a frozen dataclass.
         build: returns the untrained model of a config and of the audio that the model reads or writes.
         task: what the model does: "acoustic", "aligner", "recognizer" (trained by `speechnar train recognizer`),
-            "speculative" (a recognizer trained by `speechnar train speculative`), "text2text" or "vocoder".
+            "speculative" (a recognizer trained by `speechnar train speculative`), "text2text", "vocoder", "vqvae" or
+            "image" (a model of the tokens that a "vqvae" makes).
         losses: functions that return named loss terms, which are added up. The task says what they are called with:
             a recognizer's with (model, encoder_out, targets), a text model's with (model, pairs), an acoustic model's
-            as `fastspeech2_loss`, a vocoder's as `spectral_loss`. An aligner's task has its own, which depend on the
-            step.
-        decoders: methods of `speechnar decode` that the model can be decoded by.
+            as `fastspeech2_loss`, a vocoder's as `spectral_loss`, a VQ-VAE's with (model, images), an image model's
+            with (model, tokens). An aligner's task has its own, which depend on the step.
+        decoders: methods of `speechnar decode` that the model can be decoded by; of an image model, the method of
+            `speechnar.infer.images`.
         graph: name of the function in `speechnar.export` that makes the model's runtime graphs; None where there is no
             runtime for the model.
         not_exported: the parts of the model that the runtime graphs leave out, as `speechnar export` names them.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import pytest
 import torch
@@ -71,3 +72,14 @@ def test_inserted_masks_hide_nothing_and_stand_apart() -> None:
         assert all(not (a == MASK and b == MASK) for a, b in zip(row, row[1:]))
         before += found.count(0)
     assert before == pytest.approx(0.3 * 4 * 300, rel=0.15)  # before 1, 2, 4 and 5
+
+
+def test_a_cosine_draws_many_masks_more_often() -> None:
+    """The number of masks is at most n of 10 where cos(pi r / 2) < n / 10, with probability 1 - 2 acos(n / 10) / pi."""
+    torch.manual_seed(0)
+    tokens = torch.zeros(8000, 10, dtype=torch.int64)
+    counts = (random_masks(tokens, torch.full((8000,), 10), MASK, "cosine") == MASK).sum(1)
+    assert counts.min() >= 1
+    for n in (3, 5, 8):
+        expected = 1 - 2 * math.acos(n / 10) / math.pi
+        assert float((counts <= n).float().mean()) == pytest.approx(expected, abs=0.02)

@@ -1,8 +1,8 @@
 """Compare two sets of feature vectors as two normal distributions.
 
 Source: Fréchet inception distance, Heusel et al. 2017, equation 6; Dowson and Landau 1982.
-Differs: the features are the caller's, not those of Inception, so distances compare with others of the same features and
-    the same number of samples alone.
+Differs: the features are the caller's, not those of Inception, so a distance compares only with others of the same
+    features and the same number of samples.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""MaskGIT: predicts all tokens of an image of a class at once, whatever is masked.
+"""MaskGIT: predict all tokens of an image of a class at once, whatever is masked.
 
-Source: Chang et al. 2022, "MaskGIT: Masked Generative Image Transformer", section 3.1 for training. Masks of training are
-    in `speechnar.nar.masking`, decoding is in `speechnar.decode.maskgit`.
+Source: Chang et al. 2022, "MaskGIT: Masked Generative Image Transformer", section 3.1 for training. The masks of
+    training are in `speechnar.nar.masking`, decoding is in `speechnar.decode.maskgit`.
 """
 
 from __future__ import annotations
