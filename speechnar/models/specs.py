@@ -29,12 +29,12 @@ from speechnar.models.asr.paraformer import Paraformer, ParaformerConfig, parafo
 from speechnar.models.asr.paraformer_v2 import ParaformerV2, ParaformerV2Config, posterior_terms
 from speechnar.models.asr.whisper import Whisper, WhisperConfig
 from speechnar.models.autoregressive.aed import AED, AEDConfig, causal_terms
+from speechnar.models.autoregressive.image_transformer import ImageTransformer, raster_terms
 from speechnar.models.autoregressive.transformer import (
     AutoregressiveTransformer,
     AutoregressiveTransformerConfig,
     next_token_terms,
 )
-from speechnar.models.autoregressive.image_transformer import ImageTransformer, raster_terms
 from speechnar.models.image.maskgit import MaskGIT, masked_image_terms
 from speechnar.models.image.vqvae import VQVAE, VQVAEConfig, image_terms
 from speechnar.models.tts.aligner import Aligner, AlignerConfig

@@ -90,15 +90,18 @@ def test_configs_of_recipes_and_examples_load(path: Path) -> None:
     from speechnar.infer.encoder_cache import Variant
     from speechnar.tasks.acoustic import AcousticConfig
     from speechnar.tasks.aligner import AlignerTraining
+    from speechnar.tasks.image import ImageTraining
     from speechnar.tasks.joint import JointConfig
     from speechnar.tasks.recognizer import RecognitionConfig
     from speechnar.tasks.speculative import SpeculativeConfig
     from speechnar.tasks.text2text import TextConfig
     from speechnar.tasks.vocoder import VocoderConfig
+    from speechnar.tasks.vqvae import VQVAETraining
 
     kinds = {"acoustic": AcousticConfig, "audio": AudioConfig, "voice": VoiceCard, "vocoder": VocoderConfig}
     kinds |= {"card": RecognizerCard, "aligner": AlignerTraining, "joint": JointConfig}
     kinds |= {"draft": SpeculativeConfig, "decoder": SpeculativeConfig, "variant": Variant}
+    kinds |= {"vqvae": VQVAETraining, "maskgit": ImageTraining, "image": ImageTraining}
     kinds |= dict.fromkeys(("ctc", "mask", "ar"), RecognitionConfig)
     of_recipe = {"nar_asr": RecognitionConfig, "tatoeba": TextConfig}
     config.load(of_recipe.get(path.parents[1].name) or kinds[path.stem.split("_")[0]], path)
