@@ -38,6 +38,7 @@ from speechnar.runtime.speech import Speech, SpeechError, Timing
 from speechnar.runtime.sung_mel import SungMel, on_notes
 from speechnar.runtime.voice import Voice
 from speechnar.runtime.voice_folder import SINGING_VOCODER, Vocoder
+from speechnar.score.dynamics import level_curve, louder
 from speechnar.score.lyrics import SungSyllable, is_vowel, sung_syllables
 from speechnar.score.notes import Part, ScoreWarning
 from speechnar.score.pitch import PitchOptions, f0_curve, hz, transposition
@@ -86,8 +87,7 @@ class Melody:
         """
         if not 0.1 <= tempo <= 10:
             raise SpeechError(f"the tempo is {tempo:g} but should be from 0.1 to 10 times that of the score")
-        notes = (replace(n, onset=n.onset / tempo, length=n.length / tempo) for n in part.notes)
-        part = replace(part, notes=tuple(notes))
+        part = replace(part, notes=tuple(note.at_tempo(tempo) for note in part.notes))
         syllables, doubts = sung_syllables(part, lexicon)
         phones = time_phones(part, syllables)
         if not phones:
@@ -164,6 +164,7 @@ class Singer:
         release = round(RELEASE / self._hop)
         last = self._frame(melody.phones[-1].end, start) + release
         curve = f0_curve(melody.part.notes, last, self._hop, options, start)
+        levels = options.expression * level_curve(melody.part.notes, last, self._hop, start)
         done = 0
         phrases = phrases_of(melody.phones, melody.syllables)
         begins = [self._frame(phrase[0].onset, start) for phrase in phrases] + [last]
@@ -175,6 +176,8 @@ class Singer:
                 mel, voiced = self._sung(slots, melody, curve, options.transpose, start, first, max(tail, 0))
             else:
                 mel, voiced = self._rendered(slots, melody, options, start, first, max(tail, 0))
+            if levels.any():
+                mel = louder(mel, levels[first : first + len(mel)], self.voice.info.audio)
             f0 = np.where(voiced, curve[first : first + len(mel)], 0.0).astype(np.float32)
             yield self._timed(
                 slots, melody.syllables, silence=first - done, first=first, mel=mel, f0=f0, seed=(options.seed, index)

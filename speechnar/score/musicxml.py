@@ -4,7 +4,8 @@ The bars of each part are read as written, in quarter notes; `playing` then puts
 played.
 
 Source: MusicXML 4.0 (W3C Community Group Final Report, 2021).
-Differs: of a chord the top note is kept, with the words of all. Dynamics, articulations and figures are not read.
+Differs: of a chord the top note is kept, with the words of all. Of articulations only breath marks and caesuras are
+read.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+from speechnar.score.dynamics import LOUDER, SOFTER, WEDGE_END
 from speechnar.score.notes import Score, ScoreError, ScoreWarning
 from speechnar.score.playing import Shared, WrittenBar, WrittenNote, WrittenPart, played_score
 from speechnar.score.repeats import BarMarks
@@ -156,9 +158,18 @@ class _PartReader:
         for name, mark in (("segno", "segno"), ("coda", "coda")):
             if element.find(f"direction-type/{name}") is not None and element.find("sound") is None:
                 setattr(self.marks, mark, True)
+        for kind in element.findall("direction-type"):
+            self.dynamics(kind, place)
+            for wedge in kind.findall("wedge"):
+                mark = {"crescendo": LOUDER, "diminuendo": SOFTER, "stop": WEDGE_END}.get(wedge.get("type", ""))
+                self.written.dynamics += [(place, mark)] if mark else []
         sound = element.find("sound")
         if sound is not None:
             self.sound(sound, place)
+
+    def dynamics(self, element: ET.Element, place: Fraction) -> None:
+        for marks in element.findall("dynamics"):
+            self.written.dynamics += [(place, mark.tag) for mark in marks]
 
     def sound(self, element: ET.Element, place: Fraction | None = None) -> None:
         if element.get("tempo"):
@@ -205,7 +216,9 @@ class _PartReader:
         octave, alter = _number(pitch.findtext("octave"), 4), _number(pitch.findtext("alter"))
         midi = float(12 * (octave + 1) + step + alter + self.transpose)
         ties = {t.get("type") for t in (*element.findall("tie"), *element.findall("notations/tied"))}
-        breath = element.find("notations/articulations/breath-mark") is not None
+        breath = any(element.find(f"notations/articulations/{mark}") is not None for mark in ("breath-mark", "caesura"))
+        for notations in element.findall("notations"):
+            self.dynamics(notations, start)
         note = WrittenNote(start, length, midi, "stop" in ties, grace, breath, self.lyrics(element))
         voice = self.written.voices.setdefault((element.findtext("voice") or "1").strip(), [])
         below = next((n for n in reversed(voice) if n.start == start and n.grace == grace), None) if chord else None

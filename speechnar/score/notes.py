@@ -21,6 +21,7 @@ LOWEST, HIGHEST = 24.0, 96.0  # MIDI: C1 to C7, wider than any singer, so that w
 SHORTEST = 0.01  # seconds; a shorter note is shorter than one frame and cannot be heard
 LONGEST_SCORE = 4 * 3600.0  # seconds
 HUMMED = "la"  # the syllable of notes that have no lyrics
+Curve = tuple[tuple[float, float], ...]  # (seconds from the onset of a note, value), linear between
 _GAP = 1e-4  # seconds; a shorter gap between notes is rounding of the file's ticks and no rest
 
 
@@ -75,6 +76,10 @@ class Note:
         slur: the note continues the syllable of the note before it (melisma).
         verse: number of the verse that the syllables are from.
         breath: a breath is marked after this note.
+        level: dB from that of a part without marks; before the first point and after the last, the level is theirs.
+            Empty is 0 dB.
+        bend: cents from the pitch, where the file draws its F0: the singer then follows it without rules of their own.
+            It may begin before the onset. Empty where the file draws none.
         bar: number of the bar as printed.
     """
 
@@ -86,6 +91,8 @@ class Note:
     verse: int = 1
     breath: bool = False
     bar: str = ""
+    level: Curve = ()
+    bend: Curve = ()
 
     @property
     def rest(self) -> bool:
@@ -96,6 +103,11 @@ class Note:
     def end(self) -> float:
         """Return the end in seconds from the start of the score."""
         return self.onset + self.length
+
+    def at_tempo(self, factor: float) -> Note:
+        """Return the note in a song that is `factor` times as fast."""
+        level, bend = (tuple((at / factor, value) for at, value in curve) for curve in (self.level, self.bend))
+        return replace(self, onset=self.onset / factor, length=self.length / factor, level=level, bend=bend)
 
     @property
     def text(self) -> str:

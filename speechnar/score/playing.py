@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+from speechnar.score.dynamics import level_points, with_levels
 from speechnar.score.notes import Note, Part, Score, ScoreWarning, make_part
 from speechnar.score.repeats import BarMarks, PlayedBar, unroll
 from speechnar.score.syllables import Typed, join_typed
@@ -50,12 +51,21 @@ class WrittenNote:
 
 @dataclass
 class WrittenBar:
-    """A bar of one part as written: number as printed, length and length by the meter in quarters, notes by voice."""
+    """A bar of one part as written.
+
+    Attributes:
+        number: as printed.
+        length: in quarter notes.
+        meter: length by the meter, in quarter notes.
+        voices: notes by voice.
+        dynamics: (quarter notes from the start of the bar, mark of `level_points`).
+    """
 
     number: str
     length: Fraction = Fraction(0)
     meter: Fraction = Fraction(4)
     voices: dict[str, list[WrittenNote]] = field(default_factory=dict)
+    dynamics: list[tuple[Fraction, str]] = field(default_factory=list)
 
 
 @dataclass
@@ -232,6 +242,12 @@ def _finish(
     if graces and notes:
         notes[-1:] = _after_graces(notes[-1], graces)
     finished, found = make_part(part.name, notes, verses, numbers)
+    marks = [
+        (tempo.seconds(float(starts[k] + place)), mark)
+        for k, bar in enumerate(order)
+        for place, mark in part.bars[bar.index].dynamics
+    ]
+    finished = replace(finished, notes=tuple(with_levels(finished.notes, level_points(marks))))
     return finished, warnings + found
 
 
