@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from speechnar.cli.parser import VerbParser
@@ -79,7 +80,10 @@ def _as_json(score: Score, part: Part, syllables: list[SungSyllable], warnings: 
     from speechnar.config import to_dict
 
     phones = {s.first: list(s.phones) for s in syllables}
-    notes = [{**to_dict(note), "phones": phones.get(n, [])} for n, note in enumerate(part.notes)]
+    notes = [
+        {**to_dict(replace(note, bend=())), "bend": bool(note.bend), "phones": phones.get(n, [])}
+        for n, note in enumerate(part.notes)
+    ]
     parts = [{"name": p.name, "notes": len(p.sung), "syllables": p.syllable_count} for p in score.parts]
     doubts = [to_dict(warning) for warning in warnings]
     return {"title": score.title, "parts": parts, "part": part.name, "notes": notes, "warnings": doubts}

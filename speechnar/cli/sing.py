@@ -46,6 +46,11 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     )
     sing.add_argument("--tempo", type=float, default=1.0, metavar="X", help="0.1 to 10; 2 is twice as fast")
     sing.add_argument("--vibrato", type=float, default=60.0, metavar="CENTS", help="depth on long notes, 0 to 300 (60)")
+    sing.add_argument(
+        "--expression", type=float, default=1.0, metavar="X",
+        help="0 to 2, times the usual overshoot, vibrato, fluctuation and dynamics (1)",
+    )  # fmt: skip
+    sing.add_argument("--no-breaths", action="store_true", help="rests and breath marks are silent")
     sing.add_argument("--seed", type=int, default=0, metavar="N", help="of vibrato and noise: the same, the same audio")
     sing.add_argument("--lexicon", metavar="FILE", help="your own pronunciations, word<TAB>phones a line")
     sing.add_argument("--timings", metavar="FILE", help="write timings: .json, .srt, .vtt or .TextGrid; of one part")
@@ -73,6 +78,8 @@ def _sing(args: argparse.Namespace) -> None:
             raise ValueError("--timings are of one part: take --part NAME in place of --parts")
     if not 0 <= args.vibrato <= 300:
         raise ValueError(f"--vibrato is {args.vibrato:g} cents but should be from 0 to 300")
+    if not 0 <= args.expression <= 2:
+        raise ValueError(f"--expression is {args.expression:g} but should be from 0 to 2")
     shift = semitones(args.transpose)
     score = read_score(args.file, args.verse)
     parts = _every_part(score) if args.parts else [score.part(args.part)]
@@ -85,7 +92,8 @@ def _sing(args: argparse.Namespace) -> None:
         if shift:
             told = f"{shift:+d} semitones, into the range of the voice; --transpose 0 keeps the score's pitches"
             print(f"speechnar: sung {told}", file=sys.stderr)
-    options = PitchOptions(vibrato=args.vibrato / VIBRATO_DEPTH[1], transpose=shift, seed=args.seed)
+    vibrato = args.vibrato / VIBRATO_DEPTH[1]
+    options = PitchOptions(vibrato, args.expression, shift, args.seed, breaths=not args.no_breaths)
     start = min(melody.start for melody in melodies)
     rate = singer.voice.sample_rate
     said: list[Timings] = []

@@ -18,11 +18,15 @@ for each of its pitches, and every frame is taken from the pass whose pitch is t
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from speechnar.audio import LOG_FLOOR
+from speechnar.runtime.breath import BEFORE_PHRASE, breath_frames, breath_mel
 from speechnar.runtime.frames import Frames, audible_durations, limited
 from speechnar.runtime.phrases import (
     Slot,
@@ -53,6 +57,7 @@ RELEASE = 0.05  # seconds that a phrase sounds on after its last phone
 PAUSE = ","
 WORD_BREAK_FRAMES = 3  # at the end of a word's last phone, as the acoustic model knows it from speech
 MOST_PASSES = 8
+BREATH_SOUND = 12  # frames of the `h` of which breaths are made
 DETUNING = 6.0  # cents: standard deviation between the singers of several parts
 DELAY = 0.015  # seconds: the same
 LEVEL = 1.0  # dB: the same
@@ -174,15 +179,21 @@ class Singer:
             tail = min(release, begins[index + 1] - first - sum(slot.frames for slot in slots))
             if self._sung_mel:
                 mel, voiced = self._sung(slots, melody, curve, options.transpose, start, first, max(tail, 0))
+                if options.breaths:
+                    mel = self._breathing(mel, slots)
             else:
                 mel, voiced = self._rendered(slots, melody, options, start, first, max(tail, 0))
             if levels.any():
                 mel = louder(mel, levels[first : first + len(mel)], self.voice.info.audio)
             f0 = np.where(voiced, curve[first : first + len(mel)], 0.0).astype(np.float32)
+            silence, done = first - done, first + len(mel)
+            if options.breaths and self._sung_mel:
+                before = self._breath_before(mel, silence)
+                mel, f0 = np.concatenate([before, mel]), np.pad(f0, (len(before), 0))
+                silence -= len(before)
             yield self._timed(
-                slots, melody.syllables, silence=first - done, first=first, mel=mel, f0=f0, seed=(options.seed, index)
+                slots, melody.syllables, silence=silence, first=first, mel=mel, f0=f0, seed=(options.seed, index)
             )
-            done = first + len(mel)
 
     def _frame(self, time: float, start: float) -> int:
         return round((time - start) / self._hop)
@@ -223,6 +234,36 @@ class Singer:
         notes = np.array([[(note.pitch or 0.0) + transpose, note.length] for note in sung])
         mel, voiced = self._sung_mel(phones, tokens, notes, curve[first : first + edges[-1]])
         return mel, voiced_frames(slots, voiced)
+
+    def _breathing(self, mel: np.ndarray, slots: Sequence[Slot]) -> np.ndarray:
+        """Return the mel of a phrase with breaths in its pauses."""
+        mel, at = mel.copy(), 0
+        for slot in slots:
+            frames = 0 if slot.phone else breath_frames(slot.frames * self._hop, self._hop)
+            if frames:
+                end = at + slot.frames - round(BEFORE_PHRASE / self._hop)
+                breath = breath_mel(self._noise, frames, float(np.logaddexp.reduce(mel, axis=1).max()))
+                mel[end - frames : end] = np.logaddexp(mel[end - frames : end], breath)
+            at += slot.frames
+        return mel
+
+    def _breath_before(self, mel: np.ndarray, silence: int) -> np.ndarray:
+        """Return what is heard in the silent frames before a phrase, up to it: (T, n_mels), T from 0 to `silence`."""
+        frames = breath_frames(silence * self._hop, self._hop)
+        if not frames:
+            return mel[:0]
+        breath = breath_mel(self._noise, frames, float(np.logaddexp.reduce(mel, axis=1).max()))
+        quiet = np.full((round(BEFORE_PHRASE / self._hop), mel.shape[1]), math.log(LOG_FLOOR), np.float32)
+        return np.concatenate([breath, quiet])
+
+    @functools.cached_property
+    def _noise(self) -> np.ndarray:
+        """The mean mel of an `h`, (n_mels,), with which the singer breathes."""
+        assert self._sung_mel
+        tokens = on_notes([False, True], [0, BREATH_SOUND, 2 * BREATH_SOUND], [BREATH_SOUND])
+        notes = np.array([[69 + 12 * np.log2(self.mean / 440), BREATH_SOUND * self._hop]])
+        mel, _ = self._sung_mel(("h", "ˈɑ"), tokens, notes, np.full(2 * BREATH_SOUND, self.mean))
+        return mel[BREATH_SOUND // 4 : BREATH_SOUND // 2].mean(axis=0)
 
     def _rendered(
         self, slots: Sequence[Slot], melody: Melody, options: PitchOptions, start: float, first: int, tail: int

@@ -4,7 +4,7 @@
       "note_seq": "rest C4 D4 rest", "note_dur": "0.3 0.5 0.5 0.2", "note_slur": "0 0 0 0"}]
 
 Source: DiffSinger (openvpi/DiffSinger, Apache-2.0) and OpenUtau's export (`DiffSinger/DiffSingerScript.cs`, MIT).
-Differs: phone durations, F0 and the other curves are not read. Phones count as pronunciation where all of a segment are
+Differs: of the curves F0 is read, phone durations are not. Phones count as pronunciation where all of a segment are
 ARPAbet or IPA; in DiffSinger a word's `ph_num` begins at its vowel and ends with the consonants of the next word.
 """
 
@@ -17,12 +17,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from speechnar.score.arpabet import to_phones
-from speechnar.score.notes import Note, Score, ScoreError, ScoreWarning, Syllable, make_part
+from speechnar.score.bends import STEP, curve_of
+from speechnar.score.notes import Curve, Note, Score, ScoreError, ScoreWarning, Syllable, make_part
 from speechnar.score.safe_xml import read_bytes
 from speechnar.text.symbols import CONSONANTS
 
 SILENT = {"SP", "AP", "rest", "R", "pau", "sil", "br"}
+LEAD = 0.2  # seconds before a note after a rest in which its F0 is that of the curve
 _NAMES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
@@ -70,9 +74,11 @@ def _segment(segment: Mapping[str, Any], where: str, bar: str, warnings: list[Sc
     if len(spoken) != sum(sung):
         sentence = f"segment {bar} has {len(spoken)} words for {sum(sung)} notes that begin one"
         warnings.append(ScoreWarning("", "", f"{sentence}; they are sung in order"))
+    curve, start = _f0(segment), onset
     notes: list[Note] = []
     more = 0  # syllables of the word that go on slurred notes
     for name, length, slur in zip(pitches, lengths, slurs):
+        first = not notes or notes[-1].rest
         pitch = None if name in SILENT else parse_pitch(name)
         if pitch is None and name not in SILENT:
             raise ScoreError(f"{where}: {name!r} is no pitch; write C4, F#3, Bb4+20 or rest")
@@ -85,9 +91,27 @@ def _segment(segment: Mapping[str, Any], where: str, bar: str, warnings: list[Sc
             word = spoken.pop(0)
             more = max(sum(p not in CONSONANTS for p in word.phones) - 1, 0)
             said = (replace(word, syllabic="begin") if more else word,)
-        notes.append(Note(onset, length, pitch, said, slur=slur, bar=bar))
+        bend = _bend(curve, first, onset - start, length, pitch) if pitch is not None else ()
+        notes.append(Note(onset, length, pitch, said, slur=slur, bar=bar, bend=bend))
         onset += length
     return notes
+
+
+def _f0(segment: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Return times, (T,) seconds from the start of a segment, and F0, (T,) MIDI; empty where none is drawn."""
+    f0 = np.array([_real(x) for x in _items(segment.get("f0_seq"))])
+    times = _real(segment.get("f0_timestep")) * np.arange(len(f0))
+    return times[f0 > 0], 69 + 12 * np.log2(f0[f0 > 0] / 440)
+
+
+def _bend(curve: tuple[np.ndarray, np.ndarray], first: bool, onset: float, length: float, pitch: float) -> Curve:
+    """Return the drawn F0 of a note that begins `onset` seconds after its segment, from before it where it is the first
+    after a rest."""
+    times, midi = curve
+    if not len(times) or times[-1] <= 0:
+        return ()
+    at = np.append(np.arange(-LEAD if first else 0.0, length, STEP), length)
+    return curve_of(at, 100 * (np.interp(onset + at, times, midi) - pitch))
 
 
 def _words(segment: Mapping[str, Any]) -> list[Syllable]:

@@ -102,6 +102,12 @@ def with_levels(notes: Sequence[Note], points: Sequence[tuple[float, float]]) ->
     return [replace(note, level=level(note)) for note in notes]
 
 
+def percent_level(percent: float) -> Curve:
+    """Return the level of a note whose amplitude is a percentage of the usual one."""
+    level = 20 * math.log10(percent / 100) if percent > 0 else LOWEST
+    return ((0.0, round(min(max(level, LOWEST), HIGHEST), 2)),) if level else ()
+
+
 def velocity_levels(velocities: Sequence[int]) -> list[float]:
     """Return the level in dB of each of a part's MIDI velocities, 1 to 127; all 0 where they are one and the same."""
     if len(set(velocities)) < 2:

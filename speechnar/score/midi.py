@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from speechnar.extras import needing
+from speechnar.score.dynamics import velocity_levels
 from speechnar.score.notes import Note, Part, Score, ScoreError, ScoreWarning, make_part
 from speechnar.score.safe_xml import read_bytes
 from speechnar.score.syllables import CONTINUED, Typed, join_typed, read_lyric
@@ -32,7 +33,7 @@ MOST_EVENTS = 1_000_000
 @dataclass
 class _Track:
     name: str
-    notes: list[tuple[int, int, int]] = field(default_factory=list)  # start and end in ticks, MIDI pitch
+    notes: list[tuple[int, int, int, int]] = field(default_factory=list)  # start, end in ticks; MIDI pitch, velocity
     lyrics: dict[int, str] = field(default_factory=dict)  # by tick
     texts: dict[int, str] = field(default_factory=dict)
     drums: int = 0
@@ -100,7 +101,7 @@ def _read_track(
     """Return the parts of one track, and add its tempo and meter changes to those of the file."""
     found: dict[int, _Track] = defaultdict(lambda: _Track(name))
     words = _Track(name)
-    sounding: dict[tuple[int, int], int] = {}
+    sounding: dict[tuple[int, int], tuple[int, int]] = {}  # start and velocity
     tick = 0
     for message in messages:
         tick += message.time
@@ -123,9 +124,9 @@ def _read_track(
                 if message.channel == DRUMS:
                     track.drums += 1
                 else:
-                    track.notes.append((start, tick, message.note))
+                    track.notes.append((start[0], tick, message.note, start[1]))
             if message.type == "note_on" and message.velocity > 0:
-                sounding[key] = tick
+                sounding[key] = tick, message.velocity
     for track in found.values():
         track.name = track.name if by_channel else name
         if not by_channel:
@@ -172,10 +173,10 @@ def _nearest(starts: Sequence[int], tick: int, near: int) -> int | None:
 def _finish(
     track: _Track, ticks_per_beat: int, tempo: TempoMap, bars: Sequence[tuple[float, str]]
 ) -> tuple[Part, list[ScoreWarning]]:
-    tops: dict[int, tuple[int, int]] = {}
-    for start, end, pitch in track.notes:
-        if pitch > tops.get(start, (0, -1))[1]:
-            tops[start] = (end, pitch)
+    tops: dict[int, tuple[int, int, int]] = {}
+    for start, *rest in track.notes:
+        if rest[1] > tops.get(start, (0, -1))[1]:
+            tops[start] = rest[0], rest[1], rest[2]
     starts = sorted(tops)
     said: dict[int, str] = {}
     lost = Counter[str]()
@@ -187,10 +188,12 @@ def _finish(
             said[place] = said.get(place, "") + text
     typed = typed_with_spaces([said.get(start, "") for start in starts])
     notes = []
-    for start, lyric, syllables in zip(starts, typed, join_typed(typed)):
+    levels = velocity_levels([tops[start][2] for start in starts])
+    for start, lyric, syllables, level in zip(starts, typed, join_typed(typed), levels):
         onset = tempo.seconds(start / ticks_per_beat)
         length = tempo.seconds(tops[start][0] / ticks_per_beat) - onset
-        notes.append(Note(onset, length, float(tops[start][1]), syllables, slur=not lyric.syllables))
+        own = ((0.0, level),) if level else ()
+        notes.append(Note(onset, length, float(tops[start][1]), syllables, slur=not lyric.syllables, level=own))
     part, warnings = make_part(track.name, notes, (1,) if track.lyrics else (), bars)
     if +lost:
         words = ", ".join(repr(w) for w in list(+lost)[:3])

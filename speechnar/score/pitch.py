@@ -9,7 +9,7 @@
 
 Steps between notes pass through two second-order systems, H(s) = omega^2 / (s^2 + 2 zeta omega s + omega^2): one
 forward in time, which overshoots after the step, and one backward, which prepares it; together they move the step by
-15 ms only. Vibrato and fine fluctuation are added.
+15 ms only. Vibrato and fine fluctuation are added. A project that draws its F0 is sung along its curve instead.
 
 Source: Saitou, Goto, Unoki and Akagi, "Speech-to-singing synthesis: converting speaking voices to singing voices by
 controlling acoustic features unique to singing voices", WASPAA 2007.
@@ -36,6 +36,7 @@ VIBRATO_RAMP = 0.25  # seconds over which it grows
 VIBRATO_RATE = (5.0, 6.5)  # Hz
 VIBRATO_DEPTH = (20.0, 60.0)  # cents from the middle to the top; notes of 2 s and more have the most
 FLUCTUATION, FLUCTUATION_CUTOFF = 4.0, 10.0  # cents (standard deviation), Hz
+SEAM = 0.02  # seconds over which drawn curves are smoothed, where one note's does not meet the next
 GRID = 0.001  # seconds between the points at which curves are computed
 _RESPONSE = 0.6  # seconds after which both systems have settled to 1e-5
 
@@ -46,15 +47,18 @@ class PitchOptions:
 
     Attributes:
         vibrato: times the usual depth, 0 or more; 0 is none.
-        expression: times the usual preparation, overshoot and fluctuation, from 0 (steps are smooth) to 2.
+        expression: times the usual preparation, overshoot, fluctuation, vibrato and levels of dynamic marks, from 0
+            (steps are smooth, and the rest is none) to 2.
         transpose: semitones, added to every note.
         seed: of the vibrato's choices and the fluctuation.
+        breaths: are heard in rests and at breath marks.
     """
 
     vibrato: float = 1.0
     expression: float = 1.0
     transpose: float = 0.0
     seed: int = 0
+    breaths: bool = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.vibrato <= 5:
@@ -94,9 +98,13 @@ def f0_curve(
         raise ValueError("there is no note to sing")
     n_points = int(math.ceil(n_frames * hop / GRID)) + 1
     times = start + GRID * np.arange(n_points)
-    cents = moved_curve(step_curve(sung, times), options.expression)
+    steps = step_curve(sung, times)
+    if any(note.bend for note in sung):
+        cents = drawn_curve(sung, times, steps)
+    else:
+        cents = moved_curve(steps, options.expression)
     rng = np.random.default_rng(options.seed)
-    cents += options.vibrato * vibrato_curve(sung, times, rng)
+    cents += options.vibrato * options.expression * vibrato_curve(sung, times, rng)
     if options.expression:
         cents += options.expression * fluctuation_curve(n_points, rng)
     middle = hop * (np.arange(n_frames) + 0.5)
@@ -116,6 +124,30 @@ def step_curve(sung: Sequence[Note], times: np.ndarray) -> np.ndarray:
     changes = [(a.end + b.onset) / 2 if b.onset > a.end else b.onset for a, b in zip(sung, sung[1:])]
     pitches = np.array([100.0 * (n.pitch or 0.0) for n in sung])
     return pitches[np.searchsorted(np.array(changes), times, side="right")]
+
+
+def drawn_curve(sung: Sequence[Note], times: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Return a curve that follows the bends of notes; notes without one are constant.
+
+    Where a bend begins before its note, what it is apart from the note that still sounds is added to that note's.
+
+    Args:
+        sung: notes with pitches, in order.
+        times: (T,) seconds at the points of the grid, in order.
+        steps: (T,) cents of `step_curve`.
+
+    Returns:
+        (T,) cents, smoothed over 20 ms.
+    """
+    curve = steps.copy()
+    for note in sung:
+        if note.bend:
+            at, cents = np.array(note.bend).T
+            first, last = np.searchsorted(times, [note.onset + at[0], note.end])
+            drawn = np.interp(times[first:last] - note.onset, at, cents) + 100.0 * (note.pitch or 0.0)
+            curve[first:last] += drawn - steps[first:last]
+    size = round(SEAM / GRID) | 1
+    return np.convolve(np.pad(curve, size // 2, mode="edge"), np.full(size, 1 / size), mode="valid")
 
 
 def second_order(omega: float, zeta: float) -> np.ndarray:
@@ -178,12 +210,12 @@ def vibrato_curve(sung: Sequence[Note], times: np.ndarray, rng: np.random.Genera
         rng: draws each note's rate.
 
     Returns:
-        (T,) cents, 0 outside the last three quarters of notes longer than half a second.
+        (T,) cents, 0 outside the last three quarters of notes longer than half a second, and on notes with a bend.
     """
     curve = np.zeros(len(times))
     for note in sung:
         rate = rng.uniform(*VIBRATO_RATE)
-        if note.length <= VIBRATO_NOTE:
+        if note.length <= VIBRATO_NOTE or note.bend:
             continue
         begin = note.onset + VIBRATO_START * note.length
         first, last = np.searchsorted(times, [begin, note.end])
