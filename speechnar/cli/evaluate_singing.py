@@ -90,6 +90,7 @@ def _singing(args: argparse.Namespace) -> None:
             if args.plot:
                 args.plot.mkdir(parents=True, exist_ok=True)
                 sing.draw(args.plot / f"{name}.png", songs[name])
+        songs = sing.with_onsets(songs)
         heard = {name: hear(song.path) for name, song in tqdm(songs.items(), "hear", unit=" songs", disable=None)}
         wavs = [of_file(song.path, name) for name, song in songs.items()]
         scores = mos.measure(system, tqdm(wavs, "score", unit=" songs", disable=None), predictors)

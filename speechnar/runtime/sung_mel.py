@@ -65,6 +65,9 @@ def on_notes(vowels: Sequence[bool], edges: Sequence[int], onsets: Sequence[int]
 class SungMel:
     """The graph `singing.onnx` of a voice, loaded.
 
+    Its metadata may say `early`: frames by which the audio that it learned from runs ahead of the durations. What it
+    makes is then that much later.
+
     Attributes:
         speakers: names of those whom the model learned to sing as: the voice's name, or several speakers.
         sings: whether the chosen speaker is one of them.
@@ -89,6 +92,9 @@ class SungMel:
         self.speakers = tuple(json.loads(about["speakers"]))
         blend = speaker or voice.speaker
         self.sings = len(self.speakers) > 1 or blend in (None, *self.speakers)
+        self._early = int(about.get("early", "0"))
+        if not 0 <= self._early < BEFORE:
+            raise SpeechError(f"{path} says that it is {self._early} frames early; export it again")
         several = any(i.name == "speaker_weights" for i in self._session.get_inputs())
         weights = speaker_weights(blend or self.speakers[0], self.speakers, voice.name) if several else None
         self._speaker = {} if weights is None else {"speaker_weights": weights}
@@ -117,12 +123,13 @@ class SungMel:
         """
         ids = self._symbols.encode([phones[place] for place in tokens.places])
         own = np.column_stack([notes[tokens.notes], tokens.slurs])
+        before, after = BEFORE - self._early, AFTER + self._early
         given = {
             "tokens": np.array([ids], np.int64),
             "durations": np.array([[BEFORE, *tokens.durations, AFTER]], np.int64),
             "notes": np.concatenate([own[:1], own, own[-1:]])[None].astype(np.float32),
-            "f0": np.pad(f0, (BEFORE, AFTER), mode="edge")[None].astype(np.float32),
+            "f0": np.pad(f0, (before, after), mode="edge")[None].astype(np.float32),
             **self._speaker,
         }
         mel, voiced = self._session.run(["mel", "voiced"], given)
-        return mel[0, BEFORE:-AFTER], voiced[0, BEFORE:-AFTER] > 0
+        return mel[0, before:-after], voiced[0, before:-after] > 0

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from speechnar import audio
 from speechnar.evaluate.quality import singing
+from speechnar.evaluate.quality.onsets import vowel_onsets
 from speechnar.evaluate.quality.piano_roll import piano_roll
 from speechnar.evaluate.quality.tts import RTF, Spoken
 from speechnar.evaluate.stats.metrics import Measured
@@ -90,6 +91,15 @@ def recorded(melody: Melody, shift: int, path: Path, start: float) -> Song:
     tracked = singing.heard(wav, rate, start, singing.f0_range(melody.part, shift))
     metrics = singing.measure(melody, shift, tracked, None, singing.HOP / singing.RATE)
     return Song(path, melody, shift, tracked, {RTF: np.nan, **metrics})
+
+
+def with_onsets(songs: Mapping[str, Song]) -> dict[str, Song]:
+    """Return songs with the metrics of their vowel onsets, which are found in all together."""
+    found = vowel_onsets([(s.melody, s.tracked.features, s.tracked.start) for s in songs.values()])
+    return {
+        name: replace(song, metrics={**song.metrics, **singing.onset_metrics(onsets)})
+        for (name, song), onsets in zip(songs.items(), found)
+    }
 
 
 def draw(path: Path, song: Song) -> None:

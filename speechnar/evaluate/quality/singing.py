@@ -1,15 +1,7 @@
 """Compare singing with its score: F0, onsets of vowels, lengths of notes, voicing and vibrato.
 
-F0 is that of a tracker (SwiftF0), which knows nothing of what was asked for. The onset of a vowel is where the audio
-becomes louder fastest, over bands from 300 to 4,000 Hz, and is voiced just after.
-
-    level of the bands      ______/^^^^^^^^^^^^^\\__/^^^^^
-    rise of the level       ______^_______________^______
-    voiced just after       no     yes         no  yes          a burst or a hiss before the vowel does not count
-
-Source: spectral flux, Bello et al. 2005, "A tutorial on onset detection in music signals", section III.
-Differs: only rises that end in a voiced frame count; and one rise is looked for near each note, because vowels are
-    known to be there.
+F0 is that of a tracker (SwiftF0), which knows nothing of what was asked for. The onsets of vowels are found by forced
+alignment of all songs together (`onsets.py`).
 """
 
 from __future__ import annotations
@@ -22,41 +14,32 @@ import numpy as np
 
 from speechnar import audio
 from speechnar.audio import AudioConfig
+from speechnar.evaluate.quality.onsets import HOP, RATE, features_of
 from speechnar.runtime.singing import Melody
-from speechnar.score.lyrics import is_vowel
 from speechnar.score.notes import Note, Part
 from speechnar.score.pitch import hz
 
 LONG_NOTE = 0.2  # seconds; the middle half of longer notes is compared with the note
 CLOSE = 50.0  # cents
-RATE, HOP = 16000, 80  # Hz, samples: 5 ms from frame to frame
-ANALYSIS = AudioConfig(RATE, 400, HOP, 400, 24, 300.0, 4000.0)  # of the bands in which onsets are looked for
 TRACKING = AudioConfig(RATE, 400, HOP, 400)
 LOWEST_F0, HIGHEST_F0 = 60.0, 1200.0  # Hz
 BEYOND = 7.0  # semitones below the lowest and above the highest note in which F0 is looked for
-FLOOR = 6.0  # nats below the loudest frame: what is softer is silence
-RISE = 2  # frames on each side of a rise
-NEAR = 0.15  # seconds around a note in which its vowel's onset is looked for
-CLEAR = frozenset([*"ptkbdɡfvθðszʃʒhmn", "t͡ʃ", "d͡ʒ"])
-"""Consonants after which a vowel has an onset that can be found: after a glide, a liquid or a vowel it has none."""
 VIBRATO_NOTE = 1.0  # seconds; shorter notes have too few periods
 VIBRATO_BAND = (3.0, 9.0)  # Hz
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tracked:
-    """F0, rises and level that were found in audio, every 5 ms.
+    """F0 and features that were found in audio, every 5 ms.
 
     Attributes:
         f0: (T,) Hz, 0 where unvoiced.
-        rise: (T,) of the level, nats over all bands; 0 where it does not lead to a voiced frame.
-        level: (T,) nats, of the loudest band.
+        features: (T, n) of `onsets.features_of`.
         start: seconds from the start of the score to that of the audio.
     """
 
     f0: np.ndarray
-    rise: np.ndarray
-    level: np.ndarray
+    features: np.ndarray
     start: float
 
     @property
@@ -85,13 +68,7 @@ def heard(
 ) -> Tracked:
     """Track (T_wav,) float32 audio that begins `start` seconds after the score does, F0 in a range in Hz."""
     wav = audio.resample(wav, sample_rate, RATE)
-    found = audio.track_f0(wav, TRACKING, *f0)
-    mel = audio.log_mel(wav, ANALYSIS)
-    mel = np.maximum(mel, mel.max(initial=-20.0) - FLOOR)
-    later, earlier = (np.pad(mel, ((RISE, RISE), (0, 0)), mode="edge")[k:][: len(mel)] for k in (2 * RISE, 0))
-    rise = np.maximum(later - earlier, 0).sum(axis=1)
-    voiced = np.pad(found > 0, (0, RISE))[RISE:]
-    return Tracked(found, rise * voiced[: len(rise)], mel.max(axis=1), start)
+    return Tracked(audio.track_f0(wav, TRACKING, *f0), features_of(wav, RATE), start)
 
 
 def vibrato_of(f0: np.ndarray, hop: float) -> Vibrato | None:
@@ -152,36 +129,18 @@ def measure(melody: Melody, transpose: float, found: Tracked, asked: np.ndarray 
             f"frames within {CLOSE:.0f} cents of the curve, %": _percent(np.abs(own) < CLOSE),
             "voicing errors, %": _percent((f0 > 0)[whole % 1 == 0] != (whole == 1)[whole % 1 == 0]),
         }
-    onsets = vowel_onsets(melody, found)
+    return metrics | _vibrato_metrics(notes, found, asked, hop)
+
+
+def onset_metrics(onsets: Sequence[tuple[Note, float]]) -> dict[str, float]:
+    """Return the metrics of a song's vowel onsets (`onsets.vowel_onsets`) by name; nan where there is none."""
     late = 1000 * np.array([at - note.onset for note, at in onsets])
-    metrics |= {
-        "vowel onset, mean, ms": float(late.mean()) if late.size else np.nan,
+    return {
+        "vowel onset, mean, ms": _mean(late),
         "vowel onset, SD, ms": float(late.std(ddof=1)) if late.size > 1 else np.nan,
         "vowel onset, 95th percentile of the absolute error, ms": _percentile(np.abs(late), 95),
         "note length, mean absolute error, ms": _mean(1000 * np.abs(length_errors(onsets))),
     }
-    return metrics | _vibrato_metrics(notes, found, asked, hop)
-
-
-def vowel_onsets(melody: Melody, found: Tracked) -> list[tuple[Note, float]]:
-    """Return each note whose vowel has an onset that can be found, with that onset in seconds from the score's start.
-
-    A vowel has one after a consonant of `CLEAR`, or after silence.
-    """
-    pairs = []
-    phones = melody.phones
-    for n, phone in enumerate(phones):
-        before = phones[n - 1] if n else None
-        after_silence = before is None or phone.onset - before.end > 0.05
-        if not is_vowel(phone.phone) or not (after_silence or before.phone in CLEAR):  # type: ignore[union-attr]
-            continue
-        note = melody.part.notes[phone.note]
-        if abs(phone.onset - note.onset) > 0.01:
-            continue  # a second vowel of the syllable
-        near = np.flatnonzero(np.abs(found.times - note.onset) <= NEAR)
-        if near.size and found.rise[near].max() > 0:
-            pairs.append((note, float(found.times[near[found.rise[near].argmax()]])))
-    return pairs
 
 
 def length_errors(onsets: Sequence[tuple[Note, float]]) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from speechnar.evaluate.quality import singing
+from speechnar.evaluate.quality.onsets import vowel_onsets
 from speechnar.runtime.singing import Melody
 from speechnar.score.notes import Note, Part, Syllable, make_part
 from speechnar.score.pitch import hz
@@ -42,7 +43,9 @@ MELODY = Melody.of(TUNE, lexicon=MAMA)
 
 
 def measured(wav: np.ndarray, transpose: float = 0.0) -> dict[str, float]:
-    return singing.measure(MELODY, transpose, singing.heard(wav, RATE, 0.0), None, 0.005)
+    found = singing.heard(wav, RATE, 0.0)
+    (onsets,) = vowel_onsets([(MELODY, found.features, 0.0)])
+    return singing.measure(MELODY, transpose, found, None, 0.005) | singing.onset_metrics(onsets)
 
 
 def test_what_is_sung_as_written_has_no_error() -> None:
