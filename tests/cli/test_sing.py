@@ -35,7 +35,14 @@ def test_a_song_and_its_timings_are_written(song: Path, stub_voice: Path, tmp_pa
 
 def test_options_change_the_song(song: Path, stub_voice: Path, tmp_path: Path, capsys) -> None:
     one, two = tmp_path / "one.wav", tmp_path / "two.wav"
-    for arguments in (["--tempo", 2], ["--part", "bass"], ["--transpose", 4], ["--vibrato", 0], ["--parts", "all"]):
+    for arguments in (
+        ["--tempo", 2],
+        ["--part", "bass"],
+        ["--transpose", 4],
+        ["--vibrato", 0],
+        ["--expression", 2],
+        ["--parts", "all"],
+    ):
         assert run(song, "-o", one, "--voice", stub_voice) == run(song, "-o", two, "--voice", stub_voice, *arguments)
         (before, _), (after, _) = audio.read(one), audio.read(two)
         assert len(before) != len(after) or np.abs(before - after).max() > 1e-3, arguments
@@ -71,6 +78,7 @@ def test_what_is_changed_is_said(song: Path, stub_voice: Path, tmp_path: Path, c
         (["--transpose", "50"], "--transpose is 50"),
         (["--tempo", "0"], "the tempo is 0 but"),
         (["--vibrato", "-1"], "--vibrato is -1 cents"),
+        (["--expression", "3"], "--expression is 3 but should be from 0 to 2"),
         (["--verse", "0"], "the verse is 0"),
         (["--speaker", "Ann"], "has no speaker 'Ann'"),
         (["--timings", "x.txt"], "x.txt should end in"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -64,8 +66,21 @@ def test_the_voice_sings_at_the_times_of_the_melody_by_this_model(models: Path) 
     song = Singer(load_voice(models / "voice", threads=1)).sing(melody, options)
     by_rule = Singer(load_voice(models / "plain", threads=1)).sing(melody, options)
     assert song.phones == by_rule.phones
-    assert song.mel.shape == by_rule.mel.shape and not np.allclose(song.mel, by_rule.mel)
     assert np.isfinite(song.wav).all()
+
+
+def test_a_breath_is_heard_before_a_phrase_and_in_a_pause(models: Path) -> None:
+    notes = [Note(o, 0.5, 50.0, (Syllable("ma"),)) for o in (0.5, 1.3, 4.0)]
+    melody = Melody.of(make_part("Alto", notes)[0], lexicon={"ma": ("ˈɑ",)})
+    singer = Singer(load_voice(models / "voice", threads=1))
+    breathing, silent = (singer.sing(melody, PitchOptions(0, 0, breaths=breaths)) for breaths in (True, False))
+    assert breathing.mel.shape == silent.mel.shape and breathing.phones == silent.phones
+    changed = np.abs(breathing.mel - silent.mel).max(axis=1) > 0.01
+    times = (np.arange(len(changed)) + 0.5) * AUDIO.hop_length / AUDIO.sample_rate
+    for rest, last in ((0.0, 0.5), (1.0, 1.3), (1.8, 4.0)):
+        inside = times[changed & (times > rest) & (times < last)]
+        assert inside.size and inside.max() - inside.min() < 0.47 and 0.05 < last - inside.max() < 0.08
+    assert not changed[(times > 0.5) & (times < 1.0)].any() and not breathing.f0[changed].any()
 
 
 def test_the_mel_is_the_model_s_whatever_the_order_of_its_symbols(models: Path) -> None:
@@ -87,6 +102,22 @@ def test_the_mel_is_the_model_s_whatever_the_order_of_its_symbols(models: Path) 
         )
     np.testing.assert_allclose(mel, expected[0, BEFORE:-AFTER], atol=0.05)  # weights of 8 bits
     assert (voiced == (its_voiced[0, BEFORE:-AFTER].numpy() > 0)).all()
+
+
+def test_a_model_that_is_early_is_heard_later(models: Path, tmp_path: Path) -> None:
+    shutil.copytree(models / "voice", tmp_path / "late")
+    graph = onnx.load(tmp_path / "late" / "singing.onnx")
+    graph.metadata_props.add(key="early", value="2")
+    onnx.save(graph, tmp_path / "late" / "singing.onnx")
+    tokens = on_notes([False, True, False], [0, 3, 12, 15], [3, 8])
+    mels = [
+        SungMel(load_voice(folder, threads=1))(
+            ["m", "ˈɑ", "."], tokens, np.array([[60.0, 0.2]] * 2), np.full(15, 200.0)
+        )[0]
+        for folder in (models / "voice", tmp_path / "late")
+    ]
+    assert mels[0].shape == mels[1].shape
+    np.testing.assert_allclose(mels[1][2:], mels[0][:-2], atol=1e-5)
 
 
 def test_f0_in_hz_reaches_the_mel(models: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from stub import AUDIO, F0_CENTRE, mel_of
 
 from speechnar.runtime import SpeechError, Voice, load_voice
 from speechnar.runtime.singing import Melody, Singer, choir
+from speechnar.score.dynamics import brightness
 from speechnar.score.notes import Note, Part, Syllable, make_part
 from speechnar.score.pitch import PitchOptions, hz
 from speechnar.text.symbols import EN_US
@@ -63,6 +65,16 @@ def test_the_audio_has_the_pitch_of_the_notes_transposed(singer: Singer) -> None
         spectrum = np.abs(np.fft.rfft(piece * np.hanning(len(piece)), 1 << 18))
         heard = np.argmax(spectrum) * AUDIO.sample_rate / (1 << 18)
         assert 1200 * abs(np.log2(heard / hz(pitch))) < 5
+
+
+def test_a_soft_note_is_softer_by_its_level_times_the_expression(singer: Singer) -> None:
+    soft = dataclasses.replace(TWO, notes=tuple(dataclasses.replace(n, level=((0.0, -6.0),)) for n in TWO.notes))
+    for expression in (0.0, 0.5, 1.0):
+        options = PitchOptions(0, expression)
+        usual, softer = (singer.sing(Melody.of(part, lexicon=MAMA), options) for part in (TWO, soft))
+        vowel = slice(round(1.2 / FRAME), round(1.9 / FRAME))
+        moved = (softer.mel - usual.mel)[vowel] * 20 / np.log(10)
+        assert moved == pytest.approx(-6.0 * expression * np.ones(moved.shape) * brightness(AUDIO), abs=0.01)
 
 
 def test_silence_before_the_first_note_and_in_rests(singer: Singer) -> None:

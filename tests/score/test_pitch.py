@@ -143,3 +143,9 @@ def test_a_part_is_moved_as_little_as_brings_it_into_the_range(pitches: list[flo
 def test_an_empty_range_is_refused() -> None:
     with pytest.raises(ValueError, match="empty"):
         transposition([Note(0, 1, 60.0)], 70, 60)
+
+
+def test_expression_is_also_that_of_the_vibrato() -> None:
+    note = [Note(0.0, 3.0, 60.0)]
+    spread = [np.ptp(np.log2(f0_curve(note, 240, 0.0125, PitchOptions(1.0, x)))) for x in (0.0, 1.0, 2.0)]
+    assert spread[0] == pytest.approx(0.0, abs=1e-9) and spread[2] == pytest.approx(2 * spread[1], rel=0.02)
