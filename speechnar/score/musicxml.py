@@ -161,8 +161,8 @@ class _PartReader:
         for kind in element.findall("direction-type"):
             self.dynamics(kind, place)
             for wedge in kind.findall("wedge"):
-                mark = {"crescendo": LOUDER, "diminuendo": SOFTER, "stop": WEDGE_END}.get(wedge.get("type", ""))
-                self.written.dynamics += [(place, mark)] if mark else []
+                way = {"crescendo": LOUDER, "diminuendo": SOFTER, "stop": WEDGE_END}.get(wedge.get("type", ""))
+                self.written.dynamics += [(place, way)] if way else []
         sound = element.find("sound")
         if sound is not None:
             self.sound(sound, place)

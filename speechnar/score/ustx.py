@@ -104,8 +104,10 @@ class _Row:
 def _drawn(piece: Mapping[str, Any], name: str, tempo: TempoMap) -> list[tuple[float, float]]:
     """Return (seconds, value) of a curve of a part, which is 0 outside; empty where it is 0 everywhere."""
     for curve in _maps(piece.get("curves")):
-        xs, ys = (curve.get(axis) if isinstance(curve.get(axis), list) else [] for axis in ("xs", "ys"))
-        pairs = [(_number(x), _number(y)) for x, y in zip(xs or [], ys or [])]
+        xs, ys = curve.get("xs"), curve.get("ys")
+        pairs = (
+            [(_number(x), _number(y)) for x, y in zip(xs, ys)] if isinstance(xs, list) and isinstance(ys, list) else []
+        )
         if curve.get("abbr") == name and any(y for _, y in pairs):
             start = _whole(piece, "position")
             inside = [(pairs[0][0] - 1, 0.0), *pairs, (pairs[-1][0] + 1, 0.0)]

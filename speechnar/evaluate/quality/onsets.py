@@ -183,8 +183,8 @@ def _means(frames: np.ndarray, held: np.ndarray, group: np.ndarray, n_keys: int,
     sums = np.stack([np.bincount(held, column, n_keys) for column in frames.T], axis=1)
     counts = np.bincount(held, minlength=n_keys)[:, None]
     of_class = np.stack([np.bincount(group, column, n_groups) for column in sums.T], axis=1)
-    of_class /= np.maximum(np.bincount(group, counts[:, 0], n_groups), 1)[:, None]
-    return (sums + PRIOR * of_class[group]) / (counts + PRIOR)
+    class_counts = np.maximum(np.bincount(group, counts[:, 0], n_groups), 1)[:, None]
+    return (sums + PRIOR * (of_class / class_counts)[group]) / (counts + PRIOR)
 
 
 def _log_likelihood(frames: np.ndarray, means: np.ndarray) -> np.ndarray:
