@@ -1,4 +1,4 @@
-"""When the vowels of songs begin: forced alignment by models of phones that are learned from the songs themselves.
+"""Onsets of the vowels of songs, by forced alignment with models of phones that are learned from the songs themselves.
 
     states    | t 1 | t 2 |  ɪ   | ŋ | k 1 | k 2 | ə ...      left to right, a Gaussian each
     frames    ................................................  log-mel and its slope, every 5 ms
@@ -56,7 +56,7 @@ State = tuple[str, int]
 
 @dataclass(frozen=True, eq=False)
 class Sounds:
-    """What is aligned of one song.
+    """The features of one song, and the states that are aligned with them.
 
     Attributes:
         features: (T, n) of `features_of`.
