@@ -25,10 +25,16 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     export.writes("out")
 
     restore = add(
-        _restore, "restore", "restore the trained models of a voice, to train them further (needs speechnar[train])"
+        _restore,
+        "restore",
+        "restore the trained models of a voice or a recognizer, to train them further (needs speechnar[train])",
     )
-    restore.add_argument("voice", metavar="VOICE", help="one of `speechnar voices`, or a folder")
-    restore.add_argument("out", type=Path, metavar="OUT", help="a new folder, for the acoustic model and the vocoder")
+    restore.add_argument(
+        "voice", metavar="VOICE", help="one of `speechnar voices` or `speechnar recognizers`, or a folder"
+    )
+    restore.add_argument(
+        "out", type=Path, metavar="OUT", help="a new folder, for the acoustic model and the vocoder, or the recognizer"
+    )
     restore.reads("voice")
     restore.writes("out")
 
@@ -59,11 +65,16 @@ def _export(args: argparse.Namespace) -> None:
 
 
 def _restore(args: argparse.Namespace) -> None:
+    from speechnar.runtime.recognizer import RECOGNIZER, RECOGNIZERS
     from speechnar.runtime.voice_folder import find_voice
 
     with needing("restore", "train"):
-        from speechnar.export import restore_voice
-    restore_voice(find_voice(args.voice)[0], args.out)
+        from speechnar.export import restore_recognizer, restore_voice
+    folder = RECOGNIZER.bundled(RECOGNIZERS).get(args.voice, Path(args.voice))
+    if (folder / RECOGNIZER.file).exists():
+        restore_recognizer(folder, args.out)
+    else:
+        restore_voice(find_voice(args.voice)[0], args.out)
 
 
 def _quantize(args: argparse.Namespace) -> None:

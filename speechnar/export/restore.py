@@ -9,17 +9,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import tempfile
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import onnx
-import torch
-from onnx import numpy_helper
 from torch import Tensor
 
 from speechnar import config as config_files
 from speechnar.export.graph import PARITY, parity
 from speechnar.export.voice import ORIGIN, Origin, VoiceCard, VoiceGraph, graph_of
+from speechnar.export.weights import weights_of
 from speechnar.models.folder import ModelConfig, ModelError, build, save_model
 from speechnar.models.vocoder.harmonic_vocos import ADDED
 from speechnar.runtime.voice_folder import VoiceInfo
@@ -37,8 +36,7 @@ def restore_voice(voice_dir: Path, model_dir: Path) -> None:
             not hold the models that this file describes.
         SpeechError, ConfigError: `voice.json` or `origin.json` cannot be read.
     """
-    if model_dir.exists() and (not model_dir.is_dir() or any(model_dir.iterdir())):
-        raise ModelError(f"{model_dir} is not empty: name a new folder, so that nothing is lost")
+    refuse_occupied(model_dir)
     info = VoiceInfo.load(voice_dir)
     if not (voice_dir / ORIGIN).exists():
         raise ModelError(f"{voice_dir} has no {ORIGIN}, which says what models it was made of: export it again")
@@ -46,9 +44,9 @@ def restore_voice(voice_dir: Path, model_dir: Path) -> None:
     acoustic_config = ModelConfig(info.audio, origin.acoustic)
     vocoder_config = ModelConfig(info.audio, origin.vocoder)
 
-    acoustic = _filled(acoustic_config, voice_dir / "acoustic.onnx", {"energy_mean", "energy_std"})
+    acoustic = _of_graph(acoustic_config, voice_dir / "acoustic.onnx", {"energy_mean", "energy_std"})
     acoustic.set_statistics(energy_mean=origin.energy_mean, energy_std=origin.energy_std)
-    vocoder = _filled(vocoder_config, voice_dir / "vocoder.onnx", set(ADDED))
+    vocoder = _of_graph(vocoder_config, voice_dir / "vocoder.onnx", set(ADDED))
     _check(graph_of(acoustic_config, acoustic), voice_dir / "acoustic.onnx")
     _check(graph_of(vocoder_config, vocoder), voice_dir / "vocoder.onnx")
 
@@ -62,39 +60,41 @@ def restore_voice(voice_dir: Path, model_dir: Path) -> None:
         os.replace(whole, model_dir)
 
 
-def _filled(config: ModelConfig, path: Path, absent: set[str]) -> Any:
-    """Return the model of a config with the weights of a graph, in evaluation mode; `absent` ones may be missing."""
+def refuse_occupied(model_dir: Path) -> None:
+    """Check that a folder is not there, or empty.
+
+    Raises:
+        ModelError: it has something in it, or is a file.
+    """
+    if model_dir.exists() and (not model_dir.is_dir() or any(model_dir.iterdir())):
+        raise ModelError(f"{model_dir} is not empty: name a new folder, so that nothing is lost")
+
+
+def _of_graph(config: ModelConfig, path: Path, absent: set[str]) -> Any:
+    """Return the model of a config with the weights of a graph; `absent` ones may be missing."""
+    found = {name.removeprefix("model."): w for name, w in weights_of(path).items() if name.startswith("model.")}
+    return filled(config, found, path, ORIGIN, absent)
+
+
+def filled(
+    config: ModelConfig, found: Mapping[str, Tensor], path: Path, described: str, absent: Collection[str] = ()
+) -> Any:
+    """Return the model of a config with weights by their names, in evaluation mode; `absent` ones may be missing.
+
+    Args:
+        path: where the weights were found; described: the file that says what they are of. Both are for messages.
+
+    Raises:
+        ModelError: a weight is missing, or of another shape.
+    """
     model = build(config)
-    found = _weights(path)
     wanted = {name: tensor.shape for name, tensor in model.state_dict().items() if name in found or name not in absent}
     wrong = [name for name, shape in wanted.items() if name not in found or found[name].shape != shape]
     if wrong:
-        raise ModelError(f"{path} lacks {wrong[0]} in the shape that {ORIGIN} asks for: the two do not belong together")
+        raise ModelError(f"{path} lacks {wrong[0]} in the shape that {described} asks for: the two do not belong "
+                         "together")  # fmt: skip
     model.load_state_dict({name: found[name] for name in wanted}, strict=False)
     return model.eval()
-
-
-def _weights(path: Path) -> dict[str, Tensor]:
-    """Return every weight of a graph by its name in the model, without the prefix `model.`.
-
-    The exporter keeps the names of all weights except matrices of linear layers, which it transposes. These
-    are found by the bias that is added to the product, which keeps its name.
-    """
-    try:
-        graph = onnx.load(str(path)).graph
-    except Exception as error:  # protobuf's errors have no base class of their own
-        cause = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path} cannot be read ({cause}): install or export the voice again") from None
-    values = {tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
-    for name in [name.removesuffix("_int8") for name in values if name.endswith("_int8")]:
-        values[name] = values.pop(f"{name}_int8").float() * values.pop(f"{name}_scale")
-    products = {node.output[0]: node.input[1] for node in graph.node if node.op_type == "MatMul"}
-    for node in graph.node:
-        if node.op_type == "Add":
-            for bias, product in (node.input, reversed(node.input)):
-                if bias.endswith(".bias") and product in products:
-                    values[bias.removesuffix("bias") + "weight"] = values[products[product]].T.contiguous()
-    return {name.removeprefix("model."): value for name, value in values.items() if name.startswith("model.")}
 
 
 def _check(made: VoiceGraph, path: Path) -> None:

@@ -11,50 +11,24 @@ import onnxruntime
 import pytest
 import torch
 from onnx import numpy_helper
+from tiny_whisper import AUDIO, CARD, PIECES, UNITS, make
 
 from speechnar import config
-from speechnar.audio import AudioConfig
 from speechnar.config import Choice
-from speechnar.export import RecognizerCard, export_recognizer
-from speechnar.export.quantize import round_for_inputs
-from speechnar.models.asr.whisper import Whisper, WhisperConfig
+from speechnar.export import export_recognizer
+from speechnar.models.asr.whisper import Whisper
 from speechnar.models.folder import ModelConfig, ModelError, save_model
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
 from speechnar.runtime.reader import OnnxReader, memory_names
-from speechnar.runtime.recognizer import RECOGNIZER, Decoding, Recognizer
-from speechnar.text.symbols import BLANK, BOS, EOS, PAD, SymbolTable
+from speechnar.runtime.recognizer import RECOGNIZER, Recognizer
 from speechnar.text.whisper_bpe import BytePairs
-
-AUDIO = AudioConfig(16000, 400, 160, 400, 8)
-CARD = RecognizerCard("tiny", "en", "CC0", "none", Decoding(acceptance_threshold=0.5), measured={"WER": 99.0})
-UNITS = ("▁", *"aiostw")
-PIECES = (*UNITS, "▁s", "▁so", "it", EOS)
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Whisper]:
     """A model folder, the recognizer exported from it, and the model with the weights that were exported."""
-    folder = tmp_path_factory.mktemp("model")
-    symbols = SymbolTable((BLANK, *UNITS, PAD, BOS, EOS))
-    sizes = WhisperConfig(
-        n_symbols=len(symbols), n_tokens=len(PIECES), n_mels=8, d_model=64, d_ff=128, n_heads=2, n_layers=2,
-        decoder_layers=2, max_frames=200, max_tokens=30, d_draft=64, draft_layers=2, dropout=0.0,
-    )  # fmt: skip
-    torch.manual_seed(0)
-    model = Whisper(sizes).eval()
-    for weight in (model.draft.head.out.weight, model.draft.head.condition.weight, model.decoder.positions):
-        torch.nn.init.normal_(weight, std=0.1)
-    torch.nn.init.normal_(model.decoder.prompt)
-    with torch.no_grad():
-        for layer in model.modules():
-            if isinstance(layer, (torch.nn.Linear, torch.nn.Embedding)):
-                layer.weight.copy_(round_for_inputs(layer.weight, torch.eye(layer.weight.shape[1]), 0.35))
-    save_model(folder, ModelConfig(AUDIO, Choice("whisper", sizes)), model, symbols)
-    (folder / "decoder_tokens.txt").write_text("\n".join(PIECES) + "\n", encoding="utf-8")
-    config.save(CARD, folder / "recognizer.yaml")
-    out = tmp_path_factory.mktemp("recognizer")
-    export_recognizer(folder, out)
-    return folder, out, model
+    folder, out = tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("recognizer")
+    return folder, out, make(folder, out)
 
 
 def noise(seconds: float) -> np.ndarray:
