@@ -29,6 +29,7 @@ from speechnar.cli import (
     synth,
     train,
     transcribe,
+    translate,
     vocode,
     voices,
 )
@@ -39,6 +40,7 @@ NOUNS = (
     sing,
     transcribe,
     listen,
+    translate,
     vocode,
     score,
     voices,

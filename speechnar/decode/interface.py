@@ -26,14 +26,16 @@ class DecoderInput:
     """The output of an encoder for B utterances.
 
     Attributes:
-        log_probs: (B, T, V) natural logarithms of CTC; padding has any value.
-        lengths: (B,) int64 frames.
+        log_probs: (B, T, V) natural logarithms of CTC; padding has any value. V is 0 where the model has no CTC.
+        lengths: (B,) int64 frames, which a text has no more tokens than.
         reader: what `Decoder.reader` names.
+        length_log_probs: (B, L) natural log-probabilities of 0, 1, 2 ... tokens; None where the model predicts none.
     """
 
     log_probs: np.ndarray
     lengths: np.ndarray
     reader: Any = None
+    length_log_probs: np.ndarray | None = None
 
     def utterances(self) -> Iterator[np.ndarray]:
         """Yield the log-probabilities of each utterance, (T_i, V), without padding."""
@@ -155,7 +157,7 @@ class CausalReader(Protocol):
     """An autoregressive decoder, which predicts the next token."""
 
     def predict(self, tokens: np.ndarray, past: Any, rows: np.ndarray) -> tuple[np.ndarray, Any]:
-        """Read one more token of each of H hypotheses of one utterance.
+        """Read one more token of each of H hypotheses, as many of each utterance, those of an utterance together.
 
         Args:
             tokens: (H,) the last token of each.
@@ -197,6 +199,13 @@ class Verdict:
     best: np.ndarray
     best_log_probs: np.ndarray
     log_probs: np.ndarray
+
+
+class GraphReader(Protocol):
+    """A directed acyclic graph of tokens, whose vertices are the frames of `DecoderInput.log_probs`."""
+
+    def transitions(self) -> np.ndarray:
+        """Return (B, T, T) natural log-probabilities of going from a vertex to a later one; -inf to others."""
 
 
 class DraftReader(Protocol):

@@ -1,12 +1,12 @@
 """Mask-Predict: predict all tokens at once, then mask the least probable ones and predict them again.
 
-    first     _  _  _  _      as many masks as CTC's best path has tokens
+    first     _  _  _  _      as many masks as CTC's best path has tokens, or as the model says
     step 1    s  e  c  s      all are predicted
               s  _  _  s      the least probable are masked again, fewer in each step
     step 2    s  i  x  s      ...
 
 Source: Ghazvininejad et al. 2019, "Mask-Predict: Parallel Decoding of Conditional Masked Language Models", section 4.
-Differs: the length is that of CTC's best path; the decoder predicts none.
+Differs: where the model predicts no length, it is that of CTC's best path.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from speechnar.decode.candidates import likely_lengths
 from speechnar.decode.greedy import best_path
 from speechnar.decode.interface import DecoderInput, MaskedReader, State, padded
 from speechnar.nar.schedules import Schedule
@@ -43,17 +44,23 @@ class MaskPredictDecoder:
 
     Attributes:
         iterations: number of times that tokens are predicted, 1 or more.
+        length_beam: number of the most probable lengths that are decoded where the model predicts lengths. The state
+            has so many rows for each utterance, in succession, and `best_candidates` chooses among them.
     """
 
     vocabulary: Vocabulary
     iterations: int = 10
+    length_beam: int = 1
     batched: ClassVar[bool] = True
     reader: ClassVar[type | None] = MaskedReader
 
     def first(self, encoder_out: DecoderInput) -> MaskedState:
         mask_id = self.vocabulary.mask_id
-        paths = [best_path(log_probs, self.vocabulary) for log_probs in encoder_out.utterances()]
-        return masked_state([[mask_id] * len(path.tokens) for path in paths], mask_id, encoder_out.reader)
+        if encoder_out.length_log_probs is None:
+            lengths = [len(best_path(log_probs, self.vocabulary).tokens) for log_probs in encoder_out.utterances()]
+        else:
+            lengths = likely_lengths(encoder_out.length_log_probs, self.length_beam).ravel().tolist()
+        return masked_state([[mask_id] * length for length in lengths], mask_id, encoder_out.reader)
 
     def step(self, state: MaskedState) -> MaskedState:
         masks, free = state.masks, state.free
@@ -97,6 +104,6 @@ def predicted(state: MaskedState, vocabulary: Vocabulary) -> tuple[np.ndarray, n
 
 def most_probable(log_probs: np.ndarray, vocabulary: Vocabulary) -> tuple[np.ndarray, np.ndarray]:
     """Return the same of log-probabilities (B, N, V)."""
-    allowed = np.where(vocabulary.is_special, -np.inf, 0.0) + log_probs
+    allowed = np.where(vocabulary.is_special, -np.inf, 0.0).astype(log_probs.dtype) + log_probs
     guesses = allowed.argmax(axis=2)
     return np.take_along_axis(allowed, guesses[:, :, None], axis=2)[:, :, 0], guesses

@@ -16,6 +16,7 @@ from speechnar.decode.autoregressive import AutoregressiveDecoder
 from speechnar.decode.beam import BeamDecoder, PrefixBeamConfig
 from speechnar.decode.crf import CRFDecoder
 from speechnar.decode.diffusion import DiffusionDecoder
+from speechnar.decode.directed_graph import LookaheadDecoder
 from speechnar.decode.greedy import GreedyDecoder
 from speechnar.decode.imputer import ImputerDecoder
 from speechnar.decode.interface import Decoder, DecoderInput
@@ -49,6 +50,8 @@ class DecodeOptions:
         sampled: of diffusion: whether positions and tokens are drawn at random, and not the most confident first.
         temperature: divides the log-probabilities of CTC before decoding, above 0; above 1 where CTC is overconfident,
             which its loss on a dev set shows.
+        length_beam: of mask_predict by a model that predicts lengths: how many of them are decoded.
+        length_penalty: of autoregressive: scores are divided by the length to this power.
     """
 
     method: str = "greedy"
@@ -61,11 +64,13 @@ class DecodeOptions:
     acceptance_threshold: float = 0.0
     temperature: float = 1.0
     sampled: bool = False
+    length_beam: int = 1
+    length_penalty: float = 0.0
 
     def __post_init__(self) -> None:
         if self.method not in DECODERS:
             raise DecodeError(f"the method is {self.method!r} but should be one of {', '.join(DECODERS)}")
-        for name in ("iterations", "beam", "masking_passes"):
+        for name in ("iterations", "beam", "masking_passes", "length_beam"):
             if getattr(self, name) < 1:
                 raise DecodeError(f"{name} is {getattr(self, name)} but should be 1 or more")
         for name in ("threshold", "ctc_weight"):
@@ -91,7 +96,7 @@ class DecodeOptions:
 DECODERS: dict[str, Callable[[DecodeOptions, Vocabulary], Decoder[Any]]] = {
     "greedy": lambda options, vocabulary: GreedyDecoder(vocabulary),
     "beam": lambda options, vocabulary: BeamDecoder(vocabulary, options.prefix_beam),
-    "mask_predict": lambda options, vocabulary: MaskPredictDecoder(vocabulary, options.iterations),
+    "mask_predict": lambda options, vocabulary: MaskPredictDecoder(vocabulary, options.iterations, options.length_beam),
     "mask_ctc": lambda options, vocabulary: MaskCTCDecoder(vocabulary, options.threshold, options.iterations),
     "align_refine": lambda options, vocabulary: AlignRefineDecoder(vocabulary, options.iterations),
     "imputer": lambda options, vocabulary: ImputerDecoder(vocabulary, options.iterations),
@@ -106,7 +111,10 @@ DECODERS: dict[str, Callable[[DecodeOptions, Vocabulary], Decoder[Any]]] = {
     "speculative": lambda options, vocabulary: SpeculativeDecoder(
         vocabulary, greedy_draft(vocabulary), MAX_TOKENS, VerifyConfig(options.iterations, options.acceptance_threshold)
     ),
-    "autoregressive": lambda options, vocabulary: AutoregressiveDecoder(vocabulary, options.beam, options.ctc_weight),
+    "autoregressive": lambda options, vocabulary: AutoregressiveDecoder(
+        vocabulary, options.beam, options.ctc_weight, options.length_penalty
+    ),
+    "lookahead": lambda options, vocabulary: LookaheadDecoder(vocabulary),
 }
 """Methods of decoding: each makes a decoder of options and a vocabulary."""
 

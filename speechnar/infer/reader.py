@@ -99,7 +99,7 @@ class TorchCausalReader:
     """A `CausalReader`, `DraftReader` and `GroupReader` of a model with `memory` and `extend` as in `AED`.
 
     Args:
-        encoder_out: a batch of one, without padding.
+        encoder_out: a batch of one for a `DraftReader`.
     """
 
     def __init__(self, model: Any, encoder_out: EncoderOutput, blank_id: int, bos_id: int) -> None:

@@ -55,6 +55,8 @@ class Memory:
         """Return the memory with each row repeated `number` times in succession."""
         if number == 1:
             return self
+        if len(self.positions) == 1:
+            return self.repeated(number)
         rows = torch.arange(len(self.positions), device=self.positions.device).repeat_interleave(number)
         return Memory(tuple(kv.of(rows) for kv in self.layers), self.positions[rows])
 

@@ -53,17 +53,19 @@ class SourceMemory:
     Attributes:
         layers: keys and values for each layer of the decoder.
         real: (B, 1, 1, S) bool, False in padding.
+        encoded: the output of the encoder.
     """
 
     layers: tuple[KeyValues, ...]
     real: Tensor
+    encoded: Encoded
 
     def each(self, number: int) -> SourceMemory:
         """Return the memory with each row repeated `number` times in succession."""
         if number == 1:
             return self
         rows = torch.arange(len(self.real), device=self.real.device).repeat_interleave(number)
-        return SourceMemory(tuple(kv.of(rows) for kv in self.layers), self.real[rows])
+        return SourceMemory(tuple(kv.of(rows) for kv in self.layers), self.real[rows], self.encoded.each(number))
 
 
 class Transformer(nn.Module):
@@ -99,7 +101,7 @@ class Transformer(nn.Module):
     def memory(self, encoded: Encoded) -> SourceMemory:
         """Return the input of cross-attention, which is the same in every step of decoding."""
         layers = tuple(block.memory(encoded.hidden) for block in self.decoder)  # type: ignore[operator]
-        return SourceMemory(layers, _attended(encoded.lengths, encoded.hidden.shape[1]))
+        return SourceMemory(layers, _attended(encoded.lengths, encoded.hidden.shape[1]), encoded)
 
     def decode(
         self, x: Tensor, memory: SourceMemory, allowed: Tensor | None, past: list[KeyValues] | None = None
@@ -125,6 +127,25 @@ class Transformer(nn.Module):
     def logits(self, hidden: Tensor) -> Tensor:
         """Return logits (..., V) of vectors (..., d_model), in float32."""
         return (hidden @ self.embedding.weight.T).float()
+
+
+def uniform_copy(encoded: Encoded, lengths: Tensor, size: int) -> Tensor:
+    """Stretch or shrink the source to other lengths, as the decoder's input: each place has its nearest source token.
+
+        source    a  b  c          of 5:   a  a  b  c  c          of 2:   a  c
+
+    Args:
+        lengths: (B,) places; size: the largest of them.
+
+    Returns:
+        (B, size, d_model); padding has vectors of no meaning.
+
+    Source: Gu et al. 2018, "Non-Autoregressive Neural Machine Translation", section 3.2.
+    """
+    places = torch.arange(size, device=lengths.device)[None, :]
+    source, wanted = encoded.lengths[:, None], lengths[:, None].clamp(min=1)
+    nearest = ((2 * places + 1) * source // (2 * wanted)).clamp(max=encoded.hidden.shape[1] - 1)
+    return encoded.hidden.gather(1, nearest[:, :, None].expand(-1, -1, encoded.hidden.shape[2]))
 
 
 def _attended(lengths: Tensor, size: int) -> Tensor:

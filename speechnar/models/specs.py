@@ -37,6 +37,10 @@ from speechnar.models.autoregressive.transformer import (
 )
 from speechnar.models.image.maskgit import MaskGIT, masked_image_terms
 from speechnar.models.image.vqvae import VQVAE, VQVAEConfig, image_terms
+from speechnar.models.text.cmlm import CMLM, CMLMConfig, conditional_mask_terms
+from speechnar.models.text.ctc import TextCTC, TextCTCConfig, text_ctc_terms
+from speechnar.models.text.da_transformer import DATransformer, DATransformerConfig, graph_terms
+from speechnar.models.text.glat import GLAT, GLATConfig, glancing_terms
 from speechnar.models.tts.aligner import Aligner, AlignerConfig
 from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config, adapted_weights
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
@@ -90,6 +94,7 @@ class ModelSpec:
 
 
 CTC_SYMBOLS = {"encoder.head.out.weight": 0, "encoder.head.out.bias": 0, "encoder.head.condition.weight": 1}
+TEXT_MODELS = ("transformer", "text_ctc", "cmlm", "glat", "da_transformer")
 TEXT_SYMBOLS = {"transformer.embedding.weight": 0}
 DECODER_SYMBOLS = {"decoder.embedding.weight": 0, "decoder.out.weight": 0, "decoder.out.bias": 0}
 INNER_SYMBOLS = {name.replace("decoder", "decoder.tokens"): 0 for name in DECODER_SYMBOLS}
@@ -236,6 +241,43 @@ MODELS: dict[str, ModelSpec] = {
         "text2text",
         losses=(next_token_terms,),
         decoders=("autoregressive",),
+        init_from=TEXT_MODELS,
+        symbol_weights=TEXT_SYMBOLS,
+    ),
+    "text_ctc": ModelSpec(
+        TextCTCConfig,
+        lambda config, audio: TextCTC(config),
+        "text2text",
+        losses=(text_ctc_terms,),
+        decoders=("greedy", "beam"),
+        init_from=TEXT_MODELS,
+        symbol_weights=TEXT_SYMBOLS,
+    ),
+    "cmlm": ModelSpec(
+        CMLMConfig,
+        lambda config, audio: CMLM(config),
+        "text2text",
+        losses=(conditional_mask_terms,),
+        decoders=("mask_predict",),
+        init_from=TEXT_MODELS,
+        symbol_weights=TEXT_SYMBOLS,
+    ),
+    "glat": ModelSpec(
+        GLATConfig,
+        lambda config, audio: GLAT(config),
+        "text2text",
+        losses=(glancing_terms,),
+        decoders=("mask_predict",),
+        init_from=TEXT_MODELS,
+        symbol_weights=TEXT_SYMBOLS,
+    ),
+    "da_transformer": ModelSpec(
+        DATransformerConfig,
+        lambda config, audio: DATransformer(config),
+        "text2text",
+        losses=(graph_terms,),
+        decoders=("lookahead",),
+        init_from=TEXT_MODELS,
         symbol_weights=TEXT_SYMBOLS,
     ),
     "aligner": ModelSpec(

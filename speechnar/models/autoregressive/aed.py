@@ -73,11 +73,12 @@ class AED(nn.Module):
         return self.decoder.out(hidden).float()
 
     def extend(self, memory: Memory, tokens: Tensor, past: list[KeyValues] | None) -> tuple[Tensor, list[KeyValues]]:
-        """Read more tokens of texts of one utterance.
+        """Read more tokens of texts, as many of each utterance.
 
         Args:
-            memory: of a batch of one.
-            tokens: (B, N) that follow those in `past`, whole groups; a text begins with a group of `<s>`.
+            memory: of all utterances.
+            tokens: (B, N) that follow those in `past`, whole groups, those of an utterance together; a text begins with
+                a group of `<s>`.
             past: keys and values of each layer for the tokens before, of B texts; None for none.
 
         Returns:
@@ -86,8 +87,9 @@ class AED(nn.Module):
         batch, size = tokens.shape
         before = 0 if past is None else past[0].keys.shape[2]
         allowed = self._allowed(size, before, tokens.device) if size > self.config.group else None
+        memory = memory.each(batch // len(memory.positions))
         bias = memory.distance_bias(before + size, before)
-        hidden, present = self.decoder(tokens, memory.repeated(batch), bias, allowed, past)
+        hidden, present = self.decoder(tokens, memory, bias, allowed, past)
         return self.decoder.out(hidden).float(), present
 
     def _allowed(self, size: int, before: int, device: torch.device) -> Tensor:

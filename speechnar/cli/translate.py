@@ -1,0 +1,66 @@
+"""The verb `translate`: lines of text to lines of text, by a model of `speechnar train text2text`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from speechnar.cli.parser import VerbParser
+from speechnar.extras import needing
+
+METHODS = (
+    "greedy or beam (CTC), mask_predict (CMLM, GLAT), lookahead (DA-Transformer), autoregressive (the first it can)"
+)
+
+
+def add_verbs(add: Callable[..., VerbParser]) -> None:
+    """Add the verb through the command line's `add(verb, name, summary, details)`."""
+    verb = add(_translate, "translate", "rewrite lines of text with a trained text model (needs speechnar[train])")
+    verb.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="of `speechnar train text2text`")
+    verb.add_argument("-f", "--file", type=Path, metavar="FILE", help="UTF-8, a text a line (stdin)")
+    verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="a line for each line (stdout)")
+    verb.add_argument("--method", metavar="NAME", help=METHODS)
+    verb.add_argument("--beam", type=int, default=4, metavar="N", help="hypotheses that a search keeps (4)")
+    verb.add_argument("--length-penalty", type=float, default=1.0, metavar="X", help="of autoregressive (1, the mean)")
+    verb.add_argument("--iterations", type=int, default=1, metavar="N", help="of mask_predict (1)")
+    verb.add_argument("--length-beam", type=int, default=1, metavar="N", help="lengths that mask_predict decodes (1)")
+    verb.add_argument(
+        "--rescore", type=Path, metavar="MODEL_DIR", help="an autoregressive model that chooses among the lengths"
+    )
+    verb.add_argument("--batch", type=int, default=32, metavar="N", help="texts that are decoded at once (32)")
+    verb.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
+    verb.reads("model_dir", "file", "rescore")
+    verb.writes("output")
+
+
+def _translate(args: argparse.Namespace) -> None:
+    with needing("translate", "train"):
+        import torch
+
+        from speechnar.decode.methods import DecodeOptions
+        from speechnar.files import atomic_write
+        from speechnar.infer.translate import Translator
+
+    if args.batch < 1:
+        raise ValueError(f"--batch is {args.batch} but should be 1 or more")
+    torch.set_num_threads(args.threads)
+    options = DecodeOptions(
+        args.method or "greedy", args.iterations, beam=args.beam, ctc_weight=0.0, length_beam=args.length_beam,
+        length_penalty=args.length_penalty,
+    )  # fmt: skip
+    translator = Translator(args.model_dir, options, args.method is None, args.rescore)
+    text = sys.stdin.buffer.read() if args.file is None else args.file.read_bytes()
+    try:
+        lines = text.decode("utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{args.file or 'stdin'} is not UTF-8 (byte {error.start}): convert it first") from None
+    last = [] if lines[-1] else [lines.pop()]
+    found = translator.translate([line.rstrip("\r") for line in lines], args.batch)
+    written = "\n".join(found + last)
+    if args.output is None:
+        sys.stdout.write(written)
+    else:
+        with atomic_write(args.output) as part:
+            part.write_text(written, encoding="utf-8")

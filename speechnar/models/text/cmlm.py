@@ -1,0 +1,95 @@
+"""CMLM: a decoder that predicts the masked tokens of a target from the others and from the source, all at once.
+
+Source: Ghazvininejad et al. 2019, "Mask-Predict: Parallel Decoding of Conditional Masked Language Models", sections 2
+    and 3. Order-agnostic cross-entropy over a target that is masked as a whole: Du et al. 2021, "Order-Agnostic Cross
+    Entropy for Non-Autoregressive Machine Translation". Decoding is `speechnar.decode.mask_predict`.
+Differs: the length is predicted from the mean of the encoder's vectors, not from a special token.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from speechnar.layers.length_head import LengthHead
+from speechnar.layers.transformer import Encoded, SourceMemory, Transformer, TransformerConfig
+from speechnar.losses.mean import Mean
+from speechnar.losses.oaxe import oaxe_loss
+from speechnar.losses.pairs import Pairs, cross_entropy
+from speechnar.nar.lengths import length_mask
+from speechnar.nar.masking import random_masks
+
+OBJECTIVES = ("cross_entropy", "oaxe")
+
+
+@dataclass(frozen=True)
+class CMLMConfig:
+    """Sizes of the Transformer. `n_symbols` comes from the data: a training config leaves it out.
+
+    Attributes:
+        reach: the largest difference between the lengths of source and target that can be told.
+        objective: "cross_entropy" of random masks; or "oaxe", of a target that is masked as a whole, for decoding in
+            one iteration.
+    """
+
+    n_symbols: int = 0
+    transformer: TransformerConfig = TransformerConfig()
+    reach: int = 20
+    objective: str = "cross_entropy"
+
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"the objective is {self.objective!r} but should be one of {', '.join(OBJECTIVES)}")
+
+
+@dataclass(frozen=True)
+class CMLMOutput:
+    """Logits (B, N, V) of the token at each position."""
+
+    logits: Tensor
+
+
+class CMLM(nn.Module):
+    """`forward` encodes, `memory` prepares cross-attention for all iterations, `decode` fills masks."""
+
+    def __init__(self, config: CMLMConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.transformer = Transformer(config.transformer, config.n_symbols)
+        self.length = LengthHead(config.transformer.d_model, config.reach)
+
+    def forward(self, source: Tensor, source_lengths: Tensor) -> Encoded:
+        """Encode tokens (B, S)."""
+        return self.transformer.encode(source, source_lengths)
+
+    def memory(self, encoded: Encoded) -> SourceMemory:
+        """Return the input of the decoder's cross-attention."""
+        return self.transformer.memory(encoded)
+
+    def decode(self, memory: SourceMemory, tokens: Tensor, token_lengths: Tensor, mask_id: int) -> CMLMOutput:
+        """Predict the token at each position of tokens (B, N) with masks."""
+        return CMLMOutput(self.transformer.logits(self._hidden(memory, tokens, token_lengths)))
+
+    def _hidden(self, memory: SourceMemory, tokens: Tensor, token_lengths: Tensor) -> Tensor:
+        return self.transformer.decode_all(self.transformer.embed(tokens), token_lengths, memory)
+
+
+def conditional_mask_terms(model: CMLM, pairs: Pairs) -> dict[str, Tensor | Mean]:
+    """Return the loss terms of a CMLM, in nats.
+
+    Returns:
+        `decoder`, by the config's objective, a mean over masks or tokens; `length`, of the number of tokens.
+    """
+    tokens, lengths, mask_id = pairs.tokens, pairs.token_lengths, pairs.symbols.mask_id
+    encoded = model(pairs.source, pairs.source_lengths)
+    length = model.length.loss(encoded, lengths)
+    memory = model.memory(encoded)
+    if model.config.objective == "oaxe":
+        log_probs = model.decode(memory, torch.full_like(tokens, mask_id), lengths, mask_id).logits.log_softmax(2)
+        return {"decoder": Mean(oaxe_loss(log_probs, lengths, tokens, lengths), lengths.sum()), "length": length}
+    hidden = random_masks(tokens, lengths, mask_id)
+    masks = (hidden == mask_id) & length_mask(lengths, tokens.shape[1])
+    logits = model.transformer.logits(model._hidden(memory, hidden, lengths)[masks])
+    return {"decoder": cross_entropy(logits, tokens, masks), "length": length}

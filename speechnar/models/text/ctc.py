@@ -1,0 +1,100 @@
+"""CTC of text to text: the source, stretched, is decoded to tokens and blanks at once; no length is predicted.
+
+    source     Ich  komme           stretched     Ich  Ich  komme  komme
+                                    tokens        I    _    am     coming
+
+Source: Libovicky and Helcl 2018, "End-to-End Non-Autoregressive Neural Machine Translation with Connectionist Temporal
+    Classification", section 3. With glancing at the best alignment: Gu and Kong 2021, "Fully Non-autoregressive Neural
+    Machine Translation: Tricks of the Trade", section 3.
+Differs: the source is stretched by repeating the encoder's vectors, and the decoder also attends to them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from speechnar.layers.transformer import Encoded, SourceMemory, Transformer, TransformerConfig, uniform_copy
+from speechnar.losses.ctc import ctc_loss
+from speechnar.losses.mean import Mean
+from speechnar.losses.pairs import Pairs
+from speechnar.nar.ctc import best_alignment
+from speechnar.nar.glancing import glance
+from speechnar.nar.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class TextCTCConfig:
+    """Sizes of the Transformer. `n_symbols` comes from the data: a training config leaves it out.
+
+    Attributes:
+        stretch: frames for each source token; a target has at most as many tokens as there are frames.
+        glancing: first and last ratio of the frames glanced at to those that are not as in the best alignment, each in
+            [0, 1]; None for no glancing.
+    """
+
+    n_symbols: int = 0
+    transformer: TransformerConfig = TransformerConfig()
+    stretch: int = 2
+    glancing: tuple[float, float] | None = None
+
+    def __post_init__(self) -> None:
+        if self.stretch < 1:
+            raise ValueError(f"stretch is {self.stretch} but should be 1 or more")
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The distributions of CTC.
+
+    Attributes:
+        log_probs: (B, T, V) float32 natural logarithms; padding of any value.
+        lengths: (B,) frames.
+    """
+
+    log_probs: Tensor
+    lengths: Tensor
+
+
+class TextCTC(nn.Module):
+    """`forward` encodes, `frames` decodes."""
+
+    def __init__(self, config: TextCTCConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.transformer = Transformer(config.transformer, config.n_symbols)
+
+    def forward(self, source: Tensor, source_lengths: Tensor) -> Encoded:
+        """Encode tokens (B, S)."""
+        return self.transformer.encode(source, source_lengths)
+
+    def frames(self, encoded: Encoded) -> Frames:
+        """Return the distributions of all frames."""
+        return self._frames(self.transformer.memory(encoded))
+
+    def _frames(self, memory: SourceMemory, path: Tensor | None = None, given: Tensor | None = None) -> Frames:
+        """Return the distributions; the frames that are True in `given` (B, T) see their token in `path` (B, T)."""
+        lengths = memory.encoded.lengths * self.config.stretch
+        x = uniform_copy(memory.encoded, lengths, memory.encoded.hidden.shape[1] * self.config.stretch)
+        if path is not None and given is not None:
+            x = torch.where(given[:, :, None], self.transformer.embed(path).to(x.dtype), x)
+        logits = self.transformer.logits(self.transformer.decode_all(x, lengths, memory))
+        return Frames(logits.log_softmax(2), lengths)
+
+
+def text_ctc_terms(model: TextCTC, pairs: Pairs) -> dict[str, Mean]:
+    """Return `ctc`, a mean over tokens, in nats; a pair with more tokens than frames counts as 0."""
+    tokens, token_lengths, blank_id = pairs.tokens, pairs.token_lengths, pairs.symbols.blank_id
+    memory = model.transformer.memory(model(pairs.source, pairs.source_lengths))
+    path = given = None
+    if model.config.glancing:
+        with torch.no_grad():
+            guess = model._frames(memory)
+            path = best_alignment(guess.log_probs, guess.lengths, tokens, token_lengths, blank_id)
+            ratio = Schedule(*model.config.glancing, 1).at(pairs.progress)
+            given = glance(guess.log_probs.argmax(2), path, guess.lengths, ratio)
+    frames = model._frames(memory, path, given)
+    loss = ctc_loss(frames.log_probs, frames.lengths, tokens, token_lengths, blank_id)
+    return {"ctc": Mean(loss, token_lengths.sum())}

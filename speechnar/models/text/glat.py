@@ -1,0 +1,90 @@
+"""GLAT: all target tokens in one pass; in training the decoder glances at the more of them the worse it still is.
+
+Source: Qian et al. 2021, "Glancing Transformer for Non-Autoregressive Neural Machine Translation", section 3.
+Differs: the decoder's input is a uniform copy of the encoder's output, not of the source's embeddings. The tokens that
+    were glanced at are in their own positions only; none has a part in the loss.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from speechnar.layers.length_head import LengthHead
+from speechnar.layers.transformer import Encoded, SourceMemory, Transformer, TransformerConfig, uniform_copy
+from speechnar.losses.mean import Mean
+from speechnar.losses.pairs import Pairs, cross_entropy
+from speechnar.nar.glancing import glance
+from speechnar.nar.lengths import length_mask
+from speechnar.nar.schedules import Schedule
+
+
+@dataclass(frozen=True)
+class GLATConfig:
+    """Sizes of the Transformer. `n_symbols` comes from the data: a training config leaves it out.
+
+    Attributes:
+        reach: the largest difference between the lengths of source and target that can be told.
+        glancing: first and last ratio of the tokens glanced at to those predicted wrong, each in [0, 1].
+    """
+
+    n_symbols: int = 0
+    transformer: TransformerConfig = TransformerConfig()
+    reach: int = 20
+    glancing: tuple[float, float] = (0.5, 0.3)
+
+
+@dataclass(frozen=True)
+class GLATOutput:
+    """Logits (B, N, V) of the token at each position."""
+
+    logits: Tensor
+
+
+class GLAT(nn.Module):
+    """`forward` encodes, `memory` prepares cross-attention, `decode` predicts the tokens that are not given."""
+
+    def __init__(self, config: GLATConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.transformer = Transformer(config.transformer, config.n_symbols)
+        self.length = LengthHead(config.transformer.d_model, config.reach)
+
+    def forward(self, source: Tensor, source_lengths: Tensor) -> Encoded:
+        """Encode tokens (B, S)."""
+        return self.transformer.encode(source, source_lengths)
+
+    def memory(self, encoded: Encoded) -> SourceMemory:
+        """Return the input of the decoder's cross-attention."""
+        return self.transformer.memory(encoded)
+
+    def decode(self, memory: SourceMemory, tokens: Tensor, token_lengths: Tensor, mask_id: int) -> GLATOutput:
+        """Predict the token at each position of tokens (B, N); where there is a mask, the input is a copied source."""
+        hidden = self._hidden(memory, tokens, token_lengths, tokens != mask_id)
+        return GLATOutput(self.transformer.logits(hidden))
+
+    def _hidden(self, memory: SourceMemory, tokens: Tensor, token_lengths: Tensor, given: Tensor) -> Tensor:
+        copied = uniform_copy(memory.encoded, token_lengths, tokens.shape[1])
+        x = torch.where(given[:, :, None], self.transformer.embed(tokens).to(copied.dtype), copied)
+        return self.transformer.decode_all(x, token_lengths, memory)
+
+
+def glancing_terms(model: GLAT, pairs: Pairs) -> dict[str, Tensor | Mean]:
+    """Return the loss terms, in nats.
+
+    Returns:
+        `decoder`, the cross-entropy of the tokens that were not glanced at, with smoothed targets; `length`, of the
+        number of tokens.
+    """
+    tokens, lengths = pairs.tokens, pairs.token_lengths
+    encoded = model(pairs.source, pairs.source_lengths)
+    memory = model.memory(encoded)
+    with torch.no_grad():
+        nothing = torch.zeros_like(tokens, dtype=torch.bool)
+        predicted = model.transformer.logits(model._hidden(memory, tokens, lengths, nothing)).argmax(2)
+        given = glance(predicted, tokens, lengths, Schedule(*model.config.glancing, 1).at(pairs.progress))
+    wanted = length_mask(lengths, tokens.shape[1]) & ~given
+    logits = model.transformer.logits(model._hidden(memory, tokens, lengths, given)[wanted])
+    return {"decoder": cross_entropy(logits, tokens, wanted), "length": model.length.loss(encoded, lengths)}
