@@ -115,8 +115,8 @@ class AutoregressiveDecoder:
     def _ends(self, finished: Finished, best: float, step: int, limit: int) -> bool:
         """Return True if the search of an utterance is over; `best` is the total of its best unfinished hypothesis.
 
-        Totals only fall: once enough finished hypotheses are better than all unfinished ones, none can overtake, or with
-        a length penalty hardly any.
+        Totals only fall: once enough finished hypotheses are better than all unfinished ones, none can overtake. With a
+        length penalty it is possible but rare.
         """
         enough = sorted((score for score, _ in finished), reverse=True)[self.beam - 1 : self.beam]
         overtaken = bool(enough) and self._score(best, step + 1) < enough[0]

@@ -1,0 +1,105 @@
+"""Text models learn a few pairs by heart, and `speechnar translate` writes them."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from pathlib import Path
+
+import pytest
+import torch
+
+from speechnar import config as config_files
+from speechnar.cli import main
+from speechnar.config import Choice
+from speechnar.decode.methods import DecodeOptions
+from speechnar.infer.translate import Translator
+from speechnar.layers.transformer import TransformerConfig
+from speechnar.models.folder import ModelError
+from speechnar.models.specs import MODELS, configs_of
+from speechnar.tasks.text2text import TextConfig, train_text2text
+from speechnar.text.tokenizer import train_tokenizer
+from speechnar.train.loop import LoopConfig
+
+PAIRS = [("ab", "ba"), ("a", "b b"), ("abab b", "b aba"), ("b", "aa"), ("ba ab", "ab"), ("bb", "a")]
+SMALL = TransformerConfig(d_model=16, n_heads=2, d_ff=32, encoder_layers=1, decoder_layers=1, dropout=0.0)
+LOOP = LoopConfig(
+    max_steps=150, log_every=50, validate_every=150, warmup_steps=10, learning_rate=0.01, precision="no", ema_decay=0.0,
+    threads=1,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("pairs")
+    (path / "pairs.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in PAIRS), encoding="utf-8")
+    train_tokenizer([text for pair in PAIRS for text in pair], path / "tokenizer")
+    return path
+
+
+def trained(folder: Path, name: str, loop: LoopConfig = LOOP, init: Path | None = None) -> Path:
+    model = MODELS[name].config(transformer=SMALL)
+    config = TextConfig(Choice(name, model), loop, batch_tokens=200, max_tokens=20)
+    out = folder / name
+    if not (out / "model.safetensors").exists():
+        train_text2text(config, folder / "tokenizer", folder / "pairs.tsv", folder / "pairs.tsv", out, init)
+    return out
+
+
+@pytest.mark.parametrize("name", configs_of("text2text"))
+def test_every_text_model_learns_pairs_by_heart(folder: Path, name: str) -> None:
+    translator = Translator(trained(folder, name), DecodeOptions(beam=2, ctc_weight=0.0))
+    found = translator.translate([source for source, _ in PAIRS], batch=4)
+    wrong = [(text, target) for text, (_, target) in zip(found, PAIRS) if text != target]
+    assert not wrong
+
+
+def test_the_command_writes_a_line_for_each_line(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = trained(folder, "transformer")
+    text = "ab\n\nzz \x07!\nb a\tb\x0b\n" + "ab " * 500 + "\n" + "b"
+    monkeypatch.setattr("sys.stdin", type("Stdin", (), {"buffer": io.BytesIO(text.encode())})())
+    assert main(["translate", str(model)]) == 0
+    printed = capsys.readouterr()
+    lines = printed.out.split("\n")
+    assert len(lines) == 6 and lines[0] == "ba" and lines[1] == "" and lines[2] == "zz \x07!" and lines[5] == "aa"
+    assert lines[3] and len(lines[4].split()) > 10
+    assert "lines with no character that the model knows, kept as they are: 1" in printed.err
+
+    source, out = tmp_path / "in.txt", tmp_path / "out.txt"
+    source.write_text("ab\nb\n", encoding="utf-8")
+    assert main(["translate", str(model), "-f", str(source), "-o", str(out), "--beam", "1"]) == 0
+    assert out.read_text(encoding="utf-8") == "ba\naa\n"
+    assert main(["translate", str(model), "-f", str(source), "-o", str(source)]) == 1
+    source.write_bytes(b"ab\n\xff")
+    assert main(["translate", str(model), "-f", str(source)]) == 1
+    assert "is not UTF-8 (byte 3)" in capsys.readouterr().err
+
+
+def test_an_autoregressive_model_chooses_among_lengths(folder: Path) -> None:
+    options = DecodeOptions("mask_predict", 2, length_beam=3)
+    translator = Translator(trained(folder, "cmlm"), options, False, trained(folder, "transformer"))
+    assert translator.translate([source for source, _ in PAIRS]) == [target for _, target in PAIRS]
+    with pytest.raises(ModelError, match="rescoring needs an autoregressive one"):
+        Translator(trained(folder, "cmlm"), options, False, trained(folder, "cmlm"))
+    with pytest.raises(ModelError, match="cannot decode by mask_predict: it decodes by autoregressive"):
+        Translator(trained(folder, "transformer"), options, False)
+
+
+def test_a_model_starts_from_the_weights_of_another(folder: Path, tmp_path: Path) -> None:
+    start = trained(folder, "transformer")
+    short = dataclasses.replace(LOOP, max_steps=1, learning_rate=0.0)
+    config = TextConfig(
+        Choice("glat", MODELS["glat"].config(transformer=SMALL)), short, batch_tokens=200, max_tokens=20
+    )
+    train_text2text(config, folder / "tokenizer", folder / "pairs.tsv", folder / "pairs.tsv", tmp_path / "out", start)
+    from safetensors.torch import load_file
+
+    first, then = (load_file(path / "model.safetensors") for path in (start, tmp_path / "out"))
+    assert all(torch.equal(then[name], weight) for name, weight in first.items())
+
+
+def test_a_model_that_does_not_read_text_is_refused(tmp_path: Path) -> None:
+    config_files.save(TextConfig(Choice("glat", MODELS["glat"].config())), tmp_path / "config.yaml")
+    assert main(["translate", str(tmp_path)]) == 1
