@@ -22,9 +22,9 @@ from speechnar.text.tokenizer import train_tokenizer
 from speechnar.train.loop import LoopConfig
 
 PAIRS = [("ab", "ba"), ("a", "b b"), ("abab b", "b aba"), ("b", "aa"), ("ba ab", "ab"), ("bb", "a")]
-SMALL = TransformerConfig(d_model=16, n_heads=2, d_ff=32, encoder_layers=1, decoder_layers=1, dropout=0.0)
+SMALL = TransformerConfig(d_model=32, n_heads=4, d_ff=64, encoder_layers=1, decoder_layers=1, dropout=0.0)
 LOOP = LoopConfig(
-    max_steps=150, log_every=50, validate_every=150, warmup_steps=10, learning_rate=0.01, precision="no", ema_decay=0.0,
+    max_steps=200, log_every=50, validate_every=200, warmup_steps=10, learning_rate=0.01, precision="no", ema_decay=0.0,
     threads=1,
 )  # fmt: skip
 
