@@ -9,13 +9,13 @@
 set -euo pipefail
 source "$(dirname "$0")/../stages.sh"
 
-corpus=data/deu-eng.zip #: FILE, deu-eng.zip of manythings.org/anki
-from=deu                #: deu|eng, language of the sources
-subwords=4000           #: N, tokens of the vocabulary that both languages share
+corpus=data/corpus #: DIR, the folder of deu-eng.zip, from manythings.org/anki
+from=deu           #: deu|eng, language of the sources
+subwords=4000      #: N, tokens of the vocabulary that both languages share
 threads=1
 parse_options "$@"
 
-shared=../../../shared/data/tatoeba/deu-eng.zip # the archive, if it is there
+shared=../../../shared/data/tatoeba # the archive, if it is there
 export OMP_NUM_THREADS=$threads
 
 train() { # NAME PAIRS OUT [OPTION...]: conf/NAME.yaml on data/PAIRS.tsv to exp/OUT
@@ -30,9 +30,10 @@ parallel() { # PAIRS SUFFIX: the parallel systems, each from the weights of the 
 }
 
 prepare() {
-  if [[ ! -e $corpus && -e $shared ]]; then corpus=$shared; fi
-  [[ -e $corpus ]] || fail "there is no $corpus: download deu-eng.zip from manythings.org/anki, or give --corpus"
-  python local/prepare.py "$corpus" data --from "$from"
+  local archive=$corpus/deu-eng.zip
+  if [[ ! -e $archive && -e $shared/deu-eng.zip ]]; then archive=$shared/deu-eng.zip; fi
+  [[ -e $archive ]] || fail "there is no $archive: download it from manythings.org/anki, or give --corpus"
+  python local/prepare.py "$archive" data --from "$from"
 }
 tokenizer() { speechnar tokenizer data/train.tsv exp/tokenizer --subwords "$subwords"; }
 ar() { train ar train ar; }
