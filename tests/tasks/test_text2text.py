@@ -24,8 +24,8 @@ from speechnar.train.loop import LoopConfig
 PAIRS = [("ab", "ba"), ("a", "b b"), ("abab b", "b aba"), ("b", "aa"), ("ba ab", "ab"), ("bb", "a")]
 SMALL = TransformerConfig(d_model=32, n_heads=4, d_ff=64, encoder_layers=1, decoder_layers=1, dropout=0.0)
 LOOP = LoopConfig(
-    max_steps=400, log_every=100, validate_every=400, warmup_steps=10, learning_rate=0.01, precision="no", ema_decay=0.0,
-    threads=1,
+    max_steps=400, log_every=100, validate_every=400, warmup_steps=10, learning_rate=0.01, precision="no",
+    ema_decay=0.0, threads=1,
 )  # fmt: skip
 
 
