@@ -74,7 +74,7 @@ def test_padding_does_not_change_a_loss(kind: str) -> None:
 
 
 def outputs(model: Any, name: str, given: Pairs) -> tuple[Tensor, Tensor]:
-    """What the decoders read of a model: (B, N, V) and the real lengths."""
+    """The logits, distributions and edges that the decoders read of a model, (B, N, V), and the real lengths."""
     encoded = model(given.source, given.source_lengths)
     if name == "text_ctc":
         frames = model.frames(encoded)
