@@ -14,13 +14,20 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class DecoderConfig:
-    """Widths and depths of a decoder."""
+    """Widths and depths of a decoder.
+
+    Attributes:
+        sees_ctc: whether a decoder on a CTC encoder is given the distributions of CTC, as means of token embeddings,
+            and starts with an output layer that turns an embedding back into its token. It then begins with copies of
+            CTC's tokens, for which it otherwise needs thousands of steps.
+    """
 
     d_model: int = 144
     n_heads: int = 4
     n_layers: int = 4
     d_ff: int = 576
     dropout: float = 0.1
+    sees_ctc: bool = False
 
     def __post_init__(self) -> None:
         if self.d_model % (2 * self.n_heads):

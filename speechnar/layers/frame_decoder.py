@@ -16,6 +16,7 @@ from speechnar.layers.conformer import ConformerBlock, ConformerConfig, rotary_t
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.layers.ctc_head import CTCHead
 from speechnar.layers.decoder_block import DecoderConfig
+from speechnar.layers.token_decoder import invert
 from speechnar.nar.lengths import length_mask
 
 KERNEL_SIZE = 9
@@ -34,6 +35,8 @@ class FrameDecoder(nn.Module):
         self.blocks = nn.ModuleList(ConformerBlock(sizes) for _ in range(config.n_layers))
         self.head = CTCHead(d, n_symbols, conditioned=False)
         self.d_head = d // config.n_heads
+        if config.sees_ctc:
+            invert(self.head.out, self.embedding)
 
     def forward(self, encoder_out: EncoderOutput, alignment: Tensor) -> Tensor:
         """Return natural log-probabilities (B, T, V), float32, given a symbol of each frame, (B, T) int64."""

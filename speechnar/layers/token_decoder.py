@@ -19,6 +19,22 @@ OLD_NAMES |= {"memory.": "decoder.projection."}
 """Names of the weights in models of earlier versions, which had no module `decoder`."""
 
 
+def invert(out: nn.Linear, embedding: nn.Embedding) -> None:
+    """Start an output layer as the transpose of an embedding, so that it finds the token of an embedding."""
+    with torch.no_grad():
+        out.weight.copy_(embedding.weight / embedding.embedding_dim**0.5)
+        out.bias.zero_()
+
+
+def copy_memory(block: DecoderBlock) -> None:
+    """Start a layer whose cross-attention adds the vectors that it finds as they are."""
+    with torch.no_grad():
+        for layer in (block.cross_kv, block.cross_project):
+            d = layer.in_features
+            layer.weight[-d:].copy_(torch.eye(d))
+            layer.bias[-d:].zero_()
+
+
 class TokenDecoder(nn.Module):
     """Token embedding, sinusoidal positions, `DecoderBlock`s, and the output layer `out`."""
 
@@ -31,6 +47,10 @@ class TokenDecoder(nn.Module):
         self.blocks = nn.ModuleList(DecoderBlock(config) for _ in range(config.n_layers))
         self.norm = nn.LayerNorm(d)
         self.out = nn.Linear(d, n_symbols)
+        self.sees_ctc = config.sees_ctc
+        if config.sees_ctc:
+            invert(self.out, self.embedding)
+            copy_memory(self.blocks[0])  # type: ignore[arg-type]
 
     def memory(self, encoder_out: EncoderOutput, blank_id: int, positions: Tensor | None = None) -> Memory:
         """Return the input of cross-attention, which is the same in every step of decoding.
@@ -40,6 +60,8 @@ class TokenDecoder(nn.Module):
                 batch of one.
         """
         hidden = self.projection(encoder_out.hidden)
+        if self.sees_ctc:
+            hidden = hidden + encoder_out.log_probs.exp() @ self.embedding.weight
         if positions is None:
             positions = token_positions(encoder_out.log_probs, blank_id)
         hidden = hidden + sinusoids_at(positions, hidden.shape[2]).to(hidden.dtype)
