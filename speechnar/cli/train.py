@@ -20,7 +20,8 @@ LOWEST = 5
 """Utterances of low scores that `align` prints."""
 
 METHODS = (
-    "greedy, beam, mask_predict, mask_ctc, align_refine, imputer, rescoring, speculative or autoregressive (greedy)"
+    "greedy, beam, mask_predict, mask_ctc, align_refine, imputer, levenshtein, diffusion, parallel, crf,"
+    " semi_autoregressive, rescoring, speculative or autoregressive (greedy)"
 )
 FORMER_METHODS = {"mask-ctc": "mask_ctc", "drafts": "rescoring", "ar": "autoregressive"}
 
@@ -185,6 +186,7 @@ def _add_recognition_data(add: Callable[..., VerbParser]) -> None:
     decode.add_argument("--ctc-weight", type=float, default=0.3, metavar="X", help="of CTC beside the decoder (0.3)")
     decode.add_argument("--masking-passes", type=int, default=1, metavar="N", help="of rescoring, each other masks (1)")
     decode.add_argument("--temperature", type=float, default=1.0, metavar="X", help="of CTC in searches (1)")
+    decode.add_argument("--sampled", action="store_true", help="diffusion draws tokens at random, not the best first")
     decode.add_argument("--readings", type=int, action=Former, now="--masking-passes")
     decode.add_argument(
         "--sharpness", type=_inverse, action=Former, now="--temperature", note=", which is its inverse: 1 / sharpness"
@@ -329,7 +331,7 @@ def _decode(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     options = DecodeOptions(
         _method(args.method), args.iterations, args.threshold, args.beam, args.ctc_weight, args.masking_passes,
-        temperature=args.temperature,
+        temperature=args.temperature, sampled=args.sampled,
     )  # fmt: skip
     took = decode_corpus(args.model_dir, args.cuts, args.out, options)
     print(f"{took.audio_seconds:.1f} s of audio in {took.seconds:.2f} s: RTF {took.real_time_factor:.4f}")

@@ -48,25 +48,29 @@ def ways(method: str, **options: tuple[object, ...]) -> tuple[DecodeOptions, ...
     return tuple(found)
 
 
+AR = "autoregressive"
+ITERATIONS = (1, 2, 4)
 SYSTEMS = (
-    System(
-        "autoregressive", "autoregressive twin, greedy", "aed", ways("autoregressive", beam=(1,), ctc_weight=(0.0,))
-    ),
-    System("autoregressive", TWIN_BEAM, "aed", ways("autoregressive", ctc_weight=(0.0, 0.3, 0.5))),
+    System(AR, "autoregressive twin, greedy", "aed", ways("autoregressive", beam=(1,), ctc_weight=(0.0,))),
+    System(AR, TWIN_BEAM, "aed", ways("autoregressive", ctc_weight=(0.3, 0.7, 0.9))),
     System("fully NAR", "CTC, greedy", "ctc", ways("greedy")),
     System("fully NAR", "self-conditioned CTC, greedy", "ctc_self", ways("greedy")),
     System("fully NAR", "self-conditioned CTC, prefix beam 10", "ctc_self", ways("beam")),
+    System("fully NAR", "Paraformer", "paraformer", ways("parallel")),
+    System("fully NAR", "Paraformer-v2", "paraformer_v2", ways("parallel")),
     System("iterative", "Mask-CTC", "mask_ctc", ways("mask_ctc", threshold=(0.3, 0.6, 0.9), iterations=(1, 4))),
+    System("iterative", "Mask-CTC, rescoring 10 texts", "mask_ctc", ways("rescoring", ctc_weight=(0.9, 0.7, 0.5))),
     System("iterative", "mask-predict", "mask_ctc", ways("mask_predict", iterations=(1, 4, 10))),
-    System("iterative", "Mask-CTC, rescoring 10 texts", "mask_ctc", ways("rescoring", ctc_weight=(0.9, 0.7, 0.5, 0.3))),
-    System("iterative", "Align-Refine", "align_refine", ways("align_refine", iterations=(1, 2, 4))),
+    System("iterative", "Align-Refine", "align_refine", ways("align_refine", iterations=ITERATIONS)),
     System("iterative", "Imputer", "imputer", ways("imputer", iterations=(1, 2, 4, 8))),
+    System("iterative", "Levenshtein edits of CTC", "levenshtein", ways("levenshtein", iterations=ITERATIONS)),
+    System("iterative", "masked diffusion", "masked_diffusion", ways("diffusion", iterations=(1, 4, 10))),
+    System("iterative", "masked diffusion, sampled", "masked_diffusion", ways("diffusion", sampled=(True,))),
+    System("partially NAR", "four tokens a step", "semi_autoregressive", ways("semi_autoregressive")),
     System(
-        "partially NAR",
-        "CTC draft verified by the twin",
-        "aed",
-        ways("speculative", acceptance_threshold=(0.0, 1.0, 2.0)),
+        "partially NAR", "CTC verified by the twin", "aed", ways("speculative", acceptance_threshold=(0.0, 2.0, 4.0))
     ),
+    System("locally AR", "low-rank CRF over Paraformer-v2", "crf", ways("crf")),
 )
 
 
