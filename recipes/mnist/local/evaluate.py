@@ -123,7 +123,11 @@ def main() -> None:
     judge = Judge(load_classifier(args.exp / "classifier.safetensors", test.images.shape[1]), test.images)
     n_classes = 1 + int(train.labels.max())
     labels = torch.arange(args.count) % n_classes
-    models = {name: load_image_model(args.exp / name) for name in ("maskgit", "image_transformer")}
+    folders = ("maskgit", "image_transformer")
+    trained = [name for name in folders if (args.exp / name / "model.safetensors").exists()]
+    if "maskgit" not in trained:
+        parser.error(f"{args.exp} holds no trained MaskGIT: run the stages before")
+    models = {name: load_image_model(args.exp / name) for name in trained}
     vqvae = models["maskgit"][2]
 
     order = torch.Generator().manual_seed(0)
@@ -135,6 +139,8 @@ def main() -> None:
         "test images, from their tokens": judge.measure(again, test.labels[of_test]),
     }
     for system in systems(args.guidance):
+        if system.folder not in models:
+            continue
         model, spec, _ = models[system.folder]
         parts = [
             generate(model, spec, vqvae, part, replace(system.options, seed=number))
