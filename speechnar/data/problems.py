@@ -31,7 +31,7 @@ ERRORS = {
     "clipped audio": "too loud to be recorded: samples stand at full scale; record it with less gain",
     "too short": "an utterance is hardly that short",
     "too long": "cut it into sentences",
-    "unspeakable text": "write it in words that the front end knows",
+    "unspeakable text": "write it in words that the front end knows, or check it for a recognizer with --characters",
     "no alignment": "align it too, or leave it out",
     "other phones": "align with the pronunciations of the manifest, or take a manifest without phones",
     "alignment": "the times cannot be right: align it again",
