@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from speechnar.cli.evaluate_tts import kept
-from speechnar.cli.evaluate_wer import add_normalizer
+from speechnar.cli.evaluate_tts import add_judges, kept
 from speechnar.cli.sing import AUTO, semitones
 from speechnar.extras import needing
 
@@ -40,14 +39,7 @@ def add_kind(kinds: Any) -> None:
     singing.add_argument(
         "--start", type=float, default=0.0, metavar="S", help="of --audio: from the first note to the audio's start (0)"
     )
-    singing.add_argument(
-        "--recognizer",
-        metavar="NAME|DIR|COMMAND",
-        help="by default the one in the package; a command receives a wav file, last or as {}, and prints text",
-    )
-    add_normalizer(singing, "whisper", "as for `evaluate wer`")
-    singing.add_argument("--predictor", action="append", metavar="NAME", help="distillmos or dnsmos; repeatable")
-    singing.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
+    add_judges(singing, "none")
     singing.add_argument("--out", type=Path, metavar="DIR", help="keep wavs, transcripts, list.tsv and report.json")
     singing.add_argument("--plot", type=Path, metavar="DIR", help="draw a piano roll with the sung F0: DIR/SCORE.png")
     singing.reads("score", "voice", "audio")

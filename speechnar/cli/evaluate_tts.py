@@ -25,17 +25,28 @@ def add_kind(kinds: Any) -> None:
     tts.add_argument("--voice", required=True, action="append", metavar="NAME|DIR", help="repeatable")
     tts.add_argument("--speaker", metavar="NAME", help="of voices with several, or a blend")
     tts.add_argument("--text", required=True, metavar="FILE", help="sentences, UTTERANCE<TAB>TEXT a line (.tsv)")
-    tts.add_argument(
+    add_judges(tts, "both")
+    tts.add_argument("--out", type=Path, metavar="DIR", help="keep wavs, transcripts and report.json, .png, .svg")
+    tts.reads("voice", "text")
+    tts.writes("out")
+
+
+def add_judges(parser: argparse.ArgumentParser, predictors: str) -> None:
+    """Add the options that name the recognizer and the predictors of quality, and what they compare and use.
+
+    Args:
+        predictors: what is taken by default, as the help says it.
+    """
+    parser.add_argument(
         "--recognizer",
         metavar="NAME|DIR|COMMAND",
         help="by default the one in the package; a command receives a wav file, last or as {}, and prints text",
     )
-    add_normalizer(tts, "whisper", "as for `evaluate wer` (whisper)")
-    tts.add_argument("--predictor", action="append", metavar="NAME", help="distillmos or dnsmos; repeatable (both)")
-    tts.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
-    tts.add_argument("--out", type=Path, metavar="DIR", help="keep wavs, transcripts and report.json, .png, .svg")
-    tts.reads("voice", "text")
-    tts.writes("out")
+    add_normalizer(parser, "whisper", "as for `evaluate wer` (whisper)")
+    parser.add_argument(
+        "--predictor", action="append", metavar="NAME", help=f"distillmos or dnsmos; repeatable ({predictors})"
+    )
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
 
 
 def _tts(args: argparse.Namespace) -> None:
