@@ -45,6 +45,7 @@ class French(Normalizer):
         {"ONU", "SIDA", "PIN", "BAC", "ZAC", "ZEP", "SMIC", "FIAC", "PACS", "INSEE", "UNESCO"}
     )
     web = ("point", "arobase", "barre")
+    between = ("à", "fois")
 
     def read_roman_numerals(self, text: str) -> str:
         """Read centuries by ordinals, kings but the first and parts by numbers: `XXIe siècle`, `Louis XIV`."""
@@ -120,19 +121,14 @@ class French(Normalizer):
         return re.sub(r"(?<![\d.,])(\d{1,3})(ers?|[èe]?res?|[eè]mes?|es?|nde?s?)(?![^\W_])", replace, text)
 
     def read_ranges(self, text: str) -> str:
-        """Read telephone numbers by pairs, ranges, fractions and results: `01 23 45 67 89`, `10–12`, `1/2`, `3-1`."""
-        text = re.sub(r"(?<![\d.,])0\d(?:[ .-]\d\d){4}(?!\d)", self._pairs, text)
-        text = re.sub(r"(?<![\d/.,])(\d{1,2})/(\d{1,2})(?![\d/])", self._fraction, text)
-        text = re.sub(r"(?<=\d)\s?–\s?(?=\d)", " à ", text)
-        text = re.sub(r"(?<![\d-])(\d{1,2})-(?=\d{1,2}(?![\d-]))", r"\1 à ", text)
-        text = re.sub(r"(?<=\d)\s?[x×]\s?(?=\d)", " fois ", text)
-        return super().read_ranges(text)
+        """Read telephone numbers by pairs too: `01 23 45 67 89`."""
+        return super().read_ranges(re.sub(r"(?<![\d.,])0\d(?:[ .-]\d\d){4}(?!\d)", self._pairs, text))
 
     def _pairs(self, match: re.Match[str]) -> str:
         pairs = re.findall(r"\d\d", match[0])
         return ", ".join(self.numbers.digits(pair) if pair[0] == "0" else self.numbers.cardinal(pair) for pair in pairs)
 
-    def _fraction(self, match: re.Match[str]) -> str:
+    def fraction(self, match: re.Match[str]) -> str:
         top, bottom = int(match[1]), int(match[2])
         if bottom not in _FRACTIONS or not top:
             return f"{match[1]} sur {match[2]}"

@@ -61,6 +61,8 @@ class Normalizer:
     """Initialisms that look like words, such as ADAC."""
     web: tuple[str, str, str] = ("", "", "")
     """The words for a full stop, an at sign and a slash in an address."""
+    between: tuple[str, str] = ("", "")
+    """The words between the numbers of a range, `10–12`, and of a product, `3 x 4`; empty for none."""
     decimal_point = False
     """True for a language that writes decimals after a full stop, as Thai does, and not after a comma."""
 
@@ -231,11 +233,21 @@ class Normalizer:
         return text
 
     def read_ranges(self, text: str) -> str:
-        """Put a pause between the ends of `10–12`, and part letters from digits."""
+        """Read ranges, fractions, results and products, `10–12`, `1/2`, `3-1`, `2 x 4`; part letters from digits."""
+        to, times = self.between
+        if to:
+            text = re.sub(r"(?<![\d/.,])(\d{1,2})/(\d{1,2})(?![\d/])", self.fraction, text)
+            text = re.sub(r"(?<=\d)\s?–\s?(?=\d)", f" {to} ", text)
+            text = re.sub(r"(?<![\d-])(\d{1,2})-(?=\d{1,2}(?![\d-]))", rf"\1 {to} ", text)
+            text = re.sub(r"(?<=\d)\s?[x×]\s?(?=\d)", f" {times} ", text)
         text = re.sub(r"(?<=\d)\s?[–]\s?(?=\d)", ", ", text)
         if self.web[0]:
             text = re.sub(r"(?<![\d.,])\d+(?:\.\d+)+(?![\d,])", self._numbered, text)
         return re.sub(r"(?<=[^\W\d_])-?(?=\d)|(?<=\d)-?(?=[^\W\d_])", " ", text)
+
+    def fraction(self, match: re.Match[str]) -> str:
+        """Return the words of a fraction of two whole numbers."""
+        return match[0]
 
     def _numbered(self, match: re.Match[str]) -> str:
         """Read the full stops of a version or a section, but not those between thousands."""

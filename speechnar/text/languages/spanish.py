@@ -53,6 +53,7 @@ class Spanish(Normalizer):
     before_numbers = frozenset({"p.", "cap.", "vol.", "art.", "ed.", "s."})
     words_in_capitals = frozenset({"UVI", "UCI", "IVA", "SIDA", "ONU", "OVNI", "PIN", "AVE", "TAC", "PYME"})
     web = ("punto", "arroba", "barra")
+    between = ("a", "por")
 
     def expand_abbreviations(self, text: str) -> str:
         return super().expand_abbreviations(re.sub(r"\bD\.\s(?=[A-ZÁÉÍÓÚÑ][a-záéíóúñ])", "don ", text))
@@ -129,15 +130,7 @@ class Spanish(Normalizer):
 
         return re.sub(r"(?<![\d.,])(\d{1,3})\.?(º|ª|er|a|o)(?![^\W\d_])", replace, text)
 
-    def read_ranges(self, text: str) -> str:
-        """Read ranges, fractions and results: `10–12`, `1/2`, `3-1`."""
-        text = re.sub(r"(?<![\d/.,])(\d{1,2})/(\d{1,2})(?![\d/])", self._fraction, text)
-        text = re.sub(r"(?<=\d)\s?–\s?(?=\d)", " a ", text)
-        text = re.sub(r"(?<![\d-])(\d{1,2})-(?=\d{1,2}(?![\d-]))", r"\1 a ", text)
-        text = re.sub(r"(?<=\d)\s?[x×]\s?(?=\d)", " por ", text)
-        return super().read_ranges(text)
-
-    def _fraction(self, match: re.Match[str]) -> str:
+    def fraction(self, match: re.Match[str]) -> str:
         top, bottom = int(match[1]), int(match[2])
         if bottom not in _FRACTIONS or not top:
             return f"{match[1]} partido por {match[2]}"
