@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -70,3 +74,36 @@ def test_a_new_codebook_is_drawn_from_the_first_batch_and_unused_codes_are_drawn
     assert made.counts[1] == 1 / 16 < UNUSED and made.codebook[1].tolist() == [500.0, 500.0]
     made(torch.ones(1, 3, 2))
     assert made.codebook[1].tolist() == [1.0, 1.0]
+
+
+PROCESS = """
+import sys
+import torch
+import torch.distributed as dist
+from speechnar.layers.vector_quantizer import VectorQuantizer
+
+rank, store, out = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+dist.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=2)
+torch.manual_seed(rank)
+drawn = VectorQuantizer(4, 2).train()
+drawn(torch.randn(1, 6, 2))  # other vectors in each process
+followed = VectorQuantizer(2, 1, decay=0.9).train()
+followed.codebook.copy_(torch.tensor([[0.0], [10.0]]))
+followed.sums.copy_(followed.codebook)
+followed.counts.fill_(1.0)
+followed(torch.tensor([[[1.0], [2.0]]] if rank == 0 else [[[9.0]]]))
+torch.save([drawn.codebook, followed.codebook, followed.counts], f"{out}/{rank}.pt")
+"""
+
+
+def test_two_processes_have_one_codebook_which_follows_the_vectors_of_both(tmp_path: Path) -> None:
+    processes = [
+        subprocess.Popen([sys.executable, "-c", PROCESS, str(rank), str(tmp_path / "store"), str(tmp_path)])
+        for rank in range(2)
+    ]
+    assert [process.wait(timeout=240) for process in processes] == [0, 0]
+    first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
+    for one, two in zip(first, second):
+        assert torch.equal(one, two)
+    torch.testing.assert_close(first[2], torch.tensor([1.1, 1.0]))  # as in one process, above
+    torch.testing.assert_close(first[1], torch.tensor([[0.3 / 1.1], [9.9]]))

@@ -74,5 +74,5 @@ def test_a_picture_has_its_images_side_by_side(tmp_path: Path) -> None:
     images[4] = 1.0  # second row, second column of three
     evaluate.save_picture(tmp_path / "a.png", images, 3)
     shown = matplotlib.image.imread(tmp_path / "a.png")[:, :, 0]
-    assert shown.shape == (4, 6)
-    assert np.argwhere(shown == 0).tolist() == [[2, 2], [2, 3], [3, 2], [3, 3]]
+    assert shown.shape == (8, 12)  # with margins
+    assert np.argwhere(shown == 0).tolist() == [[5, 5], [5, 6], [6, 5], [6, 6]]

@@ -20,6 +20,7 @@ from pathlib import Path
 import matplotlib.image
 import numpy as np
 import torch
+import torch.nn.functional as F
 from classifier import Classifier, load_classifier
 from torch import Tensor
 
@@ -98,8 +99,8 @@ def seconds(draw: Callable[[Tensor], Tensor], labels: Tensor) -> tuple[float, fl
 
 
 def save_picture(path: Path, images: Tensor, columns: int) -> None:
-    """Write images (N, H, W), `columns` side by side in a row, as a PNG in which ink is black."""
-    rows = images.unflatten(0, (-1, columns)).permute(0, 2, 1, 3).flatten(2).flatten(0, 1)
+    """Write images (N, H, W) as a PNG: `columns` in a row, a margin of a pixel around each, ink black."""
+    rows = F.pad(images, (1, 1, 1, 1)).unflatten(0, (-1, columns)).permute(0, 2, 1, 3).flatten(2).flatten(0, 1)
     with atomic_write(path) as part:
         matplotlib.image.imsave(part, 1 - rows.numpy(), cmap="gray", vmin=0, vmax=1, format="png")
 
