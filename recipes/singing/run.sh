@@ -33,7 +33,7 @@ prepare() {
   local split
   for split in train dev; do
     (cd ../heart && python "$OLDPWD/local/sung_speech.py" "data/$split.jsonl.gz" "$OLDPWD/data/speech/$split" \
-      --copies "$copies" --lag 0.05 --jobs "$nj")
+      --copies "$copies" --lag 0.0375 --jobs "$nj")
     cp "data/speech/$split/cuts.jsonl" "data/speech/$split.jsonl"
   done
 }

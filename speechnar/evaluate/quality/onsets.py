@@ -11,8 +11,8 @@ by 3 % of that (benchmarks/singing_onsets.py).
 
 Source: training by Viterbi alignment, Juang and Rabiner 1990, "The segmental K-means algorithm for estimating
 parameters of hidden Markov models".
-Differs: one covariance for all states, which makes 30 s of song enough. Each vowel has a mean of its own, which leans on
-that of its kind, as a held vowel is not like another; means of consonants lean on those of their class.
+Differs: one covariance for all states, which makes 30 s of song enough. Each vowel has a mean of its own, which leans
+on that of its kind, as a held vowel is not like another; means of consonants lean on those of their class.
 """
 
 from __future__ import annotations
