@@ -104,9 +104,8 @@ def clean(text: str) -> str:
         text = re.sub(r"(?i)\b(I|we|you|they)\s*[❤♥]\ufe0f?\s*(?=\w)", r"\1 love ", text)
         text = re.sub(f"[²³{_SUPERSCRIPTS}]+", _superscript, text)
     text = re.sub(rf"(\S{{{LONGEST_TOKEN}}})(?=\S)", r"\1 ", text.translate(_TABLE))
-    text = re.sub(
-        r"(?<![\w:;])[:;=]['-]?[)(DPp](?=\s|$|[.,!?])|(?<=[\w.!?])\s*<3+\s*(?=[.!?]?\s*$)", " ", text
-    )  # emoticons
+    text = re.sub(r"(?<![\w:;])[:;=]['-]?[)(DPp](?=\s|$|[.,!?])", " ", text)  # emoticons
+    text = re.sub(r"(?<=[\w.!?])\s{0,9}(?:<3{1,9}\s{0,9}){1,9}(?=[.!?]?\s{0,9}$|!\s)", " ", text)
     text = re.sub(r"(?<=[a-z])\(s\)", "s", text)
     text = re.sub(r"(?<!\w)(['\"`])a\1(?!\w)", "A", text)  # the letter
     text = re.sub(r"(?<![\w\"])\"(?=\S)([^\"]*)\"", r" \1 ", text)  # what is left may be inches

@@ -47,6 +47,7 @@ _FUNCTIONS = {"sin": "sine", "cos": "cosine", "tan": "tangent", "log": "log", "l
 _FUNCTION = re.compile(rf"(?<![\w'])([fghFGH]|{'|'.join(_FUNCTIONS)})\(([a-z]|\d{{1,9}})\)")
 _COUNTER = re.compile(r"(?<![\w'.-])([a-z])(\+\+|--)(?![\w-])")
 _INCREMENT = re.compile(r"(?<=\w)\s*([-+*/])=\s*(?=[\w-])")
+_CROSS = re.compile(r"(?<=\d)\s?x\s?(?=\d{1,15}(?:\.\d{1,15})?\s{0,3}=)")  # 3x4 = 12
 _LOVE = re.compile(r"\b(I|we|you|they|u)\s+<3(?=\s+[A-Za-z])", re.I)
 
 
@@ -64,6 +65,7 @@ def read_equations(text: str) -> str:
     text = _COUNTER.sub(lambda m: f"{m[1].upper()} {'plus plus' if m[2] == '++' else 'minus minus'}", text)
     text = text.replace(" || ", " or ")
     if "=" in text:
+        text = _CROSS.sub(" × ", text)
         text = _INCREMENT.sub(lambda m: f" {_OPERATORS[m[1]]} equals ", text)
     if re.search(r"[<>=≠≤≥≈≡∝≪≫]", text) or re.search(r"\d", text) and _QUESTION.search(text):
         text = _LOVE.sub(r"\1 love", text)

@@ -24,7 +24,7 @@ _MAGNITUDES = {
 _MAGNITUDE = r"(?:[\s-]?(thousand|million|billion|trillion|[kKmMbBtT]n?(?![\w.]*\w)))?"
 _MONEY = re.compile(
     rf"{_SIGN}(?:\b(US|CA?|AU?|NZ|HK|S))?([$€£¥₹])\s?(-?{NUMBER})(?:\s?[-–]\s?[$€£¥₹]?({NUMBER}))?{_MAGNITUDE}"
-    r"(?:/([a-z]+))?"
+    r"(?:/([a-z]+)(?:\.(?=\s+[a-z\d&]))?)?"
 )
 _MONEY_AFTER = re.compile(rf"{_SIGN}({NUMBER}){_MAGNITUDE}\s?(?:([$€£])|(USD|EUR|GBP|JPY|INR)\b)")
 _CURRENCIES = {

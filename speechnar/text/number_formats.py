@@ -27,13 +27,16 @@ _POINTS = re.compile(
 _POINTS_BEFORE_MONEY = re.compile(  # 1.500 kr, but no price of fuel such as 1.599 €/l
     r"(?<![\w.,])(?!0)(\d{1,3}(?:\.\d{3})+)(?=\s?(?:(?:kr|Kr|NOK|SEK|DKK|ISK|zl|PLN|EUR)\b|€)(?!\s?(?:/|per\b|an?\b)))"
 )
-_SPACED = re.compile(r"(?<![\w.,+-])(?<!\d )\d{1,3}(?: \d{3})+(?![\w-]| \d|[.,]\d)")  # 12 345 678
+_SPACED = re.compile(
+    r"(?<![\w.,+-])(?<!\d )\d{1,3}(?:(?: \d{3})+(?![\w-]| \d|[.,]\d)|(?: \d{3}){2,}(?=\.\d))"
+)  # 12 345 678
 _DECIMAL_COMMA = re.compile(
     rf"(?<![\w.,-])(\d+),(?:(\d{{1,2}})(?=\s?(?:[%°€£$¢]|(?:{UNIT})(?!\w)))|(?<=\b0,)(\d+)\b|(\d\d)\b)(?![,.]\d)"
 )
 _LISTED = re.compile(rf"(?:\b(?!costs|weighs|equals|measures)[a-z]{{3,}}s|\b(?:{'|'.join(MONTHS)}))\s$", re.I)
 _UNIT_AFTER = re.compile(rf"\s?(?:[%°€£$]|(?:{UNIT})(?!\w))")
 _PORT = re.compile(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3}):(\d{2,5})(?!\w|[.:]\d)")
+_SUBNET = re.compile(r"(?<![\w.])((?:\d{1,3}\.){3}\d{1,3})/(\d{1,2})(?!\w|[./]\d)")
 _DATE_TIME = re.compile(
     r"(?<![\w-])(\d{4})-(\d\d)-(\d\d)(?:T| )(\d\d):(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?"
     r"(?:\s?(Z|UTC|GMT)|\s?([+-])(\d\d):?(\d\d))?(?![\w:])"
@@ -87,6 +90,7 @@ def unify_numbers(text: str) -> str:
     text = _SPACED.sub(_spaced, text)
     text = _DECIMAL_COMMA.sub(_decimal_comma, text)
     text = _PORT.sub(lambda m: f"{m[1]} colon {digits(m[2])}", text)
+    text = _SUBNET.sub(r"\1 slash \2", text)
     text = _POINTS.sub(_points, text)
     text = _POINTS_BEFORE_MONEY.sub(lambda m: m[1].replace(".", ""), text)
     text = _DATE_TIME.sub(_date_time, _COMPACT_DATE_TIME.sub(r"\1-\2-\3T\4:\5", text))
@@ -100,9 +104,10 @@ def unify_numbers(text: str) -> str:
 
 
 def _spaced(match: re.Match[str]) -> str:
-    """Join groups of three digits that are an amount: counted, with a unit, or round; others may be a telephone."""
+    """Join groups of digits that are an amount: counted, round, with a unit or decimals; others may be a telephone."""
     rest = after(match)
-    amount = COUNTED.match(rest) or _UNIT_AFTER.match(rest) or match[0].endswith(" 000") and match[0].count(" ") > 1
+    counted = COUNTED.match(rest) or _UNIT_AFTER.match(rest) or re.match(r"\.\d", rest)
+    amount = counted or match[0].endswith(" 000") and match[0].count(" ") > 1
     return match[0].replace(" ", "") if amount else match[0]
 
 
