@@ -95,12 +95,15 @@ def curve_of(times: np.ndarray, cents: np.ndarray) -> Curve:
 
 
 def snapped(points: Sequence[PitchPoint], before: float | None) -> list[PitchPoint]:
-    """Return points whose first begins at the pitch of the note before.
+    """Return points whose first begins at the pitch of the note before; a lone point, from which nothing leads back to
+    the note's own pitch, stays.
 
     Args:
         before: cents from this note to that one; None where a rest is before.
     """
     first, *others = points
+    if not others:
+        return [first]
     return [PitchPoint(first.x, before or 0.0, first.shape), *others]
 
 

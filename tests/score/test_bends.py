@@ -50,6 +50,15 @@ def test_vibrato_is_the_last_part_of_the_note() -> None:
 def test_the_first_point_begins_at_the_note_before() -> None:
     points = [PitchPoint(-0.1, 7.0), PitchPoint(0.1, 0.0)]
     assert [p.y for p in snapped(points, -200.0)] == [-200.0, 0.0] and snapped(points, None)[0].y == 0.0
+    assert snapped(points[:1], -200.0) == points[:1]
+
+
+@pytest.mark.parametrize("data", [[], [{"x": 0, "y": 0, "shape": "l"}]])
+def test_a_note_without_a_slide_beside_drawn_ones_has_its_own_pitch(tmp_path: Path, data: list[dict]) -> None:
+    shaking = {"vibrato": {"length": 50, "period": 200, "depth": 40, "in": 10, "out": 10, "shift": 0, "drift": 0}}
+    plain = {"pitch": {"data": data, "snap_first": True}}
+    notes = read_ustx(written(tmp_path / "a.ustx", project(shaking, plain))).part().sung
+    assert set(c for _, c in notes[1].bend) == {0.0}
 
 
 def test_f0_follows_the_curve_from_before_the_note() -> None:
