@@ -14,6 +14,7 @@ from speechnar import config as config_files
 from speechnar.audio import AudioConfig
 from speechnar.cli import main
 from speechnar.config import Choice
+from speechnar.export import RecognizerCard
 from speechnar.infer.encoded_data import EncodedData
 from speechnar.infer.encoder_cache import EncoderCache, Variant, cache_states
 from speechnar.infer.shipped_encoder import ShippedEncoder
@@ -83,6 +84,9 @@ def test_a_recognizer_is_trained_on_states_and_reads_them(
     read = (tmp_path / "read.txt").read_text(encoding="utf-8").splitlines()
     assert read == [f"utt{n} {text}" for n, text in enumerate(TEXTS)]
     assert f"{sum(SECONDS):.1f} s of audio" in capsys.readouterr().out
+    config_files.save(RecognizerCard("states", "en", "CC0-1.0", "none"), tmp_path / "ctc" / "recognizer.yaml")
+    assert main(["export", str(tmp_path / "ctc"), str(tmp_path / "exported")]) == 1
+    assert "reads encoder states that were cached" in capsys.readouterr().err
     assert main(["decode", str(tmp_path / "ctc"), str(folders.manifest), str(tmp_path / "read.txt")]) == 1
     assert "is no manifest of a cache" in capsys.readouterr().err
 

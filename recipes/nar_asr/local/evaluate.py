@@ -52,7 +52,7 @@ AR = "autoregressive"
 ITERATIONS = (1, 2, 4)
 SYSTEMS = (
     System(AR, "autoregressive twin, greedy", "aed", ways("autoregressive", beam=(1,), ctc_weight=(0.0,))),
-    System(AR, TWIN_BEAM, "aed", ways("autoregressive", ctc_weight=(0.3, 0.7, 0.9))),
+    System(AR, TWIN_BEAM, "aed", ways("autoregressive", ctc_weight=(0.3, 0.7))),
     System("fully NAR", "CTC, greedy", "ctc", ways("greedy")),
     System("fully NAR", "self-conditioned CTC, greedy", "ctc_self", ways("greedy")),
     System("fully NAR", "self-conditioned CTC, prefix beam 10", "ctc_self", ways("beam")),

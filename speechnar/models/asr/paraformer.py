@@ -103,4 +103,4 @@ def paraformer_terms(model: Paraformer, encoder_out: EncoderOutput, targets: Tar
     wanted = length_mask(lengths, tokens.shape[1]) & ~shown
     logits = model.decode(fired, memory, shown, tokens)
     decoder = F.cross_entropy(logits[wanted], tokens[wanted], label_smoothing=SMOOTHING)
-    return {"decoder": Mean(decoder, wanted.sum()), "quantity": Mean(quantity, torch.tensor(len(tokens)))}
+    return {"decoder": Mean(decoder, wanted.sum()), "quantity": Mean(quantity, lengths.new_tensor(len(tokens)))}
