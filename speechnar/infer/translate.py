@@ -99,8 +99,10 @@ class Translator:
     def _parts(self, line: str) -> list[list[int]]:
         """Return the tokens of a line, in parts of at most `MOST_TOKENS`."""
         tokens = known_tokens(line, self.symbols)
+        if not any(self.symbols.spellings[token] for token in tokens):
+            return []  # nothing, or the beginnings of words alone
         if len(tokens) <= MOST_TOKENS:
-            return [tokens] if tokens else []
+            return [tokens]
         pieces = _END.split(line)
         if len(pieces) == 1:
             pieces = line.split()

@@ -21,10 +21,10 @@ from speechnar.tasks.text2text import TextConfig, train_text2text
 from speechnar.text.tokenizer import train_tokenizer
 from speechnar.train.loop import LoopConfig
 
-PAIRS = [("ab", "ba"), ("a", "b b"), ("abab b", "b aba"), ("b", "aa"), ("ba ab", "ab"), ("bb", "a")]
+PAIRS = [("ab", "ba"), ("a", "b b"), ("abab b", "b ab"), ("b", "aa"), ("ba ab", "aab"), ("bb", "a")]
 SMALL = TransformerConfig(d_model=32, n_heads=4, d_ff=64, encoder_layers=1, decoder_layers=1, dropout=0.0)
 LOOP = LoopConfig(
-    max_steps=400, log_every=100, validate_every=400, warmup_steps=10, learning_rate=0.01, precision="no",
+    max_steps=250, log_every=50, validate_every=250, warmup_steps=10, learning_rate=0.01, precision="no",
     ema_decay=0.0, threads=1,
 )  # fmt: skip
 
@@ -39,6 +39,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def trained(folder: Path, name: str, loop: LoopConfig = LOOP, init: Path | None = None) -> Path:
     model = MODELS[name].config(transformer=SMALL)
+    if name in ("cmlm", "glat"):  # which see only a part of each target in a step
+        loop = dataclasses.replace(loop, max_steps=2 * loop.max_steps)
     config = TextConfig(Choice(name, model), loop, batch_tokens=200, max_tokens=20)
     out = folder / name
     if not (out / "model.safetensors").exists():
@@ -48,7 +50,9 @@ def trained(folder: Path, name: str, loop: LoopConfig = LOOP, init: Path | None 
 
 @pytest.mark.parametrize("name", configs_of("text2text"))
 def test_every_text_model_learns_pairs_by_heart(folder: Path, name: str) -> None:
-    translator = Translator(trained(folder, name), DecodeOptions(iterations=1, beam=2, ctc_weight=0.0))
+    translator = Translator(
+        trained(folder, name), DecodeOptions(iterations=4 if name == "cmlm" else 1, beam=2, ctc_weight=0.0)
+    )
     found = translator.translate([source for source, _ in PAIRS], batch=4)
     wrong = [(text, target) for text, (_, target) in zip(found, PAIRS) if text != target]
     assert not wrong
@@ -78,7 +82,7 @@ def test_the_command_writes_a_line_for_each_line(
 
 
 def test_an_autoregressive_model_chooses_among_lengths(folder: Path) -> None:
-    options = DecodeOptions("mask_predict", 2, length_beam=3)
+    options = DecodeOptions("mask_predict", 4, length_beam=3)
     translator = Translator(trained(folder, "cmlm"), options, False, trained(folder, "transformer"))
     assert translator.translate([source for source, _ in PAIRS]) == [target for _, target in PAIRS]
     with pytest.raises(ModelError, match="rescoring needs an autoregressive one"):

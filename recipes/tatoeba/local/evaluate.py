@@ -105,12 +105,13 @@ def main() -> None:
     metrics = {"BLEU": BLEU(), "CHRF": CHRF()}
     test = PairedTest(list(texts.items()), metrics, [references], test_type="bs", n_samples=1000)
     signatures, scores = test()
+    bleus, chrfs = (scores[name] for name in signatures)
     heads = ["system", "BLEU", "95 % interval", "p", "chrF", "ms a sentence", "the twin's = 1", "sentences a second"]
     print(f"| {' | '.join([*heads, heads[6]])} |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     twin = timings[TWIN]
     for n, system in enumerate(trained):
-        bleu, chrf, took = scores["BLEU"][n], scores["CHRF"][n], timings[system.label]
+        bleu, chrf, took = bleus[n], chrfs[n], timings[system.label]
         interval = f"[{bleu.mean - bleu.ci:.1f}, {bleu.mean + bleu.ci:.1f}]"
         cells = [
             system.label,
