@@ -2,7 +2,7 @@
 """Measure live recognition: audio is replayed as it was spoken, and every text is timed when it comes.
 
     pip install '.[eval]'
-    python benchmarks/streaming.py test_other.tsv [--utterances 20] [--threads 1] [--unpaced]
+    python benchmarks/streaming.py test_other.tsv [--utterances 20] [--threads 1] [--streams 1] [--unpaced]
 
 LIST.tsv has a line an utterance: `utt_id<TAB>speaker<TAB>audio<TAB>text`. Of every four utterances, two are recordings
 of their own and two are joined with a pause; around them is noise of -80 dB. A recording is fed 100 ms at a time, each
@@ -17,7 +17,7 @@ What is measured, in milliseconds of the clock:
     revisions: words that were shown as partial text and changed, for each word of the final text.
     WER: of the last partial text before each final text, of stable text with what final text adds behind it, of final
         text, and of the offline recognizer on the same audio; after Whisper's English normalizer.
-    CPU: processor time of the process for each second of audio, of one core.
+    CPU: processor time of a stream's thread for each second of audio, of one core.
 Words begin and end where forced alignment puts them, in final text and in the offline transcript.
 """
 
@@ -26,6 +26,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -97,11 +98,11 @@ class Clock:
     """Tells the seconds since the first sample was spoken.
 
     Args:
-        paced: by the clock of the wall; else by processor time, and waiting takes none.
+        paced: by the clock of the wall; else by the processor time of this thread, and waiting takes none.
     """
 
     def __init__(self, paced: bool) -> None:
-        self._read = time.perf_counter if paced else time.process_time
+        self._read = time.perf_counter if paced else time.thread_time
         self._paced, self._began = paced, self._read()
 
     def now(self) -> float:
@@ -116,21 +117,27 @@ class Clock:
             self._began -= lacking
 
 
-def replay(recognizer: Recognizer, recording: Recording, timed: Timed, paced: bool) -> None:
+@dataclass(frozen=True)
+class Replay:
+    """The captions of a recording, with the seconds when they came, and the processor time of all."""
+
+    came: list[tuple[float, Caption]]
+    cpu: float
+
+
+def replay(recognizer: Recognizer, recording: Recording, paced: bool) -> Replay:
     """Feed a recording at the pace of speech, and time what comes."""
     stream = recognizer.stream(config=StreamConfig() if paced else StreamConfig(busy=math.inf))
     size = round(BLOCK * RATE)
     came: list[tuple[float, Caption]] = []
-    cpu, clock = time.process_time(), Clock(paced)
+    cpu, clock = time.thread_time(), Clock(paced)
     for n, start in enumerate(range(0, len(recording.wav), size), 1):
         clock.wait_until(n * BLOCK)
         captions = stream.feed(recording.wav[start : start + size])
         came += [(clock.now(), caption) for caption in captions]
     captions = stream.finish()
     came += [(clock.now(), caption) for caption in captions]
-    timed.cpu += time.process_time() - cpu
-    timed.seconds += len(recording.wav) / RATE
-    _evaluate(came, recording, timed)
+    return Replay(came, time.thread_time() - cpu)
 
 
 def _evaluate(came: list[tuple[float, Caption]], recording: Recording, timed: Timed) -> None:
@@ -198,6 +205,7 @@ def format_run(run: dict[str, Any]) -> str:
     ]
     pace = "as they were spoken" if run["paced"] else "unpaced, by processor time"
     lines.append(f"{found['recordings']} recordings, {found['audio_seconds']:.0f} s, {found['words']} words, {pace}")
+    lines.append(f"{run['streams']} stream(s) at once")
     rows = [
         [name, f"{found[key]['median']}", f"{found[key]['p95']}"]
         for name, key in (
@@ -222,6 +230,7 @@ def main() -> None:
     parser.add_argument("--utterances", type=int, default=20, metavar="N", help="of the list, spread over it (20)")
     parser.add_argument("--recognizer", default="english_base", help="by name or folder")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--streams", type=int, default=1, metavar="N", help="recordings that are replayed at once (1)")
     parser.add_argument("--unpaced", action="store_true", help="do not wait for the time at which audio is spoken")
     parser.add_argument("--json", type=Path, default=ROOT / "docs" / "streaming.json")
     args = parser.parse_args()
@@ -230,14 +239,19 @@ def main() -> None:
     recognizer = load_recognizer(args.recognizer, args.threads)
     recognizer.transcribe(chosen[0].wav)  # to warm up
     timed = Timed()
-    for recording in chosen:
-        replay(recognizer, recording, timed, not args.unpaced)
+    with ThreadPoolExecutor(args.streams) as pool:
+        replays = list(pool.map(lambda recording: replay(recognizer, recording, not args.unpaced), chosen))
+    for recording, replayed in zip(chosen, replays):
+        timed.cpu += replayed.cpu
+        timed.seconds += len(recording.wav) / RATE
+        _evaluate(replayed.came, recording, timed)
     for recording in chosen:
         timed.texts["offline"][recording.name] = recognizer.transcribe(recording.wav).text
     providers = onnxruntime.get_available_providers()
     run = {
         "header": header(args.threads),
         "paced": not args.unpaced,
+        "streams": args.streams,
         "provider": "CPUExecutionProvider" if "CPUExecutionProvider" in providers else providers[0],
         "dtype": "4-bit weights, float32 activations" if args.recognizer == "english_base" else "as exported",
         "figures": summary(timed, chosen),
