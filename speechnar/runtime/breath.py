@@ -11,6 +11,7 @@ places of a song.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -43,3 +44,33 @@ def breath_mel(noise: np.ndarray, frames: int, loudest: float) -> np.ndarray:
     level = loudest + (LEVEL - SOFT * (1 - envelope)) * math.log(10) / 20
     shape = noise - np.logaddexp.reduce(noise)
     return np.maximum(shape + level[:, None], math.log(LOG_FLOOR)).astype(np.float32)
+
+
+def with_breaths(mel: np.ndarray, pauses: Sequence[tuple[int, int]], noise: np.ndarray, hop: float) -> np.ndarray:
+    """Return the mel of a phrase, (T, n_mels), with a breath in each pause that is long enough.
+
+    Args:
+        pauses: first frame of each, and the one after its last.
+        noise: as for `breath_mel`.
+        hop: seconds from frame to frame.
+    """
+    mel, loudest = mel.copy(), _loudest(mel)
+    for first, last in pauses:
+        frames = breath_frames((last - first) * hop, hop)
+        inside = slice(last - round(BEFORE_PHRASE / hop) - frames, last - round(BEFORE_PHRASE / hop))
+        if frames:
+            mel[inside] = np.logaddexp(mel[inside], breath_mel(noise, frames, loudest))
+    return mel
+
+
+def breath_before(mel: np.ndarray, silence: int, noise: np.ndarray, hop: float) -> np.ndarray:
+    """Return what is heard in the silent frames before a phrase, up to it: (T, n_mels), T from 0 to `silence`."""
+    frames = breath_frames(silence * hop, hop)
+    if not frames:
+        return mel[:0]
+    quiet = np.full((round(BEFORE_PHRASE / hop), mel.shape[1]), math.log(LOG_FLOOR), np.float32)
+    return np.concatenate([breath_mel(noise, frames, _loudest(mel)), quiet])
+
+
+def _loudest(mel: np.ndarray) -> float:
+    return float(np.logaddexp.reduce(mel, axis=1).max())

@@ -19,14 +19,12 @@ for each of its pitches, and every frame is taken from the pass whose pitch is t
 from __future__ import annotations
 
 import functools
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from speechnar.audio import LOG_FLOOR
-from speechnar.runtime.breath import BEFORE_PHRASE, breath_frames, breath_mel
+from speechnar.runtime.breath import breath_before, with_breaths
 from speechnar.runtime.frames import Frames, audible_durations, limited
 from speechnar.runtime.phrases import (
     Slot,
@@ -180,7 +178,9 @@ class Singer:
             if self._sung_mel:
                 mel, voiced = self._sung(slots, melody, curve, options.transpose, start, first, max(tail, 0))
                 if options.breaths:
-                    mel = self._breathing(mel, slots)
+                    ends = np.cumsum([slot.frames for slot in slots])
+                    pauses = [(end - slot.frames, end) for slot, end in zip(slots, ends) if not slot.phone]
+                    mel = with_breaths(mel, pauses, self._noise, self._hop)
             else:
                 mel, voiced = self._rendered(slots, melody, options, start, first, max(tail, 0))
             if levels.any():
@@ -188,7 +188,7 @@ class Singer:
             f0 = np.where(voiced, curve[first : first + len(mel)], 0.0).astype(np.float32)
             silence, done = first - done, first + len(mel)
             if options.breaths and self._sung_mel:
-                before = self._breath_before(mel, silence)
+                before = breath_before(mel, silence, self._noise, self._hop)
                 mel, f0 = np.concatenate([before, mel]), np.pad(f0, (len(before), 0))
                 silence -= len(before)
             yield self._timed(
@@ -234,27 +234,6 @@ class Singer:
         notes = np.array([[(note.pitch or 0.0) + transpose, note.length] for note in sung])
         mel, voiced = self._sung_mel(phones, tokens, notes, curve[first : first + edges[-1]])
         return mel, voiced_frames(slots, voiced)
-
-    def _breathing(self, mel: np.ndarray, slots: Sequence[Slot]) -> np.ndarray:
-        """Return the mel of a phrase with breaths in its pauses."""
-        mel, at = mel.copy(), 0
-        for slot in slots:
-            frames = 0 if slot.phone else breath_frames(slot.frames * self._hop, self._hop)
-            if frames:
-                end = at + slot.frames - round(BEFORE_PHRASE / self._hop)
-                breath = breath_mel(self._noise, frames, float(np.logaddexp.reduce(mel, axis=1).max()))
-                mel[end - frames : end] = np.logaddexp(mel[end - frames : end], breath)
-            at += slot.frames
-        return mel
-
-    def _breath_before(self, mel: np.ndarray, silence: int) -> np.ndarray:
-        """Return what is heard in the silent frames before a phrase, up to it: (T, n_mels), T from 0 to `silence`."""
-        frames = breath_frames(silence * self._hop, self._hop)
-        if not frames:
-            return mel[:0]
-        breath = breath_mel(self._noise, frames, float(np.logaddexp.reduce(mel, axis=1).max()))
-        quiet = np.full((round(BEFORE_PHRASE / self._hop), mel.shape[1]), math.log(LOG_FLOOR), np.float32)
-        return np.concatenate([breath, quiet])
 
     @functools.cached_property
     def _noise(self) -> np.ndarray:
