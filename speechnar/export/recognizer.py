@@ -25,7 +25,7 @@ from speechnar.export.quantize import compressed
 from speechnar.export.whisper import OPSETS, WHISPER_SECONDS, DecoderGraph, WhisperGraph, scale_rows
 from speechnar.models.asr.whisper import HOP_LENGTH, N_FFT, PROMPT, SAMPLE_RATE, Whisper
 from speechnar.models.folder import ModelConfig, ModelError, load_model
-from speechnar.runtime.reader import DECODER, DecoderInfo, memory_names
+from speechnar.runtime.reader import BARRED, DECODER, DecoderInfo, memory_names
 from speechnar.runtime.recognizer import LM, RECOGNIZER, Decoding, RecognizerInfo
 from speechnar.text.symbols import SymbolTable
 from speechnar.text.whisper_bpe import DECODER_TOKENS, decoder_tokens
@@ -153,25 +153,30 @@ def _export_decoder(model: Whisper, path: Path) -> None:
     random = torch.Generator().manual_seed(0)
     sizes = model.config
 
-    def given(rows: int, length: int, past: int, frames: int) -> dict[str, Tensor]:
+    def given(batch: int, length: int, past: int, frames: int) -> dict[str, Tensor]:
         layers, d_head = 2 * sizes.decoder_layers, sizes.d_model // sizes.n_heads
+        later = torch.ones(length, past + length).triu(past + 1)
         inputs = {
-            "tokens": torch.randint(sizes.n_tokens, (rows, length), generator=random),
-            "past": torch.randn(layers, 1, sizes.n_heads, past, d_head, generator=random),
+            "tokens": torch.randint(sizes.n_tokens, (batch, length), generator=random),
+            "positions": (past + torch.arange(length)).repeat(batch, 1),
+            "asked": torch.stack([torch.arange(length), torch.arange(length) % sizes.n_tokens], 1),
+            "bias": BARRED * later.repeat(batch, 1, 1, 1),
+            "past": torch.randn(layers, batch, past, sizes.d_model, generator=random),
+            "memory_bias": torch.zeros(batch, 1, length, frames),
         }
-        for n, name in enumerate(memory_names(layers)):
-            shape = (frames, d_head) if n % 2 else (d_head, frames)
-            inputs[name] = torch.randn(1, sizes.n_heads, *shape, generator=random)
+        for name in memory_names(layers):
+            inputs[name] = torch.randn(batch, sizes.n_heads, frames, d_head, generator=random)
         return inputs
 
     outputs = ("best", "best_log_probs", "log_probs", "present")
-    each = {name: {0: "batch", 1: "time"} for name in ("tokens", *outputs[:2])}
-    axes = {"past": {3: "past"}, "present": {1: "batch", 3: "time"}}
-    axes |= {name: {2 if n % 2 else 3: "frames"} for n, name in enumerate(memory_names(2 * sizes.decoder_layers))}
-    axes["log_probs"] = {0: "batch", 1: "less"}
+    axes = {name: {0: "batch", 1: "time"} for name in ("tokens", "positions")}
+    axes |= {name: {0: name} for name in ("asked", "best", "best_log_probs", "log_probs")}
+    axes |= {"bias": {0: "batch", 2: "time", 3: "seen"}, "memory_bias": {0: "batch", 2: "time", 3: "frames"}}
+    axes |= {"past": {1: "batch", 2: "past"}, "present": {1: "batch", 2: "time"}}
+    axes |= {name: {0: "batch", 2: "frames"} for name in memory_names(2 * sizes.decoder_layers)}
     export_graph(
         DecoderGraph(model.decoder), given(3, 7, 5, 50), outputs, (), path, {}, checked=given(2, 11, 9, 30),
-        integer_products=True, axes=each | axes,
+        integer_products=True, axes=axes, opsets=OPSETS,
     )  # fmt: skip
 
 

@@ -7,13 +7,19 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.onnx import symbolic_helper
 
-from speechnar.layers.blocks import AttentionBlock, SelfAttention
+from speechnar.layers.blocks import AttentionBlock
+from speechnar.layers.decoder_block import DecoderBlock
 from speechnar.models.asr.whisper import HOP_LENGTH, SAMPLE_RATE, SILENCE, Decoder, Whisper
 
 OPSETS = {"com.microsoft": 1}  # the domain of fused attention
 WHISPER_SECONDS = 13.0
 """The longest window of long audio: the decoder was trained on 15 s at most."""
+
+
+SMALLEST_GELU = 0.17
+"""The magnitude of GELU's smallest output: the largest output is a row's magnitude wherever it is above this."""
 
 
 class PerRowScaling(nn.Module):
@@ -28,9 +34,9 @@ class PerRowScaling(nn.Module):
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
-        """Apply the layer to (B, T, d_in)."""
-        largest = x.abs().amax(2, keepdim=True).clamp(min=1e-6)
-        return F.linear(x / largest, self.layer.weight) * largest + self.layer.bias
+        """Apply the layer to outputs (B, T, d_in) of GELU."""
+        largest = x.amax(2, keepdim=True).clamp(min=SMALLEST_GELU)
+        return F.linear(x * (1 / largest), self.layer.weight) * largest + self.layer.bias
 
 
 def scale_rows(blocks: nn.ModuleList) -> None:
@@ -39,14 +45,29 @@ def scale_rows(blocks: nn.ModuleList) -> None:
         block.contract = PerRowScaling(cast(nn.Linear, block.contract))
 
 
-class _MultiHead(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: object, queries: Tensor, keys: Tensor, values: Tensor, n_heads: int) -> Tensor:
-        return SelfAttention(n_heads)(torch.cat([queries, keys, values], dim=2), None)
+class _Attention(torch.autograd.Function):
+    """Multi-head attention as one node of the graph.
+
+    queries are (B, N, d_model); keys and values (B, T, d_model), or (B, n_heads, T, d_head); bias is (B, 1, N, T).
+    """
 
     @staticmethod
-    def symbolic(g: Any, queries: Any, keys: Any, values: Any, n_heads: int) -> Any:
-        made = g.op("com.microsoft::MultiHeadAttention", queries, keys, values, num_heads_i=n_heads)
+    def forward(
+        ctx: object, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, n_heads: int
+    ) -> Tensor:
+        def heads(x: Tensor) -> Tensor:
+            return x.unflatten(2, (n_heads, -1)).transpose(1, 2) if x.dim() == 3 else x
+
+        mixed = F.scaled_dot_product_attention(heads(queries), heads(keys), heads(values), bias)
+        return mixed.transpose(1, 2).flatten(2)
+
+    @staticmethod
+    def symbolic(g: Any, queries: Any, keys: Any, values: Any, bias: Any, n_heads: int) -> Any:
+        inputs = [queries, keys, values]
+        if not symbolic_helper._is_none(bias):
+            none = symbolic_helper._optional_input_placeholder_tensor(g)
+            inputs += [none, none, bias]  # in place of the biases of projections and of a mask of keys
+        made = g.op("com.microsoft::MultiHeadAttention", *inputs, num_heads_i=n_heads)
         return made.setType(queries.type())
 
 
@@ -58,7 +79,7 @@ class FusedAttention(nn.Module):
         self.n_heads = n_heads
 
     def forward(self, qkv: Tensor, mask: None) -> Tensor:
-        return cast(Tensor, _MultiHead.apply(*qkv.chunk(3, dim=2), self.n_heads))
+        return cast(Tensor, _Attention.apply(*qkv.chunk(3, dim=2), None, self.n_heads))
 
 
 class WhisperGraph(nn.Module):
@@ -81,12 +102,21 @@ class WhisperGraph(nn.Module):
 
 
 class DecoderGraph(nn.Module):
-    """The decoder's predictions for continuations of one text.
+    """The decoder's predictions for continuations of the texts of B utterances; each text may branch.
 
-    tokens (B, N), past (layers * 2, 1, heads, P, d_head) of the text, and the memory of each layer in turn, keys
-    (1, heads, d_head, T) and values (1, heads, T, d_head), to the best token after each token and its log-probability,
-    (B, N); the log-probability of the token that is there, (B, N - 1); and the keys and values to be added to `past`,
-    (layers * 2, B, heads, N, d_head). A text begins with the `PROMPT` tokens, whose ids follow the vocabulary.
+    Inputs are M tokens of each utterance behind P tokens that were read before:
+
+        tokens, positions (B, M): ids, and places in the text from 0
+        bias (B, 1, M, P + M) of self-attention: 0 from each token to itself and to those before it in its own
+            continuation, a large negative number to all others
+        past (layers * 2, B, P, d_model): keys and values of the tokens before
+        memory_bias (B, 1, M, T) of cross-attention: 0, and a large negative number behind the end of shorter audio
+        memory_0, memory_1, ... (B, heads, T, d_head): keys and values of the audio, of each layer in turn
+        asked (K, 2): rows of (B * M) and ids
+
+    Outputs are the best token after each of the B * M tokens and its log-probability, (B * M,); the log-probability of
+    each id of `asked` after its row, (K,); and the keys and values to be added to `past`, (layers * 2, B, M, d_model).
+    A text begins with the `PROMPT` tokens, whose ids follow the vocabulary.
 
     Embedding and output layer share one matrix, in the graph too.
     """
@@ -100,12 +130,26 @@ class DecoderGraph(nn.Module):
         self.no_prompt = nn.Parameter(torch.zeros(len(embedding)))  # the prompt is never predicted
         self.no_prompt.data[self.n_tokens :] = -1e4
 
-    def forward(self, tokens: Tensor, past: Tensor, *memory: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        embedded = self.embedding[:, tokens].permute(1, 2, 0)
-        known = [part if n % 2 else part.transpose(2, 3) for n, part in enumerate(memory)]
-        hidden, present = self.decoder.hidden(embedded, known, None, past)
-        log_probs = (hidden @ self.embedding + self.no_prompt).log_softmax(2)
-        best_log_probs, best = log_probs.max(2)
-        standing = tokens[:, 1:, None].clamp(max=self.n_tokens - 1)  # for the prompt any value will do
-        given = log_probs[:, :-1].gather(2, standing)[:, :, 0]
-        return best, best_log_probs, given, present
+    def forward(
+        self,
+        tokens: Tensor,
+        positions: Tensor,
+        asked: Tensor,
+        bias: Tensor,
+        past: Tensor,
+        memory_bias: Tensor,
+        *memory: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        x = self.embedding[:, tokens].permute(1, 2, 0) + self.decoder.positions[positions]
+        present = []
+        for n, block in enumerate(cast("list[DecoderBlock]", self.decoder.blocks)):
+            queries, keys, values = block.self_qkv(block.self_norm(x)).chunk(3, dim=2)
+            present += [keys, values]
+            seen = torch.cat([past[2 * n], keys], 1), torch.cat([past[2 * n + 1], values], 1)
+            x = x + block.self_project(_Attention.apply(queries, *seen, bias, block.n_heads))
+            queries, heard = block.cross_query(block.cross_norm(x)), memory[2 * n : 2 * n + 2]
+            x = x + block.cross_project(_Attention.apply(queries, *heard, memory_bias, block.n_heads))
+            x = x + block.contract(F.gelu(block.expand(block.norm(x))))
+        log_probs = (self.decoder.norm(x).flatten(0, 1) @ self.embedding + self.no_prompt).log_softmax(1)
+        best_log_probs, best = log_probs.max(1)
+        return best, best_log_probs, log_probs[asked[:, 0], asked[:, 1]], torch.stack(present)
