@@ -35,9 +35,9 @@ class StreamConfig:
     share: float = 0.12
     busy: float = 0.5
     prepare: float = 0.2
-    endpoint: float = 0.25
+    endpoint: float = 0.3
     longest_pause: float = 0.8
-    confidence: float = 0.3
+    confidence: float = 0.5
     agreement: float = 0.3
     margin: float = 0.12
     context: float = 2.0
