@@ -29,12 +29,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from speechnar.decode.greedy import best_path
-from speechnar.decode.interface import DecoderInput, DraftReader, State, Verdict, single
+from speechnar.decode.interface import DecoderInput, DraftReader, State, Verdict, refine, single
 from speechnar.decode.result import DecodeError
 from speechnar.decode.spelling import edit_distances
 from speechnar.text.symbols import Vocabulary
@@ -154,15 +154,11 @@ class SpeculativeDecoder:
         return self._state(empty, draft=tokens, thresholds=thresholds, limit=limit, words=self._n_words(tokens))
 
     def step(self, state: SpeculativeState) -> SpeculativeState:
-        """Read the rows of the draft behind the accepted text, and go on with what the decoder predicts."""
-        assert state.reader is not None
-        rows = self.rows(state)
-        return self.advance(state, rows, state.reader.read(rows))
-
-    def advance(self, state: SpeculativeState, rows: np.ndarray, verdict: Verdict) -> SpeculativeState:
-        """Take the row with the longest accepted beginning, and the decoder's token behind it."""
+        """Read the rows of the draft behind the accepted text, and take the one with the longest accepted beginning."""
         assert state.reader is not None
         vocabulary, starts = self.vocabulary, state.starts
+        rows = self._rows(state)
+        verdict = state.reader.read(rows)
         agreed = [
             self._agreed(row, state.thresholds[start:], verdict, n) for n, (row, start) in enumerate(zip(rows, starts))
         ]
@@ -194,7 +190,7 @@ class SpeculativeDecoder:
         done = ended or len(state.accepted) >= state.limit
         return replace(state, tokens=tokens, token_lengths=lengths, scores=scores, done=done)
 
-    def rows(self, state: SpeculativeState) -> np.ndarray:
+    def _rows(self, state: SpeculativeState) -> np.ndarray:
         """Return the rows of the next pass, (B, N): the draft from each of its starts on, padded with `</s>`."""
         config, draft, starts = self.config, state.draft, state.starts
         width = max(config.min_row, config.width // len(starts)) if state.step else config.first_width
@@ -335,38 +331,12 @@ def greedy_draft(vocabulary: Vocabulary) -> Callable[[DecoderInput], Draft]:
     return lambda encoder_out: Draft(best_path(single(encoder_out), vocabulary).tokens.tolist())
 
 
-Read = Callable[[Sequence[Any], Sequence[np.ndarray]], Sequence[Verdict]]
-"""Reads the rows of several readers in one pass."""
-
-
 def verify(
-    drafts: Sequence[Draft],
-    readers: Sequence[DraftReader],
-    vocabulary: Vocabulary,
-    max_tokens: int,
-    config: VerifyConfig,
-    read: Read | None = None,
-) -> list[SpeculativeState]:
-    """Verify the drafts of several utterances side by side; see `SpeculativeDecoder`.
-
-    Args:
-        read: reads the rows of some of the readers; by default each reader reads its own.
-
-    Returns:
-        The last state of each; its `scores` are -inf where the decoder read nothing.
-    """
-    read = read or (lambda some, rows: [reader.read(its) for reader, its in zip(some, rows)])
-    decoder = SpeculativeDecoder(vocabulary, lambda given: given.reader[0], max_tokens, config)
-    nothing = np.empty((1, 0, 0)), np.zeros(1, np.int64)
-    states = [
-        replace(decoder.first(DecoderInput(*nothing, (draft, reader))), reader=reader)
-        for draft, reader in zip(drafts, readers)
-    ]
-    while active := [n for n, state in enumerate(states) if not state.done and state.step < config.iterations]:
-        rows = [decoder.rows(states[n]) for n in active]
-        for n, its, verdict in zip(active, rows, read([readers[n] for n in active], rows)):
-            states[n] = replace(decoder.advance(states[n], its, verdict), step=states[n].step + 1)
-    return states
+    draft: Draft, reader: DraftReader, vocabulary: Vocabulary, max_tokens: int, config: VerifyConfig
+) -> SpeculativeState:
+    """Verify one draft; see `SpeculativeDecoder`. `scores` of the result are -inf where the decoder read nothing."""
+    decoder = SpeculativeDecoder(vocabulary, lambda _: draft, max_tokens, config)
+    return refine(decoder, DecoderInput(np.empty((1, 0, 0)), np.zeros(1, np.int64), reader))
 
 
 def _row(tokens: Sequence[int], log_probs: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 import os
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from speechnar.decode.scorer import Scorer, ScorerOptions
 from speechnar.decode.speculative import VerifyConfig
 from speechnar.lm.ngram import NgramModel
 from speechnar.runtime import hot_words
-from speechnar.runtime.captions import Search, StreamConfig, StreamModel
+from speechnar.runtime.captions import Search, StreamConfig, StreamModel, Verify
 from speechnar.runtime.folder import ASSETS, BundleFormat
 from speechnar.runtime.reader import DecoderInfo
 from speechnar.runtime.recording import Recording, samples_of
@@ -47,7 +46,6 @@ RECOGNIZER = BundleFormat("recognizer", "recognizer.json", format=6)
 RECOGNIZERS = ASSETS / "recognizers"
 DEFAULT = "english_base"
 LM = "lm.npz"  # a word n-gram model, which a recognizer may have
-TOGETHER = 1  # windows verified in the same passes of the decoder: 2 save 5 % of the time and take 100 MB more
 OVERLAP = 3.0  # seconds that two windows share where there is no pause
 PAUSE = 0.4  # seconds without a word, at which a window may end
 PADDED_PAUSE = 0.32  # the same for graphs that append silence to the audio themselves, as those with a decoder do
@@ -84,7 +82,7 @@ class RecognizerInfo:
         format: version of the folder's layout; this package reads 1 to 6. From 2 on there may be a decoder, from 3 on
             graphs are compressed, and in 4 `decoding` has the keys `iterations` and `acceptance_threshold`, which were
             `passes` and `margin`. In 5 words have capitals, marks and digits; before, they are lower-case. In 6 the
-            decoder reads several windows in one pass.
+            decoder reads all rows of a pass as one sequence.
         sample_rate: Hz.
         symbols: the tokens of the graph's outputs, in their order; see `speechnar.text.symbols`.
         frame_seconds: from one frame of the output to the next.
@@ -208,12 +206,8 @@ class Recognizer:
                 yield block
 
         words: list[Word] = []
-        found = segments(counted(), self._encode, sizes, self._vocabulary)
-        together = TOGETHER if self._verifier else 1
-        while some := list(itertools.islice(found, together)):
-            for (first, _), its in zip(some, decode([segment for _, segment in some])):
-                words += [_later(word, first * seconds) for word in its]
-            first, segment = some[-1]
+        for first, segment in segments(counted(), self._encode, sizes, self._vocabulary):
+            words += [_later(word, first * seconds) for word in decode(segment)]
             end = min((first + len(segment)) * seconds, duration)
             if progress:
                 progress(end - done)
@@ -263,12 +257,9 @@ class Recognizer:
         search, verify = self._methods(None, None, hotwords)
         draft, _ = self._methods(1, None, ())
         least, rates = self._least_confidence(None), (self.sample_rate, self.info.frame_seconds)
-
-        def decode(draft: Hypothesis, segment: EncodedAudio, known: int) -> Hypothesis:
-            return verify([draft], [segment], known)[0]
-
+        decode = verify if self._verifier else None
         kept = functools.partial(without_doubtful, least=least)
-        model = StreamModel(*rates, self._encode, draft, search, decode if self._verifier else None, kept, style)
+        model = StreamModel(*rates, self._encode, draft, search, decode, kept, style)
         return Stream(model, self.sample_rate if sample_rate is None else sample_rate, config)
 
     @property
@@ -282,21 +273,15 @@ class Recognizer:
 
     def _decoder(
         self, beam: int | None, iterations: int | None, hotwords: str | Sequence[str]
-    ) -> Callable[[Sequence[EncodedAudio]], list[Sequence[Word]]]:
-        """Return the function that finds the words of each of some segments."""
+    ) -> Callable[[EncodedAudio], Iterable[Word]]:
+        """Return the function that finds the words of a segment."""
         search, verify = self._methods(beam, iterations, hotwords)
-
-        def decode(some: Sequence[EncodedAudio]) -> list[Sequence[Word]]:
-            return [text.words for text in verify([search(segment.log_probs) for segment in some], some, 0)]
-
-        return decode
+        return lambda segment: verify(search(segment.log_probs), segment, 0).words
 
     def _methods(
         self, beam: int | None, iterations: int | None, hotwords: str | Sequence[str]
-    ) -> tuple[Search, Callable[[Sequence[Hypothesis], Sequence[EncodedAudio], int], list[Hypothesis]]]:
-        """Return the function that finds the words of CTC in a segment, and the one that verifies those of some
-        segments, given how many words at the beginning of each are known.
-        """
+    ) -> tuple[Search, Verify]:
+        """Return the function that finds the words of CTC, and the one that verifies them; see `StreamModel`."""
         usual, seconds = self.info.decoding, self.info.frame_seconds
         verifier = self._verifier
         expected = hot_words.writable(hot_words.split(hotwords), self.letters)
@@ -310,12 +295,12 @@ class Recognizer:
         def with_hot_words(text: Hypothesis, log_probs: np.ndarray) -> Hypothesis:
             return hot_words.spotted(text, log_probs, spotter, seconds) if expected else text
 
-        def verify(drafts: Sequence[Hypothesis], some: Sequence[EncodedAudio], known: int) -> list[Hypothesis]:
+        def verify(draft: Hypothesis, segment: EncodedAudio, known: int) -> Hypothesis:
             if verifier is None:
-                return list(drafts)
-            texts = verifier.verify(drafts, some, seconds, expected, config, known)
-            texts = [with_hot_words(text, segment.log_probs) for text, segment in zip(texts, some)]
-            return [dataclasses.replace(text, words=tuple(when_said(text.words))) for text in texts]
+                return draft
+            text = verifier.verify(draft, segment, seconds, expected, config, known)
+            text = with_hot_words(text, segment.log_probs)
+            return dataclasses.replace(text, words=tuple(when_said(text.words)))
 
         return lambda log_probs: with_hot_words(search(log_probs), log_probs), verify
 

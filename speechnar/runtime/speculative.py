@@ -6,7 +6,7 @@ import dataclasses
 import functools
 import math
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from speechnar.decode.forced_alignment import align
 from speechnar.decode.greedy import words_of
 from speechnar.decode.result import DecodeError, Hypothesis, Word
 from speechnar.decode.scorer import ScorerOptions
-from speechnar.decode.speculative import Draft, SpeculativeState, VerifyConfig, verify
+from speechnar.decode.speculative import Draft, VerifyConfig, verify
 from speechnar.decode.spelling import key_of
 from speechnar.runtime.folder import BundleFormat
-from speechnar.runtime.reader import BATCH_INPUTS, DECODER, DecoderInfo, OnnxBatch, RowReader, memory_names
+from speechnar.runtime.reader import DECODER, SEQUENCE_INPUTS, DecoderInfo, OnnxReader, RowReader, memory_names
 from speechnar.runtime.windows import EncodedAudio
 from speechnar.text.symbols import BOUNDARY
 from speechnar.text.whisper_bpe import BytePairs, decoder_tokens
@@ -41,26 +41,6 @@ class _Text:
     words: list[str]
     confidences: list[float]
     score: float
-
-
-@dataclass(frozen=True)
-class _Spoken:
-    """A stretch of audio with the text that CTC drafts for it; a frame lasts `frame_seconds`."""
-
-    draft: Hypothesis
-    encoder_out: EncodedAudio
-    frame_seconds: float
-
-    @property
-    def memory(self) -> np.ndarray:
-        assert self.encoder_out.memory is not None
-        return self.encoder_out.memory
-
-    def part(self, words: slice, start: int, end: int) -> _Spoken:
-        """Return some words of the draft, and the frames from `start` to before `end`."""
-        seconds = start * self.frame_seconds
-        its = tuple(_earlier(word, seconds) for word in self.draft.words[words])
-        return _Spoken(Hypothesis(its, 0.0), self.encoder_out.part(start, end), self.frame_seconds)
 
 
 START_LAG, END_LAG = 0.03, 0.08
@@ -99,8 +79,13 @@ class Verifier:
         self._ctc_tokenizer = BytePairs(tuple(symbols))
         self._ctc_letters = frozenset("".join(self._ctc_tokenizer.spellings))
         inputs = {"tokens", "past", *memory_names(info.past[0])}
-        self._session = bundle.session(folder / DECODER, inputs, threads, device, optional=set(BATCH_INPUTS))
-        self._spare: list[np.ndarray] = []  # memory for batches
+        self._session = bundle.session(folder / DECODER, inputs, threads, device, optional=set(SEQUENCE_INPUTS))
+
+    @functools.cached_property
+    def _reader(self) -> type[OnnxReader | RowReader]:
+        """Return what reads with the graph of this format."""
+        given = {each.name for each in self._session.get_inputs()}
+        return OnnxReader if given.issuperset(SEQUENCE_INPUTS) else RowReader
 
     @functools.cached_property
     def letters(self) -> frozenset[str]:
@@ -113,87 +98,71 @@ class Verifier:
 
     def verify(
         self,
-        drafts: Sequence[Hypothesis],
-        segments: Sequence[EncodedAudio],
+        draft: Hypothesis,
+        encoder_out: EncodedAudio,
         frame_seconds: float,
         hot_words: Sequence[str],
         config: VerifyConfig,
         known: int = 0,
-    ) -> list[Hypothesis]:
-        """Return the text of the decoder for each of some segments of audio, given a draft of each.
+    ) -> Hypothesis:
+        """Return the text of the decoder, given a draft.
 
         Args:
-            drafts: the texts of CTC; the decoder is not asked about empty ones.
-            hot_words: words and phrases that the decoder is to accept where a draft has them.
-            known: number of words at the beginning of each draft that the decoder has to accept.
+            draft: the text of CTC; the decoder is not asked about an empty one.
+            hot_words: words and phrases that the decoder is to accept where the draft has them.
+            known: number of words at the beginning of the draft that the decoder has to accept.
         """
-        found = list(drafts)
-        pairs = list(zip(drafts, segments))
-        asked = [
-            n for n, (draft, its) in enumerate(pairs) if draft.words and its.memory is not None and config.iterations
-        ]
-        its = [_Spoken(*pairs[n], frame_seconds) for n in asked]
-        for n, one, text in zip(asked, its, self._read(its, hot_words, config, known)):
-            timed = self._with_times(" ".join(text.words), one.encoder_out, frame_seconds)
-            words = tuple(
-                Word(word.text, word.start, word.end, min(1.0, confidence) if confidence > 0 else word.confidence)
-                for word, confidence in zip(timed, text.confidences)
-            )
-            found[n] = Hypothesis(words, text.score)
-        return found
+        if not draft.words or encoder_out.memory is None or not config.iterations:
+            return draft
+        text = self._read(draft, encoder_out, frame_seconds, hot_words, config, known)
+        timed = self._with_times(" ".join(text.words), encoder_out, frame_seconds)
+        words = tuple(
+            Word(word.text, word.start, word.end, min(1.0, confidence) if confidence > 0 else word.confidence)
+            for word, confidence in zip(timed, text.confidences)
+        )
+        return Hypothesis(words, text.score)
 
     def _read(
-        self, spoken: Sequence[_Spoken], hot_words: Sequence[str], config: VerifyConfig, known: int, again: bool = True
-    ) -> list[_Text]:
-        """Return the decoder's texts, checked by CTC.
+        self,
+        draft: Hypothesis,
+        encoder_out: EncodedAudio,
+        frame_seconds: float,
+        hot_words: Sequence[str],
+        config: VerifyConfig,
+        known: int,
+        again: bool = True,
+    ) -> _Text:
+        """Return the decoder's text, checked by CTC.
 
         Args:
             again: read what the decoder left out, though it was said, as an utterance of its own.
         """
-        if not spoken:
-            return []
-        drafts = [self._draft(one.draft, hot_words, known) for one in spoken]
-        states = self._verified(drafts, [one.memory for one in spoken], config)
-
-        def read_again(part: _Spoken) -> _Text:
-            return self._read([part], hot_words, config, 0, again=False)[0]
-
-        return [self._checked(one, state, read_again if again else None) for one, state in zip(spoken, states)]
-
-    def _verified(
-        self, drafts: Sequence[Draft], memories: Sequence[np.ndarray], config: VerifyConfig
-    ) -> list[SpeculativeState]:
-        """Return the state of each draft when the decoder is at its end, in the same passes if the graph allows it."""
-        limits = self._tokenizer, self._info.max_tokens, config
-        if not self._in_batches:
-            return verify(drafts, [RowReader(self._session, self._info, memory) for memory in memories], *limits)
-        batch = OnnxBatch(self._session, self._info, memories, self._spare)
-        states = verify(drafts, batch.readers, *limits, batch.read)
-        batch.close()
-        return states
-
-    @functools.cached_property
-    def _in_batches(self) -> bool:
-        return "asked" in {given.name for given in self._session.get_inputs()}
-
-    def _checked(
-        self, spoken: _Spoken, state: SpeculativeState, read_again: Callable[[_Spoken], _Text] | None
-    ) -> _Text:
-        """Return the decoder's text without what CTC finds that nobody said, and with what it left out."""
+        assert encoder_out.memory is not None
+        reader = self._reader(self._session, self._info, encoder_out.memory)
+        state = verify(self._draft(draft, hot_words, known), reader, self._tokenizer, self._info.max_tokens, config)
         (tokens,), probabilities = state.sequences(), np.exp(state.scores[0])
         words, confidences = self._tokenizer.decode(tokens).split(), self._confidences(tokens, probabilities.tolist())
-        seconds, heard = spoken.frame_seconds, spoken.draft.words
-        frames = [(round(word.start / seconds), round(word.end / seconds)) for word in heard]
-        said = [word.text for word in heard]
-        check = AcousticCheck(spoken.encoder_out.log_probs, self._ctc_tokenizer, said, frames)
-        wrong = [change for change in changes(said, words) if check.is_wrong(change, words, confidences)]
+        frames = [(round(word.start / frame_seconds), round(word.end / frame_seconds)) for word in draft.words]
+        spoken = [word.text for word in draft.words]
+        check = AcousticCheck(encoder_out.log_probs, self._ctc_tokenizer, spoken, frames)
+        wrong = [change for change in changes(spoken, words) if check.is_wrong(change, words, confidences)]
         for change in reversed(wrong):
-            lost = _Text(said[change.draft], [word.confidence for word in heard[change.draft]], 0.0)
-            if read_again and len(lost.words) >= FEWEST_READ_AGAIN:
-                found = read_again(spoken.part(change.draft, *check.span(change)))
+            lost = _Text(spoken[change.draft], [word.confidence for word in draft.words[change.draft]], 0.0)
+            if again and len(lost.words) >= FEWEST_READ_AGAIN:
+                start, end = check.span(change)
+                part = tuple(_earlier(word, start * frame_seconds) for word in draft.words[change.draft])
+                found = self._read(
+                    Hypothesis(part, 0.0),
+                    encoder_out.part(start, end),
+                    frame_seconds,
+                    hot_words,
+                    config,
+                    0,
+                    again=False,
+                )
                 lost = found if found.words else lost
             words[change.text], confidences[change.text] = lost.words, lost.confidences
-        for place in reversed(sound_annotations(words, said)):
+        for place in reversed(sound_annotations(words, spoken)):
             del words[place], confidences[place]
         return _Text(words, confidences, float(np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)).sum()))
 

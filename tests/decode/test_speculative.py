@@ -47,7 +47,7 @@ def verified(
     config: VerifyConfig = DEFAULT,
     bonus: Sequence[float] = (),
 ) -> SpeculativeState:
-    return verify([Draft(draft, bonus)], [decoder], tokens, max_tokens, config)[0]
+    return verify(Draft(draft, bonus), decoder, tokens, max_tokens, config)
 
 
 def text_of(state: SpeculativeState) -> list[int]:
@@ -307,19 +307,3 @@ def test_marks_may_be_verified_as_other_tokens_are() -> None:
     says = prefers(**{"": {"▁a": 1.0}, "_a": {",": 0.8, "▁b": 0.2}, "_a,": {"▁b": 1.0}})
     text, passes = written("a b", says, free_marks=False)
     assert (text, passes) == ("a, b", 2)
-
-
-def test_utterances_side_by_side_are_verified_as_alone() -> None:
-    said = [chance(seed, ends) for seed, ends in ((0, 9), (1, 3), (2, 14), (3, 0))]
-    rng = random.Random(5)
-    drafts = [Draft(spoilt(one_by_one(says, 40) or [0], 2, rng)) for says in said]
-    alone = [text_of(verified(draft.tokens, Decoder(says), TOKENS, 40)) for draft, says in zip(drafts, said)]
-    together: list[int] = []
-
-    def read(readers: Sequence[Decoder], rows: Sequence[np.ndarray]) -> list[Verdict]:
-        together.append(len(readers))
-        return [reader.read(its) for reader, its in zip(readers, rows)]
-
-    states = verify(drafts, [Decoder(says) for says in said], TOKENS, 40, DEFAULT, read)
-    assert [text_of(state) for state in states] == alone
-    assert together[0] == 4 and together == sorted(together, reverse=True)

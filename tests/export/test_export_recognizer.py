@@ -19,7 +19,7 @@ from speechnar.export import export_recognizer
 from speechnar.models.asr.whisper import Whisper
 from speechnar.models.folder import ModelConfig, ModelError, save_model
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
-from speechnar.runtime.reader import BATCH_INPUTS, OnnxBatch, memory_names
+from speechnar.runtime.reader import SEQUENCE_INPUTS, OnnxReader, memory_names
 from speechnar.runtime.recognizer import RECOGNIZER, Recognizer
 from speechnar.text.whisper_bpe import BytePairs
 
@@ -98,33 +98,28 @@ def test_rounded_matrices_are_stored_as_they_are(folders: tuple[Path, Path, Whis
     assert max(array.size for array in floats) <= 2048
 
 
-def test_readers_of_several_utterances_go_on_as_the_model_does(folders: tuple[Path, Path, Whisper]) -> None:
+def test_reader_goes_on_as_the_model_does(folders: tuple[Path, Path, Whisper]) -> None:
     _, out, model = folders
     info = Recognizer(out, threads=1).info.decoder
     assert info is not None
-    inputs = {"tokens", "past", *BATCH_INPUTS, *memory_names(4)}
-    session = RECOGNIZER.session(out / "decoder.onnx", inputs, 1)
+    session = RECOGNIZER.session(out / "decoder.onnx", {"tokens", "past", *SEQUENCE_INPUTS, *memory_names(4)}, 1)
     torch.manual_seed(1)
-    memories = [model.decoder.memory(torch.randn(1, frames, 64)).detach() for frames in (20, 31, 7)]
-    spare: list[np.ndarray] = [np.full((4, 99999), np.nan, np.float32)]  # what an earlier batch left has no effect
-    batch = OnnxBatch(session, info, [memory[0].numpy() for memory in memories], spare)
-    texts: list[list[int]] = [[], [], []]
+    memory = model.decoder.memory(torch.randn(1, 31, 64)).detach()
+    reader = OnnxReader(session, info, memory[0].numpy())
+    text: list[int] = []
     rng = np.random.default_rng(0)
-    for active, row, n in (((0, 1, 2), 1, 2), ((0, 2), 0, 0), ((1, 2), 2, 3), ((2,), 0, 1), ((0, 1), 0, 4)):
-        rows = [rng.integers(0, len(PIECES) - 1, (3, 4 + number)) for number in active]
-        for number, its, checked in zip(active, rows, batch.read([batch.readers[number] for number in active], rows)):
-            text, memory = texts[number], memories[number]
-            with torch.inference_mode():
-                all_of_it = torch.tensor([[*text, *some] for some in its.tolist()])
-                logits = model.decoder(all_of_it, memory.expand(3, -1, -1, -1, -1), None)[:, len(text) :]
-            expected = logits.log_softmax(2)
-            standing = expected[:, :-1].gather(2, torch.from_numpy(its)[:, :, None])[:, :, 0]
-            np.testing.assert_allclose(checked.log_probs, standing.numpy(), atol=0.15, rtol=0.02)
-            np.testing.assert_allclose(checked.best_log_probs, expected.amax(2).numpy(), atol=0.15, rtol=0.02)
-            batch.readers[number].keep(row, n, 3)
-            text += [*its[row, :n].tolist(), 3]
-    batch.close()
-    assert len(spare) == 1
+    for n_rows, row, n in ((3, 1, 2), (3, 0, 0), (2, 1, 3), (1, 0, 1), (3, 0, 4)):
+        rows = rng.integers(0, len(PIECES) - 1, (n_rows, 5))
+        checked = reader.read(rows)
+        with torch.inference_mode():
+            all_of_it = torch.tensor([[*text, *its] for its in rows.tolist()])
+            logits = model.decoder(all_of_it, memory.expand(n_rows, -1, -1, -1, -1), None)[:, len(text) :]
+        expected = logits.log_softmax(2)
+        standing = expected[:, :-1].gather(2, torch.from_numpy(rows)[:, :, None])[:, :, 0]
+        np.testing.assert_allclose(checked.log_probs, standing.numpy(), atol=0.15, rtol=0.02)
+        np.testing.assert_allclose(checked.best_log_probs, expected.amax(2).numpy(), atol=0.15, rtol=0.02)
+        reader.keep(row, n, 3)
+        text += [*rows[row, :n].tolist(), 3]
 
 
 def test_what_is_heard_is_mended_and_placed(folders: tuple[Path, Path, Whisper]) -> None:

@@ -14,6 +14,7 @@ import speechnar
 from speechnar.decode.greedy import greedy
 from speechnar.decode.result import DecodeError, Word
 from speechnar.decode.speculative import Draft, SpeculativeState, VerifyConfig
+from speechnar.runtime import speculative
 from speechnar.runtime.reader import DecoderInfo
 from speechnar.runtime.speculative import Verifier, when_said
 from speechnar.runtime.speech import SpeechWarning
@@ -32,8 +33,9 @@ class Bundle:
 
 
 @pytest.fixture
-def verifier(tmp_path: Path) -> Verifier:
+def verifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Verifier:
     (tmp_path / DECODER_TOKENS).write_text("\n".join(PIECE.symbols), encoding="utf-8")
+    monkeypatch.setattr(Verifier, "_reader", lambda *args: None)
     info = DecoderInfo(100, (0,), 1, (2, 1, 1))
     return Verifier(Bundle(), tmp_path, info, CTC.symbols, None, "cpu")  # type: ignore[arg-type]
 
@@ -54,17 +56,17 @@ def verified(
     drafts: list[str] = []
     written = iter(answers)
 
-    def answer(draft: Draft) -> SpeculativeState:
+    def verify(draft: Draft, *args: object) -> SpeculativeState:
         drafts.append(PIECE.decode(draft.tokens))
         tokens = PIECE.encode(next(written))
         scores = np.full((1, max(1, len(tokens))), np.log(0.9))
         return SpeculativeState(np.array([tokens or [0]]), np.array([len(tokens)]), scores[:, : len(tokens)])
 
-    monkeypatch.setattr(verifier, "_verified", lambda given, *args: [answer(draft) for draft in given])
+    monkeypatch.setattr(speculative, "verify", verify)
     encoder_out = said(spoken)
     draft = greedy(encoder_out.log_probs, CTC, SECONDS)
     assert draft.text == spoken
-    (found,) = verifier.verify([draft], [encoder_out], SECONDS, [], VerifyConfig())
+    found = verifier.verify(draft, encoder_out, SECONDS, [], VerifyConfig())
     assert all(0 <= word.confidence <= 1 for word in found.words)
     return found.text, drafts, [(word.start, word.end) for word in found.words]
 
@@ -108,7 +110,7 @@ def test_words_for_noise_are_left_out(monkeypatch: pytest.MonkeyPatch, confidenc
     recognizer = speechnar.load_recognizer()
     spans = ((0.2, confidence), (0.6, confidence), (1.0, confidence), (2.0, 0.9), (2.4, 0.1), (2.8, 0.9))
     words = tuple(Word(f"w{n}", start, start + 0.3, sure) for n, (start, sure) in enumerate(spans))
-    monkeypatch.setattr(recognizer, "_decoder", lambda *args: lambda segments: [words])
+    monkeypatch.setattr(recognizer, "_decoder", lambda *args: lambda segment: words)
     wav = np.zeros(4 * 16000, np.float32)
     said = [word.text for word in recognizer.transcribe(wav).words]
     assert said == (["w3", "w4", "w5"] if confidence == 0.1 else [word.text for word in words])
@@ -121,7 +123,7 @@ def test_words_for_noise_are_left_out(monkeypatch: pytest.MonkeyPatch, confidenc
 def test_doubtful_words_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     recognizer = speechnar.load_recognizer()
     words = [Word("w", 0.3 * n, 0.3 * n + 0.2, 0.35 + 0.01 * (n % 2)) for n in range(9)]
-    monkeypatch.setattr(recognizer, "_decoder", lambda *args: lambda segments: [words])
+    monkeypatch.setattr(recognizer, "_decoder", lambda *args: lambda segment: words)
     wav = np.zeros(4 * 16000, np.float32)
     with pytest.warns(SpeechWarning, match=r"talk: the words are doubtful \(mean confidence 0.35 of 1\).*English only"):
         transcript = recognizer.transcribe(wav, name="talk")
