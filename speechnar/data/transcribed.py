@@ -32,25 +32,34 @@ class TranscribedBatch(Batch):
 
     Attributes:
         utt_ids: B names.
-        wav: (B, T_wav) float32 in [-1, 1]; padded with 0.
-        wav_lengths: (B,) int64, samples.
+        given: what the encoder is given, padded with 0: samples (B, T_wav) float32 in [-1, 1], or cached states
+            (B, T, d_states) float32.
+        given_lengths: (B,) int64, samples or states.
         tokens: (B, T_text) int64, without `<s>` and `</s>`; padded with `<pad>`.
         token_lengths: (B,) int64.
     """
 
     utt_ids: tuple[str, ...]
-    wav: Tensor
-    wav_lengths: Tensor
+    given: Tensor
+    given_lengths: Tensor
     tokens: Tensor
     token_lengths: Tensor
 
     def __len__(self) -> int:
         return len(self.utt_ids)
 
-    @property
-    def given(self) -> tuple[Tensor, Tensor]:
-        """Return what the encoder is given, and its lengths."""
-        return self.wav, self.wav_lengths
+    @classmethod
+    def of(
+        cls, utt_ids: Sequence[str], given: Sequence[Tensor], tokens: Sequence[Tensor], pad_id: int
+    ) -> TranscribedBatch:
+        """Pad what the encoder is given for each utterance, and its token ids."""
+        return cls(
+            tuple(utt_ids),
+            pad_sequence(list(given), batch_first=True),
+            torch.tensor([len(each) for each in given]),
+            pad_sequence(list(tokens), batch_first=True, padding_value=pad_id),
+            torch.tensor([len(each) for each in tokens]),
+        )
 
 
 def load_symbols(tokenizer_dir: Path) -> Characters:
@@ -154,13 +163,7 @@ class TranscribedData:
     def batch(self, utt_ids: Sequence[str]) -> TranscribedBatch:
         """Return these utterances, in this order."""
         wavs, tokens = [self.given(n) for n in utt_ids], [self._tokens[n] for n in utt_ids]
-        return TranscribedBatch(
-            tuple(utt_ids),
-            pad_sequence(wavs, batch_first=True),
-            torch.tensor([len(wav) for wav in wavs]),
-            pad_sequence(tokens, batch_first=True, padding_value=self.symbols.pad_id),
-            torch.tensor([len(ids) for ids in tokens]),
-        )
+        return TranscribedBatch.of(utt_ids, wavs, tokens, self.symbols.pad_id)
 
     def batch_ids(self, epoch: int) -> list[tuple[str, ...]]:
         """Return the utterances of each batch of an epoch."""

@@ -6,45 +6,14 @@ The counterpart of `speechnar.data.transcribed`, with states in place of samples
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
-from speechnar.data.batch import Batch
 from speechnar.data.sampling import BucketSampler, prefetch
-from speechnar.data.transcribed import load_symbols, token_ids
+from speechnar.data.transcribed import TranscribedBatch, load_symbols, token_ids
 from speechnar.infer.encoder_cache import STATE_RATE, EncoderCache
-
-
-@dataclass(frozen=True)
-class EncodedBatch(Batch):
-    """Utterances padded to the longest.
-
-    Attributes:
-        utt_ids: B names.
-        states: (B, T, d_states) float32, 50 a second; padded with 0.
-        lengths: (B,) int64, states.
-        tokens: (B, T_text) int64, without `<s>` and `</s>`; padded with `<pad>`.
-        token_lengths: (B,) int64.
-    """
-
-    utt_ids: tuple[str, ...]
-    states: Tensor
-    lengths: Tensor
-    tokens: Tensor
-    token_lengths: Tensor
-
-    def __len__(self) -> int:
-        return len(self.utt_ids)
-
-    @property
-    def given(self) -> tuple[Tensor, Tensor]:
-        """Return what the encoder is given, and its lengths."""
-        return self.states, self.lengths
 
 
 class EncodedData:
@@ -82,17 +51,11 @@ class EncodedData:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def batch(self, items: Sequence[tuple[str, int]]) -> EncodedBatch:
+    def batch(self, items: Sequence[tuple[str, int]]) -> TranscribedBatch:
         """Return utterances, each in the variant that is given by number."""
         states = [self.states(*item) for item in items]
         tokens = [self._tokens[utt_id] for utt_id, _ in items]
-        return EncodedBatch(
-            tuple(utt_id for utt_id, _ in items),
-            pad_sequence(states, batch_first=True),
-            torch.tensor([len(each) for each in states]),
-            pad_sequence(tokens, batch_first=True, padding_value=self.symbols.pad_id),
-            torch.tensor([len(each) for each in tokens]),
-        )
+        return TranscribedBatch.of([utt_id for utt_id, _ in items], states, tokens, self.symbols.pad_id)
 
     def states(self, utt_id: str, variant: int = 0) -> Tensor:
         """Return the states (T, d_states) of an utterance."""
@@ -115,6 +78,6 @@ class EncodedData:
         sampler = BucketSampler(seconds, self._max_duration, self._num_buckets, self._shuffle, self._seed)
         return [tuple((utt_id, drawn[utt_id]) for utt_id in batch) for batch in sampler.batch_ids(epoch)]
 
-    def epoch(self, epoch: int) -> Iterator[EncodedBatch]:
+    def epoch(self, epoch: int) -> Iterator[TranscribedBatch]:
         """Yield the batches of an epoch, prefetched by a thread."""
         return prefetch(map(self.batch, self.batch_ids(epoch)))

@@ -1,4 +1,4 @@
-"""A decoder over the frames of an alignment: what Align-Refine and Imputer have in common.
+"""A model with a decoder over the frames of an alignment: what Align-Refine and Imputer have in common.
 
 It reads a symbol of every frame (a token, the blank or a mask) together with the encoder's vector of the frame, and
 predicts the symbols of all frames at once.
@@ -12,8 +12,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from speechnar.audio import AudioConfig
 from speechnar.layers.conformer import ConformerBlock, ConformerConfig, rotary_turns
-from speechnar.layers.ctc_encoder import EncoderOutput
+from speechnar.layers.ctc_encoder import CTCEncoder, CTCEncoderConfig, EncoderOutput
 from speechnar.layers.ctc_head import CTCHead
 from speechnar.layers.decoder_block import DecoderConfig
 from speechnar.layers.token_decoder import invert
@@ -48,3 +49,20 @@ class FrameDecoder(nn.Module):
             x = block(x, turns, mask)
         log_probs: Tensor = torch.log_softmax(self.head(x), 2)
         return log_probs
+
+
+class FrameRefiner(nn.Module):
+    """An encoder and a decoder over frames: `forward` encodes features, `refine` predicts the symbols of all frames."""
+
+    def __init__(self, encoder: CTCEncoderConfig, decoder: DecoderConfig, audio: AudioConfig, n_symbols: int) -> None:
+        super().__init__()
+        self.encoder = CTCEncoder(encoder, audio, n_symbols)
+        self.decoder = FrameDecoder(decoder, encoder.conformer.d_model, n_symbols)
+
+    def forward(self, mel: Tensor, mel_lengths: Tensor | None) -> EncoderOutput:
+        """Encode features (B, T_mel, n_mels) of `encoder.features`."""
+        return self.encoder(mel, mel_lengths)
+
+    def refine(self, encoder_out: EncoderOutput, alignment: Tensor) -> Tensor:
+        """Return log-probabilities (B, T, V) of the symbols of all frames, given an alignment (B, T)."""
+        return self.decoder(encoder_out, alignment)

@@ -148,6 +148,29 @@ def uniform_copy(encoded: Encoded, lengths: Tensor, size: int) -> Tensor:
     return encoded.hidden.gather(1, nearest[:, :, None].expand(-1, -1, encoded.hidden.shape[2]))
 
 
+@dataclass(frozen=True)
+class TokenLogits:
+    """Logits (B, N, V) of the token at each position."""
+
+    logits: Tensor
+
+
+class TextModel(nn.Module):
+    """The base of text models: `forward` encodes the source, `memory` prepares cross-attention."""
+
+    def __init__(self, config: TransformerConfig, n_symbols: int) -> None:
+        super().__init__()
+        self.transformer = Transformer(config, n_symbols)
+
+    def forward(self, source: Tensor, source_lengths: Tensor) -> Encoded:
+        """Encode tokens (B, S)."""
+        return self.transformer.encode(source, source_lengths)
+
+    def memory(self, encoded: Encoded) -> SourceMemory:
+        """Return the input of the decoder's cross-attention, which is the same in every step of decoding."""
+        return self.transformer.memory(encoded)
+
+
 def _attended(lengths: Tensor, size: int) -> Tensor:
     """Return (B, 1, 1, size) bool, the positions that attention sees: the real ones, and the first in any case."""
     real = length_mask(lengths, size)

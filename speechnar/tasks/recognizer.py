@@ -21,7 +21,7 @@ from speechnar.data.manifest import DataError
 from speechnar.data.transcribed import TranscribedBatch, TranscribedData
 from speechnar.decode.methods import DecodeOptions
 from speechnar.infer.decode import decode_batch
-from speechnar.infer.encoded_data import EncodedBatch, EncodedData
+from speechnar.infer.encoded_data import EncodedData
 from speechnar.layers.augment import SpecAugmentConfig, change_speed, spec_augment, with_noise
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.losses.ctc import Targets
@@ -119,14 +119,16 @@ class RecognitionTask:
     def batches(self, epoch: int) -> Sequence[tuple[Any, ...]]:
         return self.data.batch_ids(epoch)
 
-    def load(self, utt_ids: Sequence[Any]) -> TranscribedBatch | EncodedBatch:
+    def load(self, utt_ids: Sequence[Any]) -> TranscribedBatch:
         return self.data.batch(utt_ids)
 
-    def loss(self, batch: TranscribedBatch | EncodedBatch, step: int) -> dict[str, Tensor | Mean]:
+    def loss(self, batch: TranscribedBatch, step: int) -> dict[str, Tensor | Mean]:
         """Return the loss terms of an augmented batch, or of two augmented views of it."""
         augmentation = self.training.augmentation
-        audio = isinstance(batch, TranscribedBatch)
-        given, lengths = change_speed(*batch.given, augmentation.speeds) if audio else batch.given
+        audio = not self.config.model.value.encoder.d_states
+        given, lengths = batch.given, batch.given_lengths
+        if audio:
+            given, lengths = change_speed(given, lengths, augmentation.speeds)
         views = 2 if self.training.two_views else 1
         given, lengths, tokens, token_lengths = (
             x.repeat(views, *[1] * (x.dim() - 1)) for x in (given, lengths, batch.tokens, batch.token_lengths)
@@ -160,7 +162,7 @@ class RecognitionTask:
         said, read = [], []
         for batch in self.dev.epoch(0):
             batch = batch.to(device)
-            encoder_out = model(*model.encoder.features(*batch.given))  # type: ignore[operator, union-attr]
+            encoder_out = model(*model.encoder.features(batch.given, batch.given_lengths))  # type: ignore[operator, union-attr]
             targets = Targets(batch.tokens, batch.token_lengths, self.symbols, smoothing=smoothing)
             means.add(self._terms(model, encoder_out, targets))
             read += decode_batch(model, encoder_out, self.symbols, DecodeOptions())

@@ -31,9 +31,9 @@ def test_an_epoch_has_every_utterance_once_with_its_samples_and_text(corpus: tup
     for batch in data.epoch(0):
         for row, utt_id in enumerate(batch.utt_ids):
             text = TEXTS[int(utt_id.split("-")[1])]
-            length = int(batch.wav_lengths[row])
-            np.testing.assert_allclose(batch.wav[row, :length], speak(text), atol=1e-4)
-            assert not batch.wav[row, length:].any()
+            length = int(batch.given_lengths[row])
+            np.testing.assert_allclose(batch.given[row, :length], speak(text), atol=1e-4)
+            assert not batch.given[row, length:].any()
             ids = batch.tokens[row].tolist()
             assert data.symbols.decode(ids) == text
             n = int(batch.token_lengths[row])
@@ -87,7 +87,7 @@ def test_samples_that_are_not_numbers_are_named(tmp_path: Path, corpus: tuple[Pa
     wav[100] = np.nan
     soundfile.write(tmp_path / "bad-1.wav", wav, AUDIO.sample_rate, subtype="FLOAT")
     data = TranscribedData(cuts, corpus[1], AUDIO.sample_rate)
-    assert torch.isfinite(data.batch(["bad-0"]).wav).all()
+    assert torch.isfinite(data.batch(["bad-0"]).given).all()
     with pytest.raises(DataError, match=r"the audio of bad-1 \(.*bad-1.wav\) has samples that are infinite or not a"):
         data.batch(["bad-0", "bad-1"])
 

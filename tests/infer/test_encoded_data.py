@@ -53,7 +53,7 @@ def test_an_epoch_has_every_utterance_once_in_some_variant(folders: Cached) -> N
             for row, (utt_id, variant) in enumerate(ids):
                 number = int(utt_id[-1])
                 states = caches[variant].states(range(number, number + 1))
-                assert torch.equal(batch.states[row, : batch.lengths[row]], states)
+                assert torch.equal(batch.given[row, : batch.given_lengths[row]], states)
                 tokens = batch.tokens[row, : batch.token_lengths[row]].tolist()
                 assert data.symbols.decode(tokens) == TEXTS[number]
     assert len(variants) == 6  # all three, in both variants

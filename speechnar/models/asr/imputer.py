@@ -11,12 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
 
 from speechnar.audio import AudioConfig
-from speechnar.layers.ctc_encoder import CTCEncoder, CTCEncoderConfig, EncoderOutput
+from speechnar.layers.ctc_encoder import CTCEncoderConfig, EncoderOutput
 from speechnar.layers.decoder_block import DecoderConfig
-from speechnar.layers.frame_decoder import FrameDecoder
+from speechnar.layers.frame_decoder import FrameRefiner
 from speechnar.losses.ctc import Targets, best_paths
 from speechnar.losses.imputer import imputer_loss
 from speechnar.losses.mean import Mean
@@ -31,22 +30,12 @@ class ImputerConfig:
     decoder: DecoderConfig = DecoderConfig()
 
 
-class Imputer(nn.Module):
-    """`forward` encodes features, `refine` predicts the symbols of all frames from an alignment with masks."""
+class Imputer(FrameRefiner):
+    """`refine` predicts the symbols of all frames from an alignment with masks."""
 
     def __init__(self, config: ImputerConfig, audio: AudioConfig) -> None:
-        super().__init__()
+        super().__init__(config.encoder, config.decoder, audio, config.n_symbols)
         self.config = config
-        self.encoder = CTCEncoder(config.encoder, audio, config.n_symbols)
-        self.decoder = FrameDecoder(config.decoder, config.encoder.conformer.d_model, config.n_symbols)
-
-    def forward(self, mel: Tensor, mel_lengths: Tensor | None) -> EncoderOutput:
-        """Encode features (B, T_mel, n_mels) of `encoder.features`."""
-        return self.encoder(mel, mel_lengths)
-
-    def refine(self, encoder_out: EncoderOutput, alignment: Tensor) -> Tensor:
-        """Return log-probabilities (B, T, V) of the symbols of all frames, given an alignment (B, T) with masks."""
-        return self.decoder(encoder_out, alignment)
 
 
 def imputer_terms(model: Imputer, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Mean]:

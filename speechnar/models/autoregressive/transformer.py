@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from speechnar.layers.decoder_block import KeyValues
-from speechnar.layers.transformer import Encoded, SourceMemory, Transformer, TransformerConfig
+from speechnar.layers.transformer import Encoded, SourceMemory, TextModel, TransformerConfig
 from speechnar.losses.mean import Mean
 from speechnar.losses.pairs import Pairs, cross_entropy
 from speechnar.nar.lengths import length_mask
@@ -28,21 +28,12 @@ class AutoregressiveTransformerConfig:
     transformer: TransformerConfig = TransformerConfig()
 
 
-class AutoregressiveTransformer(nn.Module):
+class AutoregressiveTransformer(TextModel):
     """`forward` encodes, `decode` scores given tokens, `extend` reads more tokens of texts."""
 
     def __init__(self, config: AutoregressiveTransformerConfig) -> None:
-        super().__init__()
+        super().__init__(config.transformer, config.n_symbols)
         self.config = config
-        self.transformer = Transformer(config.transformer, config.n_symbols)
-
-    def forward(self, source: Tensor, source_lengths: Tensor) -> Encoded:
-        """Encode tokens (B, S)."""
-        return self.transformer.encode(source, source_lengths)
-
-    def memory(self, encoded: Encoded) -> SourceMemory:
-        """Return the input of the decoder's cross-attention."""
-        return self.transformer.memory(encoded)
 
     def decode(self, memory: SourceMemory, tokens: Tensor) -> Tensor:
         """Return vectors (B, N, d_model), `transformer.logits` of which are those of the token after each.

@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from speechnar.layers.length_head import LengthHead
-from speechnar.layers.transformer import Encoded, SourceMemory, Transformer, TransformerConfig
+from speechnar.layers.transformer import SourceMemory, TextModel, TokenLogits, TransformerConfig
 from speechnar.losses.mean import Mean
 from speechnar.losses.oaxe import oaxe_loss
 from speechnar.losses.pairs import Pairs, cross_entropy
@@ -44,33 +44,17 @@ class CMLMConfig:
             raise ValueError(f"the objective is {self.objective!r} but should be one of {', '.join(OBJECTIVES)}")
 
 
-@dataclass(frozen=True)
-class CMLMOutput:
-    """Logits (B, N, V) of the token at each position."""
-
-    logits: Tensor
-
-
-class CMLM(nn.Module):
+class CMLM(TextModel):
     """`forward` encodes, `memory` prepares cross-attention for all iterations, `decode` fills masks."""
 
     def __init__(self, config: CMLMConfig) -> None:
-        super().__init__()
+        super().__init__(config.transformer, config.n_symbols)
         self.config = config
-        self.transformer = Transformer(config.transformer, config.n_symbols)
         self.length = LengthHead(config.transformer.d_model, config.reach)
 
-    def forward(self, source: Tensor, source_lengths: Tensor) -> Encoded:
-        """Encode tokens (B, S)."""
-        return self.transformer.encode(source, source_lengths)
-
-    def memory(self, encoded: Encoded) -> SourceMemory:
-        """Return the input of the decoder's cross-attention."""
-        return self.transformer.memory(encoded)
-
-    def decode(self, memory: SourceMemory, tokens: Tensor, token_lengths: Tensor, mask_id: int) -> CMLMOutput:
+    def decode(self, memory: SourceMemory, tokens: Tensor, token_lengths: Tensor, mask_id: int) -> TokenLogits:
         """Predict the token at each position of tokens (B, N) with masks."""
-        return CMLMOutput(self.transformer.logits(self._hidden(memory, tokens, token_lengths)))
+        return TokenLogits(self.transformer.logits(self._hidden(memory, tokens, token_lengths)))
 
     def _hidden(self, memory: SourceMemory, tokens: Tensor, token_lengths: Tensor) -> Tensor:
         return self.transformer.decode_all(self.transformer.embed(tokens), token_lengths, memory)

@@ -14,9 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from speechnar.layers.transformer import Encoded, SourceMemory, Transformer, TransformerConfig, uniform_copy
+from speechnar.layers.transformer import Encoded, SourceMemory, TextModel, TransformerConfig, uniform_copy
 from speechnar.losses.ctc import ctc_loss
 from speechnar.losses.mean import Mean
 from speechnar.losses.pairs import Pairs
@@ -58,17 +58,12 @@ class Frames:
     lengths: Tensor
 
 
-class TextCTC(nn.Module):
+class TextCTC(TextModel):
     """`forward` encodes, `frames` decodes."""
 
     def __init__(self, config: TextCTCConfig) -> None:
-        super().__init__()
+        super().__init__(config.transformer, config.n_symbols)
         self.config = config
-        self.transformer = Transformer(config.transformer, config.n_symbols)
-
-    def forward(self, source: Tensor, source_lengths: Tensor) -> Encoded:
-        """Encode tokens (B, S)."""
-        return self.transformer.encode(source, source_lengths)
 
     def frames(self, encoded: Encoded) -> Frames:
         """Return the distributions of all frames."""

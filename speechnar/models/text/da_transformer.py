@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from speechnar.layers.transformer import Encoded, SourceMemory, Transformer, TransformerConfig, uniform_copy
+from speechnar.layers.transformer import Encoded, SourceMemory, TextModel, TransformerConfig, uniform_copy
 from speechnar.losses.mean import Mean
 from speechnar.losses.pairs import Pairs
 from speechnar.nar.directed_graph import best_path, path_sum
@@ -63,21 +63,16 @@ class Graph:
     lengths: Tensor
 
 
-class DATransformer(nn.Module):
+class DATransformer(TextModel):
     """`forward` encodes, `graph` decodes."""
 
     def __init__(self, config: DATransformerConfig) -> None:
-        super().__init__()
+        super().__init__(config.transformer, config.n_symbols)
         self.config = config
-        self.transformer = Transformer(config.transformer, config.n_symbols)
         d = config.transformer.d_model
         self.edge_query = nn.Linear(d, d)
         self.edge_key = nn.Linear(d, d)
         self.edge_gate = nn.Linear(d, config.transition_heads)
-
-    def forward(self, source: Tensor, source_lengths: Tensor) -> Encoded:
-        """Encode tokens (B, S)."""
-        return self.transformer.encode(source, source_lengths)
 
     def graph(self, encoded: Encoded) -> Graph:
         """Return the graph of each source."""

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from speechnar.layers.length_head import LengthHead
-from speechnar.layers.transformer import Encoded, SourceMemory, Transformer, TransformerConfig, uniform_copy
+from speechnar.layers.transformer import SourceMemory, TextModel, TokenLogits, TransformerConfig, uniform_copy
 from speechnar.losses.mean import Mean
 from speechnar.losses.pairs import Pairs, cross_entropy
 from speechnar.nar.glancing import glance
@@ -36,34 +36,18 @@ class GLATConfig:
     glancing: tuple[float, float] = (0.5, 0.3)
 
 
-@dataclass(frozen=True)
-class GLATOutput:
-    """Logits (B, N, V) of the token at each position."""
-
-    logits: Tensor
-
-
-class GLAT(nn.Module):
+class GLAT(TextModel):
     """`forward` encodes, `memory` prepares cross-attention, `decode` predicts the tokens that are not given."""
 
     def __init__(self, config: GLATConfig) -> None:
-        super().__init__()
+        super().__init__(config.transformer, config.n_symbols)
         self.config = config
-        self.transformer = Transformer(config.transformer, config.n_symbols)
         self.length = LengthHead(config.transformer.d_model, config.reach)
 
-    def forward(self, source: Tensor, source_lengths: Tensor) -> Encoded:
-        """Encode tokens (B, S)."""
-        return self.transformer.encode(source, source_lengths)
-
-    def memory(self, encoded: Encoded) -> SourceMemory:
-        """Return the input of the decoder's cross-attention."""
-        return self.transformer.memory(encoded)
-
-    def decode(self, memory: SourceMemory, tokens: Tensor, token_lengths: Tensor, mask_id: int) -> GLATOutput:
+    def decode(self, memory: SourceMemory, tokens: Tensor, token_lengths: Tensor, mask_id: int) -> TokenLogits:
         """Predict the token at each position of tokens (B, N); where there is a mask, the input is a copied source."""
         hidden = self._hidden(memory, tokens, token_lengths, tokens != mask_id)
-        return GLATOutput(self.transformer.logits(hidden))
+        return TokenLogits(self.transformer.logits(hidden))
 
     def _hidden(self, memory: SourceMemory, tokens: Tensor, token_lengths: Tensor, given: Tensor) -> Tensor:
         copied = uniform_copy(memory.encoded, token_lengths, tokens.shape[1])
