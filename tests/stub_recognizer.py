@@ -13,7 +13,7 @@ import numpy as np
 from stub import Graph
 
 from speechnar import config
-from speechnar.runtime.recognizer import RecognizerInfo
+from speechnar.runtime.recognizer_folder import RecognizerInfo
 
 RATE = 16000
 FRAME = 640  # samples

@@ -207,7 +207,7 @@ KEPT = {  # British words that stay, and why
     "speechnar/evaluate/speed/bench.py": "the passage that is spoken: another spelling would change the measurements",
     "speechnar/export/recognizer.py": "the former name of a key",
     "speechnar/export/voice.py": "the former name of a key",
-    "speechnar/runtime/recognizer.py": "the former name of a key",
+    "speechnar/runtime/recognizer_folder.py": "the former name of a key",
     "speechnar/runtime/voice_folder.py": "the former name of a key",
     "speechnar/text/number_formats.py": "a word of the texts that are read",
     "tests/evaluate/wer/test_normalizers.py": "the input of a normalizer that maps British to American spelling",

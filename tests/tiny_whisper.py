@@ -13,7 +13,7 @@ from speechnar.export import RecognizerCard, export_recognizer
 from speechnar.export.quantize import round_for_inputs
 from speechnar.models.asr.whisper import Whisper, WhisperConfig
 from speechnar.models.folder import ModelConfig, save_model
-from speechnar.runtime.recognizer import Decoding
+from speechnar.runtime.recognizer_folder import Decoding
 from speechnar.text.symbols import BLANK, BOS, EOS, PAD, SymbolTable
 
 AUDIO = AudioConfig(16000, 400, 160, 400, 8)

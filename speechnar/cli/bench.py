@@ -92,7 +92,7 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _folder(kind: str, model: str) -> Path:
-    from speechnar.runtime.recognizer import RECOGNIZER, RECOGNIZERS
+    from speechnar.runtime.recognizer_folder import find_recognizer
     from speechnar.runtime.voice_folder import find_voice
 
-    return find_voice(model)[0] if kind == "tts" else RECOGNIZER.find(model, RECOGNIZERS)
+    return find_voice(model)[0] if kind == "tts" else find_recognizer(model)

@@ -65,12 +65,12 @@ def _export(args: argparse.Namespace) -> None:
 
 
 def _restore(args: argparse.Namespace) -> None:
-    from speechnar.runtime.recognizer import RECOGNIZER, RECOGNIZERS
+    from speechnar.runtime.recognizer_folder import RECOGNIZER, bundled
     from speechnar.runtime.voice_folder import find_voice
 
     with needing("restore", "train"):
         from speechnar.export import restore_recognizer, restore_voice
-    folder = RECOGNIZER.bundled(RECOGNIZERS).get(args.voice, Path(args.voice))
+    folder = bundled().get(args.voice, Path(args.voice))
     if (folder / RECOGNIZER.file).exists():
         restore_recognizer(folder, args.out)
     else:

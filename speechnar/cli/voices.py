@@ -31,7 +31,7 @@ def _voices(args: argparse.Namespace) -> None:
 
 
 def _recognizers(args: argparse.Namespace) -> None:
-    from speechnar.runtime.recognizer import RecognizerInfo, bundled
+    from speechnar.runtime.recognizer_folder import RecognizerInfo, bundled
 
     found = [(folder, RecognizerInfo.load(folder)) for folder in bundled().values()]
     rows = [(info.name, info.language, info.license, _size(folder), _metrics(info.measured)) for folder, info in found]

@@ -26,7 +26,7 @@ from speechnar.export.whisper import OPSETS, WHISPER_SECONDS, DecoderGraph, Whis
 from speechnar.models.asr.whisper import HOP_LENGTH, N_FFT, PROMPT, SAMPLE_RATE, Whisper
 from speechnar.models.folder import ModelConfig, ModelError, load_model
 from speechnar.runtime.reader import BARRED, DECODER, DecoderInfo, memory_names
-from speechnar.runtime.recognizer import LM, RECOGNIZER, Decoding, RecognizerInfo
+from speechnar.runtime.recognizer_folder import LM, RECOGNIZER, Decoding, RecognizerInfo
 from speechnar.text.symbols import SymbolTable
 from speechnar.text.whisper_bpe import DECODER_TOKENS, decoder_tokens
 

@@ -25,7 +25,7 @@ from speechnar.export.weights import weights_of
 from speechnar.export.whisper import WHISPER_SECONDS
 from speechnar.models.asr.whisper import HOP_LENGTH, N_FFT, SAMPLE_RATE, SILENCE, Whisper, WhisperConfig
 from speechnar.models.folder import ModelConfig, ModelError, save_model
-from speechnar.runtime.recognizer import LM, RECOGNIZER, RecognizerInfo
+from speechnar.runtime.recognizer_folder import LM, RECOGNIZER, RecognizerInfo
 from speechnar.text.symbols import SymbolTable
 from speechnar.text.whisper_bpe import DECODER_TOKENS
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from speechnar.models.folder import ModelError
-from speechnar.runtime.recognizer import RECOGNIZER, RECOGNIZERS
+from speechnar.runtime.recognizer_folder import find_recognizer
 
 STATES = "/encoder/norm/LayerNormalization_output_0"
 """Name of the encoder's output inside of the graph, which `speechnar export` gives it."""
@@ -33,7 +33,7 @@ class ShippedEncoder:
     """
 
     def __init__(self, recognizer: str | Path) -> None:
-        path = RECOGNIZER.find(recognizer, RECOGNIZERS) / "model.onnx.gz"
+        path = find_recognizer(recognizer) / "model.onnx.gz"
         graph = onnx.load_from_string(gzip.decompress(path.read_bytes()))
         if not any(STATES in node.output for node in graph.graph.node):
             raise ModelError(f"the recognizer {recognizer} has no Whisper encoder: take another, such as english_base")

@@ -1,7 +1,8 @@
 """Voices and recognizers on ONNX Runtime and NumPy, without torch."""
 
 from speechnar.runtime.captions import Caption, StreamConfig
-from speechnar.runtime.recognizer import Recognizer, RecognizerInfo, load_recognizer, transcribe
+from speechnar.runtime.recognizer import Recognizer, load_recognizer, transcribe
+from speechnar.runtime.recognizer_folder import RecognizerInfo
 from speechnar.runtime.speech import Controls, Speech, SpeechError, Timing, Timings
 from speechnar.runtime.streaming import Stream
 from speechnar.runtime.transcript import Transcript

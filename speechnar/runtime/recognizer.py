@@ -12,14 +12,12 @@ import functools
 import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from speechnar.codecs import RawFormat
-from speechnar.config import renamed
 from speechnar.decode.beam import PrefixBeamConfig, beam_search
 from speechnar.decode.greedy import greedy
 from speechnar.decode.hot_spotting import HotWordSpotter
@@ -29,8 +27,7 @@ from speechnar.decode.speculative import VerifyConfig
 from speechnar.lm.ngram import NgramModel
 from speechnar.runtime import hot_words
 from speechnar.runtime.captions import Search, StreamConfig, StreamModel, Verify
-from speechnar.runtime.folder import ASSETS, BundleFormat
-from speechnar.runtime.reader import DecoderInfo
+from speechnar.runtime.recognizer_folder import DEFAULT, LM, RECOGNIZER, RecognizerInfo, find_recognizer
 from speechnar.runtime.recording import Recording, samples_of
 from speechnar.runtime.speculative import Verifier, when_said
 from speechnar.runtime.speech import SpeechWarning
@@ -42,10 +39,6 @@ from speechnar.text.languages.front_end import name_of
 from speechnar.text.symbols import Vocabulary
 from speechnar.text.whisper_bpe import BytePairs
 
-RECOGNIZER = BundleFormat("recognizer", "recognizer.json", format=6)
-RECOGNIZERS = ASSETS / "recognizers"
-DEFAULT = "english_base"
-LM = "lm.npz"  # a word n-gram model, which a recognizer may have
 OVERLAP = 3.0  # seconds that two windows share where there is no pause
 PAUSE = 0.4  # seconds without a word, at which a window may end
 PADDED_PAUSE = 0.32  # the same for graphs that append silence to the audio themselves, as those with a decoder do
@@ -53,66 +46,6 @@ SHORTEST = 0.5  # seconds; silence is appended to shorter audio, for which the g
 DOUBTFUL = 0.45  # mean confidence of all words below which they are probably of another language
 FEWEST_DOUBTFUL = 8  # words of which that can be said
 SHORTEST_WORD = 0.1  # seconds; models write words for shorter audio, though nobody can have said one
-
-
-@dataclass(frozen=True)
-class Decoding:
-    """Options of decoding that a recognizer uses by default.
-
-    Attributes:
-        beam: prefixes that are kept; 1 is greedy decoding, without the language model.
-        lm_weight, word_bonus: see `speechnar.decode.scorer`.
-        iterations, acceptance_threshold: of speculative decoding; see `VerifyConfig`.
-        min_confidence: of the words between two pauses, from 0 to 1; others are left out.
-    """
-
-    beam: int = 1
-    lm_weight: float = ScorerOptions.lm_weight
-    word_bonus: float = ScorerOptions.word_bonus
-    iterations: int = field(default=VerifyConfig.iterations, metadata=renamed("passes"))
-    acceptance_threshold: float = field(default=VerifyConfig.acceptance_threshold, metadata=renamed("margin"))
-    min_confidence: float = 0.2
-
-
-@dataclass(frozen=True)
-class RecognizerInfo:
-    """`recognizer.json`.
-
-    Attributes:
-        format: version of the folder's layout; this package reads 1 to 6. From 2 on there may be a decoder, from 3 on
-            graphs are compressed, and in 4 `decoding` has the keys `iterations` and `acceptance_threshold`, which were
-            `passes` and `margin`. In 5 words have capitals, marks and digits; before, they are lower-case. In 6 the
-            decoder reads all rows of a pass as one sequence.
-        sample_rate: Hz.
-        symbols: the tokens of the graph's outputs, in their order; see `speechnar.text.symbols`.
-        frame_seconds: from one frame of the output to the next.
-        window_seconds: of audio that the graph takes at once; at the end of the audio, half as much more.
-        decoder: the decoder that verifies the words of CTC, if there is one.
-        measured: metrics by name, such as `WER`.
-    """
-
-    format: int
-    name: str
-    language: str
-    license: str = field(metadata=renamed("licence"))
-    training_data: str
-    sample_rate: int
-    symbols: tuple[str, ...]
-    frame_seconds: float
-    window_seconds: float
-    decoding: Decoding = Decoding()
-    decoder: DecoderInfo | None = None
-    measured: dict[str, float] = field(default_factory=dict)
-
-    @classmethod
-    def load(cls, folder: Path) -> RecognizerInfo:
-        """Read `folder / "recognizer.json"`.
-
-        Raises:
-            SpeechError: it is missing, damaged, or of a newer format.
-            ConfigError: a key is missing or has a value of the wrong type.
-        """
-        return RECOGNIZER.read(cls, folder)
 
 
 class Recognizer:
@@ -334,18 +267,13 @@ def _later(word: Word, seconds: float) -> Word:
     return dataclasses.replace(word, start=word.start + seconds, end=word.end + seconds)
 
 
-def bundled() -> dict[str, Path]:
-    """Return the recognizers that came with the package: folders by name."""
-    return RECOGNIZER.bundled(RECOGNIZERS)
-
-
 def load_recognizer(name: str | Path = DEFAULT, threads: int | None = None, device: str = "cpu") -> Recognizer:
     """Load a recognizer by its name, or from a folder that holds `recognizer.json`.
 
     Raises:
         SpeechError: there is no such recognizer; or see `Recognizer`.
     """
-    return Recognizer(RECOGNIZER.find(name, RECOGNIZERS), threads, device)
+    return Recognizer(find_recognizer(name), threads, device)
 
 
 @functools.lru_cache(maxsize=1)

@@ -19,7 +19,7 @@ import speechnar
 from speechnar import audio, cli
 from speechnar.cli import transcribe as verb
 from speechnar.cli.progress import only_own_words
-from speechnar.runtime import recognizer as recognizer_module
+from speechnar.runtime import recognizer_folder
 
 WAV = spell(10, "abc", "ba", 25, "c", 10)  # words at frames 10 to 18, 19 to 24, 50 to 52 of 63, of 40 ms
 
@@ -256,7 +256,7 @@ def test_long_audio_has_a_bar_with_the_time_that_is_left(transcribe, talks: Path
 
 
 def test_recognizers_are_listed(stub_recognizer: Path, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(recognizer_module, "RECOGNIZERS", stub_recognizer.parent)
+    monkeypatch.setattr(recognizer_folder, "RECOGNIZERS", stub_recognizer.parent)
     assert cli.main(["recognizers"]) == 0
     head, row = capsys.readouterr().out.splitlines()
     assert head.split() == ["name", "language", "license", "size", "measured"]

@@ -20,7 +20,8 @@ from speechnar.models.asr.whisper import Whisper
 from speechnar.models.folder import ModelConfig, ModelError, save_model
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
 from speechnar.runtime.reader import SEQUENCE_INPUTS, OnnxReader, memory_names
-from speechnar.runtime.recognizer import RECOGNIZER, Recognizer
+from speechnar.runtime.recognizer import Recognizer
+from speechnar.runtime.recognizer_folder import RECOGNIZER
 from speechnar.text.whisper_bpe import BytePairs
 
 

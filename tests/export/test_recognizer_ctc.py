@@ -20,7 +20,7 @@ from speechnar.layers.decoder_block import DecoderConfig
 from speechnar.models.asr.ctc import CTCConfig
 from speechnar.models.asr.mask_ctc import MaskCTCConfig
 from speechnar.models.folder import ModelConfig, build, load_model, save_model
-from speechnar.runtime.recognizer import RecognizerInfo
+from speechnar.runtime.recognizer_folder import RecognizerInfo
 from speechnar.text.symbols import SymbolTable
 
 AUDIO = AudioConfig(sample_rate=8000, n_fft=240, hop_length=80, win_length=240, n_mels=10, f_min=0.0, f_max=4000.0)

@@ -20,7 +20,7 @@ from speechnar.config import Choice
 from speechnar.export import RecognizerCard, export_recognizer, restore_recognizer
 from speechnar.models.asr.whisper import Whisper
 from speechnar.models.folder import ModelError, load_model
-from speechnar.runtime.recognizer import RecognizerInfo
+from speechnar.runtime.recognizer_folder import RecognizerInfo
 
 Folders = tuple[Path, Path, Whisper]
 

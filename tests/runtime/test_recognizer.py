@@ -21,7 +21,7 @@ from speechnar import audio
 from speechnar.audio import AudioError
 from speechnar.decode.result import DecodeError
 from speechnar.lm.ngram import LMError, NgramModel, Table
-from speechnar.runtime import Recognizer, SpeechError, Transcript, load_recognizer
+from speechnar.runtime import Recognizer, SpeechError, Transcript, load_recognizer, recognizer_folder
 from speechnar.runtime import recognizer as recognizer_module
 from speechnar.runtime.speech import SpeechWarning
 from speechnar.runtime.transcript import Segment
@@ -302,7 +302,7 @@ def test_samples_that_are_none_are_refused(recognizer: Recognizer, samples: np.n
 def test_public_names_transcribe(stub_recognizer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check(speechnar.transcribe(WAV, recognizer=stub_recognizer))
     check(speechnar.transcribe(audio.resample(WAV, RATE, 48000), 48000, stub_recognizer), tolerance=1.01 * SECONDS)
-    monkeypatch.setattr(recognizer_module, "RECOGNIZERS", stub_recognizer.parent)
+    monkeypatch.setattr(recognizer_folder, "RECOGNIZERS", stub_recognizer.parent)
     assert speechnar.load_recognizer("stub").name == "stub"
     with pytest.raises(SpeechError, match="no recognizer 'nobody'; take stub or the folder of a recognizer"):
         speechnar.load_recognizer("nobody")

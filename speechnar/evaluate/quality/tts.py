@@ -118,9 +118,10 @@ def recognizer(name: str | None, threads: int) -> Recognizer:
         TtsError: none came with the package, or see `command`.
         SpeechError: the folder cannot be used.
     """
-    from speechnar.runtime.recognizer import DEFAULT, RECOGNIZER, RECOGNIZERS, load_recognizer
+    from speechnar.runtime.recognizer import load_recognizer
+    from speechnar.runtime.recognizer_folder import DEFAULT, bundled
 
-    here = RECOGNIZER.bundled(RECOGNIZERS)
+    here = bundled()
     if name is None and DEFAULT not in here:
         raise TtsError("no recognizer is in this package; give --recognizer a program that gets a wav and prints text")
     if name is None or name in here or Path(name).is_dir():

@@ -113,7 +113,7 @@ def test_what_is_no_command(command: str, sentence: str, tmp_path: Path) -> None
 
 
 def test_without_a_recognizer_one_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("speechnar.runtime.recognizer.RECOGNIZERS", tmp_path)
+    monkeypatch.setattr("speechnar.runtime.recognizer_folder.RECOGNIZERS", tmp_path)
     with pytest.raises(tts.TtsError, match="give --recognizer a program"):
         tts.recognizer(None, threads=1)
 
