@@ -29,10 +29,10 @@ class Speechnar:
 
     def __init__(self, model: str, threads: int) -> None:
         import speechnar
-        from speechnar.runtime import recognizer
+        from speechnar.runtime.recognizer_folder import bundled
 
         self.recognizer = speechnar.load_recognizer(model, threads)
-        self.info = {"model_bytes": size_of(recognizer.bundled().get(model) or Path(model))}
+        self.info = {"model_bytes": size_of(bundled().get(model) or Path(model))}
 
     def transcribe(self, path: str) -> str:
         return self.recognizer.transcribe(path).text
