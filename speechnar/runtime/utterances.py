@@ -1,11 +1,13 @@
 """The text of a stream, utterance by utterance, from the audio that is held of it.
 
 Each reading of an utterance lacks the words that follow, and where a word is uncertain, they may make another of it. So
-a pause ends an utterance at once where its last words are certain; where they are not, the utterance stays open for
-longer, and if somebody goes on speaking, the words before and behind the pause are read together.
+a pause ends an utterance at once where its last words are certain, and a little later where they are probable and end a
+sentence; else the utterance stays open for longer, and if somebody goes on speaking, the words before and behind the
+pause are read together.
 
     quiet for 0.2 s   the text is verified, in case the utterance ends
               0.3 s   it ends, if its last words are certain
+              0.4 s   it ends, if they are probable and the decoder has written a full stop or its like behind them
               0.8 s   it ends in any case
 """
 
@@ -19,7 +21,7 @@ from speechnar.decode.local_agreement import LocalAgreement, continuation
 from speechnar.decode.result import Hypothesis, Word
 from speechnar.runtime.captions import Caption, StreamConfig, StreamModel
 from speechnar.runtime.open_window import OpenWindow
-from speechnar.runtime.style import check, styled
+from speechnar.runtime.style import check, ends_sentence, styled
 from speechnar.runtime.windows import EncodedAudio
 
 EDGE = 0.5  # seconds at the end of the audio, where words may still become others: no utterance is cut there
@@ -133,9 +135,16 @@ class Utterances:
 
     def _has_ended(self, words: Sequence[Word]) -> bool:
         """Return whether the pause is long enough for an utterance of these words to end."""
-        last = [word for word in words if word.end >= words[-1].end - LAST]
-        is_certain = all(word.confidence >= self._config.confidence for word in last)
-        return self._is_over(self._config.endpoint if is_certain else self._config.longest_pause)
+        return self._is_over(self._pause_after(words))
+
+    def _pause_after(self, words: Sequence[Word]) -> float:
+        """Return the seconds of quiet after which an utterance of these words ends."""
+        config = self._config
+        least = min((word.confidence for word in words if word.end >= words[-1].end - LAST), default=1.0)
+        if least >= config.confidence:
+            return config.endpoint
+        is_sentence = least >= config.probable and ends_sentence(words[-1].text)
+        return config.sentence if is_sentence else config.longest_pause
 
     def _verified(self, draft: list[Word], encoder_out: EncodedAudio, start: float, known: int) -> list[Word]:
         """Return the words of the decoder, to which those that it has verified before are a better draft than CTC's.

@@ -37,13 +37,19 @@ class Model:
 
     Args:
         doubtful: words that are uncertain.
+        confidence: of uncertain words.
         write: writes a word as the decoder does.
     """
 
     def __init__(
-        self, verifies: bool = True, doubtful: tuple[str, ...] = (), write: Callable[[str], str] = str.upper
+        self,
+        verifies: bool = True,
+        doubtful: tuple[str, ...] = (),
+        confidence: float = 0.1,
+        write: Callable[[str], str] = str.upper,
     ) -> None:
-        self.longest, self.verifies, self.doubtful, self.write = 0.0, verifies, doubtful, write
+        self.longest, self.verifies, self.write = 0.0, verifies, write
+        self.doubtful, self.confidence = doubtful, confidence
 
     def encode(self, wav: np.ndarray) -> EncodedAudio:
         self.longest = max(self.longest, len(wav) / RATE)
@@ -62,7 +68,7 @@ class Model:
             replace(
                 word,
                 text=draft.words[n].text if n < known else self.write(word.text),
-                confidence=0.1 if word.text in self.doubtful else 0.9,
+                confidence=self.confidence if word.text in self.doubtful else 0.9,
             )
             for n, word in enumerate(self.draft(encoder_out.log_probs).words)
         ]
@@ -135,6 +141,27 @@ def test_a_short_pause_ends_an_utterance_whose_last_words_are_certain(
     doubtful: tuple[str, ...], pause: int, texts: list[str]
 ) -> None:
     captions = list(Model(doubtful=doubtful).stream().captions(blocks(say(20, "ab", "ba", "cc", pause, "ca", 30))))
+    check_states(captions)
+    assert finals(captions) == texts
+
+
+@pytest.mark.parametrize(
+    ("mark", "confidence", "pause", "texts"),
+    [
+        (".", 0.3, 7, ["ab cc. Ca"]),  # 0.28 s, and a blank of the word before it
+        (".", 0.3, 14, ["ab cc.", "Ca"]),
+        ("?", 0.3, 14, ["ab cc?", "Ca"]),
+        (".", 0.1, 14, ["ab cc. Ca"]),
+        (",", 0.3, 14, ["ab cc, ca"]),
+        ("", 0.3, 14, ["ab cc ca"]),
+        ("", 0.3, 25, ["ab cc", "ca"]),
+    ],
+)
+def test_a_short_pause_ends_an_utterance_whose_last_words_are_probable_behind_a_sentence(
+    mark: str, confidence: float, pause: int, texts: list[str]
+) -> None:
+    model = Model(doubtful=("cc",), confidence=confidence, write=lambda word: word + mark * (word == "cc"))
+    captions = list(model.stream().captions(blocks(say(20, "ab", "cc", pause, "ca", 30))))
     check_states(captions)
     assert finals(captions) == texts
 
