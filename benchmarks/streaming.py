@@ -13,7 +13,8 @@ the delays on a core without other work, whatever else runs.
 What is measured, in milliseconds of the clock:
     first partial: the first text of an utterance, after its first word begins.
     stable, final: a word is shown as stable (or in final text), and in final text, after the word ends.
-    finalization: the final text of the last word before the silence after an utterance, after that word ends.
+    finalization: the final text of the last word before the silence after an utterance, after that word ends, where
+        speech at -25 dB still lasts for 40 ms (the median of 53 utterances of LibriSpeech train-clean-100).
     revisions: words that were shown as partial text and changed, for each word of the final text.
     WER: of the last partial text before each final text, of stable text with what final text adds behind it, of final
         text, and of the offline recognizer on the same audio; after Whisper's English normalizer.
@@ -165,9 +166,10 @@ def _evaluate(came: list[tuple[float, Caption]], recording: Recording, timed: Ti
                 finals.append((when, caption))
             first = before = None
     for end in recording.ends:
-        spoken = [(when, caption) for when, caption in finals if caption.words[-1].start < end]
+        spoken = [(word.end, when) for when, caption in finals for word in caption.words if word.start < end]
         if spoken:
-            timed.finalization.append(spoken[-1][0] - spoken[-1][1].words[-1].end)
+            word_end, when = max(spoken)
+            timed.finalization.append(when - word_end)
     for state in ("partial", "stable", "final"):
         timed.texts[state][recording.name] = " ".join(said[state])
 

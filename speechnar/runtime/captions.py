@@ -22,9 +22,9 @@ class StreamConfig:
         busy: the same of the time that passes, which is more than a core's where others use the core as well.
         prepare: of quiet after a word, at which the final text is made, to be shown when the utterance ends.
         endpoint: of quiet after a word, at which an utterance ends whose last words are certain.
-        sentence: of quiet after the end of a sentence, at which an utterance ends whose last words are probable.
         longest_pause: without a word, after which any utterance ends, also where it is not quiet.
-        confidence, probable: from 0 to 1, from which on a word is certain, or probable.
+        confidence: from 0 to 1, from which on a word is certain.
+        sentence_confidence: the same where the utterance ends with a full stop, a question or an exclamation mark.
         agreement, margin: see `LocalAgreement`.
         context: before the end of the stable text, from which on partial text is made.
         history: before the end of the audio, from which on words that are final already are read again with the others.
@@ -37,10 +37,9 @@ class StreamConfig:
     busy: float = 0.5
     prepare: float = 0.2
     endpoint: float = 0.3
-    sentence: float = 0.4
     longest_pause: float = 0.8
     confidence: float = 0.5
-    probable: float = 0.2
+    sentence_confidence: float = 0.2
     agreement: float = 0.3
     margin: float = 0.12
     context: float = 2.0

@@ -1,13 +1,12 @@
 """The text of a stream, utterance by utterance, from the audio that is held of it.
 
 Each reading of an utterance lacks the words that follow, and where a word is uncertain, they may make another of it. So
-a pause ends an utterance at once where its last words are certain, and a little later where they are probable and end a
-sentence; else the utterance stays open for longer, and if somebody goes on speaking, the words before and behind the
-pause are read together.
+a pause ends an utterance at once where its last words are certain, and less certain words do where the decoder ends a
+sentence with them; else the utterance stays open for longer, and if somebody goes on speaking, the words before and
+behind the pause are read together.
 
     quiet for 0.2 s   the text is verified, in case the utterance ends
               0.3 s   it ends, if its last words are certain
-              0.4 s   it ends, if they are probable and the decoder has written a full stop or its like behind them
               0.8 s   it ends in any case
 """
 
@@ -25,6 +24,7 @@ from speechnar.runtime.style import check, ends_sentence, styled
 from speechnar.runtime.windows import EncodedAudio
 
 EDGE = 0.5  # seconds at the end of the audio, where words may still become others: no utterance is cut there
+UNWRITTEN = 0.12  # seconds from the beginning of a word, at least, until CTC writes it
 LAST = 2.0  # seconds before a pause, in which words behind it may still make others of uncertain words
 
 
@@ -109,12 +109,17 @@ class Utterances:
         self._began = max(begin, self._final_until) if self._began is None else self._began
         pauses = [(a.end + b.start) / 2 for a, b in zip(draft, draft[1:]) if b.start - a.end >= config.longest_pause]
         self._spoken = (draft or stable)[-1].end
+        silent = self.heard - self._spoken
         if pauses:
             yield from self._end(pauses[0])
-        elif ended or self.heard - self._spoken >= config.longest_pause:
+        elif ended or silent >= config.longest_pause:
             yield from self._end(self.heard)
         elif self.heard - self._began > config.longest:
             yield from self._end(self._gap())
+        elif silent >= config.endpoint + UNWRITTEN:
+            words = self._read_final(self.heard)
+            is_over = bool(words) and self.heard - words[-1].end >= self._pause_after(words)
+            yield from self._final(words, self.heard) if is_over else self._agree(words, 0)
         else:
             yield from self._agree(self._verified(draft, encoder_out, start, known), known)
 
@@ -140,11 +145,10 @@ class Utterances:
     def _pause_after(self, words: Sequence[Word]) -> float:
         """Return the seconds of quiet after which an utterance of these words ends."""
         config = self._config
-        least = min((word.confidence for word in words if word.end >= words[-1].end - LAST), default=1.0)
-        if least >= config.confidence:
-            return config.endpoint
-        is_sentence = least >= config.probable and ends_sentence(words[-1].text)
-        return config.sentence if is_sentence else config.longest_pause
+        enough = config.sentence_confidence if words and ends_sentence(words[-1].text) else config.confidence
+        last = [word for word in words if word.end >= words[-1].end - LAST]
+        is_certain = all(word.confidence >= min(enough, config.confidence) for word in last)
+        return config.endpoint if is_certain else config.longest_pause
 
     def _verified(self, draft: list[Word], encoder_out: EncodedAudio, start: float, known: int) -> list[Word]:
         """Return the words of the decoder, to which those that it has verified before are a better draft than CTC's.

@@ -148,16 +148,16 @@ def test_a_short_pause_ends_an_utterance_whose_last_words_are_certain(
 @pytest.mark.parametrize(
     ("mark", "confidence", "pause", "texts"),
     [
-        (".", 0.3, 7, ["ab cc. Ca"]),  # 0.28 s, and a blank of the word before it
-        (".", 0.3, 14, ["ab cc.", "Ca"]),
-        ("?", 0.3, 14, ["ab cc?", "Ca"]),
-        (".", 0.1, 14, ["ab cc. Ca"]),
-        (",", 0.3, 14, ["ab cc, ca"]),
-        ("", 0.3, 14, ["ab cc ca"]),
+        (".", 0.3, 5, ["ab cc. Ca"]),  # 0.2 s, and a blank of the word before it
+        (".", 0.3, 12, ["ab cc.", "Ca"]),
+        ("?", 0.3, 12, ["ab cc?", "Ca"]),
+        (".", 0.1, 12, ["ab cc. Ca"]),
+        (",", 0.3, 12, ["ab cc, ca"]),
+        ("", 0.3, 12, ["ab cc ca"]),
         ("", 0.3, 25, ["ab cc", "ca"]),
     ],
 )
-def test_a_short_pause_ends_an_utterance_whose_last_words_are_probable_behind_a_sentence(
+def test_a_short_pause_ends_an_utterance_of_less_certain_words_behind_the_end_of_a_sentence(
     mark: str, confidence: float, pause: int, texts: list[str]
 ) -> None:
     model = Model(doubtful=("cc",), confidence=confidence, write=lambda word: word + mark * (word == "cc"))
@@ -170,6 +170,26 @@ def test_doubts_long_before_a_pause_do_not_keep_an_utterance_open() -> None:
     words = ["cc", *["ab", "ba"] * 8]  # "cc" ends 3.2 s before the pause
     captions = list(Model(doubtful=("cc",)).stream().captions(blocks(say(20, *words, 12, "ca", 30))))
     assert finals(captions) == [" ".join(words).upper(), "CA"]
+
+
+@pytest.mark.parametrize(
+    ("doubtful", "pause", "texts"),
+    [
+        ((), 7, ["AB CC CA"]),  # 0.28 s, and a blank of the word before it
+        ((), 14, ["AB CC", "CA"]),
+        (("cc",), 14, ["AB CC CA"]),
+        (("cc",), 25, ["AB CC", "CA"]),
+    ],
+)
+def test_noise_does_not_hide_a_pause(doubtful: tuple[str, ...], pause: int, texts: list[str]) -> None:
+    """The noise is as loud as the words, and the stub's encoder takes the median of a frame, which is 0."""
+    wav = say(20, "ab", "cc", pause, "ca", 30)
+    noise = np.resize(np.array([0.5, -0.5], np.float32), len(wav))
+    stream = Model(doubtful=doubtful).stream()
+    captions = list(stream.captions(blocks(np.where(wav == 0, noise, wav))))
+    check_states(captions)
+    assert finals(captions) == texts
+    assert captions[-1].heard <= (20 + 15 + pause) * SECONDS + 1.0
 
 
 def test_soft_words_in_the_pause_behind_an_uncertain_one_belong_to_its_utterance() -> None:
