@@ -151,9 +151,11 @@ def _add_recognition_data(add: Callable[..., VerbParser]) -> None:
         tokenizer.add_argument("out", type=Path, metavar="OUT", help="the folder of the tokens")
         tokenizer.reads("cuts")
         tokenizer.writes("out")
-        tokenizer.add_argument(
+        kind = tokenizer.add_mutually_exclusive_group()
+        kind.add_argument(
             "--subwords", type=int, metavar="N", help="train N subwords (SentencePiece), in place of characters"
         )
+        kind.add_argument("--words", action="store_true", help="take whole words, such as phones, for tokens")
 
     encode = add(_encode, "encode", f"cache the encoder states of a corpus {NEEDS}")
     encode.add_argument(
@@ -313,7 +315,7 @@ def _tokenizer(args: argparse.Namespace) -> None:
             texts += path.read_text(encoding="utf-8").replace("\t", "\n").split("\n")
         else:
             texts += [supervision.text or "" for cut in load_cuts(path) for supervision in cut.supervisions]
-    print(f"{len(train_tokenizer(texts, args.out, args.subwords))} symbols")
+    print(f"{len(train_tokenizer(texts, args.out, args.subwords, args.words))} symbols")
 
 
 def _units(args: argparse.Namespace) -> None:

@@ -1,6 +1,7 @@
 """Tokenizers: text to token ids and back.
 
     Characters        "so it" -> ▁ s o ▁ i t
+    Words             "so it" -> ▁so ▁it        words as they are, such as phones with spaces between them
     Subwords          "so it" -> ▁so ▁it        a unigram model, by SentencePiece
     BytePairs         "so it" -> ▁so ▁it        Whisper's byte-pair encoding, in `speechnar.text.whisper_bpe`
     SymbolTable       phones, in `speechnar.text.symbols`; its text is a sequence of phones
@@ -88,6 +89,14 @@ class Characters(Vocabulary):
 
 
 @dataclass(frozen=True, eq=False)
+class Words(Characters):
+    """A tokenizer whose tokens are words: phones, or the letters of a word that is spelled with spaces."""
+
+    def split(self, text: str) -> Sequence[str]:
+        return [BOUNDARY + word for word in text.split()]
+
+
+@dataclass(frozen=True, eq=False)
 class Subwords(Characters):
     """A tokenizer whose tokens are subwords.
 
@@ -102,12 +111,15 @@ class Subwords(Characters):
         return found
 
 
-def train_tokenizer(texts: Iterable[str], folder: Path, subwords: int | None = None) -> Vocabulary:
+def train_tokenizer(
+    texts: Iterable[str], folder: Path, subwords: int | None = None, words: bool = False
+) -> Vocabulary:
     """Make a tokenizer of training transcripts and write its folder.
 
     Args:
         texts: the training transcripts.
         subwords: number of subwords; None for characters.
+        words: take each word for a token, in place of its characters.
 
     Raises:
         TextError: there is no text, or it is too little for so many subwords.
@@ -118,7 +130,9 @@ def train_tokenizer(texts: Iterable[str], folder: Path, subwords: int | None = N
     if not characters:
         raise TextError("there is no text to make tokens of: give manifests whose utterances have transcripts")
     folder.mkdir(parents=True, exist_ok=True)
-    if subwords is None:
+    if words:
+        tokens = sorted({BOUNDARY + word for text in texts for word in text.split()})
+    elif subwords is None:
         tokens = [BOUNDARY, *characters]
     else:
         tokens = _train_subwords(texts, subwords, folder / SUBWORDS)
@@ -156,7 +170,7 @@ def load_tokenizer(folder: Path) -> Characters:
     """
     symbols = Vocabulary.load(folder / "tokens.txt").symbols
     if not (folder / SUBWORDS).exists():
-        return Characters(symbols)
+        return Characters(symbols) if BOUNDARY in symbols else Words(symbols)
     import sentencepiece
 
     return Subwords(symbols, sentencepiece.SentencePieceProcessor(model_file=str(folder / SUBWORDS)))
