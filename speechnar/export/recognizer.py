@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from speechnar import config as config_files
 from speechnar.config import renamed
+from speechnar.export.attention import OPSETS
 from speechnar.export.graph import FOURIER_IMAGINARY, FOURIER_REAL, export_graph, fourier_nodes, prepend, round_weights
 from speechnar.export.quantize import compressed
-from speechnar.export.whisper import OPSETS, WHISPER_SECONDS, DecoderGraph, WhisperGraph, scale_rows
+from speechnar.export.whisper import WHISPER_SECONDS, DecoderGraph, WhisperGraph, scale_rows
 from speechnar.models.asr.whisper import HOP_LENGTH, N_FFT, PROMPT, SAMPLE_RATE, Whisper
 from speechnar.models.folder import ModelConfig, ModelError, load_model
 from speechnar.runtime.reader import BARRED, DECODER, DecoderInfo, memory_names

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.onnx import symbolic_helper
 
+from speechnar.export.attention import Attention
 from speechnar.layers.blocks import AttentionBlock
 from speechnar.layers.decoder_block import DecoderBlock
 from speechnar.models.asr.whisper import HOP_LENGTH, SAMPLE_RATE, SILENCE, Decoder, Whisper
 
-OPSETS = {"com.microsoft": 1}  # the domain of fused attention
 WHISPER_SECONDS = 13.0
 """The longest window of long audio: the decoder was trained on 15 s at most."""
 
@@ -45,32 +44,6 @@ def scale_rows(blocks: nn.ModuleList) -> None:
         block.contract = PerRowScaling(cast(nn.Linear, block.contract))
 
 
-class _Attention(torch.autograd.Function):
-    """Multi-head attention as one node of the graph.
-
-    queries are (B, N, d_model); keys and values (B, T, d_model), or (B, n_heads, T, d_head); bias is (B, 1, N, T).
-    """
-
-    @staticmethod
-    def forward(
-        ctx: object, queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor | None, n_heads: int
-    ) -> Tensor:
-        def heads(x: Tensor) -> Tensor:
-            return x.unflatten(2, (n_heads, -1)).transpose(1, 2) if x.dim() == 3 else x
-
-        mixed = F.scaled_dot_product_attention(heads(queries), heads(keys), heads(values), bias)
-        return mixed.transpose(1, 2).flatten(2)
-
-    @staticmethod
-    def symbolic(g: Any, queries: Any, keys: Any, values: Any, bias: Any, n_heads: int) -> Any:
-        inputs = [queries, keys, values]
-        if not symbolic_helper._is_none(bias):
-            none = symbolic_helper._optional_input_placeholder_tensor(g)
-            inputs += [none, none, bias]  # in place of the biases of projections and of a mask of keys
-        made = g.op("com.microsoft::MultiHeadAttention", *inputs, num_heads_i=n_heads)
-        return made.setType(queries.type())
-
-
 class FusedAttention(nn.Module):
     """`SelfAttention` without padding as one node of the graph, a fifth faster than separate nodes."""
 
@@ -79,7 +52,7 @@ class FusedAttention(nn.Module):
         self.n_heads = n_heads
 
     def forward(self, qkv: Tensor, mask: None) -> Tensor:
-        return cast(Tensor, _Attention.apply(*qkv.chunk(3, dim=2), None, self.n_heads))
+        return cast(Tensor, Attention.apply(*qkv.chunk(3, dim=2), None, self.n_heads))
 
 
 class WhisperGraph(nn.Module):
@@ -146,9 +119,9 @@ class DecoderGraph(nn.Module):
             queries, keys, values = block.self_qkv(block.self_norm(x)).chunk(3, dim=2)
             present += [keys, values]
             seen = torch.cat([past[2 * n], keys], 1), torch.cat([past[2 * n + 1], values], 1)
-            x = x + block.self_project(_Attention.apply(queries, *seen, bias, block.n_heads))
+            x = x + block.self_project(Attention.apply(queries, *seen, bias, block.n_heads))
             queries, heard = block.cross_query(block.cross_norm(x)), memory[2 * n : 2 * n + 2]
-            x = x + block.cross_project(_Attention.apply(queries, *heard, memory_bias, block.n_heads))
+            x = x + block.cross_project(Attention.apply(queries, *heard, memory_bias, block.n_heads))
             x = x + block.contract(F.gelu(block.expand(block.norm(x))))
         log_probs = (self.decoder.norm(x).flatten(0, 1) @ self.embedding + self.no_prompt).log_softmax(1)
         best_log_probs, best = log_probs.max(1)

@@ -250,6 +250,7 @@ MODELS: dict[str, ModelSpec] = {
         "text2text",
         losses=(text_ctc_terms,),
         decoders=("greedy", "beam"),
+        graph="letters",
         init_from=TEXT_MODELS,
         symbol_weights=TEXT_SYMBOLS,
     ),

@@ -111,9 +111,7 @@ class Subwords(Characters):
         return found
 
 
-def train_tokenizer(
-    texts: Iterable[str], folder: Path, subwords: int | None = None, words: bool = False
-) -> Vocabulary:
+def train_tokenizer(texts: Iterable[str], folder: Path, subwords: int | None = None, words: bool = False) -> Vocabulary:
     """Make a tokenizer of training transcripts and write its folder.
 
     Args:

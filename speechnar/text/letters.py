@@ -1,0 +1,61 @@
+"""Guess the phones of words that a lexicon lacks, all phones of a word at once, by a CTC model of letters.
+
+The models come from `recipes/g2p`, by `speechnar.export.letters`.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from speechnar.text.guesser import Phones
+from speechnar.text.symbols import BLANK, BOUNDARY
+
+SYMBOLS = "symbols"
+"""The key of the graph's metadata that has the model's tokens, as a JSON list."""
+
+
+class LetterGuesser:
+    """A CTC model from letters to phones; the file is read at the first call. Threads may share one.
+
+    Args:
+        path: of an ONNX file of `speechnar.export.letters`.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._session: Any = None
+        self._symbols: list[str] = []
+        self._ids: dict[str, int] = {}
+
+    @lru_cache(maxsize=20_000)  # noqa: B019 - one guesser of a language lives as long as the process
+    def __call__(self, word: str) -> Phones:
+        """Return the phones of a lower-case word; none where it has no letter that the model knows."""
+        import numpy as np
+
+        session = self._loaded()
+        letters = [self._ids[BOUNDARY + letter] for letter in word if BOUNDARY + letter in self._ids]
+        if not letters:
+            return ()
+        (log_probs,) = session.run(None, {"letters": np.array([letters])})
+        path = (self._symbols[n] for n, _ in groupby(log_probs[0].argmax(1).tolist()))
+        return tuple(symbol.removeprefix(BOUNDARY) for symbol in path if symbol != BLANK)
+
+    def _loaded(self) -> Any:
+        with self._lock:
+            if self._session is None:
+                import onnxruntime
+
+                options = onnxruntime.SessionOptions()
+                options.intra_op_num_threads = 1  # a word is too little work for two
+                options.log_severity_level = 4
+                session = onnxruntime.InferenceSession(str(self._path), options, providers=["CPUExecutionProvider"])
+                self._symbols = json.loads(session.get_modelmeta().custom_metadata_map[SYMBOLS])
+                self._ids = {symbol: n for n, symbol in enumerate(self._symbols)}
+                self._session = session
+        return self._session
