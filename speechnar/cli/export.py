@@ -17,9 +17,15 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
         "model_dir",
         type=Path,
         metavar="MODEL_DIR",
-        help="with a voice.yaml or a recognizer.yaml; `singing` in it alone is added to the voice in OUT",
+        help="with a voice.yaml or a recognizer.yaml, or a text_ctc model of letters to phones; `singing` in it alone"
+        " is added to the voice in OUT",
     )
-    export.add_argument("out", type=Path, metavar="OUT", help="the folder of the voice or the recognizer")
+    export.add_argument(
+        "out",
+        type=Path,
+        metavar="OUT",
+        help="the folder of the voice or the recognizer; FILE.onnx of letters",
+    )
     export.add_argument("--vocoder", metavar="VOCODER", help="in place of MODEL_DIR/vocoder: hf:owner/name or a folder")
     export.reads("model_dir", "vocoder")
     export.writes("out")
@@ -51,7 +57,10 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
 
 def _export(args: argparse.Namespace) -> None:
     with needing("export", "train"):
-        from speechnar.export import export_recognizer, export_singing, export_voice
+        from speechnar.export import export_letters, export_recognizer, export_singing, export_voice
+    if args.out.suffix == ".onnx":
+        export_letters(args.model_dir, args.out)
+        return
     sings = (args.model_dir / "singing").is_dir()
     if not (args.model_dir / "recognizer.yaml").exists():
         if not sings or (args.model_dir / "voice.yaml").exists():

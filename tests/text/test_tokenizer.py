@@ -36,6 +36,15 @@ def test_what_is_encoded_is_spelled_again(tmp_path: Path, subwords: int | None) 
         assert len(tokenizer.encode("it goes")) < len("▁it▁goes")
 
 
+def test_words_as_tokens(tmp_path: Path) -> None:
+    made = train_tokenizer(["k æ t", "t ɑ t͡ʃ"], tmp_path, words=True)
+    assert made.symbols == ("<blank>", "▁k", "▁t", "▁t͡ʃ", "▁æ", "▁ɑ", "<mask>", "<pad>", "<s>", "</s>")
+    tokenizer = load_tokenizer(tmp_path)
+    assert tokenizer.encode("t͡ʃ æ  k") == [3, 4, 1] and tokenizer.decode([3, 0, 4, 1]) == "t͡ʃ æ k"
+    with pytest.raises(TextError, match="'▁kæ' in the text 'kæ t' is none of the 10 tokens"):
+        tokenizer.encode("kæ t")
+
+
 def test_a_character_without_a_unit_is_named(tmp_path: Path) -> None:
     train_tokenizer(TEXTS, tmp_path)
     with pytest.raises(TextError, match="'z' in the text 'so zoo' is none of the 13 tokens"):
