@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from speechnar.text.guesser import Phones
-from speechnar.text.symbols import BLANK, BOUNDARY
+from speechnar.text.symbols import BOUNDARY, Vocabulary
 
 SYMBOLS = "symbols"
 """The key of the graph's metadata that has the model's tokens, as a JSON list."""
@@ -30,8 +30,7 @@ class LetterGuesser:
         self._path = path
         self._lock = threading.Lock()
         self._session: Any = None
-        self._symbols: list[str] = []
-        self._ids: dict[str, int] = {}
+        self._symbols = Vocabulary(())
 
     @lru_cache(maxsize=20_000)  # noqa: B019 - one guesser of a language lives as long as the process
     def __call__(self, word: str) -> Phones:
@@ -39,12 +38,13 @@ class LetterGuesser:
         import numpy as np
 
         session = self._loaded()
-        letters = [self._ids[BOUNDARY + letter] for letter in word if BOUNDARY + letter in self._ids]
+        ids = self._symbols.ids
+        letters = [ids[BOUNDARY + letter] for letter in word if BOUNDARY + letter in ids]
         if not letters:
             return ()
         (log_probs,) = session.run(None, {"letters": np.array([letters])})
-        path = (self._symbols[n] for n, _ in groupby(log_probs[0].argmax(1).tolist()))
-        return tuple(symbol.removeprefix(BOUNDARY) for symbol in path if symbol != BLANK)
+        path = (self._symbols.spellings[n] for n, _ in groupby(log_probs[0].argmax(1).tolist()))
+        return tuple(filter(None, path))  # a blank spells nothing
 
     def _loaded(self) -> Any:
         with self._lock:
@@ -55,7 +55,6 @@ class LetterGuesser:
                 options.intra_op_num_threads = 1  # a word is too little work for two
                 options.log_severity_level = 4
                 session = onnxruntime.InferenceSession(str(self._path), options, providers=["CPUExecutionProvider"])
-                self._symbols = json.loads(session.get_modelmeta().custom_metadata_map[SYMBOLS])
-                self._ids = {symbol: n for n, symbol in enumerate(self._symbols)}
+                self._symbols = Vocabulary(tuple(json.loads(session.get_modelmeta().custom_metadata_map[SYMBOLS])))
                 self._session = session
         return self._session
