@@ -40,6 +40,7 @@ class Utterances:
 
     # Of the utterance that is open:
     _shown: Caption | None
+    _n_shown: int  # words that were shown, at most
     _began: float | None  # when it began, or a little earlier
     _spoken: float | None  # when its last word ended
     _drafted: list[str]  # the words of CTC when the decoder read them last
@@ -124,12 +125,18 @@ class Utterances:
             yield from self._agree(self._verified(draft, encoder_out, start, known), known)
 
     def _agree(self, words: Sequence[Word], known: int) -> Iterator[Caption]:
-        """Add a hypothesis for the words from the stable word number `known` on, and show what is new."""
+        """Add a hypothesis for the words from the stable word number `known` on, and show what is new.
+
+        A word is shown once it has ended: of one that lasts until the end of the audio, a longer word may still become.
+        """
         self._agreement.update(words, known, self.heard)
         stable = self._agreement.stable
-        caption = self._caption([*stable, *self._agreement.rest], len(stable))
-        shown, self._shown = self._shown, caption
-        if shown is None or (shown.stable, shown.partial) != (caption.stable, caption.partial):
+        found = [*stable, *self._agreement.rest]
+        self._n_shown = max(len(stable), self._n_shown, sum(word.end < self.heard for word in found))
+        caption = self._caption(found[: self._n_shown], len(stable))
+        shown = self._shown or self._caption((), 0)
+        if (shown.stable, shown.partial) != (caption.stable, caption.partial):
+            self._shown = caption
             yield caption
 
     def _is_over(self, pause: float) -> bool:
@@ -234,7 +241,7 @@ class Utterances:
     def _begin(self, stable: Sequence[Word]) -> None:
         self._agreement = LocalAgreement(self._config.agreement, self._config.margin, stable)
         self._shown = self._began = self._spoken = self._prepared = None
-        self._drafted, self._read = [], 0.0
+        self._drafted, self._read, self._n_shown = [], 0.0, 0
 
     def _caption(self, words: Sequence[Word], n_stable: int, is_final: bool = False) -> Caption:
         """Return a caption in the model's style."""

@@ -214,6 +214,19 @@ def test_the_text_of_a_pause_is_shown_before_the_utterance_ends() -> None:
     assert finals(stream.finish()) == ["AB CC"]
 
 
+def test_a_word_is_shown_when_it_has_ended() -> None:
+    stream = Model().stream(interval=SECONDS)
+    captions = [caption for block in blocks(say(20, "ab", "ba"), FRAME) for caption in stream.feed(block)]
+    assert [caption.partial for caption in captions if not caption.stable] == ["A", "AB", "AB B", "AB BA"]
+    seen = 0
+    for caption in captions:
+        assert len(caption.words) >= seen
+        if len(caption.words) > seen:
+            assert caption.words[-1].end < caption.heard
+        seen = len(caption.words)
+    assert finals(stream.finish()) == ["AB BA"]
+
+
 @pytest.mark.parametrize(("style", "texts"), [("written", ["ab. Ba. Cc.", "Ca."]), ("plain", ["ab ba cc", "ca"])])
 def test_captions_have_the_style(style: str, texts: list[str]) -> None:
     captions = list(Model(write=lambda text: text + ".").stream(style=style).captions(blocks(WAV)))
