@@ -171,6 +171,8 @@ class SpeculativeDecoder:
         if token == vocabulary.eos_id:
             return self._state(state, accepted=accepted, log_probs=log_probs, ended=True)
         accepted, log_probs = (*accepted, token), (*log_probs, float(verdict.best_log_probs[row, n]))
+        if self.config.free_marks and place >= len(state.draft) and token in self._marks:
+            return self._state(state, accepted=accepted, log_probs=log_probs, ended=True)
         extra = state.extra + (place >= len(state.draft) and self._n_words(accepted) > state.words)
         if extra > self.config.max_extra_tokens:
             return self._state(state, accepted=accepted[:-extra], log_probs=log_probs[:-extra], ended=True)

@@ -56,7 +56,8 @@ class OnnxReader:
     def __init__(self, session: InferenceSession, info: DecoderInfo, memory: np.ndarray) -> None:
         layers, heads, width = info.past
         self._session = session
-        self._memory = {name: part[None] for name, part in zip(memory_names(layers), memory)}
+        parts = np.ascontiguousarray(memory)  # a part of a window is not, and every pass would copy it
+        self._memory = {name: part[None] for name, part in zip(memory_names(layers), parts)}
         self._frames = memory.shape[2]
         self._past = self._present = np.zeros((layers, 1, 0, heads * width), np.float32)
         self._before = np.zeros((0, 1), np.int64)  # for each token of the rows, the place of the one before it

@@ -115,14 +115,18 @@ def segments(
 
 
 def _quiet_end(wav: np.ndarray, sizes: WindowSizes) -> int:
-    """Return the frames of a window: up to the middle of the quietest stretch of its last third, if that is quiet."""
+    """Return the frames of a window: up to three quarters of the quietest stretch of its last third, if that is quiet.
+
+    CTC writes the last token of a word a little after the word has ended: a window that ends in the middle of the
+    stretch seems to end within a word more often, and is then cut at an earlier pause.
+    """
     frames = wav[: sizes.window * sizes.frame].reshape(-1, sizes.frame)
     power = np.square(frames).mean(axis=1)
     first = 2 * sizes.window // 3
     loudest = np.lib.stride_tricks.sliding_window_view(power[first:], sizes.pause).max(axis=1)
     quietest = int(np.argmin(loudest))
     is_quiet = loudest[quietest] < QUIET * power.mean()
-    return first + quietest + sizes.pause // 2 if is_quiet else sizes.window
+    return first + quietest + 3 * sizes.pause // 4 if is_quiet else sizes.window
 
 
 def _last_pause(encoder_out: EncodedAudio, sizes: WindowSizes, vocabulary: Vocabulary, is_quiet: bool) -> int | None:
