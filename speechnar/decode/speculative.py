@@ -63,7 +63,8 @@ class VerifyConfig:
         max_places: places at which the draft may continue by spelling.
         rewrite_difference: share of the letters of the longer spelling that may differ where a word of the draft is
             rewritten; if more differ, the decoder's token belongs to another place.
-        free_marks: whether marks are written, and commas left out, without a pass.
+        free_marks: whether marks are written, and commas left out, without a pass, and a mark behind the draft's last
+            token ends the text.
     """
 
     iterations: int = 40

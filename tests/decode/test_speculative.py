@@ -303,6 +303,13 @@ def test_an_end_of_a_sentence_that_is_none_costs_a_pass() -> None:
     assert (text, passes > 1) == ("a, b c", True)
 
 
+@pytest.mark.parametrize(("free", "text"), [(True, "a,"), (False, "a, b")])
+def test_a_mark_behind_the_draft_ends_the_text_without_a_pass(free: bool, text: str) -> None:
+    says = prefers(**{"": {"▁a": 1.0}, "_a": {",": 0.8}, "_a,": {"▁b": 1.0}})
+    made, passes = written("a", says, free_marks=free)
+    assert (made, passes == 1) == (text, free)
+
+
 def test_marks_may_be_verified_as_other_tokens_are() -> None:
     says = prefers(**{"": {"▁a": 1.0}, "_a": {",": 0.8, "▁b": 0.2}, "_a,": {"▁b": 1.0}})
     text, passes = written("a b", says, free_marks=False)
