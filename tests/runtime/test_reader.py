@@ -1,4 +1,4 @@
-"""What the decoder of a recognizer is given."""
+"""The decoder of a recognizer is given contiguous arrays, which its passes share."""
 
 from __future__ import annotations
 
