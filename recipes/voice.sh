@@ -39,6 +39,7 @@ run_voice() { # "STAGE: NEED..."...: the recipe's own first stages
   run_stages "$models" "$@" \
     "prepare: ${corpora_options:-corpus layout} language dev test $audio" \
     "${learn[@]}" \
+    "acoustic_adversarial: $both $(conf "$(variant_of acoustic_adversarial)")" \
     "vocoder: $both $(conf "$(variant_of vocoder)")" \
     "vocoder_adversarial: $both $(conf vocoder_adversarial)" \
     "export_voice: language $(conf voice)" \
@@ -96,6 +97,10 @@ train_from() { # MODEL PART OPTION...: from that part of `heart`, or from random
   fi
 }
 acoustic() { train_from acoustic acoustic $aligned --out "$models/acoustic"; }
+acoustic_adversarial() { # the acoustic model goes on from where it is, against a discriminator
+  train_model acoustic "$(conf "$(variant_of acoustic_adversarial)")" $aligned --out "$models/acoustic_adversarial" \
+    --init "$models/acoustic"
+}
 vocoder() { train_from vocoder vocoder $aligned --out "$models/vocoder"; }
 vocoder_adversarial() { # the vocoder goes on from where it is, against discriminators
   train_model vocoder "$(conf vocoder_adversarial)" $aligned --out "$models/vocoder_adversarial" \
@@ -103,7 +108,7 @@ vocoder_adversarial() { # the vocoder goes on from where it is, against discrimi
 }
 export_voice() {
   mkdir -p "$models"/model/{acoustic,vocoder}
-  cp "$models"/acoustic/{config.yaml,tokens.txt,model.safetensors} "$models/model/acoustic"
+  cp "$models"/acoustic_adversarial/{config.yaml,tokens.txt,model.safetensors} "$models/model/acoustic"
   cp "$models"/vocoder_adversarial/{config.yaml,model.safetensors} "$models/model/vocoder"
   sed "s/^language:.*/language: $language/" "$(conf voice)" >"$models/model/voice.yaml"
   speechnar export "$models/model" "$models/voice"

@@ -29,7 +29,7 @@ corpus() {
   teach af_heart local/{sentences,questions}.tsv data/corpus/extra
   teach_some 100 af_sarah data/corpus/sarah
   teach_some 101 am_michael data/corpus/michael
-  teach_some 102 am_fenrir data/corpus/fenrir
+  teach_some 102 am_adam data/corpus/adam
 }
 teach() { # VOICE SENTENCES... OUT
   python local/teacher.py --voice "data/package/voices/$1.bin" --jobs "$nj" "${@:2}"
@@ -40,10 +40,13 @@ teach_some() { # SEED VOICE OUT
 }
 prepare() {
   python local/prepare.py heart=data/corpus/heart heart=data/corpus/extra sarah=data/corpus/sarah \
-    michael=data/corpus/michael fenrir=data/corpus/fenrir data
+    michael=data/corpus/michael adam=data/corpus/adam data
 }
 features() { speechnar features "$train" "$dev" exp/features --audio conf/audio.yaml --jobs "$nj"; }
 acoustic() { train_model acoustic conf/acoustic.yaml "${splits[@]}" --out exp/acoustic; }
+acoustic_adversarial() {
+  train_model acoustic conf/acoustic_adversarial.yaml "${splits[@]}" --init exp/acoustic --out exp/acoustic_adversarial
+}
 vocoder() { train_model vocoder conf/vocoder.yaml "${splits[@]}" --out exp/vocoder; }
 vocoder_adversarial() {
   train_model vocoder conf/vocoder_adversarial.yaml "${splits[@]}" --init exp/vocoder --out exp/vocoder_adversarial
@@ -54,7 +57,7 @@ vocoder_periods() {
 average() { python local/average.py exp/vocoder_average exp/vocoder_adversarial exp/vocoder_periods; }
 export_voice() {
   mkdir -p exp/voice/acoustic exp/voice/vocoder
-  cp exp/acoustic/{config.yaml,tokens.txt,model.safetensors} exp/voice/acoustic
+  cp exp/acoustic_adversarial/{config.yaml,tokens.txt,model.safetensors} exp/voice/acoustic
   cp exp/vocoder_average/{config.yaml,model.safetensors} exp/voice/vocoder
   cp conf/voice.yaml exp/voice
   speechnar export exp/voice exp/heart
@@ -67,6 +70,7 @@ run_stages exp \
   "prepare:" \
   "features: $train $dev conf/audio.yaml" \
   "acoustic: $learning conf/acoustic.yaml" \
+  "acoustic_adversarial: $learning conf/acoustic.yaml conf/acoustic_adversarial.yaml" \
   "vocoder: $learning conf/vocoder.yaml" \
   "vocoder_adversarial: $learning conf/vocoder.yaml conf/vocoder_adversarial.yaml" \
   "vocoder_periods: $learning conf/vocoder.yaml conf/vocoder_adversarial.yaml conf/vocoder_periods.yaml" \

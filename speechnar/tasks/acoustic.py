@@ -1,4 +1,11 @@
-"""Train an acoustic model, such as FastSpeech 2, on cached features with known durations."""
+"""Train an acoustic model, such as FastSpeech 2, on cached features with known durations.
+
+A loss against the recording alone draws the mean of all mels that the text allows, which is blurred; a discriminator
+that judges the mel draws one of them.
+
+Source: GANSpeech (Yang et al. 2021), section 3.
+Differs: the discriminator is not told the text or the speaker; distances of its features are relative to their size.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +22,12 @@ from speechnar.config import Choice, one_of
 from speechnar.data.batch import SpeechBatch
 from speechnar.data.dataset import SpeechData
 from speechnar.losses.acoustic import masked_mean
+from speechnar.losses.adversarial import discriminator_loss, generator_loss
 from speechnar.losses.mean import Mean, Means
 from speechnar.models.folder import ModelConfig, build, save_model
 from speechnar.models.specs import configs_of
 from speechnar.models.tts.fastspeech2 import FastSpeech2Output
+from speechnar.models.vocoder.discriminators import Judgment, MelDiscriminator, MelDiscriminatorConfig
 from speechnar.nar.lengths import length_mask
 from speechnar.train.init import freeze, start_from
 from speechnar.train.loop import LoopConfig, Phase, train
@@ -33,6 +42,8 @@ class AcousticConfig:
         model: an acoustic model of `MODELS` under its own key; the key `model` is short for `fastspeech2`.
         batch_seconds: seconds of audio in a batch.
         weights: weights of the loss terms.
+        discriminator: judges the mel. None trains on the distance from the recording's alone.
+        discriminator_learning_rate_ratio: relative to the acoustic model's.
         freeze: names of modules or weights that are not trained, such as `embedding` and `encoder`; for `init`.
     """
 
@@ -40,6 +51,8 @@ class AcousticConfig:
     loop: LoopConfig = LoopConfig()
     batch_seconds: float = 75.0
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
+    discriminator: MelDiscriminatorConfig | None = None
+    discriminator_learning_rate_ratio: float = 1.0
     freeze: tuple[str, ...] = ()
 
 
@@ -80,10 +93,17 @@ class AcousticTask:
             start_from(self.model, self.config, init, self.data.symbols, kept=statistics)
         freeze(self.model, config.freeze)
         self.modules: dict[str, nn.Module] = {"model": self.model}
-        self.weights = config.weights
+        self.settings, self.weights = config, config.weights
+        if config.discriminator:
+            self.modules["discriminator"] = MelDiscriminator(config.discriminator)
+        self._made: tuple[SpeechBatch, FastSpeech2Output] | None = None
 
     def phases(self) -> tuple[Phase, ...]:
-        return (Phase("acoustic", ("model",), self.loss, self.weights),)
+        acoustic = Phase("acoustic", ("model",), self.loss, self.weights)
+        if not self.settings.discriminator:
+            return (acoustic,)
+        ratio = self.settings.discriminator_learning_rate_ratio
+        return (Phase("discriminator", ("discriminator",), self.adversary, learning_rate_ratio=ratio), acoustic)
 
     def batches(self, epoch: int) -> list[tuple[str, ...]]:
         return self.data.batch_ids(epoch)
@@ -91,20 +111,40 @@ class AcousticTask:
     def load(self, utt_ids: Sequence[str]) -> SpeechBatch:
         return self.data.batch(utt_ids)
 
-    def loss(self, batch: SpeechBatch, step: int) -> dict[str, Tensor | Mean]:
-        return self._terms(self.model, batch)[0]
+    def adversary(self, batch: SpeechBatch, step: int) -> dict[str, Tensor]:
+        """Return the discriminator's loss; keep the mel, which `loss` goes on with."""
+        output = self._output(self.model, batch)
+        self._made = (batch, output)
+        return discriminator_loss(self._judge(batch.mel, batch), self._judge(output.mel.detach(), batch))
 
-    def _terms(self, model: nn.Module, batch: SpeechBatch) -> tuple[dict[str, Tensor | Mean], FastSpeech2Output]:
-        output = model(
+    def _judge(self, mel: Tensor, batch: SpeechBatch) -> Judgment:
+        real = length_mask(batch.mel_lengths, mel.shape[1])[:, :, None]
+        return self.modules["discriminator"]((mel - self.model.mel_mean) / self.model.mel_std * real)
+
+    def loss(self, batch: SpeechBatch, step: int) -> dict[str, Tensor | Mean]:
+        before, self._made = self._made, None
+        output = before[1] if before and before[0] is batch else self._output(self.model, batch)
+        terms = self._terms(output, batch)
+        if self.settings.discriminator:
+            with torch.no_grad():
+                recorded = self._judge(batch.mel, batch)
+            terms |= generator_loss(recorded, self._judge(output.mel, batch))
+        return terms
+
+    @staticmethod
+    def _output(model: nn.Module, batch: SpeechBatch) -> FastSpeech2Output:
+        return model(
             batch.tokens, batch.token_lengths, batch.durations, batch.mel_lengths, batch.f0, batch.energy,
             batch.speakers, batch.notes,
         )  # fmt: skip
+
+    def _terms(self, output: FastSpeech2Output, batch: SpeechBatch) -> dict[str, Tensor | Mean]:
         prosody = self.model.normalized(batch.f0, batch.energy, batch.speakers)
         lengths = (batch.token_lengths, batch.mel_lengths)
         terms: dict[str, Tensor | Mean] = {}
         for loss in self.config.spec.losses:
             terms |= loss(output, batch.mel, prosody, batch.durations, lengths)
-        return terms, output
+        return terms
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
         """Return the metrics of the dev set."""
@@ -119,7 +159,8 @@ class AcousticTask:
         means = Means()
         for number, batch in enumerate(batches):
             batch = batch.to(device)
-            terms, output = self._terms(model, batch)
+            output = self._output(model, batch)
+            terms = self._terms(output, batch)
             mask = length_mask(batch.mel_lengths, batch.mel.shape[1]) & (batch.f0 > 0)
             tokens = length_mask(batch.token_lengths, batch.tokens.shape[1])
             mean, std = self.model.log_f0_moments(batch.speakers)

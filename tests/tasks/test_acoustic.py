@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch.utils.tensorboard import SummaryWriter
 
 from speechnar.config import Choice
@@ -17,6 +19,7 @@ from speechnar.data.dataset import SpeechData
 from speechnar.infer.gta_mels import write_gta_mels
 from speechnar.models.folder import ModelError, load_model
 from speechnar.models.tts.fastspeech2 import FastSpeech2Config
+from speechnar.models.vocoder.discriminators import MelDiscriminatorConfig
 from speechnar.tasks.acoustic import AcousticConfig, AcousticTask, train_acoustic
 from speechnar.text.symbols import SymbolTable
 from speechnar.train.loop import LoopConfig
@@ -85,6 +88,34 @@ def test_validation_measures_cents_and_frames(tmp_path: Path, hummed_features: F
     assert figures["f0_cents"] == pytest.approx(cents / 45, rel=1e-3)
     errors = [sum(abs(d - 1) for d in (2, 3, 5, 0, 8, 2 + n, 2)) for n in (4, 5)]
     assert figures["duration_frames"] == pytest.approx(sum(errors) / 14, rel=1e-4)
+
+
+def test_a_discriminator_is_trained_beside_the_model_and_judges_recorded_frames_alone(
+    tmp_path: Path, hummed_features: Features
+) -> None:
+    config = dataclasses.replace(CONFIG, discriminator=MelDiscriminatorConfig((4, 4)))
+    torch.manual_seed(0)
+    task = AcousticTask(config, *hummed_features)
+    task.model.eval()  # without dropout
+    judge = task.modules["discriminator"]
+    batch = task.load(task.batches(0)[0])
+    adversary = task.adversary(batch, 0)["adversary"]
+    noisy = dataclasses.replace(batch, mel=batch.mel.clone())
+    for row, length in enumerate(batch.mel_lengths):
+        noisy.mel[row, length:] = 9.0
+    assert len(batch.mel_lengths.unique()) > 1  # so that there is padding
+    torch.testing.assert_close(task.adversary(noisy, 0)["adversary"], adversary)
+
+    train_acoustic(config, *hummed_features, tmp_path)
+    train = json.loads((tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    terms = {f"acoustic/{name}" for name in TERMS | {"adversarial", "features"}} | {"discriminator/adversary"}
+    assert all(math.isfinite(train[name]) for name in terms)
+    weights = load_file(next((tmp_path / "checkpoint").rglob("weights.safetensors")))
+    names = [name for name in weights if name.startswith("discriminator.")]
+    assert {name.removeprefix("discriminator.") for name in names} == dict(judge.named_parameters()).keys()
+    torch.manual_seed(config.loop.seed)
+    started = dict(AcousticTask(config, *hummed_features).modules["discriminator"].named_parameters())
+    assert not any(torch.equal(weights[name], started[name.removeprefix("discriminator.")]) for name in names)
 
 
 def test_gta_mels_are_the_model_s_for_each_utterance(trained: Path, hummed_features: Features, tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""Discriminators: fast ones on STFT frames, and HiFi-GAN's on samples.
+"""Discriminators: fast ones on STFT frames, HiFi-GAN's on samples, and one on mels for acoustic models.
 
 Source: multi-resolution complex-STFT discriminators, EnCodec (Defossez et al. 2022), section 3.4. Multi-period and
     multi-scale discriminators, HiFi-GAN (Kong, Kim and Bae 2020), section 2.3, with their published parameter names.
+    A discriminator of the mels of FastSpeech 2: GANSpeech (Yang et al. 2021), section 3.
 Differs: the bins of STFT frames are channels of one-dimensional convolutions, which take about a fifth of the time of
     two-dimensional ones on a CPU; with short windows (128 samples, less than a pitch period) phase shows as an
     envelope. The input is the log magnitude and the spectrum with compressed magnitude. Scores are not features.
@@ -54,8 +55,15 @@ class WaveDiscriminatorConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class MelDiscriminatorConfig:
+    """Channels of each two-dimensional convolution over frames and mel bands; each halves the number of both."""
+
+    channels: tuple[int, ...] = (32, 64, 128)
+
+
+@dataclasses.dataclass(frozen=True)
 class Judgment:
-    """scores: (B, T) of each discriminator, high for real audio; features: the output (B, C, ...) of each layer."""
+    """scores: (B, T) of each discriminator, high for recordings; features: the output (B, C, ...) of each layer."""
 
     scores: tuple[Tensor, ...]
     features: tuple[Tensor, ...]
@@ -169,6 +177,21 @@ class ScaleDiscriminator(nn.Module):
 
     def forward(self, wav: Tensor) -> tuple[Tensor, list[Tensor]]:
         return _layered(wav[:, None], self.convs, self.conv_post)
+
+
+class MelDiscriminator(nn.Module):
+    """Convolutions over time and frequency, which judge patches of a mel."""
+
+    def __init__(self, config: MelDiscriminatorConfig) -> None:
+        super().__init__()
+        widths = (1, *config.channels)
+        self.convs = nn.ModuleList(weight_norm(nn.Conv2d(a, b, 3, 2, padding=1)) for a, b in zip(widths, widths[1:]))
+        self.conv_post = weight_norm(nn.Conv2d(widths[-1], 1, 3, padding=1))
+
+    def forward(self, mel: Tensor) -> Judgment:
+        """Judge normalized mels (B, T_mel, n_mels), which are 0 in the padding."""
+        score, features = _layered(mel[:, None], self.convs, self.conv_post)
+        return Judgment((score,), tuple(features))
 
 
 def _layered(x: Tensor, layers: nn.ModuleList, last: nn.Module) -> tuple[Tensor, list[Tensor]]:

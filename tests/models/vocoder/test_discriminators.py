@@ -9,6 +9,8 @@ from speechnar.losses.adversarial import discriminator_loss
 from speechnar.models.vocoder.discriminators import (
     DiscriminatorConfig,
     Discriminators,
+    MelDiscriminator,
+    MelDiscriminatorConfig,
     WaveDiscriminatorConfig,
     WaveDiscriminators,
 )
@@ -116,3 +118,20 @@ def test_parameters_have_their_published_names_and_sizes() -> None:
     assert {"mpd.discriminators.4.convs.4.original1", "msd.discriminators.2.conv_post.bias"} <= names
     assert "msd.discriminators.0.convs.6.original" in names  # under spectral norm
     assert sum(p.numel() for p in published.parameters()) == 70724591
+
+
+def test_a_discriminator_of_mels_learns_to_tell_sharp_ones_from_their_blur() -> None:
+    torch.manual_seed(0)
+    judge = MelDiscriminator(MelDiscriminatorConfig((4, 6)))
+    sharp = torch.randn(3, 40, 16)
+    blurred = torch.nn.functional.avg_pool2d(sharp[:, None], 3, 1, padding=1)[:, 0]
+    optimizer = torch.optim.Adam(judge.parameters(), 1e-2)
+    for _ in range(100):
+        loss = discriminator_loss(judge(sharp), judge(blurred))["adversary"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert all(weight.grad is not None and weight.grad.any() for weight in judge.parameters())
+    (real,), (made,) = judge(sharp).scores, judge(blurred).scores
+    assert real.shape == (3, 10 * 4) and real.mean() > 0.8 and made.mean() < 0.2
+    assert [tuple(layer.shape) for layer in judge(sharp).features] == [(3, 4, 20, 8), (3, 6, 10, 4)]
