@@ -106,7 +106,7 @@ def test_a_recognizer(
     [
         (["--starts", "-1"], "--starts is -1 but should be 0 or more"),
         (["--json", "found.txt"], "found.txt should end in .json"),
-        (["nobody"], "there is no voice 'nobody'; take heart, fenrir, michael, sarah or the folder of a voice"),
+        (["nobody"], "there is no voice 'nobody'; take heart, adam, michael, sarah or the folder of a voice"),
     ],
 )
 def test_refuses(options: list[str], sentence: str, capsys: pytest.CaptureFixture[str]) -> None:
