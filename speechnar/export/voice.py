@@ -48,6 +48,7 @@ class VoiceCard:
     training_data: str
     measured: dict[str, float] = dataclasses.field(default_factory=dict)
     noise_scale: float = 1.0
+    speaker_gains: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,6 +176,10 @@ def export_voice(model_dir: Path, voice_dir: Path, vocoder_source: str | None = 
             can = ", ".join(name for name, spec in MODELS.items() if spec.task == task and spec.graph in GRAPHS)
             raise ModelError(f"{model_dir} has the model {config.model.name} as its {task} model: it should be one "
                              f"of {can}")  # fmt: skip
+    speakers = acoustic.config.speakers
+    if unknown := card.speaker_gains.keys() - set(speakers):
+        names = ", ".join(speakers) or "one without a name"
+        raise ModelError(f"voice.yaml has a gain of {', '.join(sorted(unknown))}, but the speakers are {names}")
     audio = acoustic_config.audio
     differences = audio.differences(vocoder_config.audio)
     if differences:
@@ -194,7 +199,7 @@ def export_voice(model_dir: Path, voice_dir: Path, vocoder_source: str | None = 
                 exact=("",) if made.exact else (), change=made.change,
             )  # fmt: skip
         info = VoiceInfo(
-            format=VOICE.format, audio=audio, symbols=tuple(symbols.symbols), speakers=acoustic.config.speakers,
+            format=VOICE.format, audio=audio, symbols=tuple(symbols.symbols), speakers=speakers,
             **dataclasses.asdict(card),
         )  # fmt: skip
         config_files.save(info, Path(part) / "voice.json")

@@ -182,13 +182,17 @@ class Voice:
         Raises:
             SpeechError: there is no such speaker.
         """
+        of_speaker = self.speaker_input(speaker)
+        if self.info.speaker_gains:
+            gains = [self.info.speaker_gains.get(name, 0.0) for name in self.speakers]
+            energy = energy + of_speaker["speaker_weights"] @ np.array(gains, np.float32)
         given = {
             "tokens": np.array([self.symbols.encode(phones)], dtype=np.int64),
             "speed": speed,
             "pitch_shift": pitch_shift,
             "pitch_range": pitch_range,
             "energy": energy,
-            **self.speaker_input(speaker),
+            **of_speaker,
         }
         mel, f0, durations = self._acoustic.run(["mel", "f0", "durations"], given)
         return mel[0], f0[0], durations[0]

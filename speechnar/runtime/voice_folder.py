@@ -41,6 +41,7 @@ class VoiceInfo:
         measured: metrics by name, such as `WER`.
         noise_scale: factor of the vocoder's noise, 1 as in training; a lower one sounds smoother.
         speakers: names of the speakers, where there are several.
+        speaker_gains: dB by name, by which speakers are made louder, so that all are about as loud.
     """
 
     format: int
@@ -53,6 +54,7 @@ class VoiceInfo:
     measured: dict[str, float] = field(default_factory=dict)
     noise_scale: float = 1.0
     speakers: tuple[str, ...] = ()
+    speaker_gains: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def load(cls, folder: Path) -> VoiceInfo:

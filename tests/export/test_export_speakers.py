@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import shutil
 from pathlib import Path
@@ -16,7 +17,7 @@ from speechnar.config import Choice
 from speechnar.export import VoiceCard, export_voice, restore_voice
 from speechnar.export.graph import parity
 from speechnar.export.voice import AcousticGraph, acoustic_inputs
-from speechnar.models.folder import ModelConfig, load_model, save_model
+from speechnar.models.folder import ModelConfig, ModelError, load_model, save_model
 from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
 from speechnar.runtime.speech import SpeechError
@@ -84,6 +85,20 @@ def test_pitch_is_about_the_speaker_s_own(models: Path, name: str) -> None:
     louder = voice.synthesize(TEXT, speaker=name, energy=6.0)
     np.testing.assert_allclose(louder.mel - plain.mel, 6 * np.log(10) / 20, atol=1e-3)
     np.testing.assert_allclose(louder.f0, plain.f0, rtol=1e-5)
+
+
+def test_speakers_have_gains_and_a_blend_their_mean(models: Path, tmp_path: Path) -> None:
+    shutil.copytree(models, tmp_path, dirs_exist_ok=True)
+    card = config.load(VoiceCard, models / "voice.yaml")
+    config.save(dataclasses.replace(card, speaker_gains={"bob": -4.0}), tmp_path / "voice.yaml")
+    export_voice(tmp_path, tmp_path / "voice")
+    usual, with_gains = (Voice(folder / "voice", threads=1) for folder in (models, tmp_path))
+    for speaker, gain in (("ann", 0.0), ("bob", -4.0), ("ann:3,bob:1", -1.0)):
+        before, after = (voice.synthesize(TEXT, speaker=speaker).mel for voice in (usual, with_gains))
+        np.testing.assert_allclose(after - before, gain * np.log(10) / 20, atol=1e-3)
+    config.save(dataclasses.replace(card, speaker_gains={"joe": 1.0}), tmp_path / "voice.yaml")
+    with pytest.raises(ModelError, match="has a gain of joe, but the speakers are ann, bob, eve"):
+        export_voice(tmp_path, tmp_path / "other")
 
 
 def test_a_blend_is_between_its_speakers(models: Path) -> None:
