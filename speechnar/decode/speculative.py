@@ -172,12 +172,13 @@ class SpeculativeDecoder:
         token = int(verdict.best[row, n])
         if token == vocabulary.eos_id:
             return self._state(state, accepted=accepted, log_probs=log_probs, ended=True)
+        in_number = bool(accepted) and vocabulary.symbols[accepted[-1]][-1].isdigit()  # such as 6,000
         accepted, log_probs = (*accepted, token), (*log_probs, float(verdict.best_log_probs[row, n]))
-        if self.config.free_marks and place >= len(state.draft) and token in self._marks:
-            return self._state(state, accepted=accepted, log_probs=log_probs, ended=True)
         extra = state.extra + (place >= len(state.draft) and self._n_words(accepted) > state.words)
         if extra > self.config.max_extra_tokens:
             return self._state(state, accepted=accepted[:-extra], log_probs=log_probs[:-extra], ended=True)
+        if self.config.free_marks and place >= len(state.draft) and token in self._marks and not in_number:
+            return self._state(state, accepted=accepted, log_probs=log_probs, extra=extra, ended=True)
         state.reader.keep(row, n, token)
         draft, thresholds = list(state.draft), list(state.thresholds)
         self._rewrite(draft, thresholds, starts[row], place + 1, verdict, row)

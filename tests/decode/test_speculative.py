@@ -235,7 +235,7 @@ def test_options_are_checked() -> None:
         VerifyConfig(acceptance_threshold=-0.1)
 
 
-WRITTEN = BytePairs(("▁a", "▁A", "▁b", "▁B", "▁c", ",", ";", ".", "</s>"))
+WRITTEN = BytePairs(("▁a", "▁A", "▁b", "▁B", "▁c", ",", ";", ".", "▁6", "000", "</s>"))
 
 
 def prefers(**says: dict[str, float]) -> Says:
@@ -308,6 +308,11 @@ def test_a_mark_behind_the_draft_ends_the_text_without_a_pass(free: bool, text: 
     says = prefers(**{"": {"▁a": 1.0}, "_a": {",": 0.8}, "_a,": {"▁b": 1.0}})
     made, passes = written("a", says, free_marks=free)
     assert (made, passes == 1) == (text, free)
+
+
+def test_a_comma_within_a_number_ends_no_text() -> None:
+    says = prefers(**{"": {"▁6": 1.0}, "_6": {",": 0.9}, "_6,": {"000": 1.0}})
+    assert written("6", says)[0] == "6,000"
 
 
 def test_marks_may_be_verified_as_other_tokens_are() -> None:
