@@ -1,7 +1,8 @@
-"""Look up the phones of words in gruut's American English data: lexicon, part-of-speech tagger, grapheme guesser.
+"""Look up the phones of words in gruut's American English data: lexicon and part-of-speech tagger; guess the others.
 
 gruut's own pipeline also verbalizes numbers and dates, for which it imports half a second of libraries. Our normalizer
-has done that already, so this module reads the three data files (package `gruut_lang_en`) directly, and is sooner.
+has done that already, so this module reads the data files (package `gruut_lang_en`) directly, and is sooner. The phones
+of words that the lexicon lacks are guessed by a model of our own (`recipes/g2p`).
 
 Source: gruut 2.4 (MIT), `phonemize.py`, `pos.py`, `g2p.py`: the order of look-ups and the names of the CRF features.
 Differs: a plural or possessive initialism (`CEOs`) is spelled and takes its ending, a possessive that the lexicon lacks
@@ -24,11 +25,14 @@ from typing import Any
 
 from speechnar.text.guesser import Guesser, Phones, coded
 from speechnar.text.heteronyms import ROLES, by_context
+from speechnar.text.letters import LetterGuesser
 from speechnar.text.symbols import WORD_BREAK, TextError
 
 _INITIALISM = re.compile(r"([A-Z]{2,})('?s)?$")
 _DOTTED = re.compile(r"(?:[A-Za-z]\.)+$")
+_LETTERS = Path(__file__).parents[1] / "assets" / "letters" / "english.onnx"
 _LONGEST_GUESS = 60  # letters; a longer "word" is cut, since nothing that long is one
+_MOST_LETTERS = 20  # of a word that our model guesses, which hardly met longer ones; gruut's guesses these
 _MOST_STRETCHED = 4  # letters of a word that are held long
 _DOUBLED = frozenset(
     """all ball been boo bee call cool deep fall feel feet food fool free good hell hello hmm keep look meet mm moon
@@ -72,7 +76,7 @@ def with_s(phones: Phones) -> Phones:
 
 
 class Pronouncer:
-    """A lexicon, a tagger and a guesser that give the phones of the words of a sentence. Threads may share one.
+    """A lexicon, a tagger and guessers that give the phones of the words of a sentence. Threads may share one.
 
     Raises:
         TextError: gruut's data package is not installed.
@@ -90,7 +94,8 @@ class Pronouncer:
         self._lexicon = sqlite3.connect(lexicon, uri=True, check_same_thread=False)
         self._tagger = pycrfsuite.Tagger()
         self._tagger.open(str(folder / "pos" / "model.crf"))
-        self._guess = Guesser(folder / "g2p" / "model.crf")
+        self._guess_by_letters = LetterGuesser(_LETTERS)
+        self._guess_long = Guesser(folder / "g2p" / "model.crf")
         self._rows: int = self._lexicon.execute("SELECT max(id) FROM word_phonemes").fetchone()[0]
         self._known: dict[str, dict[str, Phones]] = {}
 
@@ -131,6 +136,10 @@ class Pronouncer:
         if short:
             return self._read(short, tag)
         return _MISSING.get(word.lower()) or _syllable(word.lower()) or self._guess(word.lower())
+
+    def _guess(self, word: str) -> Phones:
+        short = len(word) <= _MOST_LETTERS
+        return (self._guess_by_letters(word) if short else ()) or self._guess_long(word)
 
     def _roles(self, word: str) -> dict[str, Phones]:
         """Return role to phones, in the lexicon's order; empty when the word is not in it."""

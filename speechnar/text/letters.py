@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from speechnar.text.guesser import Phones
-from speechnar.text.symbols import BOUNDARY, Vocabulary
+from speechnar.text.symbols import BOUNDARY, TextError, Vocabulary
 
 SYMBOLS = "symbols"
 """The key of the graph's metadata that has the model's tokens, as a JSON list."""
@@ -24,6 +24,9 @@ class LetterGuesser:
 
     Args:
         path: of an ONNX file of `speechnar.export.letters`.
+
+    Raises:
+        TextError: at the first call, the file is missing or damaged.
     """
 
     def __init__(self, path: Path) -> None:
@@ -54,7 +57,11 @@ class LetterGuesser:
                 options = onnxruntime.SessionOptions()
                 options.intra_op_num_threads = 1  # a word is too little work for two
                 options.log_severity_level = 4
-                session = onnxruntime.InferenceSession(str(self._path), options, providers=["CPUExecutionProvider"])
+                try:
+                    session = onnxruntime.InferenceSession(str(self._path), options, providers=["CPUExecutionProvider"])
+                except Exception as error:  # ONNX Runtime's errors have no base class of their own
+                    cause = str(error).splitlines()[0]
+                    raise TextError(f"{self._path} cannot be loaded, export or install it again: {cause}") from None
                 self._symbols = Vocabulary(tuple(json.loads(session.get_modelmeta().custom_metadata_map[SYMBOLS])))
                 self._session = session
         return self._session
