@@ -25,7 +25,7 @@ prepare() {
   python local/prepare.py "$corpus/cmudict.dict" data
 }
 tokenizer() { speechnar tokenizer data/train.tsv exp/tokenizer --words; }
-start() { train ctc train start; }
+start() { train start train start; }
 systems() { # each from the weights of the same CTC model, for as many steps
   local name
   for name in ar ctc ctc_glat; do
@@ -38,14 +38,16 @@ distill() { # the twin's own phones of the training words, in place of the dicti
   paste data/words.txt data/guessed.txt | awk -F '\t' '$2 != ""' >data/distilled.tsv
 }
 distilled() { train ctc_glat distilled ctc_glat_distilled --init exp/start; }
+bundle() { speechnar export exp/ctc exp/letters.onnx; }
 evaluate() { python local/evaluate.py data exp; }
 
 learning="max_steps conf/base.yaml data/dev.tsv"
 run_stages exp \
   "prepare: corpus" \
   "tokenizer: data/train.tsv" \
-  "start: $learning conf/ctc.yaml data/train.tsv" \
-  "systems: $learning conf/ar.yaml conf/ctc.yaml conf/ctc_glat.yaml data/train.tsv" \
+  "start: $learning conf/start.yaml data/train.tsv" \
+  "systems: $learning conf/start.yaml conf/ar.yaml conf/ctc.yaml conf/ctc_glat.yaml data/train.tsv" \
   "distill: data/train.tsv" \
   "distilled: $learning conf/ctc_glat.yaml data/distilled.tsv" \
+  "bundle: exp/ctc/model.safetensors" \
   "evaluate: data/test.tsv"

@@ -49,7 +49,7 @@ The rights of man; the wrongs of woman: both are on trial!
 Did you read what I will read, or did the lead singer lead you astray?
 They used to live here; now a live band plays for the well-to-do.
 He will object to that object, said the invalid with the invalid ticket.
-Fauntleroy and his grandmother-in-law exclaimed so vociferously that Zulueta fled.
+Fauntleroy and his grandmother-in-law exclaimed so vociferously that Ernest fled.
 Do you want it? No! Then give it back. At once, Ernest.""".splitlines()
 
 

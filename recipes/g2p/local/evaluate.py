@@ -11,7 +11,8 @@ affects little, of words that are guessed one by one.
 The first row is the model of gruut's data package, whose own training data are another version of CMUdict with most of
 the test words in it. WER* also takes the pronunciations of gruut's lexicon for right.
 
-EXP_DIR/others/NAME.tsv, `letters<TAB>phones` lines of another program for the test words, become rows too.
+EXP_DIR/letters.onnx, of `speechnar export`, is read as the front end reads it. EXP_DIR/others/NAME.tsv,
+`letters<TAB>phones` lines of another program for the test words, become rows too.
 """
 
 import argparse
@@ -32,8 +33,10 @@ from speechnar.evaluate.stats.statistics import bootstrap_interval, paired_diffe
 from speechnar.evaluate.stats.table import format_p
 from speechnar.infer.translate import Translator
 from speechnar.text.guesser import Guesser, Phones
+from speechnar.text.letters import LetterGuesser
 
 GRUUT, TWIN = "gruut's model, which knows the test words", "twin, beam 4"
+EXPORTED = "the exported model, 8 bits, blanks by a threshold"
 SEARCH = DecodeOptions("autoregressive", beam=4, ctc_weight=0.0, length_penalty=1.0)
 MODELS = [
     (TWIN, "ar", SEARCH),
@@ -102,6 +105,12 @@ def by_model(folder: Path, options: DecodeOptions) -> Guess:
     return guess
 
 
+def by_letters(path: Path) -> Guess:
+    """Return an exported model as a function of words."""
+    guesser = LetterGuesser(path)
+    return lambda words: [guesser(word) for word in words]
+
+
 def milliseconds(guess: Guess, words: Sequence[str]) -> float:
     """Return the mean CPU time of a word that is guessed alone, after a few to warm up."""
     for word in words[:8]:
@@ -151,6 +160,8 @@ def main() -> None:
     gruut, lexicon = gruut_data()
     systems = [(label, by_model(args.exp / name, options)) for label, name, options in MODELS
                if (args.exp / name / "model.safetensors").exists()]  # fmt: skip
+    if (args.exp / "letters.onnx").exists():
+        systems.append((EXPORTED, by_letters(args.exp / "letters.onnx")))
     found: list[tuple[str, Errors, float | None]] = []
     for label, guess in [(GRUUT, gruut), *systems]:
         took = milliseconds(guess, timed)
