@@ -153,6 +153,8 @@ class AcousticCheck:
     def is_wrong(self, change: Change, text: Sequence[str], confidences: Sequence[float]) -> bool:
         """Return whether the draft is right where the decoder's text differs from it by a change.
 
+        Of changes that cannot be judged, repetitions are wrong, such as that of a number, which CTC cannot write.
+
         Args:
             text: words of the decoder.
             confidences: in [0, 1], of each word of the decoder.
@@ -163,7 +165,7 @@ class AcousticCheck:
         if not change.is_insertion:
             return gain > self._config.deletion
         if _is_repeated(change, [key_of(word) for word in text]):
-            return gain < self._config.repetition * n_tokens
+            return gain < self._config.repetition * n_tokens or not gain  # a number, for example, has no gain
         confidence = max(min(confidences[change.text]), 1e-10)
         return gain + n_tokens * math.log(confidence) < self._config.insertion * n_tokens
 

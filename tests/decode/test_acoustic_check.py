@@ -135,6 +135,13 @@ def test_a_number_in_digits_stands_for_its_words() -> None:
     assert judged(words_of("a dozen men"), ["a", "12", "men"]) == []
 
 
+@pytest.mark.parametrize(
+    ("draft", "text", "wrong"), [("one", "1, 1,", [True]), ("one one", "1, 1,", []), ("a", "a 1", [False])]
+)
+def test_a_number_is_written_as_often_as_it_was_heard(draft: str, text: str, wrong: list[bool]) -> None:
+    assert judged(words_of(draft), words_of(text)) == wrong
+
+
 def test_words_that_ctc_cannot_write_are_not_judged() -> None:
     assert judged(["view"], ["view", "9"]) == [False]
 
