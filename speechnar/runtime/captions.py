@@ -35,7 +35,7 @@ class StreamConfig:
     interval: float = 0.1
     share: float = 0.12
     busy: float = 0.5
-    prepare: float = 0.2
+    prepare: float = 0.16
     endpoint: float = 0.3
     longest_pause: float = 0.8
     confidence: float = 0.5

@@ -5,7 +5,7 @@ a pause ends an utterance at once where its last words are certain, and less cer
 sentence with them; else the utterance stays open for longer, and if somebody goes on speaking, the words before and
 behind the pause are read together.
 
-    quiet for 0.2 s   the text is verified, in case the utterance ends
+    quiet for 0.16 s  the text is verified, in case the utterance ends
               0.3 s   it ends, if its last words are certain
               0.8 s   it ends in any case
 """
