@@ -1,6 +1,6 @@
 """A recognizer that needs no training: every letter is a tone, and what it will hear is known in advance.
 
-A frame is 40 ms. Its symbol is the tone that is loudest in it, or the blank where none has an amplitude of 0.1. Five
+A frame is 40 ms. Its symbol is the tone that is loudest in it, or the blank where none has an amplitude of 0.1. Four
 frames at each edge of what the graph is given are misheard, as the next symbol: windows are joined rightly only if
 their edges are thrown away.
 """
@@ -19,7 +19,7 @@ RATE = 16000
 FRAME = 640  # samples
 SECONDS = FRAME / RATE
 SYMBOLS = ("<blank>", "▁a", "▁b", "▁c", "a", "b", "c")
-EDGE = 5  # frames
+EDGE = 4  # frames, which is StreamConfig.prepare
 LETTER = 2  # frames that a letter lasts
 
 
