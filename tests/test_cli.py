@@ -185,15 +185,18 @@ def test_voices_are_listed(stub_voice: Path, monkeypatch, capsys) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "options", "passed"),
-    [("voice", [], (None,)), ("voice", ["--vocoder", "hf:a/b"], ("hf:a/b",)), ("recognizer", [], ())],
+    [("voice", [], (None,)), ("voice", ["--vocoder", "hf:a/b"], ("hf:a/b",)), ("recognizer", [], ())]
+    + [("letters", [], ())],
 )
 def test_export_passes_its_folders_on(kind, options, passed, tmp_path: Path, monkeypatch) -> None:
     seen: dict[str, tuple[object, ...]] = {}
-    verbs = {f"export_{k}": lambda *given, k=k: seen.update({k: given}) for k in ("voice", "recognizer", "singing")}
+    kinds = ("voice", "recognizer", "singing", "letters")
+    verbs = {f"export_{k}": lambda *given, k=k: seen.update({k: given}) for k in kinds}
     monkeypatch.setitem(sys.modules, "speechnar.export", SimpleNamespace(**verbs))
     (tmp_path / f"{kind}.yaml").touch()
-    assert cli.main(["export", str(tmp_path), "out", *options]) == 0
-    assert seen == {kind: (tmp_path, Path("out"), *passed)}
+    out = "out.onnx" if kind == "letters" else "out"
+    assert cli.main(["export", str(tmp_path), out, *options]) == 0
+    assert seen == {kind: (tmp_path, Path(out), *passed)}
 
 
 def test_export_without_torch_says_what_to_install(monkeypatch, capsys) -> None:
