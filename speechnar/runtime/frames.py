@@ -58,7 +58,7 @@ def audible_durations(durations: np.ndarray, phones: Sequence[str], mel: np.ndar
         (n_phones + 2,) frames with the same sum. A phone before a pause mark or before `</s>` ends with its last frame
         that is less than 40 dB below the loudest of the sentence, and keeps at least one frame.
     """
-    level = np.logaddexp.reduce(mel, axis=1)
+    level = np.log(np.exp(mel).sum(axis=1))
     audible = level > level.max() - SILENCE
     edges = np.concatenate([[0], np.cumsum(durations)])
     moved = durations.copy()
@@ -132,10 +132,13 @@ def fade_out(wav: np.ndarray, to_come: int, sample_rate: int) -> np.ndarray:
         to_come: samples of the sentence after this chunk.
     """
     length = round(FADE * sample_rate)
-    left = np.arange(len(wav) + to_come - 1, to_come - 1, -1)  # samples after each of the chunk's
-    if to_come >= length:
+    fading = min(length - to_come, len(wav))
+    if fading <= 0:
         return wav
-    return wav * (0.5 - 0.5 * np.cos(np.pi * np.minimum(left / length, 1))).astype(np.float32)
+    left = np.arange(to_come + fading - 1, to_come - 1, -1)  # samples after each of the chunk's last ones
+    faded = wav.copy()
+    faded[-fading:] *= (0.5 - 0.5 * np.cos(np.pi * left / length)).astype(np.float32)
+    return faded
 
 
 def limited(wav: np.ndarray) -> np.ndarray:
