@@ -32,10 +32,11 @@ systems() { # each from the weights of the same CTC model, for as many steps
     train "$name" train "$name" --init exp/start
   done
 }
-distill() { # the twin's own phones of the training words, in place of the dictionary's
-  cut -f 1 data/train.tsv | uniq >data/words.txt
+distill() { # the twin's own phones of the training words, or the dictionary's where the twin writes none
+  awk -F '\t' '!seen[$1]++' data/train.tsv >data/first.tsv
+  cut -f 1 data/first.tsv >data/words.txt
   speechnar translate exp/ar -f data/words.txt -o data/guessed.txt --beam 1 --batch 256 --threads "$threads"
-  paste data/words.txt data/guessed.txt | awk -F '\t' '$2 != ""' >data/distilled.tsv
+  paste data/first.tsv data/guessed.txt | awk -F '\t' '{print $1 "\t" ($3 == "" ? $2 : $3)}' >data/distilled.tsv
 }
 distilled() { train ctc_glat distilled ctc_glat_distilled --init exp/start; }
 bundle() { speechnar export exp/ctc exp/letters.onnx; }

@@ -36,7 +36,7 @@ from speechnar.text.guesser import Guesser, Phones
 from speechnar.text.letters import LetterGuesser
 
 GRUUT, TWIN = "gruut's model, which knows the test words", "twin, beam 4"
-EXPORTED = "the exported model, 8 bits, blanks by a threshold"
+EXPORTED = "CTC exported, 8 bits, blanks by a threshold"
 SEARCH = DecodeOptions("autoregressive", beam=4, ctc_weight=0.0, length_penalty=1.0)
 MODELS = [
     (TWIN, "ar", SEARCH),
@@ -44,9 +44,9 @@ MODELS = [
 ]
 for suffix, data in (("", ""), ("_distilled", ", distilled")):
     MODELS += [
-        (f"CTC{data}", f"ctc{suffix}", DecodeOptions("greedy")),
+        (f"CTC, best path{data}", f"ctc{suffix}", DecodeOptions("greedy")),
         (f"CTC, prefix beam 10{data}", f"ctc{suffix}", DecodeOptions("beam", beam=10)),
-        (f"CTC and glancing{data}", f"ctc_glat{suffix}", DecodeOptions("greedy")),
+        (f"CTC and glancing, best path{data}", f"ctc_glat{suffix}", DecodeOptions("greedy")),
         (f"CTC and glancing, prefix beam 10{data}", f"ctc_glat{suffix}", DecodeOptions("beam", beam=10)),
     ]
 """Systems: the label, the name of the model folder, how it is decoded."""
