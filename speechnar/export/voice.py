@@ -22,6 +22,7 @@ from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
 from speechnar import config as config_files
+from speechnar.audio import AudioConfig
 from speechnar.config import Choice, renamed
 from speechnar.export.graph import FOURIER_IMAGINARY, FOURIER_REAL, export_graph, fourier_nodes, prepend, round_weights
 from speechnar.hub.published import load_vocoder
@@ -31,6 +32,7 @@ from speechnar.models.tts.fastspeech2 import FastSpeech2, Prosody
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos
 from speechnar.models.vocoder.hifigan import HiFiGAN
 from speechnar.nar.lengths import regulate, token_of_frame
+from speechnar.runtime.voice import EDGE
 from speechnar.runtime.voice_folder import VOICE, VoiceInfo
 from speechnar.text.symbols import SymbolTable
 
@@ -89,9 +91,10 @@ class VoiceGraph:
 class AcousticGraph(nn.Module):
     """Tokens and controls to mel, F0 and durations, for one utterance; see `forward`."""
 
-    def __init__(self, model: FastSpeech2) -> None:
+    def __init__(self, model: FastSpeech2, longest_silence: int) -> None:
+        """Take a model, and the frames that the silences before and after a sentence last at most, at the speed 1."""
         super().__init__()
-        self.model = model
+        self.model, self.longest_silence = model, longest_silence
 
     def forward(
         self, tokens: Tensor, speed: Tensor, pitch_shift: Tensor, pitch_range: Tensor, energy: Tensor,
@@ -99,7 +102,8 @@ class AcousticGraph(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         """Compute the mel, F0 and the durations of one utterance.
 
-        Token ends are rounded, not durations, so that a sentence's length does not drift from what was predicted.
+        Token ends are rounded, not durations, so that a sentence's length does not drift from what was predicted. The
+        silences around a sentence are no longer than the runtime keeps.
 
         Args:
             tokens: (1, T_text) ids.
@@ -116,8 +120,12 @@ class AcousticGraph(nn.Module):
         hidden, log_durations = model.encode(tokens, None, speaker_weights)
         ends = ((log_durations.exp() - 1).clamp(min=1.0) / speed).cumsum(1).round().clamp(min=1).long()
         durations = ends - torch.cat([torch.zeros_like(ends[:, :1]), ends[:, :-1]], dim=1)
-        frame_tokens = token_of_frame(durations, durations.sum())
-        frames = model.frames(hidden, durations, durations.sum())
+        longest = (self.longest_silence / speed[:, :1]).round().long()
+        lead, trail = ((durations[:, n : n + 1] - longest).clamp(min=0) for n in (0, tokens.shape[1] - 1))
+        heard = slice(lead[0, 0], durations.sum() - trail[0, 0])
+        frame_tokens = token_of_frame(durations, durations.sum())[:, heard]
+        frames = model.frames(hidden, durations, durations.sum())[:, heard]
+        durations = torch.cat([durations[:, :1] - lead, durations[:, 1:-1], durations[:, -1:] - trail], dim=1)
         controls = regulate(torch.stack([pitch_shift, pitch_range, energy], dim=2), frame_tokens)
         predicted = model.predict_prosody(frames, None)
         voiced = (predicted.voiced > 0).to(hidden.dtype)
@@ -223,22 +231,23 @@ def _mel(model: Any, length: int) -> Tensor:
     return model.mel_mean + 0.3 * model.mel_std * torch.randn(1, length, model.audio.n_mels)
 
 
-def _acoustic(model: Any) -> VoiceGraph:
-    return VoiceGraph(AcousticGraph(model), acoustic_inputs(model), ("mel", "f0", "durations"), ("speaker_weights",))
+def _acoustic(model: Any, audio: AudioConfig) -> VoiceGraph:
+    graph = AcousticGraph(model, round(EDGE * audio.sample_rate / audio.hop_length))
+    return VoiceGraph(graph, acoustic_inputs(model), ("mel", "f0", "durations"), ("speaker_weights",))
 
 
-def _hifigan(model: HiFiGAN, length: int = 60) -> VoiceGraph:
+def _hifigan(model: HiFiGAN, audio: AudioConfig, length: int = 60) -> VoiceGraph:
     # The loss of quality by weights of 8 bits is not measured.
     return VoiceGraph(HiFiGANGraph(model), {"mel": _mel(model, length)}, ("wav",), exact=True)
 
 
-def _harmonic_vocos(model: HarmonicVocos, length: int = 60) -> VoiceGraph:
+def _harmonic_vocos(model: HarmonicVocos, audio: AudioConfig, length: int = 60) -> VoiceGraph:
     given = vocoder_inputs(model, length)
     change = partial(_fourier_by_formula, model=model)
     return VoiceGraph(VocoderGraph(model), given, ("wav", "phases"), ("phase",), change=change)
 
 
-GRAPHS: dict[str | None, Callable[[Any], VoiceGraph]] = {
+GRAPHS: dict[str | None, Callable[[Any, AudioConfig], VoiceGraph]] = {
     "acoustic": _acoustic,
     "hifigan": _hifigan,
     "harmonic_vocos": _harmonic_vocos,
@@ -248,7 +257,7 @@ GRAPHS: dict[str | None, Callable[[Any], VoiceGraph]] = {
 
 def graph_of(config: ModelConfig, model: nn.Module) -> VoiceGraph:
     """Return the graph of a model, which shares the model's weights."""
-    return GRAPHS[config.spec.graph](model)
+    return GRAPHS[config.spec.graph](model, config.audio)
 
 
 def vocoder_inputs(model: HarmonicVocos, length: int = 60) -> dict[str, Tensor]:

@@ -60,7 +60,7 @@ def test_the_graph_says_what_the_model_says_of_every_speaker(models: Path) -> No
     model, _ = load_model(models / "acoustic")
     for number in range(3):
         given = acoustic_inputs(model) | {"speaker_weights": torch.eye(len(MEANS))[None, number]}
-        assert parity(AcousticGraph(model), given, models / "voice" / "acoustic.onnx") < 1e-3
+        assert parity(AcousticGraph(model, 8), given, models / "voice" / "acoustic.onnx") < 1e-3
 
 
 def test_each_speaker_has_a_voice_and_the_first_is_the_default(models: Path) -> None:
