@@ -13,7 +13,7 @@ from speechnar.audio import AudioConfig
 from speechnar.config import Choice
 from speechnar.models.folder import ModelConfig, ModelError, build, load_model, save_model
 from speechnar.models.tts.fastspeech2 import FastSpeech2Config
-from speechnar.models.vocoder.discriminators import Discriminators, WaveDiscriminators
+from speechnar.models.vocoder.discriminators import Discriminators, MelDiscriminator, WaveDiscriminators
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocosConfig
 from speechnar.models.vocoder.hifigan import HiFiGAN, HiFiGANConfig
 from speechnar.tasks.acoustic import AcousticConfig
@@ -124,6 +124,9 @@ def test_a_recipe_s_config_loads_and_builds_with_weights_of_real_terms(path: Pat
             acoustic = config_files.load(AcousticConfig, path)
             build(ModelConfig(audio, acoustic.model))
             terms, weights = {"mel", "duration", "log_f0", "voiced", "energy"}, acoustic.weights
+            if acoustic.discriminator:
+                MelDiscriminator(acoustic.discriminator)
+                terms |= {"adversarial", "features"}
         else:
             vocoder = config_files.load(VocoderConfig, path)
             build(ModelConfig(audio, vocoder.model))

@@ -48,7 +48,7 @@ def test_a_text_is_a_list() -> None:
 
 def test_a_name_that_the_recognizer_of_the_wheel_does_not_know() -> None:
     """It hears a name that it cannot spell; as a hot word it is written as it should be, and in its place alone."""
-    spoken = spoken_by_the_voice("Please call Kowalska about the order.", "michael")
+    spoken = spoken_by_the_voice("Please call Kowalska about the order.", "heart")
     wav = np.concatenate([spoken, np.zeros(8000, np.float32)])
     assert "kowalska" not in speechnar.transcribe(wav).text.lower()
     text = speechnar.transcribe(wav, hotwords="Kowalska, cappuccino, Fauchelevent").text.lower()
