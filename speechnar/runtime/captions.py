@@ -36,9 +36,9 @@ class StreamConfig:
     share: float = 0.12
     busy: float = 0.5
     prepare: float = 0.16
-    endpoint: float = 0.3
+    endpoint: float = 0.25
     longest_pause: float = 0.8
-    confidence: float = 0.5
+    confidence: float = 0.35
     sentence_confidence: float = 0.2
     agreement: float = 0.3
     margin: float = 0.12

@@ -6,7 +6,7 @@ sentence with them; else the utterance stays open for longer, and if somebody go
 behind the pause are read together.
 
     quiet for 0.16 s  the text is verified, in case the utterance ends
-              0.3 s   it ends, if its last words are certain
+              0.25 s  it ends, if its last words are certain
               0.8 s   it ends in any case
 """
 
