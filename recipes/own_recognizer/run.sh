@@ -25,9 +25,9 @@ prepare() {
   speechnar corpus split data/words.jsonl.gz data --dev "$dev" --test "$test"
   speechnar corpus export kaldi data/test.jsonl.gz data/test # its `text` is what the test recordings say
 }
-units() { speechnar units data/train.jsonl.gz exp/units ${subwords:+--subwords "$subwords"}; }
+units() { speechnar tokenizer data/train.jsonl.gz exp/units ${subwords:+--subwords "$subwords"}; }
 ctc() {
-  train_model recognizer conf/ctc.yaml --units exp/units --train data/train.jsonl.gz --dev data/dev.jsonl.gz --out exp/ctc
+  train_model recognizer conf/ctc.yaml --tokenizer exp/units --train data/train.jsonl.gz --dev data/dev.jsonl.gz --out exp/ctc
 }
 export_recognizer() {
   mkdir -p exp/model
