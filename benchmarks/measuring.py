@@ -154,7 +154,7 @@ def header(threads: int) -> dict[str, Any]:
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "machine": f"{model}, {os.cpu_count()} cores",
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().split('-')[0]}",
         "threads": threads,
         "load_average": [round(x, 2) for x in os.getloadavg()],
         "commit": commit + ("+changes" if git("status", "--porcelain", "--untracked-files=no") else ""),

@@ -199,6 +199,11 @@ def test_export_passes_its_folders_on(kind, options, passed, tmp_path: Path, mon
     assert seen == {kind: (tmp_path, Path(out), *passed)}
 
 
+def test_letters_take_no_vocoder(tmp_path: Path, capsys) -> None:
+    assert cli.main(["export", str(tmp_path), "out.onnx", "--vocoder", "hf:a/b"]) == 1
+    assert "--vocoder is for voices: leave it out" in capsys.readouterr().err
+
+
 def test_export_without_torch_says_what_to_install(monkeypatch, capsys) -> None:
     class NoTorch:
         def find_spec(self, name: str, *_: object) -> None:

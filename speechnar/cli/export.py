@@ -59,6 +59,8 @@ def _export(args: argparse.Namespace) -> None:
     with needing("export", "train"):
         from speechnar.export import export_letters, export_recognizer, export_singing, export_voice
     if args.out.suffix == ".onnx":
+        if args.vocoder:
+            raise ValueError("--vocoder is for voices: leave it out, or name a folder in place of FILE.onnx")
         export_letters(args.model_dir, args.out)
         return
     sings = (args.model_dir / "singing").is_dir()

@@ -153,7 +153,7 @@ class AcousticCheck:
     def is_wrong(self, change: Change, text: Sequence[str], confidences: Sequence[float]) -> bool:
         """Return whether the draft is right where the decoder's text differs from it by a change.
 
-        Of changes that cannot be judged, repetitions are wrong, such as that of a number, which CTC cannot write.
+        A repeated word that CTC cannot judge, such as a number in digits, is wrong.
 
         Args:
             text: words of the decoder.
@@ -165,7 +165,7 @@ class AcousticCheck:
         if not change.is_insertion:
             return gain > self._config.deletion
         if _is_repeated(change, [key_of(word) for word in text]):
-            return gain < self._config.repetition * n_tokens or not gain  # a number, for example, has no gain
+            return gain < self._config.repetition * n_tokens or not gain  # 0: CTC cannot judge it
         confidence = max(min(confidences[change.text]), 1e-10)
         return gain + n_tokens * math.log(confidence) < self._config.insertion * n_tokens
 

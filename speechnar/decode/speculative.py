@@ -53,8 +53,8 @@ class VerifyConfig:
         acceptance_threshold: nats by which the decoder may prefer another token before the draft's token is replaced.
         first_width: tokens that the first pass reads. It is wider than the others: what the decoder predicts far ahead
             rewrites the draft there, and so saves passes.
-        width: tokens that each later pass reads, over all its rows. With the decoder's own token they are 12, which
-            take ONNX Runtime no longer than 7.
+        width: tokens that each later pass reads, over all its rows. With the decoder's own token a pass has 12, and
+            ONNX Runtime takes as long for 7 as for 12.
         min_row: tokens of a row, at least, however many rows there are.
         max_length_ratio, extra_length: a text of more than ratio * (tokens of the draft) + extra tokens is taken for an
             endless repetition and cut.

@@ -91,8 +91,8 @@ class VoiceGraph:
 class AcousticGraph(nn.Module):
     """Tokens and controls to mel, F0 and durations, for one utterance; see `forward`."""
 
-    def __init__(self, model: FastSpeech2, longest_silence: int) -> None:
-        """Take a model, and the frames that the silences before and after a sentence last at most, at the speed 1."""
+    def __init__(self, model: FastSpeech2, longest_silence: float) -> None:
+        """Take a model, and the most frames of silence before and after a sentence at speed 1."""
         super().__init__()
         self.model, self.longest_silence = model, longest_silence
 
@@ -232,7 +232,7 @@ def _mel(model: Any, length: int) -> Tensor:
 
 
 def _acoustic(model: Any, audio: AudioConfig) -> VoiceGraph:
-    graph = AcousticGraph(model, round(EDGE * audio.sample_rate / audio.hop_length))
+    graph = AcousticGraph(model, EDGE * audio.sample_rate / audio.hop_length)
     return VoiceGraph(graph, acoustic_inputs(model), ("mel", "f0", "durations"), ("speaker_weights",))
 
 

@@ -1,9 +1,9 @@
 """The text of a stream, utterance by utterance, from the audio that is held of it.
 
 Each reading of an utterance lacks the words that follow, and where a word is uncertain, they may make another of it. So
-a pause ends an utterance at once where its last words are certain, and less certain words do where the decoder ends a
-sentence with them; else the utterance stays open for longer, and if somebody goes on speaking, the words before and
-behind the pause are read together.
+a pause ends an utterance at once where its last words are certain. Less certain words suffice where the decoder ends a
+sentence with them. Otherwise the utterance stays open for longer, and if somebody goes on speaking, the words before
+and behind the pause are read together.
 
     quiet for 0.16 s  the text is verified, in case the utterance ends
               0.25 s  it ends, if its last words are certain
@@ -127,7 +127,7 @@ class Utterances:
     def _agree(self, words: Sequence[Word], known: int) -> Iterator[Caption]:
         """Add a hypothesis for the words from the stable word number `known` on, and show what is new.
 
-        A word is shown once it has ended: of one that lasts until the end of the audio, a longer word may still become.
+        A word is shown once it has ended: a word that lasts until the end of the audio may still become a longer one.
         """
         self._agreement.update(words, known, self.heard)
         stable = self._agreement.stable

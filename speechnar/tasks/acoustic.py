@@ -1,7 +1,7 @@
 """Train an acoustic model, such as FastSpeech 2, on cached features with known durations.
 
-A loss against the recording alone draws the mean of all mels that the text allows, which is blurred; a discriminator
-that judges the mel draws one of them.
+A loss against the recording alone leads to the mean of all mels that suit the text, which is blurred; a discriminator
+leads to one of them.
 
 Source: GANSpeech (Yang et al. 2021), section 3.
 Differs: the discriminator is not told the text or the speaker; distances of its features are relative to their size.

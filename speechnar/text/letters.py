@@ -72,6 +72,8 @@ class LetterGuesser:
                 except Exception as error:  # ONNX Runtime's errors have no base class of their own
                     cause = str(error).splitlines()[0]
                     raise TextError(f"{self._path} cannot be loaded, export or install it again: {cause}") from None
-                self._symbols = Vocabulary(tuple(json.loads(session.get_modelmeta().custom_metadata_map[SYMBOLS])))
-                self._session = session
+                symbols = session.get_modelmeta().custom_metadata_map.get(SYMBOLS)
+                if symbols is None:
+                    raise TextError(f"{self._path} does not name its tokens: make it by `speechnar export`")
+                self._symbols, self._session = Vocabulary(tuple(json.loads(symbols))), session
         return self._session

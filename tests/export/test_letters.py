@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -19,6 +20,7 @@ from speechnar.layers.transformer import TransformerConfig
 from speechnar.models.folder import ModelConfig, ModelError, build, save_model
 from speechnar.models.specs import MODELS
 from speechnar.text.letters import BLANK_THRESHOLD, LetterGuesser
+from speechnar.text.symbols import TextError
 from speechnar.text.tokenizer import Words, train_tokenizer
 
 WORDS = ["a", "cab", "bca" * 3, "c", "abcabcabcbbbccc"]
@@ -82,6 +84,15 @@ def test_other_models_and_tokens_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="other tokens than letters and phones"):
         export_letters(folder(tmp_path / "characters", words=False), tmp_path / "a.onnx")
     assert not (tmp_path / "a.onnx").exists()
+
+
+def test_a_file_without_tokens_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    export_letters(folder(tmp_path / "model"), tmp_path / "guess.onnx")
+    graph = onnx.load(str(tmp_path / "guess.onnx"))
+    del graph.metadata_props[:]
+    onnx.save(graph, str(tmp_path / "bare.onnx"))
+    with pytest.raises(TextError, match="does not name its tokens: make it by `speechnar export`"):
+        LetterGuesser(tmp_path / "bare.onnx")("cab")
 
 
 def test_words_are_tokens_of_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -42,12 +42,14 @@ MODELS = [
     (TWIN, "ar", SEARCH),
     ("twin, greedy", "ar", DecodeOptions("autoregressive", beam=1, ctc_weight=0.0)),
 ]
-for suffix, data in (("", ""), ("_distilled", ", distilled")):
+for label, folder in (
+    ("CTC", "ctc"),
+    ("CTC and glancing", "ctc_glat"),
+    ("CTC and glancing, distilled", "ctc_glat_distilled"),
+):
     MODELS += [
-        (f"CTC, best path{data}", f"ctc{suffix}", DecodeOptions("greedy")),
-        (f"CTC, prefix beam 10{data}", f"ctc{suffix}", DecodeOptions("beam", beam=10)),
-        (f"CTC and glancing, best path{data}", f"ctc_glat{suffix}", DecodeOptions("greedy")),
-        (f"CTC and glancing, prefix beam 10{data}", f"ctc_glat{suffix}", DecodeOptions("beam", beam=10)),
+        (f"{label}, best path", folder, DecodeOptions("greedy")),
+        (f"{label}, prefix beam 10", folder, DecodeOptions("beam", beam=10)),
     ]
 """Systems: the label, the name of the model folder, how it is decoded."""
 

@@ -41,7 +41,7 @@ def header(threads: int) -> Header:
     return Header(
         date=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         machine=f"{model}, {os.cpu_count()} cores",
-        system=f"{platform.system()} {platform.release()}",
+        system=f"{platform.system()} {platform.release().split('-')[0]}",
         python=platform.python_version(),
         speechnar=importlib.metadata.version("speechnar"),
         threads=threads,
