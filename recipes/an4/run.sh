@@ -60,6 +60,7 @@ plain() {
   train ctc_inter characters &
   both
 }
+consistency() { train cr_ctc characters; }
 evaluate() { python local/evaluate.py data exp; }
 
 learning="max_steps data/train.jsonl.gz data/dev.jsonl.gz"
@@ -71,4 +72,5 @@ run_stages exp \
   "decoders: $learning conf/mask.yaml conf/ar.yaml" \
   "decoders_subwords: $learning conf/mask_subwords.yaml conf/ar_subwords.yaml" \
   "plain: $learning conf/ctc.yaml conf/ctc_inter.yaml" \
+  "consistency: $learning conf/cr_ctc.yaml" \
   "evaluate: data/test.jsonl.gz data/dev.jsonl.gz"

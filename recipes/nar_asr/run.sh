@@ -14,7 +14,7 @@ subwords=300                   #: N, tokens that the systems write with
 parse_options "$@"
 
 shared=../../../shared/data # a part of the corpus, packed, if it is there
-encoders="ctc ctc_self"
+encoders="ctc cr_ctc ctc_self"
 decoders="aed semi_autoregressive mask_ctc align_refine imputer levenshtein masked_diffusion paraformer paraformer_v2 crf"
 
 train() { # NAME [OPTION...]: conf/NAME.yaml to exp/NAME

@@ -102,6 +102,6 @@ def test_configs_of_recipes_and_examples_load(path: Path) -> None:
     kinds |= {"card": RecognizerCard, "aligner": AlignerTraining, "joint": JointConfig}
     kinds |= {"draft": SpeculativeConfig, "decoder": SpeculativeConfig, "variant": Variant}
     kinds |= {"vqvae": VQVAETraining, "maskgit": ImageTraining, "image": ImageTraining}
-    kinds |= dict.fromkeys(("ctc", "mask", "ar"), RecognitionConfig)
+    kinds |= dict.fromkeys(("ctc", "mask", "ar", "cr"), RecognitionConfig)
     of_recipe = {"nar_asr": RecognitionConfig, "tatoeba": TextConfig, "g2p": TextConfig}
     config.load(of_recipe.get(path.parents[1].name) or kinds[path.stem.split("_")[0]], path)

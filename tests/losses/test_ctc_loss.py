@@ -8,7 +8,9 @@ import math
 import pytest
 import torch
 
-from speechnar.losses.ctc import consistency_loss, ctc_loss, smoothing_loss
+from speechnar.layers.ctc_encoder import EncoderOutput
+from speechnar.losses.ctc import Targets, consistency_loss, ctc_loss, ctc_terms, smoothing_loss
+from speechnar.text.symbols import Vocabulary
 
 BLANK = 2
 
@@ -71,3 +73,24 @@ def test_each_view_learns_from_the_other_held_still() -> None:
     # the gradient of KL(q || softmax(z)) in z, with q held still, is softmax(z) - q
     expected = 0.5 * torch.stack([a.exp() - b.exp(), b.exp() - a.exp()]).detach()
     torch.testing.assert_close(logits.grad, expected)
+
+
+def test_cr_ctc_is_the_mean_loss_of_the_views_and_their_divergence() -> None:
+    """Equations 2 to 4 of the paper by hand: the mean of both CTC losses, and 0.2 times that of both divergences."""
+    a, b = some_log_probs(2, 4, 5), some_log_probs(2, 4, 5, seed=1)
+    lengths, tokens, token_lengths = torch.tensor([4, 3]), torch.tensor([[0, 1], [3, 0]]), torch.tensor([2, 1])
+    by_hand = 0.0
+    for row in range(2):
+        frames, text = int(lengths[row]), tokens[row, : token_lengths[row]].tolist()
+        for view in (a, b):
+            paths = (p for p in itertools.product(range(5), repeat=frames) if collapsed(p) == text)
+            total = sum(math.exp(sum(float(view[row, t, s]) for t, s in enumerate(path))) for path in paths)
+            by_hand -= 0.5 * math.log(total)
+        for p, q in zip(a[row, :frames].exp().tolist(), b[row, :frames].exp().tolist()):
+            by_hand += 0.2 * 0.5 * sum(x * math.log(x / y) + y * math.log(y / x) for x, y in zip(p, q))
+    encoder_out = EncoderOutput(torch.zeros(4, 4, 1), lengths.repeat(2), torch.cat([a, b]), ())
+    targets = Targets(tokens.repeat(2, 1), token_lengths.repeat(2), Vocabulary(("a", "b", "<blank>", "c", "d")), 2)
+    terms = ctc_terms(torch.nn.Identity(), encoder_out, targets)
+    assert terms.keys() == {"ctc", "consistency"}
+    loss = float(terms["ctc"].value + 0.2 * terms["consistency"].value)
+    assert loss == pytest.approx(by_hand / 3, rel=1e-5)

@@ -57,6 +57,10 @@ def rows() -> list[Row]:
         Row("ctc_inter", "InterCTC, characters", greedy),
         Row("ctc_inter", "InterCTC, prefix beam 10, characters", prefixes),
     ]
+    made += [
+        Row("cr_ctc", "CR-CTC, characters", greedy),
+        Row("cr_ctc", "CR-CTC, prefix beam 10, characters", prefixes),
+    ]
     for end, tokens in (("", "characters"), ("_subwords", "subwords")):
         made += [
             Row(f"ctc_self{end}", f"self-conditioned CTC, {tokens}", greedy),
@@ -90,7 +94,7 @@ def best_temperature(model_dir: Path, tokenizer: Path, dev: Path) -> float:
     data = TranscribedData(dev, tokenizer, config.audio.sample_rate, max_duration=30, num_buckets=1, shuffle=False)
     losses = torch.zeros(len(TEMPERATURES))
     for batch in data.epoch(0):
-        heard = model(*model.encoder.features(batch.wav, batch.wav_lengths))
+        heard = model(*model.encoder.features(batch.given, batch.given_lengths))
         for n, temperature in enumerate(TEMPERATURES):
             log_probs = (heard.log_probs / temperature).log_softmax(2)
             loss = ctc_loss(log_probs, heard.lengths, batch.tokens, batch.token_lengths, data.symbols.blank_id)

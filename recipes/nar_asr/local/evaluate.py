@@ -54,6 +54,7 @@ SYSTEMS = (
     System(AR, "autoregressive twin, greedy", "aed", ways("autoregressive", beam=(1,), ctc_weight=(0.0,))),
     System(AR, TWIN_BEAM, "aed", ways("autoregressive", ctc_weight=(0.3, 0.7))),
     System("fully NAR", "CTC, greedy", "ctc", ways("greedy")),
+    System("fully NAR", "CR-CTC, greedy", "cr_ctc", ways("greedy")),
     System("fully NAR", "self-conditioned CTC, greedy", "ctc_self", ways("greedy")),
     System("fully NAR", "self-conditioned CTC, prefix beam 10", "ctc_self", ways("beam")),
     System("fully NAR", "Paraformer", "paraformer", ways("parallel")),
