@@ -24,8 +24,13 @@ from speechnar.text.symbols import Vocabulary
 
 @dataclass(frozen=True, eq=False)
 class EditState(State):
-    """A state with the decoder that edits its tokens."""
+    """A state with the decoder that edits its tokens.
 
+    Attributes:
+        longest: (B,) tokens that a text has at most.
+    """
+
+    longest: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     reader: EditReader | None = field(default=None, repr=False)
 
 
@@ -47,7 +52,8 @@ class LevenshteinDecoder:
     def first(self, encoder_out: DecoderInput) -> EditState:
         drafts = [best_path(log_probs, self.vocabulary).tokens for log_probs in encoder_out.utterances()]
         tokens, lengths = padded(drafts)
-        return EditState(tokens, lengths, np.full(tokens.shape, -np.inf), reader=encoder_out.reader)
+        unjudged = np.full(tokens.shape, -np.inf)
+        return EditState(tokens, lengths, unjudged, longest=encoder_out.lengths, reader=encoder_out.reader)
 
     def step(self, state: EditState) -> EditState:
         reader, mask_id = state.reader, self.vocabulary.mask_id
@@ -56,7 +62,10 @@ class LevenshteinDecoder:
         deletions = reader.predict_deletions(state.tokens, state.token_lengths)
         kept = [[token for token, p in zip(text, row) if p <= self.threshold] for text, row in zip(texts, deletions)]
         counts = reader.predict_insertions(*padded(kept)).tolist()
-        masked = [_with_masks(text, numbers, mask_id) for text, numbers in zip(kept, counts)]
+        masked = [
+            _with_masks(text, numbers, mask_id)[:longest]
+            for text, numbers, longest in zip(kept, counts, state.longest.tolist())
+        ]
         tokens, lengths = padded(masked)
         scores, guesses = most_probable(reader.predict(tokens, lengths), self.vocabulary)
         filled = np.where(tokens == mask_id, guesses, tokens)

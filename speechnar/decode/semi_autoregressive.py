@@ -46,7 +46,8 @@ class SemiAutoregressiveDecoder:
         tokens, lengths = padded([()])
         reader: GroupReader = encoder_out.reader
         group = np.full(reader.group, self.vocabulary.bos_id, np.int64)
-        frames = len(single(encoder_out))
+        single(encoder_out)
+        frames = int(encoder_out.lengths[0])
         return GroupState(tokens, lengths, np.zeros((1, 1)), not frames, group=group, frames=frames, reader=reader)
 
     def step(self, state: GroupState) -> GroupState:

@@ -161,7 +161,7 @@ def _reader(protocol: type | None, model: Any, encoder_out: EncoderOutput, vocab
     if protocol is FrameReader:
         return TorchFrameReader(model, encoder_out)
     if protocol is EditReader:
-        return TorchEditReader(model, encoder_out, blank_id)
+        return TorchEditReader(model, model.memory(encoder_out, blank_id), encoder_out.hidden.device)
     if protocol in (TokenReader, TransitionReader):
         return TorchTokenReader(model, encoder_out, blank_id)
     if protocol in (CausalReader, DraftReader, GroupReader):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from speechnar.decode.interface import DecoderInput, MaskedReader, Verdict
+from speechnar.decode.result import DecodeError
 from speechnar.layers.cross_attention import Memory, positions_in, token_positions
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.layers.decoder_block import KeyValues
@@ -51,11 +52,10 @@ class TorchMaskedReader:
 
 
 class TorchEditReader:
-    """An `EditReader` of a model with `memory`, `deletions`, `insertions` and `choices` as in `Levenshtein`."""
+    """An `EditReader` of a model with `deletions`, `insertions` and `choices`, and of what its `memory` returned."""
 
-    def __init__(self, model: Any, encoder_out: EncoderOutput, blank_id: int) -> None:
-        self._model, self._device = model, encoder_out.hidden.device
-        self._memory: Memory = model.memory(encoder_out, blank_id)
+    def __init__(self, model: Any, memory: Any, device: torch.device) -> None:
+        self._model, self._memory, self._device = model, memory, device
 
     def predict_deletions(self, tokens: np.ndarray, token_lengths: np.ndarray) -> np.ndarray:
         return _array(self._model.deletions(self._memory, *self._tensors(tokens, token_lengths)).sigmoid())
@@ -111,6 +111,7 @@ class TorchCausalReader:
         self._pending = bos_id  # the last token of the text, which is not yet in the past
 
     def predict(self, tokens: np.ndarray, past: Any, rows: np.ndarray) -> tuple[np.ndarray, Any]:
+        check_group(self.group)
         chosen = torch.from_numpy(rows).to(self._device)
         past = None if past is None else [keys_values.of(chosen) for keys_values in past]
         logits, present = self._model.extend(self._memory, self._tensor(tokens[:, None]), past)
@@ -138,6 +139,16 @@ class TorchCausalReader:
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self._device)
+
+
+def check_group(group: int) -> None:
+    """Check that a model predicts one token at a time.
+
+    Raises:
+        DecodeError: it predicts several.
+    """
+    if group > 1:
+        raise DecodeError(f"the model predicts {group} tokens at once: decode it by semi_autoregressive")
 
 
 def decoder_input(encoder_out: EncoderOutput, reader: Any = None) -> DecoderInput:

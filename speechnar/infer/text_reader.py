@@ -8,23 +8,36 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from speechnar.decode.interface import CausalReader, Decoder, DecoderInput, GraphReader, MaskedReader
+from speechnar.decode.interface import (
+    CausalReader,
+    Decoder,
+    DecoderInput,
+    EditReader,
+    GraphReader,
+    GroupReader,
+    MaskedReader,
+)
+from speechnar.infer.reader import TorchEditReader, check_group
 from speechnar.layers.transformer import Encoded
 from speechnar.text.symbols import Vocabulary
 
 GROWTH, EXTRA = 2, 20
-"""An autoregressive model writes at most `GROWTH` times as many tokens as the source has, and `EXTRA` more."""
+"""A model that predicts no length writes at most `GROWTH` times as many tokens as the source has, and `EXTRA` more."""
 
 
 def text_input(decoder: Decoder[Any], model: Any, encoded: Encoded, vocabulary: Vocabulary) -> DecoderInput:
     """Return what a decoder needs of a text model and its encoded sources."""
     lengths = _array(encoded.lengths)
     nothing = np.zeros((len(lengths), 0, 0), np.float32)
-    if decoder.reader is CausalReader:
+    if decoder.reader in (CausalReader, GroupReader):
         return DecoderInput(nothing, lengths * GROWTH + EXTRA, TextCausalReader(model, encoded))
     if decoder.reader is MaskedReader:
         reader = TextMaskedReader(model, encoded, vocabulary.mask_id)
         return DecoderInput(nothing, lengths, reader, _array(model.length.log_probs(encoded)))
+    if decoder.reader is EditReader:  # the draft is an empty text
+        draft = np.zeros((len(lengths), 0, len(vocabulary)), np.float32)
+        editor = TorchEditReader(model, model.memory(encoded), encoded.hidden.device)
+        return DecoderInput(draft, lengths * GROWTH + EXTRA, editor)
     if decoder.reader is GraphReader:
         graph = model.graph(encoded)
         return DecoderInput(_array(graph.log_probs), _array(graph.lengths), TextGraphReader(graph.transitions))
@@ -33,14 +46,16 @@ def text_input(decoder: Decoder[Any], model: Any, encoded: Encoded, vocabulary: 
 
 
 class TextCausalReader:
-    """A `CausalReader` of a model with `memory` and `extend`, as `AutoregressiveTransformer`."""
+    """A `CausalReader` and `GroupReader` of a model with `memory` and `extend`, as `AutoregressiveTransformer`."""
 
     def __init__(self, model: Any, encoded: Encoded) -> None:
         self._model, self._device = model, encoded.hidden.device
         self._memory = model.memory(encoded)
         self._each = self._memory
+        self.group: int = model.config.group
 
     def predict(self, tokens: np.ndarray, past: Any, rows: np.ndarray) -> tuple[np.ndarray, Any]:
+        check_group(self.group)
         if len(tokens) != len(self._each.real):
             self._each = self._memory.each(len(tokens) // len(self._memory.real))
         if past is not None:
@@ -49,6 +64,10 @@ class TextCausalReader:
         given = torch.from_numpy(tokens[:, None]).to(self._device)
         logits, present = self._model.extend(self._each, given, past)
         return _array(logits[:, -1].log_softmax(1)), present
+
+    def predict_group(self, tokens: np.ndarray, past: Any) -> tuple[np.ndarray, Any]:
+        logits, present = self._model.extend(self._memory, torch.from_numpy(tokens[None]).to(self._device), past)
+        return _array(logits[0].log_softmax(1)), present
 
 
 class TextMaskedReader:

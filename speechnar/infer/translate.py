@@ -80,8 +80,9 @@ class Translator:
         A line in which the model knows no character is returned as it is, with a notice on stderr; an empty line too.
 
         Args:
-            batch: sources that are decoded at once, of similar length.
+            batch: sources that are decoded at once, of similar length; one by a method that takes no batches.
         """
+        batch = batch if self._decoder.batched else 1
         parts = [self._parts(line) for line in lines]
         flat = [tokens for line in parts for tokens in line]
         order = sorted(range(len(flat)), key=lambda n: len(flat[n]))

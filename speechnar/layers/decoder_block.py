@@ -134,3 +134,13 @@ def sinusoids(like: Tensor, start: int = 0) -> Tensor:
     rates = 10000 ** (-torch.arange(0, channels, 2, device=like.device) / channels)
     angles = torch.arange(start, start + time, device=like.device)[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()], dim=1).to(like.dtype)
+
+
+def group_mask(size: int, before: int, group: int, device: torch.device) -> Tensor:
+    """Return the mask (size, before + size) of self-attention over groups of tokens: each sees itself and those before.
+
+    Args:
+        size: tokens that are read, behind `before` others; both whole groups, of `group` tokens.
+    """
+    groups = torch.arange(before + size, device=device) // group
+    return groups[before:, None] >= groups

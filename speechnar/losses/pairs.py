@@ -38,3 +38,19 @@ def cross_entropy(logits: Tensor, tokens: Tensor, chosen: Tensor) -> Mean:
         logits: of the chosen positions alone, (number, V), in their order; tokens: (B, N).
     """
     return Mean(F.cross_entropy(logits, tokens[chosen], label_smoothing=SMOOTHING), chosen.sum())
+
+
+def next_groups(tokens: Tensor, token_lengths: Tensor, group: int, symbols: Vocabulary) -> tuple[Tensor, Tensor]:
+    """Return what a decoder that predicts `group` tokens at once reads, and the token it should predict at each place.
+
+    Args:
+        tokens: (B, N), padding of any value; token_lengths: (B,).
+
+    Returns:
+        Twice (B, M), M the number of tokens of whole groups that hold the longest text and its end: `group` times
+        `<s>`, followed by the tokens; and the tokens, followed by `</s>` at each text's end.
+    """
+    whole = -(tokens.shape[1] + 1) % group + 1  # behind the longest text, `</s>` and the rest of its group
+    given = F.pad(tokens, (group, whole - group), value=symbols.bos_id)
+    wanted = F.pad(tokens, (0, whole)).scatter(1, token_lengths[:, None], symbols.eos_id)
+    return given, wanted

@@ -41,6 +41,7 @@ from speechnar.models.text.cmlm import CMLM, CMLMConfig, conditional_mask_terms
 from speechnar.models.text.ctc import TextCTC, TextCTCConfig, text_ctc_terms
 from speechnar.models.text.da_transformer import DATransformer, DATransformerConfig, graph_terms
 from speechnar.models.text.glat import GLAT, GLATConfig, glancing_terms
+from speechnar.models.text.levenshtein import TextLevenshtein, TextLevenshteinConfig, text_edit_terms
 from speechnar.models.tts.aligner import Aligner, AlignerConfig
 from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config, adapted_weights
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
@@ -94,7 +95,7 @@ class ModelSpec:
 
 
 CTC_SYMBOLS = {"encoder.head.out.weight": 0, "encoder.head.out.bias": 0, "encoder.head.condition.weight": 1}
-TEXT_MODELS = ("transformer", "text_ctc", "cmlm", "glat", "da_transformer")
+TEXT_MODELS = ("transformer", "text_ctc", "cmlm", "glat", "da_transformer", "text_levenshtein")
 TEXT_SYMBOLS = {"transformer.embedding.weight": 0}
 DECODER_SYMBOLS = {"decoder.embedding.weight": 0, "decoder.out.weight": 0, "decoder.out.bias": 0}
 INNER_SYMBOLS = {name.replace("decoder", "decoder.tokens"): 0 for name in DECODER_SYMBOLS}
@@ -240,7 +241,7 @@ MODELS: dict[str, ModelSpec] = {
         lambda config, audio: AutoregressiveTransformer(config),
         "text2text",
         losses=(next_token_terms,),
-        decoders=("autoregressive",),
+        decoders=("autoregressive", "semi_autoregressive"),
         init_from=TEXT_MODELS,
         symbol_weights=TEXT_SYMBOLS,
     ),
@@ -278,6 +279,15 @@ MODELS: dict[str, ModelSpec] = {
         "text2text",
         losses=(graph_terms,),
         decoders=("lookahead",),
+        init_from=TEXT_MODELS,
+        symbol_weights=TEXT_SYMBOLS,
+    ),
+    "text_levenshtein": ModelSpec(
+        TextLevenshteinConfig,
+        lambda config, audio: TextLevenshtein(config),
+        "text2text",
+        losses=(text_edit_terms,),
+        decoders=("levenshtein",),
         init_from=TEXT_MODELS,
         symbol_weights=TEXT_SYMBOLS,
     ),

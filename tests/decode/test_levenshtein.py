@@ -68,10 +68,15 @@ def test_the_example_of_the_docstring() -> None:
 
 def test_rows_are_edited_apart_in_as_many_steps_as_the_slowest_needs() -> None:
     expert = Expert([[S, I], [C, E, I, K]])
-    given = DecoderInput(ctc([S, I, 0], [C, 0, 0]), np.array([3, 1]), expert)
+    given = DecoderInput(ctc([S, I, 0, 0], [C, 0, 0, 0]), np.array([3, 4]), expert)
     state = refine(LevenshteinDecoder(VOCABULARY), given)
     assert state.sequences() == [[S, I], [C, E, I, K]] and state.step > 2
     assert refine(LevenshteinDecoder(VOCABULARY, 1), given).sequences() == [[S, I], [C, E]]
+
+
+def test_a_text_has_no_more_tokens_than_there_are_frames() -> None:
+    given = DecoderInput(ctc([C, 0, 0]), np.array([3]), Expert([[C, E, I, K]]))
+    assert refine(LevenshteinDecoder(VOCABULARY), given).sequences() == [[C, E, I]]
 
 
 def test_an_empty_draft_can_be_filled_and_a_wrong_one_emptied() -> None:

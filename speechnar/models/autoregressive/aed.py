@@ -15,18 +15,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from speechnar.audio import AudioConfig
 from speechnar.layers.cross_attention import Memory
 from speechnar.layers.ctc_encoder import CTCEncoder, CTCEncoderConfig, EncoderOutput
-from speechnar.layers.decoder_block import DecoderConfig, KeyValues
+from speechnar.layers.decoder_block import DecoderConfig, KeyValues, group_mask
 from speechnar.layers.old_names import accept_old_names
 from speechnar.layers.token_decoder import OLD_NAMES, TokenDecoder
 from speechnar.losses.ctc import SMOOTHING, Targets
 from speechnar.losses.mean import Mean
+from speechnar.losses.pairs import next_groups
 from speechnar.nar.lengths import length_mask
 
 
@@ -69,7 +69,9 @@ class AED(nn.Module):
     def decode(self, memory: Memory, tokens: Tensor) -> Tensor:
         """Return logits (B, N, V) of the token `group` places after each of (B, N), which begin with `group` `<s>`."""
         size = tokens.shape[1]
-        hidden, _ = self.decoder(tokens, memory, memory.distance_bias(size), self._allowed(size, 0, tokens.device))
+        hidden, _ = self.decoder(
+            tokens, memory, memory.distance_bias(size), group_mask(size, 0, self.config.group, tokens.device)
+        )
         return self.decoder.out(hidden).float()
 
     def extend(self, memory: Memory, tokens: Tensor, past: list[KeyValues] | None) -> tuple[Tensor, list[KeyValues]]:
@@ -86,25 +88,18 @@ class AED(nn.Module):
         """
         batch, size = tokens.shape
         before = 0 if past is None else past[0].keys.shape[2]
-        allowed = self._allowed(size, before, tokens.device) if size > self.config.group else None
+        group = self.config.group
+        allowed = group_mask(size, before, group, tokens.device) if size > group else None
         memory = memory.each(batch // len(memory.positions))
         bias = memory.distance_bias(before + size, before)
         hidden, present = self.decoder(tokens, memory, bias, allowed, past)
         return self.decoder.out(hidden).float(), present
 
-    def _allowed(self, size: int, before: int, device: torch.device) -> Tensor:
-        """Return the mask (size, before + size) of self-attention: each group sees itself and those before it."""
-        groups = torch.arange(before + size, device=device) // self.config.group
-        return groups[before:, None] >= groups
-
 
 def causal_terms(model: AED, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Mean]:
     """Return `decoder`: the cross-entropy of each token, and of the end, given those before; smoothed targets."""
     tokens, token_lengths, symbols = targets.tokens, targets.token_lengths, targets.symbols
-    group = model.config.group
-    whole = -(tokens.shape[1] + 1) % group + 1  # behind the longest text, `</s>` and the rest of its group
-    given = F.pad(tokens, (group, whole - group), value=symbols.bos_id)
-    wanted = F.pad(tokens, (0, whole)).scatter(1, token_lengths[:, None], symbols.eos_id)
+    given, wanted = next_groups(tokens, token_lengths, model.config.group, symbols)
     real = length_mask(token_lengths + 1, wanted.shape[1])
     logits = model.decode(model.memory(encoder_out, symbols.blank_id), given)
     return {"decoder": Mean(F.cross_entropy(logits[real], wanted[real], label_smoothing=SMOOTHING), real.sum())}

@@ -5,7 +5,8 @@
 
 Source: Libovicky and Helcl 2018, "End-to-End Non-Autoregressive Neural Machine Translation with Connectionist Temporal
     Classification", section 3. With glancing at the best alignment: Gu and Kong 2021, "Fully Non-autoregressive Neural
-    Machine Translation: Tricks of the Trade", section 3.
+    Machine Translation: Tricks of the Trade", section 3. Aligned cross-entropy in place of CTC: Ghazvininejad et al.
+    2020.
 Differs: the source is stretched by repeating the encoder's vectors, and the decoder also attends to them.
 """
 
@@ -17,12 +18,15 @@ import torch
 from torch import Tensor
 
 from speechnar.layers.transformer import Encoded, SourceMemory, TextModel, TransformerConfig, uniform_copy
+from speechnar.losses.axe import axe_loss
 from speechnar.losses.ctc import ctc_loss
 from speechnar.losses.mean import Mean
 from speechnar.losses.pairs import Pairs
 from speechnar.nar.ctc import best_alignment
 from speechnar.nar.glancing import glance
 from speechnar.nar.schedules import Schedule
+
+OBJECTIVES = ("ctc", "axe")
 
 
 @dataclass(frozen=True)
@@ -33,14 +37,20 @@ class TextCTCConfig:
         stretch: frames for each source token; a target has at most as many tokens as there are frames.
         glancing: first and last ratio of the frames glanced at to those that are not as in the best alignment, each in
             [0, 1]; None for no glancing.
+        objective: "ctc", the sum over all alignments; or "axe", the cross-entropy of the best one, in which each token
+            has one frame. Decoding is that of CTC in both. AXE lets a token share the frame of the one before at the cost
+            of saying it, which for the same token is none: it does not learn to write "b b".
     """
 
     n_symbols: int = 0
     transformer: TransformerConfig = TransformerConfig()
     stretch: int = 2
     glancing: tuple[float, float] | None = None
+    objective: str = "ctc"
 
     def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"the objective is {self.objective!r} but should be one of {', '.join(OBJECTIVES)}")
         if self.stretch < 1:
             raise ValueError(f"stretch is {self.stretch} but should be 1 or more")
 
@@ -80,7 +90,7 @@ class TextCTC(TextModel):
 
 
 def text_ctc_terms(model: TextCTC, pairs: Pairs) -> dict[str, Mean]:
-    """Return `ctc`, a mean over tokens, in nats; a pair with more tokens than frames counts as 0."""
+    """Return `ctc` or `axe`, a mean over tokens, in nats; to CTC a pair with more tokens than frames counts as 0."""
     tokens, token_lengths, blank_id = pairs.tokens, pairs.token_lengths, pairs.symbols.blank_id
     memory = model.transformer.memory(model(pairs.source, pairs.source_lengths))
     path = given = None
@@ -91,5 +101,6 @@ def text_ctc_terms(model: TextCTC, pairs: Pairs) -> dict[str, Mean]:
             ratio = Schedule(*model.config.glancing, 1).at(pairs.progress)
             given = glance(guess.log_probs.argmax(2), path, guess.lengths, ratio)
     frames = model._frames(memory, path, given)
-    loss = ctc_loss(frames.log_probs, frames.lengths, tokens, token_lengths, blank_id)
-    return {"ctc": Mean(loss, token_lengths.sum())}
+    loss = axe_loss if model.config.objective == "axe" else ctc_loss
+    value = loss(frames.log_probs, frames.lengths, tokens, token_lengths, blank_id)
+    return {model.config.objective: Mean(value, token_lengths.sum())}

@@ -19,12 +19,15 @@ VOCABULARY = Vocabulary((BLANK, *"▁abcd", MASK, PAD, BOS, EOS))
 SMALL = TransformerConfig(d_model=8, n_heads=2, d_ff=16, encoder_layers=1, decoder_layers=2, dropout=0.0)
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "transformer": ("transformer", {}),
+    "groups": ("transformer", {"group": 3}),
     "ctc": ("text_ctc", {}),
     "ctc_glat": ("text_ctc", {"glancing": (0.5, 0.3)}),
+    "axe": ("text_ctc", {"objective": "axe"}),
     "cmlm": ("cmlm", {}),
     "oaxe": ("cmlm", {"objective": "oaxe"}),
     "glat": ("glat", {}),
     "da_transformer": ("da_transformer", {"transition_heads": 2}),
+    "levenshtein": ("text_levenshtein", {"longest_run": 7}),
 }
 
 
@@ -59,7 +62,7 @@ def test_the_gradient_reaches_every_parameter(kind: str) -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("kind", ["transformer", "ctc", "da_transformer"])
+@pytest.mark.parametrize("kind", ["transformer", "groups", "ctc", "axe", "da_transformer"])
 def test_padding_does_not_change_a_loss(kind: str) -> None:
     model, spec = built(kind)
     if kind == "da_transformer":

@@ -1,0 +1,45 @@
+# The stages from pairs of texts to a table of translators, for the run.sh of recipes that make them. Read after stages.sh.
+#
+# Such a recipe defines `prepare`, which makes data/{train,dev,test}.tsv, sets `systems`, the names of its parallel
+# systems' configs, calls `parse_options`, and then `run_translation` with what its stage `prepare` depends on.
+
+option_files+=("$recipes/translation.sh")
+
+subwords=4000 #: N, tokens of the vocabulary that both languages share
+threads=1
+
+train() { # NAME PAIRS OUT [OPTION...]: conf/NAME.yaml on data/PAIRS.tsv to exp/OUT
+  train_model text2text "conf/$1.yaml" --tokenizer exp/tokenizer --train "data/$2.tsv" --dev data/dev.tsv \
+    --out "exp/$3" "${@:4}"
+}
+parallel() { # PAIRS SUFFIX: the parallel systems, each from the weights of the twin
+  local name
+  for name in $systems; do
+    train "$name" "$1" "$name$2" --init exp/ar
+  done
+}
+
+tokenizer() { speechnar tokenizer data/train.tsv exp/tokenizer --subwords "$subwords"; }
+ar() { train ar train ar; }
+distill() { # the twin's own translations of the training sources, in place of people's
+  cut -f 1 data/train.tsv >data/sources.txt
+  speechnar translate exp/ar -f data/sources.txt -o data/translated.txt --beam 1 --batch 128 --threads "$threads"
+  paste data/sources.txt data/translated.txt | awk -F '\t' '$2 != ""' >data/distilled.tsv
+}
+distilled() { parallel distilled ""; }
+raw() { parallel train _raw; }
+evaluate() { python ../translation_table.py data exp; }
+
+run_translation() { # "NEED...": of the stage `prepare`
+  export OMP_NUM_THREADS=$threads
+  local learning="max_steps data/dev.tsv" name configs=""
+  for name in $systems; do configs="$configs conf/$name.yaml"; done
+  run_stages exp \
+    "prepare: $1" \
+    "tokenizer: subwords data/train.tsv" \
+    "ar: $learning conf/ar.yaml data/train.tsv" \
+    "distill: data/train.tsv" \
+    "distilled: $learning $configs data/distilled.tsv" \
+    "raw: $learning $configs data/train.tsv" \
+    "evaluate: data/test.tsv data/dev.tsv"
+}
