@@ -38,8 +38,8 @@ class TextCTCConfig:
         glancing: first and last ratio of the frames glanced at to those that are not as in the best alignment, each in
             [0, 1]; None for no glancing.
         objective: "ctc", the sum over all alignments; or "axe", the cross-entropy of the best one, in which each token
-            has one frame. Decoding is that of CTC in both. AXE lets a token share the frame of the one before at the cost
-            of saying it, which for the same token is none: it does not learn to write "b b".
+            has one frame. Decoding is that of CTC in both. With AXE a token may share the frame of the one before at
+            the cost of saying it, which for the same token is none: it hardly learns to write "b b".
     """
 
     n_symbols: int = 0
