@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Translate the test set with every trained system on one thread; print the table.
 
-    python local/evaluate.py DATA_DIR EXP_DIR [--sentences 2000] [--timed 200]
+    python ../translation_table.py DATA_DIR EXP_DIR [--sentences 2000] [--timed 200]
 
 BLEU and chrF are sacrebleu's, with intervals by bootstrap over sentences, and the p-value of the paired bootstrap
 against the autoregressive twin with a beam of 4. Times are CPU time, which other work on the computer affects little:
@@ -65,6 +65,12 @@ def systems() -> list[System]:
             System(f"GLAT, 5 lengths, {data}", f"glat{suffix}", five),
             System(f"GLAT, 5 lengths chosen by the twin, {data}", f"glat{suffix}", five, "ar"),
             System(f"DA-Transformer, lookahead, {data}", f"da{suffix}", DecodeOptions("lookahead")),
+            System(f"CTC's model by AXE, {data}", f"axe{suffix}", DecodeOptions("greedy")),
+            System(
+                f"CMLM by OAXE, 3 lengths, {data}", f"oaxe{suffix}", DecodeOptions("mask_predict", 1, length_beam=3)
+            ),
+            System(f"Levenshtein Transformer, {data}", f"levenshtein{suffix}", DecodeOptions("levenshtein", 10)),
+            System(f"four tokens a step, {data}", f"semi_autoregressive{suffix}", DecodeOptions("semi_autoregressive")),
         ]
     return rows
 

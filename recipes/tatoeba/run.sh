@@ -14,7 +14,7 @@ corpus=data/corpus #: DIR, the folder of deu-eng.zip, from manythings.org/anki
 from=deu           #: deu|eng, language of the sources
 parse_options "$@"
 
-systems="ctc ctc_glat cmlm glat da"
+systems="ctc ctc_glat cmlm glat da axe oaxe levenshtein semi_autoregressive"
 shared=../../../shared/data/tatoeba # the archive, if it is there
 
 prepare() {

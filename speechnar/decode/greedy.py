@@ -35,8 +35,10 @@ class Alignment:
     @classmethod
     def of_path(cls, path: np.ndarray, log_probs: np.ndarray, blank_id: int) -> Alignment:
         """Merge the repeats of a path, (T,) token ids, and drop its blanks."""
-        changes = np.flatnonzero(np.diff(path, prepend=-1))
-        along = np.take_along_axis(log_probs, path[:, None], axis=1)[:, 0]
+        starts_run = np.ones(len(path), np.bool_)
+        starts_run[1:] = path[1:] != path[:-1]
+        changes = np.flatnonzero(starts_run)
+        along = log_probs[np.arange(len(path)), path]
         peaks = np.exp(np.maximum.reduceat(along, changes)) if len(path) else along
         ends = np.append(changes[1:], len(path))[: len(changes)]
         kept = path[changes] != blank_id

@@ -103,5 +103,5 @@ def test_configs_of_recipes_and_examples_load(path: Path) -> None:
     kinds |= {"draft": SpeculativeConfig, "decoder": SpeculativeConfig, "variant": Variant}
     kinds |= {"vqvae": VQVAETraining, "maskgit": ImageTraining, "image": ImageTraining}
     kinds |= dict.fromkeys(("ctc", "mask", "ar", "cr"), RecognitionConfig)
-    of_recipe = {"nar_asr": RecognitionConfig, "tatoeba": TextConfig, "g2p": TextConfig}
+    of_recipe = dict.fromkeys(("tatoeba", "multi30k", "g2p"), TextConfig) | {"nar_asr": RecognitionConfig}
     config.load(of_recipe.get(path.parents[1].name) or kinds[path.stem.split("_")[0]], path)
