@@ -18,6 +18,7 @@ import speechnar
 from speechnar.cli import (
     bench,
     bulk,
+    compare,
     corpus,
     evaluate,
     export,
@@ -48,6 +49,7 @@ NOUNS = (
     train,
     lm,
     evaluate,
+    compare,
     bench,
     export,
     bulk,

@@ -189,6 +189,10 @@ def _add_recognition_data(add: Callable[..., VerbParser]) -> None:
     decode.add_argument("--masking-passes", type=int, default=1, metavar="N", help="of rescoring, each other masks (1)")
     decode.add_argument("--temperature", type=float, default=1.0, metavar="X", help="of CTC in searches (1)")
     decode.add_argument("--sampled", action="store_true", help="diffusion draws tokens at random, not the best first")
+    decode.add_argument("--batch", type=int, default=1, metavar="N", help="utterances that are decoded at once (1)")
+    decode.add_argument(
+        "--measure", action="store_true", help="write NAME.speed.json beside NAME.txt, for `speechnar compare`"
+    )
     decode.add_argument("--readings", type=int, action=Former, now="--masking-passes")
     decode.add_argument(
         "--sharpness", type=_inverse, action=Former, now="--temperature", note=", which is its inverse: 1 / sharpness"
@@ -330,12 +334,22 @@ def _decode(args: argparse.Namespace) -> None:
         from speechnar.decode.methods import DecodeOptions
         from speechnar.infer.decode import decode_corpus
 
+    if args.batch < 1:
+        raise ValueError(f"--batch is {args.batch} but should be 1 or more")
     torch.set_num_threads(args.threads)
     options = DecodeOptions(
         _method(args.method), args.iterations, args.threshold, args.beam, args.ctc_weight, args.masking_passes,
         temperature=args.temperature, sampled=args.sampled,
     )  # fmt: skip
-    took = decode_corpus(args.model_dir, args.cuts, args.out, options)
+    if args.measure:
+        from speechnar.evaluate.compare import measurements
+        from speechnar.evaluate.compare.measure import measure_recognizer
+
+        measured = measure_recognizer(args.model_dir, args.cuts, args.out, options, args.threads)
+        measurements.write(measurements.measurements_path(args.out), measured)
+        print(f"{measured.latency:.1f} ms an utterance ({measured.clock} time)")
+        return
+    took = decode_corpus(args.model_dir, args.cuts, args.out, options, batch=args.batch)
     print(f"{took.audio_seconds:.1f} s of audio in {took.seconds:.2f} s: RTF {took.real_time_factor:.4f}")
 
 

@@ -14,6 +14,9 @@ METHODS = (
     "greedy or beam (CTC), mask_predict (CMLM, GLAT), lookahead (DA-Transformer), autoregressive (the first it can)"
 )
 
+TIMED = 200
+"""Texts that `--measure` takes the time of."""
+
 
 def add_verbs(add: Callable[..., VerbParser]) -> None:
     """Add the verb through the command line's `add(verb, name, summary, details)`."""
@@ -30,6 +33,9 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
         "--rescore", type=Path, metavar="MODEL_DIR", help="an autoregressive model that chooses among the lengths"
     )
     verb.add_argument("--batch", type=int, default=32, metavar="N", help="texts that are decoded at once (32)")
+    verb.add_argument(
+        "--measure", action="store_true", help="write NAME.speed.json beside NAME.txt, for `speechnar compare`"
+    )
     verb.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
     verb.reads("model_dir", "file", "rescore")
     verb.writes("output")
@@ -45,6 +51,8 @@ def _translate(args: argparse.Namespace) -> None:
 
     if args.batch < 1:
         raise ValueError(f"--batch is {args.batch} but should be 1 or more")
+    if args.measure and args.output is None:
+        raise ValueError("--measure writes a file beside the output: give the output with -o")
     torch.set_num_threads(args.threads)
     options = DecodeOptions(
         args.method or "greedy", args.iterations, beam=args.beam, ctc_weight=0.0, length_beam=args.length_beam,
@@ -64,3 +72,10 @@ def _translate(args: argparse.Namespace) -> None:
     else:
         with atomic_write(args.output) as part:
             part.write_text(written, encoding="utf-8")
+    if args.measure:
+        from speechnar.evaluate.compare import measurements
+        from speechnar.evaluate.compare.measure import measure_translator
+
+        timed = [line for line in lines if line.strip()][:TIMED]
+        measured = measure_translator(args.model_dir, timed, translator.options, args.rescore, args.threads)
+        measurements.write(measurements.measurements_path(args.output), measured)

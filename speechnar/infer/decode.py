@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from speechnar.data.manifest import load_cuts
@@ -51,13 +52,15 @@ class Timing:
         seconds: of work, without reading audio.
         encoder_seconds: of these, those of the features and the encoder, which all methods have in common.
         audio_seconds: duration of the audio that was decoded.
-        iterations: steps of the decoder for an utterance, on average.
+        iterations: steps of the decoder for an utterance, on average; in batches, those of the batch or its parts.
+        utterances: how many were decoded.
     """
 
     seconds: float
     encoder_seconds: float
     audio_seconds: float
     iterations: float
+    utterances: int
 
     @property
     def real_time_factor(self) -> float:
@@ -91,15 +94,18 @@ def _cached(cuts_path: Path) -> list[Given]:
 def decode_corpus(
     model_dir: Path,
     cuts_path: Path,
-    out: Path,
+    out: Path | None,
     options: DecodeOptions,
     clock: Callable[[], float] = time.perf_counter,
+    batch: int = 1,
 ) -> Timing:
-    """Decode one utterance after another and write `UTT text` lines, as Kaldi does, in the order of the manifest.
+    """Decode a corpus and write `UTT text` lines, as Kaldi does, in the order of the manifest.
 
     Args:
         cuts_path: a manifest of audio; of cached encoder states, where the model reads these.
+        out: the file of the transcripts; None writes none.
         clock: returns seconds; `time.process_time`, with one thread, is not disturbed by other work on the machine.
+        batch: utterances of similar length that are decoded at once; 1 decodes one after another.
 
     Raises:
         ModelError: the model is no recognizer, or cannot be decoded by this method.
@@ -113,28 +119,38 @@ def decode_corpus(
     symbols = Vocabulary.load(model_dir / "tokens.txt")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device)
-    lines = []
-    seconds = encoder_seconds = audio_seconds = 0.0
+    seconds = encoder_seconds = 0.0
     steps = 0
     utterances = _cached(cuts_path) if model.encoder.config.d_states else _recorded(cuts_path, config.audio.sample_rate)
-    with torch.inference_mode():
-        for utterance in tqdm(utterances, desc="decode", unit="utt", disable=None):
-            given = utterance.load()[None].to(device)
+    order = list(range(len(utterances)))
+    if batch > 1:
+        order.sort(key=lambda number: utterances[number].seconds)
+    texts = [""] * len(utterances)
+    with torch.inference_mode(), tqdm(total=len(utterances), desc="decode", unit="utt", disable=None) as progress:
+        for start in range(0, len(order), batch):
+            chosen = order[start : start + batch]
+            loaded = [utterances[number].load().to(device) for number in chosen]
+            lengths = None if len(chosen) == 1 else torch.tensor([len(each) for each in loaded], device=device)
+            given = pad_sequence(loaded, batch_first=True)
             started = clock()
-            encoder_out = model(*model.encoder.features(given, None))
+            encoder_out = model(*model.encoder.features(given, lengths))
             if device.type == "cuda":
                 torch.cuda.synchronize()
             encoder_done = clock()
-            (state,) = last_states(model, encoder_out, symbols, options)
+            states = list(last_states(model, encoder_out, symbols, options))
             seconds += clock() - started
-            text = symbols.decode(state.sequences()[0])
-            steps += state.step
             encoder_seconds += encoder_done - started
-            audio_seconds += utterance.seconds
-            lines.append(f"{utterance.utt_id} {text}".rstrip() + "\n")
-    with atomic_write(out) as part:
-        part.write_text("".join(lines), encoding="utf-8")
-    return Timing(seconds, encoder_seconds, audio_seconds, steps / len(utterances))
+            rows = [(tokens, state.step) for state in states for tokens in state.sequences()]
+            for number, (tokens, step) in zip(chosen, rows):
+                texts[number] = symbols.decode(tokens)
+                steps += step
+            progress.update(len(chosen))
+    if out is not None:
+        lines = [f"{utterance.utt_id} {text}".rstrip() + "\n" for utterance, text in zip(utterances, texts)]
+        with atomic_write(out) as part:
+            part.write_text("".join(lines), encoding="utf-8")
+    audio_seconds = sum(utterance.seconds for utterance in utterances)
+    return Timing(seconds, encoder_seconds, audio_seconds, steps / len(utterances), len(utterances))
 
 
 def decode_batch(model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary, options: DecodeOptions) -> list[str]:

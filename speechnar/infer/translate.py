@@ -48,12 +48,18 @@ class Translator:
     rescorer_dir: Path | None = None
     model: Any = field(init=False)
     symbols: Characters = field(init=False)
+    decoded: int = field(init=False, default=0)
+    """Sources that were decoded so far."""
+    steps: int = field(init=False, default=0)
+    """Steps of the decoder, summed over these."""
 
     def __post_init__(self) -> None:
         self.model, config = load_model(self.model_dir)
         if config.spec.task != "text2text":
             raise ModelError(f"{self.model_dir} holds the model {config.model.name}, which does not read text")
-        options = replace(self.options, method=config.spec.decoders[0]) if self.any_method else self.options
+        if self.any_method:
+            self.options = replace(self.options, method=config.spec.decoders[0])
+        options = self.options
         if options.method not in config.spec.decoders:
             can = ", ".join(config.spec.decoders)
             raise ModelError(f"{self.model_dir} holds the model {config.model.name}, which cannot decode by "
@@ -123,6 +129,8 @@ class Translator:
         source, lengths = (tensor.to(self._device) for tensor in padded(sources, self.symbols.pad_id))
         encoded = self.model(source, lengths)
         state = refine(self._decoder, text_input(self._decoder, self.model, encoded, self.symbols))
+        self.decoded += len(sources)
+        self.steps += state.step * len(sources)
         scores = None
         if self._rescorer is not None and len(state.tokens) > len(sources):
             scores = self._scores(self._rescorer(source, lengths), state, len(state.tokens) // len(sources))

@@ -1,27 +1,29 @@
 #!/usr/bin/env python3
-"""Decode the test set with every system of the recipe, on one thread, one utterance after another; print the table.
+"""Decode the test sets with every system of the recipe, on one thread; print the table, and draw it.
 
     python local/evaluate.py DATA_DIR EXP_DIR
 
 Where a system has options, such as iterations, those with the fewest errors on the dev set are taken, the quickest of
-equals. Times are CPU time, which other work on the computer affects little. Systems that are not trained are left out.
+equals. The paired tests are against the twin's beam search; while that is not trained, against the first system.
+Systems that are not trained are left out. EXP_DIR/decoded/TEST has the transcripts and measurements, of which
+`speechnar compare` prints the same table.
 """
 
 import argparse
 import dataclasses
-import json
 import re
-import subprocess
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from speechnar.decode.methods import DecodeOptions
-from speechnar.infer.decode import Timing, decode_corpus
-from speechnar.models.folder import load_model
+from speechnar.evaluate.compare import measurements
+from speechnar.evaluate.compare.measure import measure_recognizer
+from speechnar.evaluate.compare.quality import transcript_quality
+from speechnar.evaluate.compare.table import Row, format_comparison, plot_comparison
+from speechnar.evaluate.wer.transcripts import read
+from speechnar.infer.decode import decode_corpus
 
 TWIN_BEAM = "autoregressive twin, beam 10"
 
@@ -73,33 +75,23 @@ SYSTEMS = (
 )
 
 
-def word_error_rates(reference: Path, hyps: list[Path], report: Path, *options: str) -> list[dict[str, float]]:
-    """Return the rate of each of `hyps` in %, `value`, and the ends of its interval, `low` and `high`."""
-    command = ["speechnar", "evaluate", "wer", "--ref", reference, "--json", report, *options]
-    command += [part for hyp in hyps for part in ("--hyp", hyp)]
-    subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL)
-    systems = json.loads(report.read_text(encoding="utf-8"))["reports"][0]["systems"]
-    found = {system["total"]["name"]: system["rate"] for system in systems}
-    return [{key: 100 * found[hyp.stem][key] for key in ("value", "low", "high")} for hyp in hyps]
-
-
-def decoded(system: System, way: DecodeOptions, data: Path, exp: Path, split: str, name: str) -> tuple[Path, Timing]:
-    """Decode a split; return the transcripts and the time."""
+def decoded(system: System, way: DecodeOptions, exp: Path, split: str, name: str) -> Path:
+    """Decode a split and return the transcripts."""
     out = exp / "decoded" / split / f"{name}.txt"
-    out.parent.mkdir(parents=True, exist_ok=True)
-    cuts = exp / "encoded" / split / "cuts.jsonl.gz"
-    return out, decode_corpus(exp / system.model, cuts, out, way, time.process_time)
+    decode_corpus(exp / system.model, exp / "encoded" / split / "cuts.jsonl.gz", out, way)
+    return out
 
 
 def chosen(system: System, data: Path, exp: Path) -> DecodeOptions:
     """Return the way to decode with the fewest errors on the dev set."""
     if len(system.ways) == 1:
         return system.ways[0]
-    hyps = [decoded(system, way, data, exp, "dev", f"{system.name}_{n}")[0] for n, way in enumerate(system.ways)]
-    rates = word_error_rates(data / "dev.txt", hyps, exp / "decoded" / "dev" / f"{system.name}.json")
+    hyps = [read(decoded(system, way, exp, "dev", f"{system.name}_{n}")) for n, way in enumerate(system.ways)]
+    found = transcript_quality(read(data / "dev.txt"), dict(zip(map(str, system.ways), hyps)), str(system.ways[0]))
+    rates = [quality.value.value for quality in found.values()]
     for way, rate in zip(system.ways, rates):
-        print(f"dev, {system.label}{said(system, way)}: {rate['value']:.2f} %")
-    return min(zip(rates, system.ways), key=lambda pair: round(pair[0]["value"], 6))[1]
+        print(f"dev, {system.label}{said(system, way)}: {rate:.2f} %")
+    return min(zip(rates, system.ways), key=lambda pair: round(pair[0], 6))[1]
 
 
 def said(system: System, way: DecodeOptions) -> str:
@@ -109,38 +101,24 @@ def said(system: System, way: DecodeOptions) -> str:
     return "".join(f", {name.replace('_', ' ')} {getattr(way, name):g}" for name in varied)
 
 
-def parameters(model_dir: Path) -> tuple[float, float]:
-    """Return the millions of parameters of a model, and of its decoder alone."""
-    model, _ = load_model(model_dir)
-    counts = {name: weight.numel() / 1e6 for name, weight in model.named_parameters()}
-    return sum(counts.values()), sum(n for name, n in counts.items() if not name.startswith("encoder."))
-
-
-def rows(systems: list[System], data: Path, exp: Path, test: str) -> Iterator[str]:
-    hyps, labels, times = [], [], {}
+def compare(systems: list[System], data: Path, exp: Path, test: str) -> None:
+    """Decode a test set with all systems, print the table, and draw error rate against latency."""
+    folder = exp / "decoded" / test
+    hyps, measured, baseline = {}, {}, ""
     for system in systems:
         way = chosen(system, data, exp)
-        hyp, times[system.label] = decoded(system, way, data, exp, test, system.name)
-        hyps.append(hyp)
-        labels.append(system.label + said(system, way))
-    rates = word_error_rates(data / f"{test}.txt", hyps, exp / "decoded" / test / "wer.json")
-    yield "| family | system | WER | 95 % interval | iterations | decoder, ms | the twin's beam = 1 | parameters, M |"
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
-    beam = times.get(TWIN_BEAM)
-    for system, label, rate in zip(systems, labels, rates):
-        took = times[system.label]
-        alone = took.seconds - took.encoder_seconds
-        relative = f"1/{(beam.seconds - beam.encoder_seconds) / alone:.1f}" if beam else ""
-        utterances = len((data / f"{test}.txt").read_text(encoding="utf-8").splitlines())
-        whole, decoder = parameters(exp / system.model)
-        cells = [system.family, label, f"{rate['value']:.1f} %", f"[{rate['low']:.1f}, {rate['high']:.1f}]"]
-        cells += [
-            f"{took.iterations:.1f}",
-            f"{1000 * alone / utterances:.1f}",
-            relative,
-            f"{whole:.2f} ({decoder:.2f})",
-        ]
-        yield f"| {' | '.join(cells)} |"
+        label = system.label + said(system, way)
+        out = folder / f"{system.name}.txt"
+        taken = measure_recognizer(exp / system.model, exp / "encoded" / test / "cuts.jsonl.gz", out, way)
+        measured[label] = dataclasses.replace(taken, family=system.family, label=label)
+        measurements.write(measurements.measurements_path(out), measured[label])
+        hyps[label] = read(out)
+        if system.label == TWIN_BEAM or not baseline:
+            baseline = label
+    found = transcript_quality(read(data / f"{test}.txt"), hyps, baseline)
+    rows = [Row(label, found[label], measured[label]) for label in hyps]
+    print(f"\n{test}\n\n{format_comparison(rows, 'WER', baseline, markdown=True)}")
+    plot_comparison(folder / "wer_latency.png", rows, "WER")
 
 
 def main() -> None:
@@ -153,8 +131,7 @@ def main() -> None:
     if not systems:
         parser.error(f"{args.exp} holds no trained model: run the stages before")
     for cuts in sorted((args.exp / "encoded").glob("test-*/cuts.jsonl.gz")):
-        print(f"\n{cuts.parent.name}\n")
-        print("\n".join(rows(systems, args.data, args.exp, cuts.parent.name)))
+        compare(systems, args.data, args.exp, cuts.parent.name)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Several systems on the same test set in one table: quality, paired tests, speed, memory and size."""
