@@ -61,6 +61,10 @@ plain() {
   both
 }
 consistency() { train cr_ctc characters; }
+blockwise() { # from the encoder that sees whole utterances
+  local delay
+  for delay in 03 06 12; do train "ctc_self_block_$delay" characters --init exp/ctc_self; done
+}
 evaluate() { python local/evaluate.py data exp; }
 
 learning="max_steps data/train.jsonl.gz data/dev.jsonl.gz"
@@ -73,4 +77,5 @@ run_stages exp \
   "decoders_subwords: $learning conf/mask_subwords.yaml conf/ar_subwords.yaml" \
   "plain: $learning conf/ctc.yaml conf/ctc_inter.yaml" \
   "consistency: $learning conf/cr_ctc.yaml" \
+  "blockwise: $learning conf/ctc_self_block_03.yaml conf/ctc_self_block_06.yaml conf/ctc_self_block_12.yaml" \
   "evaluate: data/test.jsonl.gz data/dev.jsonl.gz"

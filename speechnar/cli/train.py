@@ -189,6 +189,11 @@ def _add_recognition_data(add: Callable[..., VerbParser]) -> None:
     decode.add_argument("--masking-passes", type=int, default=1, metavar="N", help="of rescoring, each other masks (1)")
     decode.add_argument("--temperature", type=float, default=1.0, metavar="X", help="of CTC in searches (1)")
     decode.add_argument("--sampled", action="store_true", help="diffusion draws tokens at random, not the best first")
+    decode.add_argument(
+        "--overlapping",
+        action="store_true",
+        help="of a blockwise encoder: blocks overlap by half and their texts are merged",
+    )
     decode.add_argument("--batch", type=int, default=1, metavar="N", help="utterances that are decoded at once (1)")
     decode.add_argument(
         "--measure", action="store_true", help="write NAME.speed.json beside NAME.txt, for `speechnar compare`"
@@ -339,7 +344,7 @@ def _decode(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     options = DecodeOptions(
         _method(args.method), args.iterations, args.threshold, args.beam, args.ctc_weight, args.masking_passes,
-        temperature=args.temperature, sampled=args.sampled,
+        temperature=args.temperature, sampled=args.sampled, overlapping=args.overlapping,
     )  # fmt: skip
     if args.measure:
         from speechnar.evaluate.compare import measurements

@@ -52,6 +52,8 @@ class DecodeOptions:
             which its loss on a dev set shows.
         length_beam: of mask_predict by a model that predicts lengths: how many of them are decoded.
         length_penalty: of autoregressive: scores are divided by the length to this power.
+        overlapping: of a blockwise encoder: whether blocks overlap by half, are decoded apart, and their texts merged.
+            No word is cut then; the delay is half a block longer.
     """
 
     method: str = "greedy"
@@ -66,6 +68,7 @@ class DecodeOptions:
     sampled: bool = False
     length_beam: int = 1
     length_penalty: float = 0.0
+    overlapping: bool = False
 
     def __post_init__(self) -> None:
         if self.method not in DECODERS:

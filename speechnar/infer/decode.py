@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from speechnar.data.manifest import load_cuts
 from speechnar.data.transcribed import load_wav
+from speechnar.decode.forced_alignment import align
 from speechnar.decode.interface import (
     CausalReader,
     DraftReader,
@@ -29,6 +30,8 @@ from speechnar.decode.interface import (
     refine,
 )
 from speechnar.decode.methods import DECODERS, DecodeOptions, with_temperature
+from speechnar.decode.overlap import Segment, merged
+from speechnar.decode.result import DecodeError
 from speechnar.files import atomic_write
 from speechnar.infer.encoder_cache import STATE_RATE, EncoderCache
 from speechnar.infer.reader import (
@@ -41,7 +44,11 @@ from speechnar.infer.reader import (
 )
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.models.folder import ModelError, load_model
+from speechnar.nar.blocks import windows_of
 from speechnar.text.symbols import Vocabulary
+
+TOLERANCE = 2.0
+"""Frames of the encoder by which a token's place in two blocks may differ."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +123,13 @@ def decode_corpus(
         can = ", ".join(config.spec.decoders) or "none of the methods"
         raise ModelError(f"{model_dir} holds the model {config.model.name}, which cannot decode by {options.method}: "
                          f"it decodes by {can}")  # fmt: skip
+    blocks, subsampling = model.encoder.config.blocks, model.encoder.config.conformer.subsampling
+    if options.overlapping:
+        batch = 1  # whose blocks are a batch
+        if blocks is None:
+            raise ModelError(f"the encoder of {model_dir} is not blockwise: train it with `blocks`, or leave "
+                             "overlapping decoding out")  # fmt: skip
+        hop = max(1, blocks.block // subsampling // 2) * subsampling
     symbols = Vocabulary.load(model_dir / "tokens.txt")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device)
@@ -133,14 +147,21 @@ def decode_corpus(
             lengths = None if len(chosen) == 1 else torch.tensor([len(each) for each in loaded], device=device)
             given = pad_sequence(loaded, batch_first=True)
             started = clock()
-            encoder_out = model(*model.encoder.features(given, lengths))
+            frames, lengths = model.encoder.features(given, lengths)
+            encoder_out = (
+                overlapping_blocks(model.encoder, frames, hop) if options.overlapping else model(frames, lengths)
+            )
             if device.type == "cuda":
                 torch.cuda.synchronize()
             encoder_done = clock()
             states = list(last_states(model, encoder_out, symbols, options))
+            rows = [(tokens, state.step) for state in states for tokens in state.sequences()]
+            if options.overlapping:
+                found = [tokens for tokens, _ in rows]
+                text = overlapping_text(encoder_out, found, hop // subsampling, symbols.blank_id)
+                rows = [(text, max(step for _, step in rows))]
             seconds += clock() - started
             encoder_seconds += encoder_done - started
-            rows = [(tokens, state.step) for state in states for tokens in state.sequences()]
             for number, (tokens, step) in zip(chosen, rows):
                 texts[number] = symbols.decode(tokens)
                 steps += step
@@ -151,6 +172,43 @@ def decode_corpus(
             part.write_text("".join(lines), encoding="utf-8")
     audio_seconds = sum(utterance.seconds for utterance in utterances)
     return Timing(seconds, encoder_seconds, audio_seconds, steps / len(utterances), len(utterances))
+
+
+def overlapping_text(blocks: EncoderOutput, texts: Sequence[list[int]], hop: int, blank_id: int) -> list[int]:
+    """Return the text of an utterance whose overlapping blocks were decoded apart.
+
+    The text of a block is placed in time by forced alignment with CTC, and merged with that of the next block where
+    both overlap.
+
+    Args:
+        blocks: a row for each block; texts: the tokens of each.
+        hop: frames of the encoder from one block to the next.
+    """
+    assert blocks.lengths is not None
+    segments = []
+    for row, (text, length) in enumerate(zip(texts, blocks.lengths.tolist())):
+        start = row * hop
+        try:
+            found = align(blocks.log_probs[row, :length].cpu().numpy(), text, blank_id)
+            times = tuple(((found.starts + found.ends) / 2 + start).tolist())
+        except DecodeError:  # more tokens than frames: spread them evenly
+            times = tuple(start + (n + 0.5) * length / len(text) for n in range(len(text)))
+        segments.append(Segment(tuple(text), times, start, start + length))
+    return merged(segments, TOLERANCE)
+
+
+def overlapping_blocks(encoder: Any, frames: Tensor, hop: int) -> EncoderOutput:
+    """Return what a blockwise encoder makes of the blocks of one utterance, a row each.
+
+    Args:
+        frames: (1, T, C) of `encoder.features`.
+        hop: frames from one block to the next.
+    """
+    step = encoder.config.conformer.subsampling
+    windows = windows_of(frames, None, encoder.config.blocks, hop)
+    found = encoder.whole(windows.frames, windows.lengths)
+    hidden, log_probs = (windows.own(part, step) for part in (found.hidden, found.log_probs))
+    return EncoderOutput(hidden, windows.own_lengths(step), log_probs, ())
 
 
 def decode_batch(model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary, options: DecodeOptions) -> list[str]:

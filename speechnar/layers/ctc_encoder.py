@@ -3,6 +3,8 @@
 The config names the layers after which the shared CTC head is applied too (intermediate CTC), and says whether its
 distributions there are fed to the layers above (self-conditioning).
 
+With `blocks`, the encoder reads windows of the input and never more (`speechnar.nar.blocks`).
+
 Source: InterCTC (Lee and Watanabe 2021), section 3. Self-conditioning is in `speechnar.layers.ctc_head`.
 """
 
@@ -18,6 +20,7 @@ from speechnar.layers.conformer import Conformer, ConformerConfig
 from speechnar.layers.ctc_head import CTCHead
 from speechnar.layers.log_mel import LogMel
 from speechnar.layers.old_names import accept_old_names
+from speechnar.nar.blocks import BlockConfig, windows_of
 
 OLD_NAMES = {"head_norm.": "head.norm.", "head.weight": "head.out.weight", "head.bias": "head.out.bias"}
 OLD_NAMES |= {"back.": "head.condition."}
@@ -33,12 +36,15 @@ class CTCEncoderConfig:
         self_conditioned: whether intermediate distributions are fed to the layers above.
         d_states: width of the encoder states (`speechnar encode`) that are the input in place of samples; 0 for
             samples. States need `subsampling_channels: 0`.
+        blocks: the frames that are encoded at once, in mel frames or states, for recognition while one speaks; None to
+            encode utterances as a whole. `block` and `history` are multiples of the subsampling.
     """
 
     conformer: ConformerConfig = ConformerConfig()
     intermediate_layers: tuple[int, ...] = ()
     self_conditioned: bool = False
     d_states: int = 0
+    blocks: BlockConfig | None = None
 
     def __post_init__(self) -> None:
         wrong = [layer for layer in self.intermediate_layers if not 1 <= layer < self.conformer.n_layers]
@@ -48,6 +54,12 @@ class CTCEncoderConfig:
             )
         if self.self_conditioned and not self.intermediate_layers:
             raise ValueError("self_conditioned needs intermediate_layers: name the blocks whose CTC is fed back")
+        step = self.conformer.subsampling
+        if self.blocks is not None and (self.blocks.block % step or self.blocks.history % step):
+            raise ValueError(
+                f"block is {self.blocks.block} and history {self.blocks.history}, but both should be multiples of"
+                f" the subsampling, {step}"
+            )
 
 
 @dataclass(frozen=True)
@@ -95,7 +107,20 @@ class CTCEncoder(nn.Module):
         return (mel - self.mel_mean) / self.mel_std, mel_lengths
 
     def forward(self, mel: Tensor, mel_lengths: Tensor | None) -> EncoderOutput:
-        """Encode frames of `features`, in training augmented ones."""
+        """Encode frames of `features`, in training augmented ones; blockwise if the config has blocks."""
+        if self.config.blocks is None:
+            return self.whole(mel, mel_lengths)
+        step = self.config.conformer.subsampling
+        windows = windows_of(mel, mel_lengths, self.config.blocks)
+        found = self.whole(windows.frames, windows.lengths)
+        hidden, log_probs, *intermediate = (
+            windows.joined(part, step) for part in (found.hidden, found.log_probs, *found.intermediate)
+        )
+        lengths = None if mel_lengths is None else -(-mel_lengths // step)
+        return EncoderOutput(hidden, lengths, log_probs, tuple(intermediate))
+
+    def whole(self, mel: Tensor, mel_lengths: Tensor | None) -> EncoderOutput:
+        """Encode frames as a whole, whether the config has blocks or not."""
         intermediate: list[Tensor] = []
 
         def between(number: int, hidden: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from speechnar import config as config_files
 from speechnar.cli import main
 from speechnar.config import Choice
 from speechnar.decode.methods import DecodeOptions
-from speechnar.infer.decode import decode_batch, decode_corpus
+from speechnar.infer.decode import decode_batch, decode_corpus, overlapping_text
 from speechnar.layers.augment import SpecAugmentConfig
 from speechnar.layers.conformer import ConformerConfig
 from speechnar.layers.cross_attention import Memory
@@ -33,6 +33,7 @@ from speechnar.models.asr.paraformer import ParaformerConfig
 from speechnar.models.asr.paraformer_v2 import ParaformerV2Config
 from speechnar.models.autoregressive.aed import AEDConfig
 from speechnar.models.folder import ModelError, load_model
+from speechnar.nar.blocks import BlockConfig
 from speechnar.tasks.recognizer import Augmentation, RecognitionConfig, RecognitionTask, train_recognizer
 from speechnar.text.symbols import SymbolTable
 from speechnar.text.tokenizer import load_tokenizer, train_tokenizer
@@ -108,6 +109,44 @@ def test_it_learns_to_read(corpus: tuple[Path, Path, Path], tmp_path: Path) -> N
     assert read == [f"train-{n} {text}" for n, text in enumerate(TEXTS)]
     assert 0 < took.encoder_seconds < took.seconds
     assert took.audio_seconds == pytest.approx(sum(cut.duration for cut in CutSet.from_file(corpus[1])))
+
+
+def test_a_blockwise_encoder_learns_and_overlapping_blocks_are_decoded(
+    corpus: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loop = dataclasses.replace(LOOP, max_steps=350, validate_every=350, learning_rate=0.01, warmup_steps=5)
+    plain = Augmentation((1.0,), 0.0, spec=None)
+    read = tmp_path / "read.txt"
+    for block in (10, 80):  # a letter has 10 frames; no utterance has 80
+        encoder = dataclasses.replace(ENCODER, blocks=BlockConfig(block, 10, 40))
+        model = Choice("ctc", CTCConfig(0, encoder))
+        config = config_of("ctc", model=model, loop=loop, augmentation=plain, two_views=False, weights={})
+        train_recognizer(config, *corpus, tmp_path / f"blocks_{block}")
+        assert main(["decode", str(tmp_path / f"blocks_{block}"), str(corpus[1]), str(read)]) == 0
+        assert read.read_text(encoding="utf-8").splitlines() == [f"train-{n} {text}" for n, text in enumerate(TEXTS)]
+    assert main(["decode", str(tmp_path / "blocks_80"), str(corpus[1]), str(read), "--overlapping"]) == 0
+    assert read.read_text(encoding="utf-8").splitlines() == [f"train-{n} {text}" for n, text in enumerate(TEXTS)]
+    assert main(["decode", str(tmp_path / "blocks_10"), str(corpus[1]), str(read), "--overlapping"]) == 0
+    assert len(read.read_text(encoding="utf-8").splitlines()) == len(TEXTS)
+    train_recognizer(config_of("ctc"), *corpus, tmp_path / "ctc")
+    assert main(["decode", str(tmp_path / "ctc"), str(corpus[1]), str(read), "--overlapping"]) == 1
+    assert f"the encoder of {tmp_path / 'ctc'} is not blockwise" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("hop", [3, 4, 5])
+def test_the_texts_of_overlapping_blocks_are_merged(hop: int) -> None:
+    """Blocks of 8 frames, cut anywhere out of an alignment of `1 2 2 3 1 1 2` with blanks."""
+    path = torch.tensor([0, 1, 0, 2, 0, 2, 2, 0, 0, 3, 1, 0, 0, 1, 0, 2, 2, 0])
+    log_probs = torch.full((len(path), 4), 0.01).scatter(1, path[:, None], 0.97).log()
+    starts = range(0, len(path) - 8 + hop, hop)
+    lengths = torch.tensor([min(8, len(path) - start) for start in starts])
+    rows = torch.nn.utils.rnn.pad_sequence([log_probs[start : start + 8] for start in starts], batch_first=True)
+    texts = []
+    for start in starts:
+        symbols = path[start : start + 8].unique_consecutive()
+        texts.append(symbols[symbols > 0].tolist())
+    blocks = EncoderOutput(torch.zeros(len(lengths), 8, 1), lengths, rows, ())
+    assert overlapping_text(blocks, texts, hop, 0) == [1, 2, 2, 3, 1, 1, 2]
 
 
 def test_init_takes_what_fits_of_another_model(

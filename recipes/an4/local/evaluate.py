@@ -61,6 +61,11 @@ def rows() -> list[Row]:
         Row("cr_ctc", "CR-CTC, characters", greedy),
         Row("cr_ctc", "CR-CTC, prefix beam 10, characters", prefixes),
     ]
+    for name, delay in (("03", "0.3"), ("06", "0.6"), ("12", "1.2")):
+        model, label = f"ctc_self_block_{name}", f"self-conditioned CTC, blockwise, delay {delay} s"
+        made.append(Row(model, f"{label}, characters", greedy))
+    label = "self-conditioned CTC, blockwise, overlapping, delay 1.6 s"
+    made.append(Row("ctc_self_block_12", f"{label}, characters", (DecodeOptions(overlapping=True),)))
     for end, tokens in (("", "characters"), ("_subwords", "subwords")):
         made += [
             Row(f"ctc_self{end}", f"self-conditioned CTC, {tokens}", greedy),
