@@ -85,6 +85,10 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     recognizer.add_argument(
         "--init", type=Path, metavar="DIR", help="a model folder whose encoder training starts from"
     )
+    recognizer.add_argument(
+        "--teacher", type=Path, metavar="DIR", help="a recognizer of the same tokens, from whose CTC to learn too"
+    )
+    recognizer.reads("teacher")
     _add_recognition_data(add)
 
 
@@ -271,7 +275,7 @@ def _train_recognizer(args: argparse.Namespace) -> None:
         from speechnar.tasks.recognizer import RecognitionConfig, train_recognizer
 
     config = _config(RecognitionConfig, args)
-    train_recognizer(config, args.tokenizer, args.train, args.dev, args.out, args.init)
+    train_recognizer(config, args.tokenizer, args.train, args.dev, args.out, args.init, args.teacher)
 
 
 def _train_speculative(args: argparse.Namespace) -> None:

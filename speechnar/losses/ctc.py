@@ -1,6 +1,7 @@
 """Losses on CTC distributions. Each is a sum over frames and utterances, in nats, divided by the tokens of the batch.
 
 Source: CTC: Graves et al. 2006, section 4. Label smoothing: Kim et al. 2018, section 2.3 (uniform distribution).
+    Distillation: Hinton et al. 2015, section 2, of each frame, at temperature 1.
     Consistency regularization: CR-CTC (Yao et al. 2024), section 3.1, equations 3 and 4.
 Differs: the smoothing distribution leaves out the blank, which CTC needs between its peaks, and nothing else: symbols
     that are never a target keep a little probability.
@@ -35,6 +36,7 @@ class Targets:
         symbols: the table that `tokens` are numbers in.
         views: 2 where the second half of the batch are the utterances of the first half, augmented another way; else 1.
         smoothing: whether the term `smoothing` is wanted.
+        teacher: (B, T, V) natural log-probabilities of a teacher's CTC for the same frames, without gradient; or None.
     """
 
     tokens: Tensor
@@ -42,6 +44,7 @@ class Targets:
     symbols: Vocabulary
     views: int = 1
     smoothing: bool = False
+    teacher: Tensor | None = None
 
 
 def ctc_terms(model: nn.Module, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Mean]:
@@ -49,7 +52,7 @@ def ctc_terms(model: nn.Module, encoder_out: EncoderOutput, targets: Targets) ->
 
     Returns:
         `ctc`; `intermediate`, the mean over intermediate layers, if the encoder has any; `smoothing`, if it is wanted;
-        `consistency`, if there are two views.
+        `consistency`, if there are two views; `distillation`, if there is a teacher.
     """
     tokens, token_lengths, blank_id = targets.tokens, targets.token_lengths, targets.symbols.blank_id
     log_probs, lengths = encoder_out.log_probs, encoder_out.lengths
@@ -64,6 +67,8 @@ def ctc_terms(model: nn.Module, encoder_out: EncoderOutput, targets: Targets) ->
         view, other = log_probs.chunk(2)
         half = len(tokens) // 2
         terms["consistency"] = consistency_loss(view, other, lengths[:half], token_lengths[:half])
+    if targets.teacher is not None:
+        terms["distillation"] = distillation_loss(log_probs, targets.teacher, lengths, token_lengths)
     return {name: Mean(term, token_lengths.sum()) for name, term in terms.items()}
 
 
@@ -104,6 +109,16 @@ def smoothing_loss(log_probs: Tensor, lengths: Tensor, token_lengths: Tensor, bl
     symbols = log_probs.shape[2] - 1
     entropy = -(log_probs.sum(2) - log_probs[:, :, blank_id]) / symbols
     return (entropy * length_mask(lengths, log_probs.shape[1])).sum() / token_lengths.sum().clamp(min=1)
+
+
+def distillation_loss(log_probs: Tensor, teacher: Tensor, lengths: Tensor, token_lengths: Tensor) -> Tensor:
+    """Return the Kullback-Leibler divergence of a CTC distribution from that of a teacher, frame by frame, a scalar.
+
+    Args:
+        log_probs, teacher: (B, T, V) float32, of the same frames and tokens.
+    """
+    divergence = F.kl_div(log_probs, teacher, reduction="none", log_target=True).sum(2)
+    return (divergence * length_mask(lengths, log_probs.shape[1])).sum() / token_lengths.sum().clamp(min=1)
 
 
 def consistency_loss(log_probs: Tensor, other: Tensor, lengths: Tensor, token_lengths: Tensor) -> Tensor:

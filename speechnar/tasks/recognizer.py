@@ -26,8 +26,9 @@ from speechnar.layers.augment import SpecAugmentConfig, change_speed, spec_augme
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.losses.ctc import Targets
 from speechnar.losses.mean import Mean, Means
-from speechnar.models.folder import ModelConfig, ModelError, build, save_model
+from speechnar.models.folder import ModelConfig, ModelError, build, load_model, save_model
 from speechnar.models.specs import configs_of
+from speechnar.text.symbols import Vocabulary
 from speechnar.train.init import freeze, start_from
 from speechnar.train.loop import LoopConfig, Phase, train
 from speechnar.train.provenance import provenance_of, settings_of
@@ -86,6 +87,7 @@ class RecognitionTask:
         train_cuts: Path | Sequence[Path],
         dev_cuts: Path,
         init: Path | None = None,
+        teacher: Path | None = None,
     ) -> None:
         self.training = config
         manifests = [train_cuts] if isinstance(train_cuts, Path) else list(train_cuts)
@@ -111,6 +113,7 @@ class RecognitionTask:
         else:
             start_from(self.model, self.config, init, self.symbols)
         freeze(self.model, config.freeze)
+        self.teacher: Any = None if teacher is None else _teacher(teacher, self.symbols)
         self.modules: dict[str, nn.Module] = {"model": self.model}
 
     def phases(self) -> tuple[Phase, ...]:
@@ -139,8 +142,20 @@ class RecognitionTask:
         if augmentation.spec:
             mel = spec_augment(mel, mel_lengths, augmentation.spec)
         smoothing = bool(self.training.weights.get("smoothing", 0.0))
-        targets = Targets(tokens, token_lengths, self.symbols, views, smoothing)
-        return self._terms(self.model, self.model(mel, mel_lengths), targets)
+        encoder_out = self.model(mel, mel_lengths)
+        taught = None if self.teacher is None else self._taught(given, lengths, encoder_out)
+        targets = Targets(tokens, token_lengths, self.symbols, views, smoothing, taught)
+        return self._terms(self.model, encoder_out, targets)
+
+    @torch.no_grad()
+    def _taught(self, given: Tensor, lengths: Tensor, encoder_out: EncoderOutput) -> Tensor:
+        """Return the teacher's log-probabilities for the same audio or states, without masks."""
+        teacher = self.teacher.to(given.device)
+        log_probs: Tensor = teacher(*teacher.encoder.features(given, lengths)).log_probs
+        if log_probs.shape != encoder_out.log_probs.shape:
+            frames, own = log_probs.shape[1], encoder_out.log_probs.shape[1]
+            raise ModelError(f"the teacher has {frames} frames where the model has {own}: give both one subsampling")
+        return log_probs
 
     def _terms(self, model: nn.Module, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Tensor | Mean]:
         """Return the loss terms of the model's spec; in training, without terms that depend on frozen weights alone."""
@@ -184,6 +199,20 @@ def _set_statistics(encoder: nn.Module, data: TranscribedData | EncodedData) -> 
     encoder.mel_std.copy_(frames.std(0).clamp(min=1e-2))  # type: ignore[operator, union-attr]
 
 
+def _teacher(folder: Path, symbols: Vocabulary) -> Any:
+    """Return a trained recognizer.
+
+    Raises:
+        ModelError: it is none, or has other tokens than the model that it teaches.
+    """
+    model, config = load_model(folder)
+    if config.spec.task != "recognizer":
+        raise ModelError(f"{folder} holds the model {config.model.name}: a teacher is of `speechnar train recognizer`")
+    if Vocabulary.load(folder / "tokens.txt").symbols != symbols.symbols:
+        raise ModelError(f"{folder} has other tokens than this model: train both with one tokenizer")
+    return model.requires_grad_(False)
+
+
 def train_recognizer(
     config: RecognitionConfig,
     tokenizer: Path,
@@ -191,11 +220,14 @@ def train_recognizer(
     dev_cuts: Path,
     out: Path,
     init: Path | None = None,
+    teacher: Path | None = None,
 ) -> None:
     """Train until the config's end, from the checkpoint in `out` if there is one; write a model folder there.
 
     Args:
         train_cuts: a manifest; or, of a model that reads cached states, manifests of caches.
+        teacher: a recognizer with the same tokens and frame rate, from whose CTC the model's is not to diverge (the
+            term `distillation`).
     """
     torch.manual_seed(config.loop.seed)
     first, *others = [train_cuts] if isinstance(train_cuts, Path) else train_cuts
@@ -206,6 +238,9 @@ def train_recognizer(
             **{f"training manifest {number}": path for number, path in enumerate(others, 2)},
             "units": tokenizer,  # a run that was begun under the former name goes on
             "model of --init": init,
+            **({} if teacher is None else {"model of --teacher": teacher}),
         }
     )
-    train(RecognitionTask(config, tokenizer, train_cuts, dev_cuts, init), config.loop, out, provenance=provenance)
+    train(
+        RecognitionTask(config, tokenizer, train_cuts, dev_cuts, init, teacher), config.loop, out, provenance=provenance
+    )

@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from speechnar.layers.ctc_encoder import EncoderOutput
-from speechnar.losses.ctc import Targets, consistency_loss, ctc_loss, ctc_terms, smoothing_loss
+from speechnar.losses.ctc import (
+    Targets,
+    consistency_loss,
+    ctc_loss,
+    ctc_terms,
+    distillation_loss,
+    smoothing_loss,
+)
 from speechnar.text.symbols import Vocabulary
 
 BLANK = 2
@@ -94,3 +101,13 @@ def test_cr_ctc_is_the_mean_loss_of_the_views_and_their_divergence() -> None:
     assert terms.keys() == {"ctc", "consistency"}
     loss = float(terms["ctc"].value + 0.2 * terms["consistency"].value)
     assert loss == pytest.approx(by_hand / 3, rel=1e-5)
+
+
+def test_distillation_is_the_divergence_from_the_teacher_without_padding() -> None:
+    student, teacher = some_log_probs(2, 3, 4), some_log_probs(2, 3, 4, seed=1)
+    by_hand = 0.0
+    for row, t in [(0, 0), (0, 1), (0, 2), (1, 0)]:
+        p, q = teacher[row, t].exp().tolist(), student[row, t].exp().tolist()
+        by_hand += sum(x * math.log(x / y) for x, y in zip(p, q))
+    loss = distillation_loss(student, teacher, torch.tensor([3, 1]), torch.tensor([2, 1]))
+    assert float(loss) == pytest.approx(by_hand / 3, rel=1e-4)

@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 import torch
 from lhotse import CutSet
+from lhotse.utils import fastcopy
 from spoken import AUDIO, make_corpus
 
 from speechnar import config as config_files
 from speechnar.cli import main
 from speechnar.config import Choice
+from speechnar.data.transcribed import TranscribedData
 from speechnar.decode.methods import DecodeOptions
 from speechnar.infer.decode import decode_batch, decode_corpus, overlapping_text
 from speechnar.layers.augment import SpecAugmentConfig
@@ -96,7 +98,7 @@ def test_a_step_logs_every_term_and_weighs_it(name: str, corpus: tuple[Path, Pat
     assert model.encoder.mel_std.min() > 0 and model.encoder.mel_mean.abs().min() > 0
 
 
-def test_it_learns_to_read(corpus: tuple[Path, Path, Path], tmp_path: Path) -> None:
+def test_it_learns_to_read(corpus: tuple[Path, Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     loop = dataclasses.replace(LOOP, max_steps=120, validate_every=120, learning_rate=0.01, warmup_steps=5)
     plain = Augmentation((1.0,), 0.0, spec=None)
     config = config_of("ctc", loop=loop, augmentation=plain, two_views=False, weights={})
@@ -108,6 +110,11 @@ def test_it_learns_to_read(corpus: tuple[Path, Path, Path], tmp_path: Path) -> N
     read = (tmp_path / "read.txt").read_text(encoding="utf-8").splitlines()
     assert read == [f"train-{n} {text}" for n, text in enumerate(TEXTS)]
     assert 0 < took.encoder_seconds < took.seconds
+    wrong = CutSet.from_file(corpus[1]).map_supervisions(lambda supervision: fastcopy(supervision, text="c"))
+    wrong.to_file(tmp_path / "wrong.jsonl.gz")
+    assert main(["distill", str(tmp_path / "ctc"), str(tmp_path / "wrong.jsonl.gz"), str(tmp_path / "d.jsonl.gz")]) == 0
+    assert [cut.supervisions[0].text for cut in CutSet.from_file(tmp_path / "d.jsonl.gz")] == TEXTS
+    assert capsys.readouterr().out.splitlines()[-1] == "6 targets; 116.7 % of the words differ"  # 7 errors, 6 words
     assert took.audio_seconds == pytest.approx(sum(cut.duration for cut in CutSet.from_file(corpus[1])))
 
 
@@ -217,6 +224,30 @@ def test_a_frozen_encoder_stays_and_the_decoder_learns(
     assert all(torch.equal(trained[key], begun[key]) for key in encoder)
     changed = [name for name in begun if name.startswith("decoder.")]
     assert not any(torch.equal(trained[name], begun[name]) for name in changed if name.endswith("norm.weight"))
+
+
+def test_a_teacher_adds_a_term_that_is_0_for_the_teacher_itself(
+    corpus: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    plain = {"augmentation": Augmentation((1.0,), 0.0, spec=None), "two_views": False}
+    train_recognizer(config_of("ctc"), *corpus, tmp_path / "ctc")
+    batch = next(TranscribedData(corpus[1], corpus[0], AUDIO.sample_rate, num_buckets=1).epoch(0))
+    for config, lowest in ((config_of("ctc", **plain), 0.0), (config_of("ctc", **plain | {"two_views": True}), 0.0)):
+        task = RecognitionTask(config, *corpus, tmp_path / "ctc", tmp_path / "ctc")
+        assert float(task.loss(batch, 0)["distillation"]) == pytest.approx(lowest, abs=1e-5)
+    task = RecognitionTask(config_of("ctc", **plain), *corpus, teacher=tmp_path / "ctc")
+    assert float(task.loss(batch, 0)["distillation"]) > 0.01
+    train_recognizer(config_of("ctc"), *corpus, tmp_path / "student", teacher=tmp_path / "ctc")
+    step, _ = map(json.loads, (tmp_path / "student" / "log.jsonl").read_text(encoding="utf-8").splitlines())
+    assert step["recognizer/distillation"] > 0
+    encoder = dataclasses.replace(ENCODER, conformer=dataclasses.replace(ENCODER.conformer, subsampling=4))
+    task = RecognitionTask(config_of("ctc", model=Choice("ctc", CTCConfig(0, encoder))), *corpus,
+                           teacher=tmp_path / "ctc")  # fmt: skip
+    with pytest.raises(ModelError, match="give both one subsampling"):
+        task.loss(batch, 0)
+    train_tokenizer(["0 a b c"], tmp_path / "tokenizer")
+    with pytest.raises(ModelError, match="has other tokens than this model"):
+        RecognitionTask(config_of("ctc"), tmp_path / "tokenizer", *corpus[1:], teacher=tmp_path / "ctc")
 
 
 def test_freezing_needs_a_start_and_a_decoder(corpus: tuple[Path, Path, Path], tmp_path: Path) -> None:

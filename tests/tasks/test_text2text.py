@@ -13,6 +13,7 @@ import torch
 from speechnar import config as config_files
 from speechnar.cli import main
 from speechnar.config import Choice
+from speechnar.data.difficulty import conditional_entropy
 from speechnar.decode.methods import DecodeOptions
 from speechnar.decode.result import DecodeError
 from speechnar.infer.translate import Translator
@@ -20,7 +21,7 @@ from speechnar.layers.transformer import TransformerConfig
 from speechnar.models.folder import ModelError
 from speechnar.models.specs import MODELS, configs_of
 from speechnar.tasks.text2text import TextConfig, train_text2text
-from speechnar.text.tokenizer import train_tokenizer
+from speechnar.text.tokenizer import load_tokenizer, train_tokenizer
 from speechnar.train.loop import LoopConfig
 
 PAIRS = [("ab", "ba"), ("a", "b b"), ("abab b", "b ab"), ("b", "aa"), ("ba ab", "aab"), ("bb", "a")]
@@ -116,3 +117,20 @@ def test_a_model_starts_from_the_weights_of_another(folder: Path, tmp_path: Path
 def test_a_model_that_does_not_read_text_is_refused(tmp_path: Path) -> None:
     config_files.save(TextConfig(Choice("glat", MODELS["glat"].config())), tmp_path / "config.yaml")
     assert main(["translate", str(tmp_path)]) == 1
+
+
+def test_distill_writes_the_targets_of_the_teacher(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    teacher = trained(folder, "transformer")
+    given = [*PAIRS, ("ab", "bb"), ("ab", "a"), ("a", "bb a")]  # sources with several targets
+    (tmp_path / "in.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in given), encoding="utf-8")
+    assert main(["distill", str(teacher), str(tmp_path / "in.tsv"), str(tmp_path / "out.tsv")]) == 0
+    made = [tuple(line.split("\t")) for line in (tmp_path / "out.tsv").read_text(encoding="utf-8").splitlines()]
+    assert made == PAIRS
+    first, second = capsys.readouterr().out.splitlines()
+    assert first == "6 targets; 0.0 % of the words differ"
+    split = load_tokenizer(teacher).split
+    before, after = (conditional_entropy([(split(a), split(b)) for a, b in pairs]) for pairs in (given, PAIRS))
+    assert second == f"conditional entropy, nats: {before:.3f} before, {after:.3f} after"
+    assert main(["distill", str(teacher), str(tmp_path / "in.tsv"), str(tmp_path / "in.tsv")]) == 1

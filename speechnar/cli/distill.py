@@ -1,0 +1,59 @@
+"""The verb `distill`: a trained model writes the targets of a corpus."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+from speechnar.cli.parser import VerbParser
+from speechnar.extras import needing
+
+DETAILS = (
+    "A text model writes the targets of `source<TAB>target` lines, each source once, and prints the conditional "
+    "entropy of the targets before and after, over the teacher's tokens: the lower, the easier for a parallel model. "
+    "A recognizer writes the transcripts of a manifest. A voice is a teacher by `speechnar bulk`."
+)
+
+
+def add_verbs(add: Callable[..., VerbParser]) -> None:
+    """Add the verb through the command line's `add(verb, name, summary, details)`."""
+    verb = add(
+        _distill, "distill", "let a trained model write the targets of a corpus (needs speechnar[train])", DETAILS
+    )
+    verb.add_argument("teacher", type=Path, metavar="MODEL_DIR", help="of `train text2text` or `train recognizer`")
+    verb.add_argument("data", type=Path, metavar="DATA", help="pairs, or a manifest")
+    verb.add_argument("out", type=Path, metavar="OUT", help="the pairs or the manifest with the teacher's targets")
+    verb.add_argument("--method", metavar="NAME", help="as in `translate` and `decode` (the first it can)")
+    verb.add_argument("--beam", type=int, default=1, metavar="N", help="hypotheses that a search keeps (1)")
+    verb.add_argument("--iterations", type=int, default=1, metavar="N", help="of iterative methods (1)")
+    verb.add_argument("--batch", type=int, default=32, metavar="N", help="inputs that are decoded at once (32)")
+    verb.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
+    verb.reads("teacher", "data")
+    verb.writes("out")
+
+
+def _distill(args: argparse.Namespace) -> None:
+    with needing("distill", "train"):
+        import torch
+
+        from speechnar.decode.methods import DecodeOptions
+        from speechnar.infer.distill import distill_cuts, distill_pairs
+        from speechnar.models.folder import ModelError, load_model
+
+    if args.batch < 1:
+        raise ValueError(f"--batch is {args.batch} but should be 1 or more")
+    torch.set_num_threads(args.threads)
+    config = load_model(args.teacher)[1]
+    if config.spec.task not in ("text2text", "recognizer"):
+        raise ModelError(f"{args.teacher} holds the model {config.model.name}, which writes no text")
+    method = args.method or config.spec.decoders[0]
+    penalty = 1.0 if args.beam > 1 and config.spec.task == "text2text" else 0.0
+    options = DecodeOptions(method, args.iterations, beam=args.beam, ctc_weight=0.0, length_penalty=penalty)
+    write = distill_pairs if config.spec.task == "text2text" else distill_cuts
+    found = write(args.teacher, args.data, args.out, options, args.batch)
+    kept = f", {found.kept} of them kept where the teacher wrote none" if found.kept else ""
+    print(f"{found.number} targets{kept}; {100 * found.changed:.1f} % of the words differ")
+    if not math.isnan(found.before):
+        print(f"conditional entropy, nats: {found.before:.3f} before, {found.after:.3f} after")
