@@ -11,6 +11,7 @@ source "$(dirname "$0")/../stages.sh"
 
 corpus=data/corpus/an4 #: DIR, the folder an4 of CMU's an4_sphere.tar.gz, unpacked
 threads=1
+pretrain=no            #: yes|no, also train CTC from an encoder that was pre-trained on the audio by BEST-RQ
 parse_options "$@"
 
 shared=../../../shared/data # the corpus, packed, if it is there
@@ -65,6 +66,13 @@ blockwise() { # from the encoder that sees whole utterances
   local delay
   for delay in 03 06 12; do train "ctc_self_block_$delay" characters --init exp/ctc_self; done
 }
+pretrained() {
+  [[ $pretrain == yes ]] || return 0
+  train_model pretraining conf/best_rq.yaml --train data/train.jsonl.gz --dev data/dev.jsonl.gz --out exp/best_rq \
+    &>exp/log/best_rq.log
+  train_model recognizer conf/ctc.yaml --tokenizer exp/characters --train data/train.jsonl.gz --dev data/dev.jsonl.gz \
+    --init exp/best_rq --out exp/ctc_pretrained &>exp/log/ctc_pretrained.log
+}
 evaluate() { python local/evaluate.py data exp; }
 
 learning="max_steps data/train.jsonl.gz data/dev.jsonl.gz"
@@ -78,4 +86,5 @@ run_stages exp \
   "plain: $learning conf/ctc.yaml conf/ctc_inter.yaml" \
   "consistency: $learning conf/cr_ctc.yaml" \
   "blockwise: $learning conf/ctc_self_block_03.yaml conf/ctc_self_block_06.yaml conf/ctc_self_block_12.yaml" \
+  "pretrained: $learning pretrain conf/best_rq.yaml conf/ctc.yaml" \
   "evaluate: data/test.jsonl.gz data/dev.jsonl.gz"

@@ -43,17 +43,19 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     joint.set_defaults(verb=_train_joint)
     speculative = models.add_parser("speculative", help="the draft or the decoder around a cached encoder")
     speculative.set_defaults(verb=_train_speculative)
+    pretraining = models.add_parser("pretraining", help="audio alone: the encoder of a recognizer, by BEST-RQ")
+    pretraining.set_defaults(verb=_train_pretraining)
     text2text = models.add_parser("text2text", help="text to text: CTC, CMLM, GLAT, DA-Transformer and their twin")
     text2text.set_defaults(verb=_train_text2text)
     _add_images(models)
-    for model in (acoustic, vocoder, recognizer, aligner, joint, speculative, text2text):
+    for model in (acoustic, vocoder, recognizer, aligner, joint, speculative, pretraining, text2text):
         model.add_argument("config", type=Path, metavar="CONFIG", help="YAML: the model, the loop and the losses")
-        model.reads("config", "train", "dev", "init")
+        model.reads("config", "train", "dev", *(["init"] if model is not pretraining else []))
         model.writes("out")
         if model in (recognizer, text2text):
             model.add_argument("--tokenizer", type=Path, required=True, metavar="DIR", help="of `speechnar tokenizer`")
             model.reads("tokenizer")
-        elif model not in (aligner, speculative):
+        elif model not in (aligner, speculative, pretraining):
             model.add_argument("--features", type=Path, required=True, metavar="DIR", help="of `speechnar features`")
             model.reads("features")
         manifest, metavar = ("a manifest", "CUTS") if model is not text2text else ("`source<TAB>target` lines", "PAIRS")
@@ -283,6 +285,13 @@ def _train_speculative(args: argparse.Namespace) -> None:
         from speechnar.tasks.speculative import SpeculativeConfig, train_speculative
 
     train_speculative(_config(SpeculativeConfig, args), args.init, args.train, args.dev, args.out)
+
+
+def _train_pretraining(args: argparse.Namespace) -> None:
+    with needing("train", "train"):
+        from speechnar.tasks.pretraining import PretrainingConfig, train_encoder
+
+    train_encoder(_config(PretrainingConfig, args), args.train, args.dev, args.out)
 
 
 def _train_text2text(args: argparse.Namespace) -> None:

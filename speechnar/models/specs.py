@@ -19,6 +19,7 @@ from speechnar.losses.ctc import ctc_terms
 from speechnar.losses.mean import Mean
 from speechnar.losses.spectral import spectral_loss
 from speechnar.models.asr.align_refine import AlignRefine, AlignRefineConfig, refinement_terms
+from speechnar.models.asr.best_rq import BestRQ, BestRQConfig, prediction_terms
 from speechnar.models.asr.crf import CRF, CRFConfig, crf_terms
 from speechnar.models.asr.ctc import CTC, CTCConfig
 from speechnar.models.asr.imputer import Imputer, ImputerConfig, imputer_terms
@@ -58,12 +59,14 @@ class ModelSpec:
         config: class of the model's config, a frozen dataclass.
         build: returns the untrained model of a config and of the audio that the model reads or writes.
         task: what the model does: "acoustic", "aligner", "recognizer" (trained by `speechnar train recognizer`),
-            "speculative" (a recognizer trained by `speechnar train speculative`), "text2text", "vocoder", "vqvae" or
-            "image" (a model of the tokens that a "vqvae" makes).
+            "speculative" (a recognizer trained by `speechnar train speculative`), "text2text", "vocoder", "vqvae",
+            "pretraining" (an encoder that learns from audio alone) or "image" (a model of the tokens that a "vqvae"
+            makes).
         losses: functions that return named loss terms, which are added up. The task says what they are called with:
             a recognizer's with (model, encoder_out, targets), a text model's with (model, pairs), an acoustic model's
-            as `fastspeech2_loss`, a vocoder's as `spectral_loss`, a VQ-VAE's with (model, images), an image model's
-            with (model, tokens). An aligner's task has its own, which depend on the step.
+            as `fastspeech2_loss`, a vocoder's as `spectral_loss`, a VQ-VAE's with (model, images), a pre-trained
+            encoder's with (model, predicted), an image model's with (model, tokens). An aligner's task has its own,
+            which depend on the step.
         decoders: methods of `speechnar decode` that the model can be decoded by; of an image model, the method of
             `speechnar.infer.images`.
         graph: name of the function in `speechnar.export` that makes the model's runtime graphs; None where there is no
@@ -102,7 +105,7 @@ INNER_SYMBOLS = {name.replace("decoder", "decoder.tokens"): 0 for name in DECODE
 FRAME_SYMBOLS = {"decoder.embedding.weight": 0, "decoder.head.out.weight": 0, "decoder.head.out.bias": 0}
 RECOGNIZERS = (
     "ctc", "mask_ctc", "aed", "align_refine", "imputer", "levenshtein", "masked_diffusion", "paraformer",
-    "paraformer_v2", "crf",
+    "paraformer_v2", "crf", "best_rq",
 )  # fmt: skip
 """Models with a `CTCEncoder`: each can start from the encoder of another."""
 
@@ -236,6 +239,7 @@ MODELS: dict[str, ModelSpec] = {
         init_from=RECOGNIZERS,
         symbol_weights=CTC_SYMBOLS | INNER_SYMBOLS | {"left.weight": 0, "right.weight": 0},
     ),
+    "best_rq": ModelSpec(BestRQConfig, BestRQ, "pretraining", losses=(prediction_terms,)),
     "transformer": ModelSpec(
         AutoregressiveTransformerConfig,
         lambda config, audio: AutoregressiveTransformer(config),

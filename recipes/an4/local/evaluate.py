@@ -58,6 +58,7 @@ def rows() -> list[Row]:
         Row("ctc_inter", "InterCTC, prefix beam 10, characters", prefixes),
     ]
     made += [
+        Row("ctc_pretrained", "CTC after BEST-RQ, characters", greedy),
         Row("cr_ctc", "CR-CTC, characters", greedy),
         Row("cr_ctc", "CR-CTC, prefix beam 10, characters", prefixes),
     ]
