@@ -64,6 +64,9 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     transcribe.add_argument(
         "--style", choices=STYLES, default=STYLES[0], help="with capitals, marks and digits, or plain lower-case words"
     )
+    transcribe.add_argument(
+        "--correct", action="store_true", help="correct misspelled words, which are frequent with --iterations 0 only"
+    )
     transcribe.add_argument("--hotwords", metavar="FILE|LIST", help="words and phrases to expect, a line each or a,b,c")
     transcribe.add_argument(
         "--min-confidence",
@@ -88,8 +91,10 @@ def _transcribe(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from speechnar.codecs import RawFormat
+    from speechnar.decode.corrector import Corrector
     from speechnar.files import atomic_write
     from speechnar.runtime import load_recognizer
+    from speechnar.runtime.correction import corrected
     from speechnar.runtime.subtitles import CueLimits
     from speechnar.runtime.timings import SUBTITLES, WRITERS, to_json_line
 
@@ -104,6 +109,7 @@ def _transcribe(args: argparse.Namespace) -> None:
     write_one = functools.partial(SUBTITLES[kind], limits=limits) if kind in SUBTITLES else WRITERS[kind]
     written = [None] * len(files) if to_stdout else targets(files, args.output, f".{kind.removeprefix('verbose_')}")
     recognizer = load_recognizer(args.recognizer, args.threads, args.device)
+    corrector = Corrector() if args.correct else None
     raw = RawFormat.parse(args.raw) if args.raw else None
     options = {
         "raw": raw,
@@ -120,6 +126,8 @@ def _transcribe(args: argparse.Namespace) -> None:
                 name = "stdin" if file == STDIO else Path(file).stem
                 with _readable(file) as source:
                     transcript = recognizer.transcribe(source, name=name, progress=bar.update, **options)
+                if corrector:
+                    transcript = corrected(transcript, corrector)
                 transcript = dataclasses.replace(transcript, file="stdin" if file == STDIO else file)
                 if target:
                     with atomic_write(target) as part:

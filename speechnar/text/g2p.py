@@ -119,6 +119,11 @@ class Pronouncer:
                     spoken[n] += [WORD_BREAK, *phones] if spoken[n] else phones
             return [self._ended(word, tuple(phones)) for word, phones in zip(words, spoken)]
 
+    def knows(self, word: str) -> bool:
+        """Return whether the lexicon has a word of small letters."""
+        with self._lock:
+            return bool(self._roles(word))
+
     def _ended(self, word: str, phones: Phones) -> Phones:
         initialism = _INITIALISM.match(word.split("-")[-1])
         return with_s(phones) if phones and initialism and initialism[2] else phones

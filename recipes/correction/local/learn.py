@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Learn from recognized text which letters a recognizer writes for others, and which corrections are right.
+
+    python local/learn.py TRAIN.tsv DEV.tsv FOLDER
+
+The TSV files are of recognize.py; FOLDER has `lm.npz`, of `speechnar lm train`, and gets `channel.json`. Learned from
+are drafts, the texts of CTC. The costs of letters are those of their edits in the training texts. The weights of the
+confidence are a logistic regression on the corrections of these texts, and of what was said: a correction is right if
+it makes fewer errors. The threshold is the smallest at which at most 0.1 % of dev's right words are made wrong, both of
+those that were recognized and of those that were said, which are all right.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from evaluate import MOST_HARMED, Recognized, changes_of, is_right, read_recognized
+from rapidfuzz.distance import Levenshtein
+from texts import plain_words
+
+from speechnar.decode.corrector import LETTERS, Channel, Corrector
+from speechnar.evaluate.wer.normalizers import normalizer
+from speechnar.files import atomic_write
+
+WEIGHT = 0.8  # of the costs of letters, beside those of the bigram model
+SPLIT = 5.0  # nats, of two words that are written as one
+HARM, NEUTRAL = 20.0, 0.3  # weights of corrections that make a right word wrong, or a wrong word another wrong one
+RIDGE = 1.0  # of the logistic regression
+FEATURES = 10
+
+
+def learn_letters(pairs: list[tuple[str, str]]) -> Channel:
+    """Return the costs of letters in (said, recognized) texts: minus the logarithm of how often an edit was made."""
+    said, edits = Counter(), Counter()
+    for text, recognized in pairs:
+        said.update(text)
+        said["double"] += sum(a == b for a, b in itertools.pairwise(text))
+        for edit in Levenshtein.editops(text, recognized):
+            letter, written = text[edit.src_pos : edit.src_pos + 1], recognized[edit.dest_pos : edit.dest_pos + 1]
+            if edit.tag == "replace":
+                edits[letter, written] += 1
+            elif edit.tag == "delete":
+                edits["single" if beside(text, edit.src_pos) else letter] += 1
+            else:
+                edits["double" if beside(recognized, edit.dest_pos) else written, "inserted"] += 1
+    number, size = sum(said[letter] for letter in LETTERS), len(LETTERS)
+
+    def cost(times: float, among: float) -> float:
+        return round(float(-np.log(times / among)), 3)
+
+    substitution = []
+    for letter in LETTERS:
+        wrong = [edits[letter, other] for other in LETTERS]
+        expected = 0.3 * sum(wrong) / size + 0.3  # of letters that were seen seldom or never
+        row = [cost(times + expected, said[letter] + size) for times in wrong]
+        substitution.append(tuple(0.0 if other == letter else each for other, each in zip(LETTERS, row)))
+    return Channel(
+        tuple(substitution),
+        tuple(cost(edits[letter] + 0.5, said[letter] + 1) for letter in LETTERS),
+        tuple(cost(edits[letter, "inserted"] + 0.5, number) for letter in LETTERS),
+        cost(edits["single"] + 0.5, said["double"] + 1),
+        cost(edits["double", "inserted"] + 0.5, number),
+        SPLIT,
+        WEIGHT,
+        (0.0,) * FEATURES,
+        0.0,
+    )
+
+
+def beside(text: str, place: int) -> bool:
+    """Return whether the same letter stands before or behind."""
+    return text[place] in (text[place - 1 : place] + text[place + 1 : place + 2])
+
+
+def regression(features: np.ndarray, is_right: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weights (F,) of a logistic regression, by Newton's method; the first feature is 1."""
+    mean, deviation = features.mean(0), features.std(0) + 1e-9
+    mean[0], deviation[0] = 0.0, 1.0
+    scaled = (features - mean) / deviation
+    found = np.zeros(features.shape[1])
+    ridge = RIDGE * (np.arange(len(found)) > 0)
+    for _ in range(30):
+        odds = 1 / (1 + np.exp(-scaled @ found))
+        curvature = (scaled.T * (weights * odds * (1 - odds))) @ scaled + np.diag(ridge + 1e-6)
+        found += np.linalg.solve(curvature, scaled.T @ (weights * (is_right - odds)) - ridge * found)
+    found /= deviation
+    found[0] -= found[1:] @ mean[1:]
+    return found
+
+
+def best_threshold(texts: list[Recognized]) -> float:
+    """Return the smallest confidence at which at most `MOST_HARMED` of the right words of texts are harmed."""
+    changes = sorted((change for text in texts for change in changes_of(text)), key=lambda change: -change.confidence)
+    right = sum(int(is_right([text.said], [" ".join(text.words)])[0][0].sum()) for text in texts)
+    harmed, threshold = 0, 1.0
+    for change in changes:
+        harmed += change.harmed
+        if harmed > MOST_HARMED * right:
+            break
+        threshold = change.confidence
+    return threshold
+
+
+def write_channel(folder: Path, channel: Channel) -> None:
+    with atomic_write(folder / "channel.json") as part:
+        part.write_text(json.dumps(dataclasses.asdict(channel), indent=1) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("train", type=Path)
+    parser.add_argument("dev", type=Path)
+    parser.add_argument("folder", type=Path)
+    args = parser.parse_args()
+    spoken_form = normalizer("whisper")
+    lines = [line.split("\t") for line in args.train.read_text(encoding="utf-8").splitlines()]
+    pairs = [(" ".join(plain_words(said.lower())), " ".join(plain_words(text))) for *_, said, text in lines]
+    channel = learn_letters(pairs)
+    write_channel(args.folder, channel)
+    corrector = Corrector(args.folder)
+    train = [read_recognized(args.train, corrector, spoken_form, system) for system in ("draft", "said")]
+    changes = [change for texts in train for text in texts for change in changes_of(text)]
+    weights = [HARM if change.harmed else 1.0 if change.fewer else NEUTRAL for change in changes]
+    right = np.array([change.fewer > 0 for change in changes], float)
+    confidence = regression(np.array([change.features for change in changes]), right, np.array(weights))
+    channel = dataclasses.replace(channel, confidence=tuple(round(float(each), 4) for each in confidence))
+    write_channel(args.folder, channel)
+    corrector = Corrector(args.folder)
+    dev = (read_recognized(args.dev, corrector, spoken_form, system) for system in ("draft", "said"))
+    threshold = max(map(best_threshold, dev))
+    write_channel(args.folder, dataclasses.replace(channel, threshold=round(threshold, 4)))
+    print(f"{len(pairs)} texts; {len(changes)} corrections, {int(right.sum())} right; threshold {threshold:.3f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,239 @@
+"""Correct the spelling of a recognizer's text, all words at once: a noisy channel from words to what is written.
+
+    written      the   rrole   is      a word that no lexicon has
+    words        the   rule    is      the candidate with the best sum of two costs, in nats: that of the letters, by
+                       role            how often a recognizer writes one for another, and that of the word between its
+                       roll            neighbors, by a bigram model
+
+A word that the bigram model or the pronouncing lexicon has, with or without a final s, is never changed. Each of the
+others is decided by itself, with its neighbors as they are written, so no decision waits for another. A word changes
+only if that is certain: a logistic regression on the candidate's probability among all candidates, both costs, the
+length of the word and the share of such words in the line says how often such a change is right.
+
+Source: Kernighan, Church and Gale 1990, "A spelling correction program based on a noisy channel model"; the neighbors:
+    Church and Gale 1991, "Probability scoring for spelling correction", section 3.
+Differs: costs are learned from a recognizer's text (recipes/correction), any number of errors is allowed, and a word
+    may be two words that were written as one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from speechnar import config
+from speechnar.lm.ngram import LMError, NgramModel
+from speechnar.text.g2p import pronouncer
+from speechnar.text.marked_word import MarkedWord
+from speechnar.text.symbols import TextError
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz'"
+LM, CHANNEL = "lm.npz", "channel.json"
+CLOSE = 4  # letters that only one of two words has, at most
+SIMILAR = 3  # letters by which their lengths differ, at most
+COMPARED = 400  # words of which the costs are computed
+SENTENCE_ENDS, QUOTES = (".", "!", "?"), "\"'\u201d\u2019)"
+KEPT = 20  # candidates that the neighbors choose from
+LONGEST = 24  # letters of a word that is corrected
+ONES = np.array([bin(n).count("1") for n in range(1 << 16)], np.uint8)
+ENGLISH = Path(__file__).parents[1] / "assets" / "corrector" / "english"
+
+
+@dataclass(frozen=True)
+class Channel:
+    """`channel.json`: costs in nats, of letters in the order of `LETTERS`.
+
+    Attributes:
+        substitution: [said][written]; 0 for the same letter.
+        deletion, insertion: of a letter that was said, and of one that was not.
+        single, double: of one letter written for a double one, and of two for one.
+        split: of two words that are written as one.
+        weight: of the costs of letters, beside those of the bigram model.
+        confidence: the weights of the logistic regression on `Correction.features`.
+        threshold: smallest confidence of a change that is made.
+    """
+
+    substitution: tuple[tuple[float, ...], ...]
+    deletion: tuple[float, ...]
+    insertion: tuple[float, ...]
+    single: float
+    double: float
+    split: float
+    weight: float
+    confidence: tuple[float, ...]
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Correction:
+    """New words for one word.
+
+    Attributes:
+        place: of the word in its line.
+        words: one or two, with capital and marks.
+        features: 1; the natural logarithms of the probability among all candidates and of one minus it; the costs of
+            letters and of the bigram model; the number of letters; the cost of letters for each; 1 if two words; 1 if
+            the word has a capital within a sentence; the natural logarithm of the share of unknown words in the rest of
+            the line, of which right text has few.
+        confidence: in [0, 1], how often such a change is right.
+    """
+
+    place: int
+    words: tuple[str, ...]
+    features: tuple[float, ...]
+    confidence: float
+
+
+def corrected_words(words: Sequence[str], corrections: Sequence[Correction]) -> list[str]:
+    """Return words with corrections made."""
+    found = {each.place: each.words for each in corrections}
+    return [new for place, word in enumerate(words) for new in found.get(place, (word,))]
+
+
+class Corrector:
+    """A corrector of recognized text. Threads may share one.
+
+    Args:
+        folder: of `lm.npz` and `channel.json`, which recipes/correction makes.
+
+    Raises:
+        TextError: a file is missing or damaged.
+    """
+
+    def __init__(self, folder: Path = ENGLISH) -> None:
+        try:
+            values = json.loads((folder / CHANNEL).read_text(encoding="utf-8"))
+            self._channel = config.from_dict(Channel, values, str(folder / CHANNEL))
+            self._lm = NgramModel.load(folder / LM)
+        except (OSError, LMError, ValueError) as error:
+            raise TextError(f"there is no corrector in {folder}, make it by recipes/correction: {error}") from None
+        self._substitution = np.array(self._channel.substitution, np.float32)
+        self._deletion = np.array(self._channel.deletion, np.float32)
+        letters = frozenset(LETTERS)
+        known = {word: n for n, word in enumerate(self._lm.words) if letters.issuperset(word) and len(word) < LONGEST}
+        self._places, self._words = known, tuple(known)  # of the words in the bigram model
+        self._letters = np.full((len(known), LONGEST), -1, np.int8)
+        raw = np.array(self._words, f"S{LONGEST}").view(np.uint8).reshape(len(known), LONGEST)
+        for n, letter in enumerate(LETTERS):
+            self._letters[raw == ord(letter)] = n
+        self._lengths = (raw > 0).sum(1).astype(np.int8)
+        bits = [1 << n for n in range(len(LETTERS) - 1)]
+        self._bits = np.array([*bits, 0, 0], np.uint32)  # of the letters that a word has: apostrophes and -1 have none
+        self._signatures = np.bitwise_or.reduce(self._bits[self._letters], 1)
+        self._costs = np.array([-self._lm.step((), n)[0] for n in known.values()], np.float32)
+        self._candidates = lru_cache(20_000)(self._search)
+
+    def __call__(self, text: str) -> str:
+        """Return a line of text with its words corrected; a line without a change as it is."""
+        words = text.split()
+        found = self.corrections(words)
+        return " ".join(corrected_words(words, found)) if found else text
+
+    @property
+    def threshold(self) -> float:
+        """The smallest confidence of a correction that is made."""
+        return self._channel.threshold
+
+    def corrections(self, words: Sequence[str]) -> list[Correction]:
+        """Return the certain corrections of words without white space, in their order."""
+        return [each for each in self.proposals(words) if each.confidence >= self._channel.threshold]
+
+    def proposals(self, words: Sequence[str]) -> list[Correction]:
+        """Return the best correction of each word that no lexicon has, certain or not."""
+        parsed = [MarkedWord.parse(word) for word in words]
+        ids = [self._lm.id_of(word.letters) if word else None for word in parsed]
+        unknown = [
+            place
+            for place, word in enumerate(parsed)
+            if word and ids[place] is None and len(word.letters) < LONGEST and not self._knows(word.letters)
+        ]
+        of_others = math.log((len(unknown) - 0.5) / (len(words) + 4)) if unknown else 0.0
+        found = []
+        for place in unknown:
+            word = parsed[place]
+            assert word is not None
+            after = ids[place + 1] if place + 1 < len(words) else None
+            state = self._state(ids[place - 1]) if place else self._lm.start
+            options = [(cost, self._between(state, new, after), new) for cost, new in self._candidates(word.letters)]
+            if not options:
+                continue
+            totals = [self._channel.weight * cost + lm for cost, lm, _ in options]
+            best = min(range(len(options)), key=totals.__getitem__)
+            share = 1 / sum(math.exp(totals[best] - total) for total in totals)
+            cost, lm, new = options[best]
+            size = len(word.letters)
+            inside = word.has_capital and place > 0 and not words[place - 1].rstrip(QUOTES).endswith(SENTENCE_ENDS)
+            features = (
+                1.0, math.log(share), math.log(1.0001 - share), cost, lm, size, cost / size, len(new) - 1.0,
+                float(inside), of_others,
+            )  # fmt: skip
+            logit = sum(a * b for a, b in zip(self._channel.confidence, features, strict=True))
+            found.append(Correction(place, word.with_words(new), features, 1 / (1 + math.exp(-logit))))
+        return found
+
+    def _state(self, word_id: int | None) -> tuple[int, ...]:
+        """Return the bigram model's state behind a word; that of no word where it is unknown."""
+        return () if word_id is None else self._lm.step((), word_id)[1]
+
+    def _knows(self, word: str) -> bool:
+        """Return whether a lexicon has a word, or what is left of it without a final s."""
+        stem = word.removesuffix("s").removesuffix("'")
+        return any(form in self._places or pronouncer().knows(form) for form in (word, stem) if len(form) > 2)
+
+    def _between(self, state: tuple[int, ...], words: Sequence[str], after: int | None) -> float:
+        """Return the cost of words behind a state of the bigram model, and that of the known word after them."""
+        total = 0.0
+        for word in words:
+            log_prob, state = self._lm.step(state, self._places[word])
+            total -= log_prob
+        return total if after is None else total - self._lm.step(state, after)[0]
+
+    def _search(self, word: str) -> list[tuple[float, tuple[str, ...]]]:
+        """Return the cost of the letters of a word for the candidates that are likely without their neighbors."""
+        written = np.array([LETTERS.index(letter) for letter in word])
+        signature = np.bitwise_or.reduce(self._bits[written])
+        differ = self._signatures ^ signature
+        other = ONES[differ & 0xFFFF] + ONES[differ >> 16]
+        lengths = np.abs(self._lengths - np.int8(len(word)))
+        near = np.flatnonzero((other <= CLOSE) & (lengths <= SIMILAR))
+        if len(near) > COMPARED:
+            far = 3.0 * other[near] + 2.0 * lengths[near] + 0.35 * self._costs[near]
+            near = near[np.argpartition(far, COMPARED)[:COMPARED]]
+        found: list[tuple[float, tuple[str, ...]]] = []
+        if len(near):
+            costs = self.letter_costs(written, self._letters[near], self._lengths[near])
+            for n in np.argsort(costs + 0.6 * self._costs[near])[:KEPT].tolist():
+                found.append((float(costs[n]), (self._words[near[n]],)))
+        for size in range(1, len(word) - 1):
+            parts = word[:size], word[size:]
+            if parts[0] in self._places and parts[1] in self._places and (size > 1 or word[0] in "ai"):
+                found.append((self._channel.split, parts))
+        return found
+
+    def letter_costs(self, written: np.ndarray, said: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """Return the costs (N,) of writing a word for each of N words: the sum of those of the cheapest edits.
+
+        Args:
+            written: (M,) numbers of letters.
+            said: (N, `LONGEST`) numbers of letters, -1 behind the end; lengths: (N,).
+        """
+        channel, size = self._channel, int(lengths.max())
+        doubled = np.zeros(said.shape, bool)
+        doubled[:, 1:] = said[:, 1:] == said[:, :-1]
+        deletions = np.where(doubled, channel.single, self._deletion[said])
+        costs = [np.zeros(len(said))]  # of nothing for the first 0, 1, 2 ... letters of each word
+        for n in range(size):
+            costs.append(costs[-1] + deletions[:, n])
+        for n, letter in enumerate(written):
+            insertion = channel.double if n and written[n - 1] == letter else channel.insertion[letter]
+            above, costs = costs, [costs[0] + insertion]
+            for m in range(size):
+                replaced = above[m] + self._substitution[said[:, m], letter]
+                costs.append(np.minimum(np.minimum(replaced, above[m + 1] + insertion), costs[m] + deletions[:, m]))
+        return np.stack(costs, 1)[np.arange(len(said)), lengths]

@@ -1,0 +1,90 @@
+"""The recipe correction: letters and confidences are learned, and nothing held out is trained on."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+from speechnar.decode.corrector import LETTERS, Correction
+
+LOCAL = Path(__file__).parents[2] / "recipes" / "correction" / "local"
+NAMES = ("evaluate", "texts", "learn")
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Iterator[dict[str, ModuleType]]:
+    """Import the scripts by their own names, which other recipes have too."""
+    before = {name: sys.modules.pop(name, None) for name in NAMES}
+    sys.path.insert(0, str(LOCAL))
+    yield {name: importlib.import_module(name) for name in NAMES}
+    sys.path.remove(str(LOCAL))
+    for name, module in before.items():
+        del sys.modules[name]
+        if module is not None:
+            sys.modules[name] = module
+
+
+def recognized(recipe: dict[str, ModuleType]) -> object:
+    corrections = [Correction(1, ("cat",), (1.0, 2.0), 0.9), Correction(3, ("dogs",), (1.0, 0.5), 0.6)]
+    return recipe["evaluate"].Recognized("anne", "the cat and dog", ["the", "cart", "and", "dog"], corrections, str)
+
+
+def test_what_is_repaired_and_what_is_harmed(recipe: dict[str, ModuleType]) -> None:
+    evaluate, text = recipe["evaluate"], recognized(recipe)
+    for threshold, after, harmed in ((0.95, 1, 0), (0.8, 0, 0), (0.5, 1, 1)):
+        found = evaluate.figures_of([text], threshold)
+        assert (found.before.tolist(), found.after.tolist(), found.words) == ([1], [after], 4)
+        assert (found.right, found.harmed) == (3, harmed)
+    assert [(change.fewer, change.harmed) for change in evaluate.changes_of(text)] == [(1, 0), (-1, 1)]
+    right, errors = evaluate.is_right(["a b c"], ["a x c d"])
+    np.testing.assert_array_equal(right[0], [True, False, True])
+    assert errors.tolist() == [2]
+
+
+def test_the_threshold_harms_no_more_than_one_in_a_thousand(recipe: dict[str, ModuleType]) -> None:
+    assert recipe["learn"].best_threshold([recognized(recipe)]) == 0.9
+
+
+def test_costs_are_logarithms_of_how_often_letters_were_written(recipe: dict[str, ModuleType]) -> None:
+    pairs = [("book", "bok"), ("book", "book"), ("at", "ad"), ("at", "atm"), ("at", "att")] * 100
+    channel = recipe["learn"].learn_letters(pairs)
+    b, t, d, m = (LETTERS.index(letter) for letter in "btdm")
+    number = 1400  # letters that were said
+    assert channel.single == pytest.approx(-math.log(100.5 / 201), abs=1e-3)
+    assert channel.double == pytest.approx(-math.log(100.5 / number), abs=1e-3)
+    assert channel.insertion[m] == pytest.approx(-math.log(100.5 / number), abs=1e-3)
+    assert channel.deletion[b] == pytest.approx(-math.log(0.5 / 201), abs=1e-3)
+    assert channel.substitution[t][d] == pytest.approx(-math.log((100 + 30 / 27 + 0.3) / 327), abs=1e-3)
+    assert channel.substitution[t][t] == 0 and channel.substitution[b][d] > 6
+
+
+def test_the_regression_finds_the_odds(recipe: dict[str, ModuleType]) -> None:
+    features = np.array([[1.0, 0.0]] * 100 + [[1.0, 3.0]] * 100)
+    right = np.array([1.0] * 20 + [0.0] * 80 + [1.0] * 70 + [0.0] * 30)
+    first, second = recipe["learn"].regression(features, right, np.ones(200))
+    assert first == pytest.approx(math.log(20 / 80), abs=0.1)
+    assert first + 3 * second == pytest.approx(math.log(70 / 30), abs=0.1)
+
+
+def test_held_out_texts_are_left_out(tmp_path: Path) -> None:
+    said = "SHE WENT TO THE VERY LAST SHOP OF ALL"
+    (tmp_path / "dev.tsv").write_text(f"b-1\tother\tdraft\t{said}\tShe went.\n")
+    texts = tmp_path / "texts"
+    texts.mkdir()
+    line = "The *old* clock is here. What do you say? He said so -- twice, I think, in 1850.\n"
+    (texts / "kept.md").write_text(f"# Title\n{line}{line}")
+    (texts / "held_out.txt").write_text("And she went to the very last shop of all.\n")
+    command = [sys.executable, str(LOCAL / "texts.py"), "out.txt", "--texts", "texts", "--held-out", "dev.tsv"]
+    done = subprocess.run(command, cwd=tmp_path, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "3 sentences; files that are left out: held_out.txt\n"
+    lines = (tmp_path / "out.txt").read_text().splitlines()
+    assert lines == ["he said so twice i think in <unk>", "the old clock is here", "what do you say"]
