@@ -13,14 +13,14 @@ length of the word and the share of such words in the line says how often such a
 Source: Kernighan, Church and Gale 1990, "A spelling correction program based on a noisy channel model"; the neighbors:
     Church and Gale 1991, "Probability scoring for spelling correction", section 3.
 Differs: costs are learned from a recognizer's text (recipes/correction), any number of errors is allowed, and a word
-    may be two words that were written as one.
+    may be two words that were written as one. A loose letter that the next word begins with is left out.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -54,6 +54,7 @@ class Channel:
         deletion, insertion: of a letter that was said, and of one that was not.
         single, double: of one letter written for a double one, and of two for one.
         split: of two words that are written as one.
+        fragment: in [0, 1], how often it is right to leave out a letter that the next word begins with.
         weight: of the costs of letters, beside those of the bigram model.
         confidence: the weights of the logistic regression on `Correction.features`.
         threshold: smallest confidence of a change that is made.
@@ -65,6 +66,7 @@ class Channel:
     single: float
     double: float
     split: float
+    fragment: float
     weight: float
     confidence: tuple[float, ...]
     threshold: float
@@ -76,11 +78,11 @@ class Correction:
 
     Attributes:
         place: of the word in its line.
-        words: one or two, with capital and marks.
+        words: one or two, with capital and marks; none where a letter is left out that the next word begins with.
         features: 1; the natural logarithms of the probability among all candidates and of one minus it; the costs of
             letters and of the bigram model; the number of letters; the cost of letters for each; 1 if two words; 1 if
             the word has a capital within a sentence; the natural logarithm of the share of unknown words in the rest of
-            the line, of which right text has few.
+            the line, of which right text has few. None of a letter that is left out.
         confidence: in [0, 1], how often such a change is right.
     """
 
@@ -145,16 +147,17 @@ class Corrector:
         return [each for each in self.proposals(words) if each.confidence >= self._channel.threshold]
 
     def proposals(self, words: Sequence[str]) -> list[Correction]:
-        """Return the best correction of each word that no lexicon has, certain or not."""
+        """Return the best correction of each word that no lexicon has, and of loose letters, certain or not."""
         parsed = [MarkedWord.parse(word) for word in words]
         ids = [self._lm.id_of(word.letters) if word else None for word in parsed]
+        loose = [Correction(place, (), (), self._channel.fragment) for place in _loose_letters(parsed)]
         unknown = [
             place
             for place, word in enumerate(parsed)
-            if word and ids[place] is None and len(word.letters) < LONGEST and not self._knows(word.letters)
+            if word and ids[place] is None and 1 < len(word.letters) < LONGEST and not self._knows(word.letters)
         ]
         of_others = math.log((len(unknown) - 0.5) / (len(words) + 4)) if unknown else 0.0
-        found = []
+        found = loose
         for place in unknown:
             word = parsed[place]
             assert word is not None
@@ -175,7 +178,7 @@ class Corrector:
             )  # fmt: skip
             logit = sum(a * b for a, b in zip(self._channel.confidence, features, strict=True))
             found.append(Correction(place, word.with_words(new), features, 1 / (1 + math.exp(-logit))))
-        return found
+        return sorted(found, key=lambda each: each.place)
 
     def _state(self, word_id: int | None) -> tuple[int, ...]:
         """Return the bigram model's state behind a word; that of no word where it is unknown."""
@@ -237,3 +240,12 @@ class Corrector:
                 replaced = above[m] + self._substitution[said[:, m], letter]
                 costs.append(np.minimum(np.minimum(replaced, above[m + 1] + insertion), costs[m] + deletions[:, m]))
         return np.stack(costs, 1)[np.arange(len(said)), lengths]
+
+
+def _loose_letters(words: Sequence[MarkedWord | None]) -> Iterator[int]:
+    """Yield the places of single letters that the next word begins with, as in `b but`, unless letters are spelled."""
+    sizes = [len(word.letters) if word else 0 for word in words]
+    for place, (word, after) in enumerate(zip(words, words[1:])):
+        if word and after and sizes[place] == 1 < sizes[place + 1] and not word.after and word.letters not in "aio":
+            if after.letters.startswith(word.letters) and not after.before and (not place or sizes[place - 1] != 1):
+                yield place

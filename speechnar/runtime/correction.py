@@ -15,7 +15,7 @@ def corrected(transcript: Transcript, corrector: Corrector) -> Transcript:
     words = []
     for place, word in enumerate(transcript.words):
         new = found.get(place, (word.text,))
-        step = (word.end - word.start) / len(new)
+        step = (word.end - word.start) / max(1, len(new))
         for n, text in enumerate(new):
             words.append(Word(text, word.start + n * step, word.start + (n + 1) * step, word.confidence))
     return dataclasses.replace(transcript, words=tuple(words))

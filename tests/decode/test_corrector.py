@@ -29,6 +29,7 @@ CHANNEL_OF_TEST = Channel(
     single=1.0,
     double=1.5,
     split=5.0,
+    fragment=0.9,
     weight=1.0,
     confidence=(5.0, 0, 0, 0, 0, 0, -4.0, 0, 0, 0),  # by the cost of letters for each letter alone
     threshold=0.8,
@@ -53,6 +54,11 @@ def corrector(tmp_path_factory: pytest.TempPathFactory) -> Corrector:
     [
         ("The boy strugles, with the “Clokk”!", "The boy struggles, with the “Clock”!"),
         ("Theboy struck.", "The boy struck."),
+        ("B Boys struggle with t the c clock", "Boys struggle with the clock"),
+        (
+            "t. the, i in a boy's b c clock",
+            "t. the, i in a boy's b c clock",
+        ),  # not loose
         ("the house  of the boy\t", "the house  of the boy\t"),
         ("he qqqqqq the zzzzz", "he qqqqqq the zzzzz"),  # nothing is near
         ("iPhone NASA clo-ck cl0ck clokk@x.org clökk", "iPhone NASA clo-ck cl0ck clokk@x.org clökk"),

@@ -26,7 +26,7 @@ from speechnar.decode.corrector import LETTERS, Channel, Corrector
 from speechnar.evaluate.wer.normalizers import normalizer
 from speechnar.files import atomic_write
 
-WEIGHT = 0.8  # of the costs of letters, beside those of the bigram model
+WEIGHT = 1.0  # of the costs of letters, beside those of the bigram model
 SPLIT = 5.0  # nats, of two words that are written as one
 HARM, NEUTRAL = 20.0, 0.3  # weights of corrections that make a right word wrong, or a wrong word another wrong one
 RIDGE = 1.0  # of the logistic regression
@@ -65,6 +65,7 @@ def learn_letters(pairs: list[tuple[str, str]]) -> Channel:
         cost(edits["single"] + 0.5, said["double"] + 1),
         cost(edits["double", "inserted"] + 0.5, number),
         SPLIT,
+        0.0,
         WEIGHT,
         (0.0,) * FEATURES,
         0.0,
@@ -124,10 +125,16 @@ def main() -> None:
     corrector = Corrector(args.folder)
     train = [read_recognized(args.train, corrector, spoken_form, system) for system in ("draft", "said")]
     changes = [change for texts in train for text in texts for change in changes_of(text)]
+    loose = [change.fewer > 0 for change in changes if not change.features]
+    changes = [change for change in changes if change.features]
     weights = [HARM if change.harmed else 1.0 if change.fewer else NEUTRAL for change in changes]
     right = np.array([change.fewer > 0 for change in changes], float)
     confidence = regression(np.array([change.features for change in changes]), right, np.array(weights))
-    channel = dataclasses.replace(channel, confidence=tuple(round(float(each), 4) for each in confidence))
+    channel = dataclasses.replace(
+        channel,
+        confidence=tuple(round(float(each), 4) for each in confidence),
+        fragment=round((sum(loose) + 0.5) / (len(loose) + 1), 4),
+    )
     write_channel(args.folder, channel)
     corrector = Corrector(args.folder)
     dev = (read_recognized(args.dev, corrector, spoken_form, system) for system in ("draft", "said"))
