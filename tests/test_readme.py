@@ -25,7 +25,7 @@ from speechnar.cli.parser import VerbParser
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("recipes/*/README.md"), ROOT / "CONTRIBUTING.md"])
-RUN = {"synth", "sing", "transcribe", "phonemize", "voices", "recognizers"}  # seconds with the models in the wheel
+RUN = {"synth", "sing", "transcribe", "correct", "phonemize", "voices", "recognizers"}  # seconds with the models in the wheel
 FROM_OTHERS = {  # what they do in these tests; aplay plays the last argument, or stdin
     "aplay": 'for last; do :; done; cat "${last:--}" > "$0.played"',
     "curl": "cat talk.ogg",
@@ -64,6 +64,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that the README's commands read, and programs for their pipelines."""
     folder = tmp_path_factory.mktemp("readme")
     (folder / "story.txt").write_text("Once upon a time.\n")
+    (folder / "asr.txt").write_text("Once uppon a time.\n")
     melody = bar(note("A3", 1, "Good"), note("C4", 1, "mor-"), note("A3", 2, "-ning"))
     written(folder / "song.musicxml", score(part(melody)))
     speech = speechnar.synthesize("Good morning.")
