@@ -25,7 +25,7 @@ from speechnar.cli.parser import VerbParser
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
 PAGES = sorted([*ROOT.glob("docs/*.md"), *ROOT.glob("recipes/*/README.md"), ROOT / "CONTRIBUTING.md"])
-RUN = {"synth", "sing", "transcribe", "correct", "phonemize", "voices", "recognizers"}  # seconds with the models in the wheel
+RUN = {"synth", "sing", "transcribe", "correct", "phonemize", "voices", "recognizers"}  # seconds each
 FROM_OTHERS = {  # what they do in these tests; aplay plays the last argument, or stdin
     "aplay": 'for last; do :; done; cat "${last:--}" > "$0.played"',
     "curl": "cat talk.ogg",
