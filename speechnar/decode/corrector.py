@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -132,10 +133,14 @@ class Corrector:
         self._candidates = lru_cache(20_000)(self._search)
 
     def __call__(self, text: str) -> str:
-        """Return a line of text with its words corrected; a line without a change as it is."""
-        words = text.split()
-        found = self.corrections(words)
-        return " ".join(corrected_words(words, found)) if found else text
+        """Return a line of text with its words corrected. The white space around all other words stays."""
+        places = list(re.finditer(r"\S+", text))
+        for each in reversed(self.corrections([place[0] for place in places])):
+            start, end = places[each.place].span()
+            if not each.words:  # a loose letter, with the space behind it
+                end = places[each.place + 1].start()
+            text = text[:start] + " ".join(each.words) + text[end:]
+        return text
 
     @property
     def threshold(self) -> float:

@@ -59,6 +59,7 @@ def corrector(tmp_path_factory: pytest.TempPathFactory) -> Corrector:
             "t. the, i in a boy's b c clock",
             "t. the, i in a boy's b c clock",
         ),  # not loose
+        (" the\tstrugles  of\x0c t  the boy\r", " the\tstruggles  of\x0c the boy\r"),  # white space stays
         ("the house  of the boy\t", "the house  of the boy\t"),
         ("he qqqqqq the zzzzz", "he qqqqqq the zzzzz"),  # nothing is near
         ("iPhone NASA clo-ck cl0ck clokk@x.org clökk", "iPhone NASA clo-ck cl0ck clokk@x.org clökk"),
