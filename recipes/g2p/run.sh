@@ -33,10 +33,7 @@ systems() { # each from the weights of the same CTC model, for as many steps
   done
 }
 distill() { # the twin's own phones of the training words, or the dictionary's where the twin writes none
-  awk -F '\t' '!seen[$1]++' data/train.tsv >data/first.tsv
-  cut -f 1 data/first.tsv >data/words.txt
-  speechnar translate exp/ar -f data/words.txt -o data/guessed.txt --beam 1 --batch 256 --threads "$threads"
-  paste data/first.tsv data/guessed.txt | awk -F '\t' '{print $1 "\t" ($3 == "" ? $2 : $3)}' >data/distilled.tsv
+  speechnar distill exp/ar data/train.tsv data/distilled.tsv --batch 256 --threads "$threads"
 }
 distilled() { train ctc_glat distilled ctc_glat_distilled --init exp/start; }
 bundle() { speechnar export exp/ctc exp/letters.onnx; }
