@@ -54,7 +54,9 @@ def read(path: Path) -> list[System]:
                     numbers[name] = float(row[name])
                 except (KeyError, TypeError, ValueError):
                     raise ValueError(f"{path}, line {number}: {name} should be a number") from None
-            found.append(System(row["task"], row["system"], row["peer"], row["measure"], source=row["source"], **numbers))
+            found.append(
+                System(row["task"], row["system"], row["peer"], row["measure"], source=row["source"], **numbers)
+            )
     return found
 
 

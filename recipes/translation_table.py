@@ -3,22 +3,23 @@
 
     python ../translation_table.py DATA_DIR EXP_DIR [--sentences 2000] [--timed 200]
 
-BLEU and chrF are sacrebleu's, with intervals by bootstrap over sentences, and the p-value of the paired bootstrap
-against the autoregressive twin with a beam of 4. Times are CPU time, which other work on the computer affects little:
-latency is the mean over sentences that are translated one by one, throughput that of batches of 32 of similar length.
+The columns are those of `speechnar compare`, the baseline is the autoregressive twin with a beam of 4. Translations and
+measurements go to EXP_DIR/translated, and so does a plot of BLEU against latency.
 """
 
 import argparse
-import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
-from sacrebleu.metrics import BLEU, CHRF
-from sacrebleu.significance import PairedTest
 
 from speechnar.data.pairs import read_pairs
 from speechnar.decode.methods import DecodeOptions
+from speechnar.evaluate.compare import measurements
+from speechnar.evaluate.compare.measure import measure_translator
+from speechnar.evaluate.compare.quality import translation_quality
+from speechnar.evaluate.compare.table import Row, format_comparison, plot_comparison
+from speechnar.files import atomic_write
 from speechnar.infer.translate import Translator
 
 TWIN = "twin, beam 4"
@@ -32,14 +33,6 @@ class System:
     model: str
     options: DecodeOptions
     rescorer: str | None = None
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Milliseconds for each sentence alone, and sentences a second in batches of 32."""
-
-    latency: float
-    throughput: float
 
 
 def systems() -> list[System]:
@@ -75,17 +68,6 @@ def systems() -> list[System]:
     return rows
 
 
-def timed(translator: Translator, sources: list[str]) -> Timing:
-    """Measure a system on sources, after a few to warm up."""
-    translator.translate(sources[:8], 1)
-    started = time.process_time()
-    translator.translate(sources, 1)
-    alone = time.process_time() - started
-    started = time.process_time()
-    translator.translate(sources, 32)
-    return Timing(1000 * alone / len(sources), len(sources) / (time.process_time() - started))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
@@ -99,38 +81,20 @@ def main() -> None:
         parser.error(f"{args.exp} holds no twin: run the stages before")
     sources, references = map(list, zip(*read_pairs(args.data / "test.tsv")[: args.sentences]))
     out = args.exp / "translated"
-    out.mkdir(parents=True, exist_ok=True)
-    texts, timings = {}, {}
+    texts, measured = {}, {}
     for system in trained:
-        rescorer = args.exp / system.rescorer if system.rescorer else None
-        translator = Translator(args.exp / system.model, system.options, False, rescorer)
-        timings[system.label] = timed(translator, sources[: args.timed])
-        texts[system.label] = translator.translate(sources, 32)
-        name = "".join(c if c.isalnum() else "_" for c in system.label)
-        (out / f"{name}.txt").write_text("".join(f"{text}\n" for text in texts[system.label]), encoding="utf-8")
-    metrics = {"BLEU": BLEU(), "CHRF": CHRF()}
-    test = PairedTest(list(texts.items()), metrics, [references], test_type="bs", n_samples=1000)
-    signatures, scores = test()
-    bleus, chrfs = (scores[name] for name in signatures)
-    heads = ["system", "BLEU", "95 % interval", "p", "chrF", "ms a sentence", "the twin's = 1", "sentences a second"]
-    print(f"| {' | '.join([*heads, heads[6]])} |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
-    twin = timings[TWIN]
-    for n, system in enumerate(trained):
-        bleu, chrf, took = bleus[n], chrfs[n], timings[system.label]
-        interval = f"[{bleu.mean - bleu.ci:.1f}, {bleu.mean + bleu.ci:.1f}]"
-        cells = [
-            system.label,
-            f"{bleu.score:.1f}",
-            interval,
-            "" if n == 0 else f"{bleu.p_value:.3f}",
-            f"{chrf.score:.1f}",
-        ]
-        cells += [f"{took.latency:.1f}", f"1/{twin.latency / took.latency:.1f}"]
-        cells += [f"{took.throughput:.0f}", f"{took.throughput / twin.throughput:.1f}"]
-        print(f"| {' | '.join(cells)} |")
-    for name, signature in signatures.items():
-        print(f"\n{name}: {signature}")
+        model, rescorer = args.exp / system.model, args.exp / system.rescorer if system.rescorer else None
+        taken = measure_translator(model, sources[: args.timed], system.options, rescorer)
+        measured[system.label] = replace(taken, label=system.label)
+        texts[system.label] = Translator(model, system.options, False, rescorer).translate(sources, 32)
+        path = out / f"{''.join(c if c.isalnum() else '_' for c in system.label)}.txt"
+        with atomic_write(path) as part:
+            part.write_text("".join(f"{text}\n" for text in texts[system.label]), encoding="utf-8")
+        measurements.write(measurements.measurements_path(path), measured[system.label])
+    found = translation_quality(references, texts, TWIN)
+    rows = [Row(label, found[label], measured[label]) for label in texts]
+    print(format_comparison(rows, "BLEU", TWIN, markdown=True))
+    plot_comparison(out / "bleu_latency.png", rows, "BLEU")
 
 
 if __name__ == "__main__":
