@@ -4,8 +4,9 @@
     python benchmarks/nar_tradeoff.py        # docs/nar_tradeoff.tsv to docs/nar_tradeoff.png
 
 The table has a line for each parallel system: its task, its name, the twin or peer that it is compared with, the
-measure of quality (higher is better), its value of the system and of the peer, how many times faster the system is in
-the same run, and the file where the figures were written down as they were measured.
+measure of quality (a "WER" in % counts as the share of right words, 100 less it; of others higher is better), its value
+of the system and of the peer, how many times faster the system is, and the file where the figures stand as they were
+measured.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ class System:
     @property
     def kept(self) -> float:
         """The share of the peer's quality, in %."""
-        return 100 * self.quality / self.peer_quality
+        right, of_peer = self.quality, self.peer_quality
+        if self.measure == "WER":
+            right, of_peer = 100 - right, 100 - of_peer
+        return 100 * right / of_peer
 
 
 def read(path: Path) -> list[System]:
@@ -76,8 +80,9 @@ def plot(systems: list[System], path: Path) -> None:
     for line in (axis.axhline, axis.axvline):
         line(100 if line == axis.axhline else 1, color="gray", linewidth=0.8, linestyle="dashed")
     axis.set_xscale("log")
-    ticks = [tick for tick in (0.25, 0.5, 1, 2, 5, 10, 20, 50, 100) if tick <= 1.6 * max(s.speed for s in systems)]
-    axis.set_xticks(ticks)
+    slowest, fastest = min(1.0, *(one.speed for one in systems)), max(1.0, *(one.speed for one in systems))
+    axis.set(xlim=(0.8 * slowest, 1.3 * fastest))
+    axis.set_xticks([tick for tick in (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100) if slowest <= tick <= fastest])
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set(xlabel="times as fast as the twin or peer", ylabel="quality, % of that of the twin or peer")

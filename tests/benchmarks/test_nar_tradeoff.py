@@ -22,6 +22,8 @@ def test_the_share_of_quality_is_printed_and_drawn(tmp_path: Path) -> None:
     assert found.returncode == 0, found.stderr
     assert found.stdout == "translation: CTC, 75.0 % of BLEU, 5 times as fast as beam 4\n"
     assert out.read_bytes().startswith(b"\x89PNG")
+    table.write_text(HEAD + "recognition\tCTC\tbeam 4\tWER\t55\t10\t5\tx\n", encoding="utf-8")
+    assert run("--table", str(table), "--out", str(out)).stdout.startswith("recognition: CTC, 50.0 % of WER, 5 times")
     table.write_text(HEAD + "translation\tCTC\tbeam 4\tBLEU\t30\tmany\t5\tx\n", encoding="utf-8")
     assert "line 2: peer_quality should be a number" in run("--table", str(table), "--out", str(out)).stderr
     table.write_text(HEAD, encoding="utf-8")
