@@ -18,6 +18,7 @@ from speechnar.cli import main
 from speechnar.config import Choice
 from speechnar.data.transcribed import TranscribedData
 from speechnar.decode.methods import DecodeOptions
+from speechnar.export import RecognizerCard
 from speechnar.infer.decode import decode_batch, decode_corpus, overlapping_text
 from speechnar.layers.augment import SpecAugmentConfig
 from speechnar.layers.conformer import ConformerConfig
@@ -138,6 +139,11 @@ def test_a_blockwise_encoder_learns_and_overlapping_blocks_are_decoded(
     train_recognizer(config_of("ctc"), *corpus, tmp_path / "ctc")
     assert main(["decode", str(tmp_path / "ctc"), str(corpus[1]), str(read), "--overlapping"]) == 1
     assert f"the encoder of {tmp_path / 'ctc'} is not blockwise" in capsys.readouterr().err
+    config_files.save(
+        RecognizerCard("letters", "en-us", "CC0-1.0", "tones"), tmp_path / "blocks_80" / "recognizer.yaml"
+    )
+    assert main(["export", str(tmp_path / "blocks_80"), str(tmp_path / "exported")]) == 1
+    assert "the encoder is blockwise, which the runtime has no graph for" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("hop", [3, 4, 5])

@@ -79,6 +79,7 @@ def plot_comparison(path: str | Path, rows: Sequence[Row], metric: str) -> None:
     """
     check(path)
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogFormatter
 
     shown = [(row.measured.latency, row) for row in rows if row.measured.latency]
     families = list(dict.fromkeys(row.measured.family for _, row in shown))
@@ -93,6 +94,8 @@ def plot_comparison(path: str | Path, rows: Sequence[Row], metric: str) -> None:
         axis.plot([latency], [value.value], "o", color=color, label=f"{number}  {row.system}{family}")
         axis.annotate(str(number), (latency, value.value), (5, 3), textcoords="offset points", fontsize=9)
     axis.set_xscale("log")
+    for formatted in (axis.xaxis.set_major_formatter, axis.xaxis.set_minor_formatter):
+        formatted(LogFormatter(minor_thresholds=(2, 0.5)))  # 20 and not 2 x 10^1
     clocks = " and ".join(dict.fromkeys(f"{row.measured.clock} time" for _, row in shown))
     axis.set(xlabel=f"latency at batch 1, ms ({clocks})" if shown else "latency, ms", ylabel=_axis(metric))
     axis.grid(alpha=0.3, which="both")
