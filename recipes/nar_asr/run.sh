@@ -15,7 +15,8 @@ parse_options "$@"
 
 shared=../../../shared/data # a part of the corpus, packed, if it is there
 encoders="ctc cr_ctc ctc_self"
-decoders="aed semi_autoregressive mask_ctc align_refine imputer levenshtein masked_diffusion paraformer paraformer_v2 crf"
+decoders="aed semi_autoregressive mask_ctc align_refine imputer levenshtein masked_diffusion paraformer paraformer_v2"
+decoders="$decoders paraformer_v2_axe paraformer_v2_oaxe crf"
 
 train() { # NAME [OPTION...]: conf/NAME.yaml to exp/NAME
   train_model recognizer "conf/$1.yaml" --tokenizer exp/tokenizer --out "exp/$1" \

@@ -6,7 +6,9 @@ import dataclasses
 import json
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from lhotse import CutSet
@@ -17,7 +19,9 @@ from speechnar import config as config_files
 from speechnar.cli import main
 from speechnar.config import Choice
 from speechnar.data.transcribed import TranscribedData
+from speechnar.decode.interface import DecoderInput, refine
 from speechnar.decode.methods import DecodeOptions
+from speechnar.decode.parallel import ParallelDecoder
 from speechnar.export import RecognizerCard
 from speechnar.infer.decode import decode_batch, decode_corpus, overlapping_text
 from speechnar.layers.augment import SpecAugmentConfig
@@ -38,7 +42,7 @@ from speechnar.models.autoregressive.aed import AEDConfig
 from speechnar.models.folder import ModelError, load_model
 from speechnar.nar.blocks import BlockConfig
 from speechnar.tasks.recognizer import Augmentation, RecognitionConfig, RecognitionTask, train_recognizer
-from speechnar.text.symbols import SymbolTable
+from speechnar.text.symbols import SymbolTable, Vocabulary
 from speechnar.text.tokenizer import load_tokenizer, train_tokenizer
 from speechnar.train.loop import LoopConfig
 
@@ -230,6 +234,36 @@ def test_a_frozen_encoder_stays_and_the_decoder_learns(
     assert all(torch.equal(trained[key], begun[key]) for key in encoder)
     changed = [name for name in begun if name.startswith("decoder.")]
     assert not any(torch.equal(trained[name], begun[name]) for name in changed if name.endswith("norm.weight"))
+
+
+@pytest.mark.parametrize("objective", ["axe", "oaxe"])
+def test_paraformer_v2_learns_by_other_objectives(
+    objective: str, corpus: tuple[Path, Path, Path], tmp_path: Path
+) -> None:
+    loop = dataclasses.replace(LOOP, max_steps=200, validate_every=200, learning_rate=0.01, warmup_steps=5)
+    model = Choice("paraformer_v2", ParaformerV2Config(0, ENCODER, DECODER, objective))
+    plain = Augmentation((1.0,), 0.0, spec=None)
+    config = config_of("ctc", model=model, loop=loop, augmentation=plain, two_views=False, weights={})
+    train_recognizer(config, *corpus, tmp_path)
+    decode_corpus(tmp_path, corpus[1], tmp_path / "read.txt", DecodeOptions("parallel"))
+    read = [line.split(" ", 1)[1] for line in (tmp_path / "read.txt").read_text(encoding="utf-8").splitlines()]
+    if objective == "oaxe":  # which does not teach the order of tokens
+        assert [sorted(text.replace(" ", "")) for text in read] == [sorted(text.replace(" ", "")) for text in TEXTS]
+    else:
+        assert read == TEXTS
+    with pytest.raises(ValueError, match="the objective is 'ctc' but should be one of cross_entropy, axe, oaxe"):
+        ParaformerV2Config(objective="ctc")
+
+
+def test_blanks_of_a_parallel_decoder_are_left_out() -> None:
+    vocabulary = Vocabulary(("<blank>", "a", "b", "<pad>"))
+    probabilities = np.array([[[0.6, 0.2, 0.1, 0.1], [0.1, 0.2, 0.6, 0.1], [0.1, 0.3, 0.1, 0.5]],
+                              [[0.1, 0.7, 0.1, 0.1], [0.7, 0.1, 0.1, 0.1], [0.1, 0.7, 0.1, 0.1]]])  # fmt: skip
+    reader = SimpleNamespace(predict=lambda: (np.log(probabilities), np.array([3, 2])))
+    given = DecoderInput(np.zeros((2, 3, 4)), np.array([3, 3]), reader)
+    state = refine(ParallelDecoder(vocabulary), given)
+    assert state.sequences() == [[2, 1], [1]]  # padding's last position is not read
+    assert np.exp(state.scores[0]).tolist() == pytest.approx([0.6, 0.3])
 
 
 def test_a_teacher_adds_a_term_that_is_0_for_the_teacher_itself(

@@ -61,6 +61,8 @@ SYSTEMS = (
     System("fully NAR", "self-conditioned CTC, prefix beam 10", "ctc_self", ways("beam")),
     System("fully NAR", "Paraformer", "paraformer", ways("parallel")),
     System("fully NAR", "Paraformer-v2", "paraformer_v2", ways("parallel")),
+    System("fully NAR", "Paraformer-v2 by AXE", "paraformer_v2_axe", ways("parallel")),
+    System("fully NAR", "Paraformer-v2 by OAXE", "paraformer_v2_oaxe", ways("parallel")),
     System("iterative", "Mask-CTC", "mask_ctc", ways("mask_ctc", threshold=(0.3, 0.6, 0.9), iterations=(1, 4))),
     System("iterative", "Mask-CTC, rescoring 10 texts", "mask_ctc", ways("rescoring", ctc_weight=(0.9, 0.7, 0.5))),
     System("iterative", "mask-predict", "mask_ctc", ways("mask_predict", iterations=(1, 4, 10))),

@@ -2,8 +2,9 @@
 
 Source: Paraformer-v2 (An et al. 2024), section 3: in training, posteriors are compressed by the best alignment of the
     target, so that they have its length; in recognition by the best path of CTC.
+    Aligned cross-entropy: Ghazvininejad et al. 2020; order-agnostic: Du et al. 2021 (`speechnar.losses`).
 Differs: the CTC layer can be trained before the decoder and be frozen; the loss is the cross-entropy with smoothed
-    targets.
+    targets, or one of these two, which the paper does not have.
 """
 
 from __future__ import annotations
@@ -17,18 +18,32 @@ from speechnar.audio import AudioConfig
 from speechnar.layers.ctc_encoder import CTCEncoder, CTCEncoderConfig, EncoderOutput
 from speechnar.layers.decoder_block import DecoderConfig
 from speechnar.layers.posterior_decoder import PosteriorDecoder, TokenOutput
+from speechnar.losses.axe import axe_loss
 from speechnar.losses.ctc import SMOOTHING, Targets, best_paths
 from speechnar.losses.mean import Mean
+from speechnar.losses.oaxe import oaxe_loss
 from speechnar.nar.lengths import length_mask
+
+OBJECTIVES = ("cross_entropy", "axe", "oaxe")
 
 
 @dataclass(frozen=True)
 class ParaformerV2Config:
-    """Sizes of the encoder and the decoder. `n_symbols` comes from the data: a training config leaves it out."""
+    """Sizes of the encoder and the decoder. `n_symbols` comes from the data: a training config leaves it out.
+
+    Attributes:
+        objective: "cross_entropy"; "oaxe", of the best assignment of tokens to places; or "axe", of the best alignment
+            with the places of CTC's own best path, which are those of recognition.
+    """
 
     n_symbols: int = 0
     encoder: CTCEncoderConfig = CTCEncoderConfig()
     decoder: DecoderConfig = DecoderConfig()
+    objective: str = "cross_entropy"
+
+    def __post_init__(self) -> None:
+        if self.objective not in OBJECTIVES:
+            raise ValueError(f"the objective is {self.objective!r} but should be one of {', '.join(OBJECTIVES)}")
 
 
 class ParaformerV2(nn.Module):
@@ -50,11 +65,30 @@ class ParaformerV2(nn.Module):
 
 
 def posterior_terms(model: ParaformerV2, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Mean]:
-    """Return `decoder`: the cross-entropy of the tokens, with smoothed targets, in nats a token."""
+    """Return `decoder`, by the config's objective, in nats a token; cross-entropy has smoothed targets.
+
+    Where an utterance has no text by CTC, AXE takes the places of its target, as the other objectives do.
+    """
     tokens, token_lengths, blank_id = targets.tokens, targets.token_lengths, targets.symbols.blank_id
     assert encoder_out.lengths is not None
     paths = best_paths(encoder_out.log_probs, encoder_out.lengths, tokens, token_lengths, blank_id)
+    objective = model.config.objective
+    if objective == "axe":
+        own = encoder_out.log_probs.argmax(2)
+        heard = ((own != blank_id) & length_mask(encoder_out.lengths, own.shape[1])).any(1)
+        paths = own.where(heard[:, None], paths)
     made = model.decoder(encoder_out, paths, blank_id)
+    if objective != "cross_entropy":
+        rows = made.lengths >= (1 if objective == "axe" else token_lengths)  # fewer: no path fits the frames
+        log_probs, lengths = made.logits.log_softmax(2)[rows], made.lengths[rows]
+        wanted, numbers = tokens[rows], token_lengths[rows]
+        if not int(rows.sum()):
+            return {"decoder": Mean(made.logits.sum() * 0, numbers.sum())}
+        if objective == "axe":
+            loss = axe_loss(log_probs, lengths, wanted, numbers, blank_id)
+        else:
+            loss = oaxe_loss(log_probs, lengths, wanted, numbers)
+        return {"decoder": Mean(loss, numbers.sum())}
     real = length_mask(made.lengths, made.logits.shape[1])
     wanted = tokens[:, : real.shape[1]][real]
     return {"decoder": Mean(F.cross_entropy(made.logits[real], wanted, label_smoothing=SMOOTHING), real.sum())}
