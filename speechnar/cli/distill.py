@@ -26,7 +26,7 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     verb.add_argument("data", type=Path, metavar="DATA", help="pairs, or a manifest")
     verb.add_argument("out", type=Path, metavar="OUT", help="the pairs or the manifest with the teacher's targets")
     verb.add_argument("--method", metavar="NAME", help="as in `translate` and `decode` (the first it can)")
-    verb.add_argument("--beam", type=int, default=1, metavar="N", help="hypotheses that a search keeps (1)")
+    verb.add_argument("--beam", type=int, default=4, metavar="N", help="hypotheses that a search keeps (4)")
     verb.add_argument("--iterations", type=int, default=1, metavar="N", help="of iterative methods (1)")
     verb.add_argument("--batch", type=int, default=32, metavar="N", help="inputs that are decoded at once (32)")
     verb.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")

@@ -91,6 +91,6 @@ def translation_quality(
     bleu, chrf = (next(row for key, row in scores.items() if key.lower().startswith(kind)) for kind in ("bleu", "chrf"))
     found = {}
     for name, one, other in zip(scores["System"], bleu, chrf):
-        value = Interval(one.score, one.mean - one.ci, one.mean + one.ci)
+        value = Interval(one.score, max(0.0, one.mean - one.ci), min(100.0, one.mean + one.ci))
         found[name] = Quality(value, np.nan if one.p_value is None else one.p_value, other.score)
     return {name: found[name] for name in systems}
