@@ -11,6 +11,7 @@ from voiced import spoken_by_the_voice
 import speechnar
 from speechnar.runtime.hot_words import split, writable
 from speechnar.runtime.speech import SpeechWarning
+from speechnar.text.phonemize import parse_phones
 
 SMALL = frozenset("abcdefghijklmnopqrstuvwxyz'")
 ALL = SMALL | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
@@ -48,7 +49,8 @@ def test_a_text_is_a_list() -> None:
 
 def test_a_name_that_the_recognizer_of_the_wheel_does_not_know() -> None:
     """It hears a name that it cannot spell; as a hot word it is written as it should be, and in its place alone."""
-    spoken = spoken_by_the_voice("Please call Kowalska about the order.", "heart")
+    phones = "p l ˈi z | k ˈɔ l | k ə v ˈɑ l s k ə | ə b ˈaʊ t | ð ə | ˈɔ ɹ d ɚ ."
+    spoken = spoken_by_the_voice((parse_phones(phones),), "heart")
     wav = np.concatenate([spoken, np.zeros(8000, np.float32)])
     assert "kowalska" not in speechnar.transcribe(wav).text.lower()
     text = speechnar.transcribe(wav, hotwords="Kowalska, cappuccino, Fauchelevent").text.lower()
