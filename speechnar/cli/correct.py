@@ -16,9 +16,10 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
         _correct,
         "correct",
         "correct lines of text that a recognizer wrote",
-        "Repairs misspelled English words such as `speechnar transcribe --iterations 0` writes. All else stays as it "
-        "is: words that a lexicon has, and words with capitals, digits or other signs inside. Jargon that no lexicon "
-        "has may be changed, so this is not for text that is right already.",
+        "Repairs misspelled English words such as `speechnar transcribe --iterations 0` writes, and leaves out a small "
+        "letter that the next word begins with (`f frost`). All else stays as it is: words that a lexicon has, and "
+        "words with capitals, digits or other signs inside. Jargon that no lexicon has may be changed, so this is not "
+        "for text that is right already.",
     )
     verb.add_argument("-f", "--file", type=Path, metavar="FILE", help="UTF-8, a text a line (stdin)")
     verb.add_argument("-o", "--output", type=Path, metavar="FILE", help="a line for each line (stdout)")

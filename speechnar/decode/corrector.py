@@ -248,9 +248,14 @@ class Corrector:
 
 
 def _loose_letters(words: Sequence[MarkedWord | None]) -> Iterator[int]:
-    """Yield the places of single letters that the next word begins with, as in `b but`, unless letters are spelled."""
+    """Yield the places of single small letters that the next word begins with, as in `b but`.
+
+    Letters that are spelled, capitals as in `Vitamin C can`, and letters behind a quotation mark are left alone.
+    """
     sizes = [len(word.letters) if word else 0 for word in words]
     for place, (word, after) in enumerate(zip(words, words[1:])):
-        if word and after and sizes[place] == 1 < sizes[place + 1] and not word.after and word.letters not in "aio":
+        if word is None or after is None or word.has_capital or word.before or word.after or word.letters in "aio":
+            continue
+        if sizes[place] == 1 < sizes[place + 1]:
             if after.letters.startswith(word.letters) and not after.before and (not place or sizes[place - 1] != 1):
                 yield place

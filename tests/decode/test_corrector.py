@@ -54,7 +54,9 @@ def corrector(tmp_path_factory: pytest.TempPathFactory) -> Corrector:
     [
         ("The boy strugles, with the “Clokk”!", "The boy struggles, with the “Clock”!"),
         ("Theboy struck.", "The boy struck."),
-        ("B Boys struggle with t the c clock", "Boys struggle with the clock"),
+        ("Boys struggle with t the c clock", "Boys struggle with the clock"),
+        ("Vitamin C clocks and B boys", "Vitamin C clocks and B boys"),  # capitals are no fragments
+        ('the "b boys" struggle', 'the "b boys" struggle'),
         (
             "t. the, i in a boy's b c clock",
             "t. the, i in a boy's b c clock",
