@@ -21,10 +21,8 @@ parallel() { # PAIRS SUFFIX: the parallel systems, each from the weights of the 
 
 tokenizer() { speechnar tokenizer data/train.tsv exp/tokenizer --subwords "$subwords"; }
 ar() { train ar train ar; }
-distill() { # the twin's own translations of the training sources, in place of people's; by beam, for no pupil beats it
-  cut -f 1 data/train.tsv >data/sources.txt
-  speechnar translate exp/ar -f data/sources.txt -o data/translated.txt --beam 4 --batch 64 --threads "$threads"
-  paste data/sources.txt data/translated.txt | awk -F '\t' '$2 != ""' >data/distilled.tsv
+distill() { # the twin's own translations of the training sources, in place of people's; by beam, since students are hardly better than their teacher
+  speechnar distill exp/ar data/train.tsv data/distilled.tsv --beam 4 --batch 64 --threads "$threads"
 }
 distilled() { parallel distilled ""; }
 raw() { parallel train _raw; }

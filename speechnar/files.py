@@ -1,4 +1,4 @@
-"""Write files whole or not at all, and make names of files that cannot leave their folder."""
+"""Write files whole or not at all, decode their text, and make names of files that cannot leave their folder."""
 
 from __future__ import annotations
 
@@ -21,6 +21,19 @@ def safe_file_name(name: str) -> str:
     digits, so that two names never give the same file; every other name is returned as it is.
     """
     return re.sub(r"^\.|[/\\%\x00-\x1f\x7f]", lambda found: f"%{ord(found[0]):02X}", name)
+
+
+def utf8_lines(data: bytes, name: str | Path, error: type[ValueError] = ValueError) -> list[str]:
+    """Return the lines of a text, with or without a byte order mark, each as far as its line feed.
+
+    Args:
+        name: of the text, for the message.
+        error: what is raised where the text is not UTF-8.
+    """
+    try:
+        return data.decode("utf-8-sig").split("\n")
+    except UnicodeDecodeError as found:
+        raise error(f"{name} is not UTF-8 (byte {found.start}): convert it, as with `iconv -t utf-8`") from None
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from speechnar.cli.parser import VerbParser
 from speechnar.extras import needing
+from speechnar.files import utf8_lines
 
 DETAILS = (
     "Transcripts are of the formats of `speechnar evaluate wer`; translations have a line for each line of the "
@@ -57,6 +58,8 @@ def _compare(args: argparse.Namespace) -> None:
     for output in args.outputs:
         path = measurements.measurements_path(output)
         measured.append(measurements.read(path) if path.exists() else measurements.Measurements())
+    if args.plot and not any(one.latency for one in measured):
+        raise ValueError("--plot needs a latency: decode with --measure, or write NAME.speed.json beside NAME.txt")
     labels = [one.label or output.stem for one, output in zip(measured, args.outputs)]
     names = dict(zip(args.outputs, labels if len(set(labels)) == len(labels) else map(str, args.outputs)))
     if len(names) < len(args.outputs):
@@ -77,15 +80,10 @@ def _compare(args: argparse.Namespace) -> None:
     if args.json:
         write_json(args.json, {"ref": str(args.ref), "metric": metric, "baseline": names[baseline], "systems": rows})
     if args.plot:
-        if not any(one.latency for one in measured):
-            raise ValueError("--plot needs a latency: decode with --measure, or write NAME.speed.json beside NAME.txt")
         plot_comparison(args.plot, rows, metric)
 
 
 def _lines(path: Path) -> Sequence[str]:
     """Return the lines of a text file, without line ends."""
-    try:
-        lines = path.read_bytes().decode("utf-8-sig").split("\n")  # a line may hold other ends of lines
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not UTF-8 (byte {error.start}): convert it first") from None
+    lines = utf8_lines(path.read_bytes(), path)  # a line may hold other ends of lines
     return [line.rstrip("\r") for line in (lines if lines[-1] else lines[:-1])]

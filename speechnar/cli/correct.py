@@ -30,13 +30,10 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
 
 def _correct(args: argparse.Namespace) -> None:
     from speechnar.decode.corrector import ENGLISH, Corrector
-    from speechnar.files import atomic_write
+    from speechnar.files import atomic_write, utf8_lines
 
     text = sys.stdin.buffer.read() if args.file is None else args.file.read_bytes()
-    try:
-        lines = text.decode("utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{args.file or 'stdin'} is not UTF-8 (byte {error.start}): convert it first") from None
+    lines = utf8_lines(text, args.file or "stdin")
     correct = Corrector(args.corrector or ENGLISH)
     written = "\n".join(map(correct, lines))
     if args.output is None:

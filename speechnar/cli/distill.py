@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from speechnar.cli.parser import VerbParser
@@ -25,7 +26,7 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     verb.add_argument("teacher", type=Path, metavar="MODEL_DIR", help="of `train text2text` or `train recognizer`")
     verb.add_argument("data", type=Path, metavar="DATA", help="pairs, or a manifest")
     verb.add_argument("out", type=Path, metavar="OUT", help="the pairs or the manifest with the teacher's targets")
-    verb.add_argument("--method", metavar="NAME", help="as in `translate` and `decode` (the first it can)")
+    verb.add_argument("--method", metavar="NAME", help="as in `translate` and `decode` (a search by --beam)")
     verb.add_argument("--beam", type=int, default=4, metavar="N", help="hypotheses that a search keeps (4)")
     verb.add_argument("--iterations", type=int, default=1, metavar="N", help="of iterative methods (1)")
     verb.add_argument("--batch", type=int, default=32, metavar="N", help="inputs that are decoded at once (32)")
@@ -41,6 +42,7 @@ def _distill(args: argparse.Namespace) -> None:
         from speechnar.decode.methods import DecodeOptions
         from speechnar.infer.distill import distill_cuts, distill_pairs
         from speechnar.models.folder import ModelError, load_model
+        from speechnar.models.specs import usual_decoder
 
     if args.batch < 1:
         raise ValueError(f"--batch is {args.batch} but should be 1 or more")
@@ -48,9 +50,12 @@ def _distill(args: argparse.Namespace) -> None:
     config = load_model(args.teacher)[1]
     if config.spec.task not in ("text2text", "recognizer"):
         raise ModelError(f"{args.teacher} holds the model {config.model.name}, which writes no text")
-    method = args.method or config.spec.decoders[0]
-    penalty = 1.0 if args.beam > 1 and config.spec.task == "text2text" else 0.0
-    options = DecodeOptions(method, args.iterations, beam=args.beam, ctc_weight=0.0, length_penalty=penalty)
+    method = args.method or usual_decoder(config.model.name, config.model.value)
+    if not args.method and method == "greedy" and args.beam > 1:
+        method = "beam"
+    options = DecodeOptions(method, args.iterations, beam=args.beam)
+    if config.spec.task == "text2text":
+        options = replace(options, ctc_weight=0.0, length_penalty=1.0 if args.beam > 1 else 0.0)
     write = distill_pairs if config.spec.task == "text2text" else distill_cuts
     found = write(args.teacher, args.data, args.out, options, args.batch)
     kept = f", {found.kept} of them kept where the teacher wrote none" if found.kept else ""

@@ -109,13 +109,18 @@ def _transcribe(args: argparse.Namespace) -> None:
     write_one = functools.partial(SUBTITLES[kind], limits=limits) if kind in SUBTITLES else WRITERS[kind]
     written = [None] * len(files) if to_stdout else targets(files, args.output, f".{kind.removeprefix('verbose_')}")
     recognizer = load_recognizer(args.recognizer, args.threads, args.device)
+    if args.correct and not (recognizer.info.language or "en").startswith("en"):
+        raise ValueError(
+            f"--correct is for English, but {args.recognizer} writes {recognizer.info.language}: leave it out"
+        )
+    hotwords = _hotwords(args.hotwords)
     corrector = Corrector() if args.correct else None
     raw = RawFormat.parse(args.raw) if args.raw else None
     options = {
         "raw": raw,
         "beam": args.beam,
         "iterations": args.iterations,
-        "hotwords": _hotwords(args.hotwords),
+        "hotwords": hotwords,
         "min_confidence": args.min_confidence,
         "style": args.style,
     }
@@ -127,7 +132,7 @@ def _transcribe(args: argparse.Namespace) -> None:
                 with _readable(file) as source:
                     transcript = recognizer.transcribe(source, name=name, progress=bar.update, **options)
                 if corrector:
-                    transcript = corrected(transcript, corrector)
+                    transcript = corrected(transcript, corrector, hotwords)
                 transcript = dataclasses.replace(transcript, file="stdin" if file == STDIO else file)
                 if target:
                     with atomic_write(target) as part:

@@ -46,7 +46,7 @@ def _translate(args: argparse.Namespace) -> None:
         import torch
 
         from speechnar.decode.methods import DecodeOptions
-        from speechnar.files import atomic_write
+        from speechnar.files import atomic_write, utf8_lines
         from speechnar.infer.translate import Translator
 
     if args.batch < 1:
@@ -60,11 +60,11 @@ def _translate(args: argparse.Namespace) -> None:
     )  # fmt: skip
     translator = Translator(args.model_dir, options, args.method is None, args.rescore)
     text = sys.stdin.buffer.read() if args.file is None else args.file.read_bytes()
-    try:
-        lines = text.decode("utf-8").split("\n")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{args.file or 'stdin'} is not UTF-8 (byte {error.start}): convert it first") from None
+    lines = utf8_lines(text, args.file or "stdin")
     last = [] if lines[-1] else [lines.pop()]
+    timed = [line for line in lines if line.strip()][:TIMED]
+    if args.measure and not timed:
+        raise ValueError(f"{args.file or 'stdin'} has no text, so nothing can be measured: leave --measure out")
     found = translator.translate([line.rstrip("\r") for line in lines], args.batch)
     written = "\n".join(found + last)
     if args.output is None:
@@ -76,6 +76,5 @@ def _translate(args: argparse.Namespace) -> None:
         from speechnar.evaluate.compare import measurements
         from speechnar.evaluate.compare.measure import measure_translator
 
-        timed = [line for line in lines if line.strip()][:TIMED]
         measured = measure_translator(args.model_dir, timed, translator.options, args.rescore, args.threads)
         measurements.write(measurements.measurements_path(args.output), measured)

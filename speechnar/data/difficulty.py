@@ -50,12 +50,12 @@ def links_of(pairs: Sequence[Pair], with_none: bool = True) -> Links:
     sources, targets, places, place = [], [], [], 0
     for source, target in pairs:
         own = [source_ids.setdefault(token, len(source_ids)) for token in source]
-        own += [NONE] if with_none else []  # the last of equals
-        its = [target_ids.setdefault(token, len(target_ids)) for token in target]
-        sources.append(np.tile(np.array(own, np.int32), len(its)))
-        targets.append(np.repeat(np.array(its, np.int32), len(own)))
-        places.append(np.repeat(np.arange(place, place + len(its), dtype=np.int32), len(own)))
-        place += len(its)
+        own += [NONE] if with_none else []
+        translated = [target_ids.setdefault(token, len(target_ids)) for token in target]
+        sources.append(np.tile(np.array(own, np.int32), len(translated)))
+        targets.append(np.repeat(np.array(translated, np.int32), len(own)))
+        places.append(np.repeat(np.arange(place, place + len(translated), dtype=np.int32), len(own)))
+        place += len(translated)
     empty = np.zeros(0, np.int32)
     return Links(*(np.concatenate([empty, *parts]) for parts in (sources, targets, places)))
 

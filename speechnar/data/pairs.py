@@ -18,6 +18,7 @@ from torch import Tensor
 from speechnar.data.batch import Batch
 from speechnar.data.manifest import DataError
 from speechnar.data.sampling import prefetch
+from speechnar.files import utf8_lines
 from speechnar.text.tokenizer import Characters, load_tokenizer
 
 
@@ -40,10 +41,10 @@ def read_pairs(path: Path) -> list[tuple[str, str]]:
     """Read a file of pairs, `source<TAB>target` a line.
 
     Raises:
-        DataError: the file is empty, or a line has no tab, several, or nothing on one side of it.
+        DataError: the file is empty or not UTF-8, or a line has no tab, several, or nothing on one side of it.
     """
     pairs = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+    for number, line in enumerate(utf8_lines(path.read_bytes(), path, DataError), 1):
         if line:
             source, *rest = line.split("\t")
             if len(rest) != 1 or not source.strip() or not rest[0].strip():

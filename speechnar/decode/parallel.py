@@ -18,7 +18,7 @@ from speechnar.text.symbols import Vocabulary
 class ParallelDecoder:
     """Decode in one pass. Tokens in angle brackets are never predicted, but for blanks, which are left out of the text.
 
-    A model that was trained by aligned cross-entropy (AXE) says the blank where CTC has a token too many.
+    A model that was trained by aligned cross-entropy (AXE) predicts the blank where CTC has a token too many.
     """
 
     vocabulary: Vocabulary

@@ -129,7 +129,10 @@ def decode_corpus(
         if blocks is None:
             raise ModelError(f"the encoder of {model_dir} is not blockwise: train it with `blocks`, or leave "
                              "overlapping decoding out")  # fmt: skip
-        hop = max(1, blocks.block // subsampling // 2) * subsampling
+        if blocks.block < 2 * subsampling:
+            raise ModelError(f"the blocks of {model_dir} are of one frame, which cannot overlap: leave overlapping "
+                             "decoding out")  # fmt: skip
+        hop = blocks.block // subsampling // 2 * subsampling
     symbols = Vocabulary.load(model_dir / "tokens.txt")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device)

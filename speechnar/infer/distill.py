@@ -46,16 +46,13 @@ class Distilled:
     after: float = float("nan")
 
 
-def distill_pairs(teacher: Path, pairs: Path, out: Path, options: DecodeOptions | None, batch: int = 128) -> Distilled:
+def distill_pairs(teacher: Path, pairs: Path, out: Path, options: DecodeOptions, batch: int = 32) -> Distilled:
     """Write pairs, `source<TAB>target` a line, with the targets of a text model; each source stands once.
-
-    Args:
-        options: of decoding; None for the first method that the teacher can be decoded by.
 
     Raises:
         ModelError, DataError: as `Translator` and `read_pairs`.
     """
-    translator = Translator(teacher, options or DecodeOptions(beam=1, ctc_weight=0.0), options is None)
+    translator = Translator(teacher, options, False)
     given = read_pairs(pairs)
     first = dict(reversed(given))  # the first target of each source
     sources = list(dict.fromkeys(source for source, _ in given))
@@ -67,7 +64,7 @@ def distill_pairs(teacher: Path, pairs: Path, out: Path, options: DecodeOptions 
         len(made),
         sum(not text for text in written),
         jiwer.wer([first[source] for source in sources], [target for _, target in made]),
-        _entropy(given, translator.symbols),
+        _entropy([(source, first[source]) for source in sources], translator.symbols),
         _entropy(made, translator.symbols),
     )
 

@@ -19,6 +19,7 @@ from speechnar.decode.methods import DECODERS, DecodeOptions
 from speechnar.infer.text_reader import text_input
 from speechnar.layers.transformer import Encoded
 from speechnar.models.folder import ModelError, load_model
+from speechnar.models.specs import usual_decoder
 from speechnar.text.tokenizer import Characters, load_tokenizer
 
 MOST_TOKENS = 64
@@ -58,7 +59,7 @@ class Translator:
         if config.spec.task != "text2text":
             raise ModelError(f"{self.model_dir} holds the model {config.model.name}, which does not read text")
         if self.any_method:
-            self.options = replace(self.options, method=config.spec.decoders[0])
+            self.options = replace(self.options, method=usual_decoder(config.model.name, config.model.value))
         options = self.options
         if options.method not in config.spec.decoders:
             can = ", ".join(config.spec.decoders)
@@ -80,6 +81,11 @@ class Translator:
                 )
             self._rescorer = self._rescorer.to(self._device)
 
+    @property
+    def batched(self) -> bool:
+        """Say if the method decodes several sources at once."""
+        return self._decoder.batched
+
     def translate(self, lines: Sequence[str], batch: int = 32) -> list[str]:
         """Return the target of each line, in order.
 
@@ -88,7 +94,7 @@ class Translator:
         Args:
             batch: sources that are decoded at once, of similar length; one by a method that takes no batches.
         """
-        batch = batch if self._decoder.batched else 1
+        batch = batch if self.batched else 1
         parts = [self._parts(line) for line in lines]
         flat = [tokens for line in parts for tokens in line]
         order = sorted(range(len(flat)), key=lambda n: len(flat[n]))

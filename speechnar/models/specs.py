@@ -109,6 +109,23 @@ RECOGNIZERS = (
 )  # fmt: skip
 """Models with a `CTCEncoder`: each can start from the encoder of another."""
 
+
+def _text_model(
+    config: type, model: Callable[[Any], Any], loss: Loss, decoders: tuple[str, ...], **more: Any
+) -> ModelSpec:
+    """Return the spec of a text model: each can start from the weights of any other."""
+    return ModelSpec(
+        config,
+        lambda config, audio: model(config),
+        "text2text",
+        losses=(loss,),
+        decoders=decoders,
+        init_from=TEXT_MODELS,
+        symbol_weights=TEXT_SYMBOLS,
+        **more,
+    )
+
+
 MODELS: dict[str, ModelSpec] = {
     "fastspeech2": ModelSpec(
         FastSpeech2Config,
@@ -240,61 +257,17 @@ MODELS: dict[str, ModelSpec] = {
         symbol_weights=CTC_SYMBOLS | INNER_SYMBOLS | {"left.weight": 0, "right.weight": 0},
     ),
     "best_rq": ModelSpec(BestRQConfig, BestRQ, "pretraining", losses=(prediction_terms,)),
-    "transformer": ModelSpec(
+    "transformer": _text_model(
         AutoregressiveTransformerConfig,
-        lambda config, audio: AutoregressiveTransformer(config),
-        "text2text",
-        losses=(next_token_terms,),
-        decoders=("autoregressive", "semi_autoregressive"),
-        init_from=TEXT_MODELS,
-        symbol_weights=TEXT_SYMBOLS,
+        AutoregressiveTransformer,
+        next_token_terms,
+        ("autoregressive", "semi_autoregressive"),
     ),
-    "text_ctc": ModelSpec(
-        TextCTCConfig,
-        lambda config, audio: TextCTC(config),
-        "text2text",
-        losses=(text_ctc_terms,),
-        decoders=("greedy", "beam"),
-        graph="letters",
-        init_from=TEXT_MODELS,
-        symbol_weights=TEXT_SYMBOLS,
-    ),
-    "cmlm": ModelSpec(
-        CMLMConfig,
-        lambda config, audio: CMLM(config),
-        "text2text",
-        losses=(conditional_mask_terms,),
-        decoders=("mask_predict",),
-        init_from=TEXT_MODELS,
-        symbol_weights=TEXT_SYMBOLS,
-    ),
-    "glat": ModelSpec(
-        GLATConfig,
-        lambda config, audio: GLAT(config),
-        "text2text",
-        losses=(glancing_terms,),
-        decoders=("mask_predict",),
-        init_from=TEXT_MODELS,
-        symbol_weights=TEXT_SYMBOLS,
-    ),
-    "da_transformer": ModelSpec(
-        DATransformerConfig,
-        lambda config, audio: DATransformer(config),
-        "text2text",
-        losses=(graph_terms,),
-        decoders=("lookahead",),
-        init_from=TEXT_MODELS,
-        symbol_weights=TEXT_SYMBOLS,
-    ),
-    "text_levenshtein": ModelSpec(
-        TextLevenshteinConfig,
-        lambda config, audio: TextLevenshtein(config),
-        "text2text",
-        losses=(text_edit_terms,),
-        decoders=("levenshtein",),
-        init_from=TEXT_MODELS,
-        symbol_weights=TEXT_SYMBOLS,
-    ),
+    "text_ctc": _text_model(TextCTCConfig, TextCTC, text_ctc_terms, ("greedy", "beam"), graph="letters"),
+    "cmlm": _text_model(CMLMConfig, CMLM, conditional_mask_terms, ("mask_predict",)),
+    "glat": _text_model(GLATConfig, GLAT, glancing_terms, ("mask_predict",)),
+    "da_transformer": _text_model(DATransformerConfig, DATransformer, graph_terms, ("lookahead",)),
+    "text_levenshtein": _text_model(TextLevenshteinConfig, TextLevenshtein, text_edit_terms, ("levenshtein",)),
     "aligner": ModelSpec(
         AlignerConfig,
         lambda config, audio: Aligner(config),
@@ -317,6 +290,15 @@ MODELS: dict[str, ModelSpec] = {
         decoders=("sampling",),
     ),
 }
+
+
+def usual_decoder(name: str, config: Any) -> str:
+    """Return the method by which a model is decoded where none is named.
+
+    Args:
+        name: of the model; config: its own.
+    """
+    return "semi_autoregressive" if getattr(config, "group", 1) > 1 else MODELS[name].decoders[0]
 
 
 def configs_of(*tasks: str) -> dict[str, type]:

@@ -113,7 +113,7 @@ class RecognitionTask:
         else:
             start_from(self.model, self.config, init, self.symbols)
         freeze(self.model, config.freeze)
-        self.teacher: Any = None if teacher is None else _teacher(teacher, self.symbols)
+        self.teacher: Any = None if teacher is None else _teacher(teacher, self.config, self.symbols)
         self.modules: dict[str, nn.Module] = {"model": self.model}
 
     def phases(self) -> tuple[Phase, ...]:
@@ -199,15 +199,20 @@ def _set_statistics(encoder: nn.Module, data: TranscribedData | EncodedData) -> 
     encoder.mel_std.copy_(frames.std(0).clamp(min=1e-2))  # type: ignore[operator, union-attr]
 
 
-def _teacher(folder: Path, symbols: Vocabulary) -> Any:
+def _teacher(folder: Path, config: ModelConfig, symbols: Vocabulary) -> Any:
     """Return a trained recognizer.
 
     Raises:
-        ModelError: it is none, or has other tokens than the model that it teaches.
+        ModelError: it is none, or reads other input or has other tokens than the model that it teaches, whose config
+            and symbols these are.
     """
-    model, config = load_model(folder)
-    if config.spec.task != "recognizer":
-        raise ModelError(f"{folder} holds the model {config.model.name}: a teacher is of `speechnar train recognizer`")
+    model, its = load_model(folder)
+    if its.spec.task != "recognizer":
+        raise ModelError(f"{folder} holds the model {its.model.name}: a teacher is of `speechnar train recognizer`")
+    if differences := its.audio.differences(config.audio):
+        raise ModelError(f"{folder} and this model differ in {'; '.join(differences)}: a teacher reads the same audio")
+    if its.model.value.encoder.d_states != config.model.value.encoder.d_states:
+        raise ModelError(f"{folder} and this model do not both read audio, or the same states: take another teacher")
     if Vocabulary.load(folder / "tokens.txt").symbols != symbols.symbols:
         raise ModelError(f"{folder} has other tokens than this model: train both with one tokenizer")
     return model.requires_grad_(False)

@@ -51,7 +51,7 @@ def start_from(
         given, remarks = config.spec.adapted_weights(model, source, frozenset(kept))
     else:
         given, remarks = source.state_dict(), []
-    if symbols is not None and (folder / "tokens.txt").exists():  # a pre-trained encoder has none
+    if symbols is not None and its.spec.task != "pretraining":  # which has no symbols
         rows, found = _rows(symbols, SymbolTable.load(folder / "tokens.txt"))
         for weight, dimension in config.spec.symbol_weights.items():
             if weight in own and weight in given:

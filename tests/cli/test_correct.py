@@ -35,7 +35,8 @@ def test_stdin_goes_to_stdout(text: str, monkeypatch: pytest.MonkeyPatch, capsys
 def test_bad_input_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     assert main(["correct", "-f", str(tmp_path / "latin.txt"), "-o", str(tmp_path / "out.txt")]) == 1
-    assert capsys.readouterr().err == f"speechnar: {tmp_path}/latin.txt is not UTF-8 (byte 3): convert it first\n"
+    said = f"speechnar: {tmp_path}/latin.txt is not UTF-8 (byte 3): convert it, as with `iconv -t utf-8`\n"
+    assert capsys.readouterr().err == said
     assert main(["correct", "-f", str(tmp_path / "none.txt")]) == 1
     assert "none.txt" in capsys.readouterr().err
     assert not (tmp_path / "out.txt").exists()

@@ -18,6 +18,7 @@ from speechnar.layers.conformer import ConformerConfig
 from speechnar.layers.ctc_encoder import CTCEncoderConfig, EncoderOutput
 from speechnar.layers.decoder_block import DecoderConfig
 from speechnar.models.asr.ctc import CTC, CTCConfig
+from speechnar.models.asr.levenshtein import Levenshtein, LevenshteinConfig
 from speechnar.models.asr.mask_ctc import MaskCTC, MaskCTCConfig
 from speechnar.models.autoregressive.aed import AED, AEDConfig
 from speechnar.text.symbols import Vocabulary
@@ -173,3 +174,11 @@ def test_ctc_decides_between_whole_hypotheses() -> None:
 def test_options_that_cannot_be_are_refused(beam: int, weight: float, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         AutoregressiveDecoder(VOCABULARY, beam, weight)
+
+
+def test_weights_of_levenshtein_models_under_their_former_names_are_loaded() -> None:
+    model = Levenshtein(LevenshteinConfig(7, ENCODER, DECODER), AUDIO)
+    weights = {name.replace("heads.", ""): weight + 1 for name, weight in model.state_dict().items()}
+    assert "delete_out.weight" in weights
+    model.load_state_dict(weights)
+    assert torch.equal(model.heads.delete_out.weight, weights["delete_out.weight"])

@@ -20,5 +20,7 @@ def test_new_words_divide_the_time_of_the_old_one(monkeypatch: pytest.MonkeyPatc
     assert found.words[1] == words[1]
     assert [(word.start, word.end) for word in found.words[2:4]] == [(2.0, 2.25), (2.25, 2.5)]
     assert [word.confidence for word in found.words] == [0.0, 0.1, 0.2, 0.2]
+    kept = corrected(Transcript("name", 5.0, words), corrector, ["C d", "x"])
+    assert kept.text == "A, b c d"
     empty = Transcript("name", 5.0, ())
     assert corrected(empty, corrector) == empty

@@ -285,6 +285,9 @@ def test_a_teacher_adds_a_term_that_is_0_for_the_teacher_itself(
                            teacher=tmp_path / "ctc")  # fmt: skip
     with pytest.raises(ModelError, match="give both one subsampling"):
         task.loss(batch, 0)
+    wider = dataclasses.replace(config_of("ctc"), audio=dataclasses.replace(AUDIO, f_max=AUDIO.f_max - 100))
+    with pytest.raises(ModelError, match="this model differ in f_max"):
+        RecognitionTask(wider, *corpus, teacher=tmp_path / "ctc")
     train_tokenizer(["0 a b c"], tmp_path / "tokenizer")
     with pytest.raises(ModelError, match="has other tokens than this model"):
         RecognitionTask(config_of("ctc"), tmp_path / "tokenizer", *corpus[1:], teacher=tmp_path / "ctc")

@@ -95,8 +95,9 @@ def test_an_autoregressive_model_chooses_among_lengths(folder: Path) -> None:
     assert translator.translate([source for source, _ in PAIRS]) == [target for _, target in PAIRS]
     with pytest.raises(ModelError, match="rescoring needs an autoregressive one"):
         Translator(trained(folder, "cmlm"), options, False, trained(folder, "cmlm"))
+    assert Translator(trained(folder, "groups")).options.method == "semi_autoregressive"
     with pytest.raises(DecodeError, match="predicts 2 tokens at once: decode it by semi_autoregressive"):
-        Translator(trained(folder, "groups")).translate(["ab"])
+        Translator(trained(folder, "groups"), DecodeOptions("autoregressive"), False).translate(["ab"])
     with pytest.raises(ModelError, match="cannot decode by mask_predict: it decodes by autoregressive"):
         Translator(trained(folder, "transformer"), options, False)
 
@@ -123,14 +124,21 @@ def test_distill_writes_the_targets_of_the_teacher(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     teacher = trained(folder, "transformer")
-    given = [*PAIRS, ("ab", "bb"), ("ab", "a"), ("a", "bb a")]  # sources with several targets
+    given = [("ab", "bb"), *PAIRS, ("ab", "a"), ("a", "bb a")]  # sources with several targets
     (tmp_path / "in.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in given), encoding="utf-8")
     assert main(["distill", str(teacher), str(tmp_path / "in.tsv"), str(tmp_path / "out.tsv")]) == 0
     made = [tuple(line.split("\t")) for line in (tmp_path / "out.tsv").read_text(encoding="utf-8").splitlines()]
     assert made == PAIRS
     first, second = capsys.readouterr().out.splitlines()
-    assert first == "6 targets; 0.0 % of the words differ"
+    assert first == "6 targets; 12.5 % of the words differ"  # "bb" of the first targets' eight words
     split = load_tokenizer(teacher).split
-    before, after = (conditional_entropy([(split(a), split(b)) for a, b in pairs]) for pairs in (given, PAIRS))
+    before, after = (
+        conditional_entropy([(split(a), split(b)) for a, b in pairs]) for pairs in (given[:1] + PAIRS[1:], PAIRS)
+    )
     assert second == f"conditional entropy, nats: {before:.3f} before, {after:.3f} after"
+    assert main(["distill", str(trained(folder, "groups")), str(tmp_path / "in.tsv"), str(tmp_path / "out.tsv")]) == 0
+    assert "6 targets" in capsys.readouterr().out
+    (tmp_path / "latin.tsv").write_bytes(b"a\t\xe9\n")
+    assert main(["distill", str(teacher), str(tmp_path / "latin.tsv"), str(tmp_path / "out.tsv")]) == 1
+    assert "latin.tsv is not UTF-8 (byte 2): convert it" in capsys.readouterr().err
     assert main(["distill", str(teacher), str(tmp_path / "in.tsv"), str(tmp_path / "in.tsv")]) == 1

@@ -119,7 +119,8 @@ def main() -> None:
     args = parser.parse_args()
     spoken_form = normalizer("whisper")
     lines = [line.split("\t") for line in args.train.read_text(encoding="utf-8").splitlines()]
-    pairs = [(" ".join(plain_words(said.lower())), " ".join(plain_words(text))) for *_, said, text in lines]
+    drafts = [(said, text) for *_, system, said, text in lines if system == "draft"]
+    pairs = [(" ".join(plain_words(said.lower())), " ".join(plain_words(text))) for said, text in drafts]
     channel = learn_letters(pairs)
     write_channel(args.folder, channel)
     corrector = Corrector(args.folder)

@@ -16,12 +16,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from speechnar.decode.methods import DecodeOptions
+from speechnar.decode.methods import DECODERS, DecodeOptions
 from speechnar.evaluate.compare.measurements import Measurements
 from speechnar.evaluate.speed.system_info import peak_memory
 from speechnar.infer.decode import decode_corpus
 from speechnar.infer.translate import Translator
 from speechnar.models.folder import load_model
+from speechnar.text.symbols import Vocabulary
 
 BATCHES = (8, 32)
 WARM_UP = 8
@@ -72,10 +73,10 @@ def _with_threads(function: Callable[..., Measurements], threads: int, *args: An
 def _recognizer(model_dir: Path, cuts: Path, out: Path, options: DecodeOptions) -> Measurements:
     clock, name = _clock()
     alone = decode_corpus(model_dir, cuts, out, options, clock)
-    throughput = []
-    for batch in BATCHES:
-        took = decode_corpus(model_dir, cuts, None, options, clock, batch)
-        throughput.append(took.utterances / took.seconds)
+    throughput: list[float | None] = [None, None]
+    if DECODERS[options.method](options, Vocabulary.load(model_dir / "tokens.txt")).batched and not options.overlapping:
+        taken = [decode_corpus(model_dir, cuts, None, options, clock, batch) for batch in BATCHES]
+        throughput = [took.utterances / took.seconds for took in taken]
     whole, decoder = _parameters(load_model(model_dir)[0])
     per_utterance = 1000 / alone.utterances
     return Measurements(
@@ -96,17 +97,18 @@ def _translator(model_dir: Path, sources: Sequence[str], options: DecodeOptions,
     translator = Translator(model_dir, options, False, rescorer)
     translator.translate(sources[:WARM_UP], 1)
     translator.decoded = translator.steps = 0
-    seconds = {}
-    for batch in (1, *BATCHES):
+    seconds: dict[int, float] = {}
+    for batch in (1, *(BATCHES if translator.batched else ())):
         started = clock()
         translator.translate(sources, batch)
         seconds[batch] = clock() - started
         if batch == 1:
             iterations = translator.steps / max(1, translator.decoded)
+    throughput = [len(sources) / seconds[batch] if batch in seconds else None for batch in BATCHES]
     return Measurements(
         latency=1000 * seconds[1] / len(sources),
-        throughput_8=len(sources) / seconds[8],
-        throughput_32=len(sources) / seconds[32],
+        throughput_8=throughput[0],
+        throughput_32=throughput[1],
         iterations=iterations,
         peak_memory=_peak(),
         parameters=_parameters(translator.model)[0],

@@ -17,9 +17,10 @@ class Measurements:
     Attributes:
         latency: milliseconds for an output at batch 1, on average.
         decoder_latency: of these, milliseconds of the decoder, without the encoder.
-        throughput_8, throughput_32: outputs a second in batches of 8 and of 32 inputs of similar length.
+        throughput_8, throughput_32: outputs a second in batches of 8 and of 32 inputs of similar length; None too for
+            methods that take no batches.
         iterations: steps of the decoder for an output at batch 1, on average.
-        peak_memory: bytes: of a process of its own, resident; or allocated on the GPU.
+        peak_memory: bytes: of a process of its own, resident, the batches of 32 included; or allocated on the GPU.
         parameters, decoder_parameters: how many the model has, and of these those outside the encoder.
         clock: "CPU" for the CPU time of one thread, "wall" for time that passed.
         family: a heading that several systems share, such as "fully NAR".
@@ -41,7 +42,7 @@ class Measurements:
 
 def measurements_path(output: Path) -> Path:
     """Return the path of the measurements of a system: `ctc.speed.json` for its output `ctc.txt`."""
-    return output.with_suffix(".speed.json")
+    return output.with_name(f"{output.name.removesuffix('.txt')}.speed.json")
 
 
 def write(path: Path, measured: Measurements) -> None:

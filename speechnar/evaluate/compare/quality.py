@@ -78,6 +78,8 @@ def translation_quality(
     from sacrebleu.metrics import BLEU, CHRF
     from sacrebleu.significance import PairedTest
 
+    if not any(map(str.strip, references)):
+        raise CompareError("the reference has no text: give the lines that the translations should be")
     for name, lines in systems.items():
         if len(lines) != len(references):
             raise CompareError(f"{name} has {len(lines)} lines but the reference has {len(references)}")
@@ -85,12 +87,15 @@ def translation_quality(
     ordered += [(name, list(lines)) for name, lines in systems.items() if name != baseline]
     metrics = {"BLEU": BLEU(), "CHRF": CHRF()}
     if len(ordered) == 1:  # sacrebleu has no test of one system; tested against itself, it has its interval
-        ordered.append(("itself", ordered[0][1]))
+        ordered.append(("", ordered[0][1]))
     test = PairedTest(ordered, metrics, [list(references)], test_type="bs", n_samples=DRAWS)
     scores: dict[str, Any] = dict(test()[1])
     bleu, chrf = (next(row for key, row in scores.items() if key.lower().startswith(kind)) for kind in ("bleu", "chrf"))
     found = {}
     for name, one, other in zip(scores["System"], bleu, chrf):
         value = Interval(one.score, max(0.0, one.mean - one.ci), min(100.0, one.mean + one.ci))
-        found[name] = Quality(value, np.nan if one.p_value is None else one.p_value, other.score)
+        p = np.nan if one.p_value is None else one.p_value
+        if name != baseline and one.score == bleu[0].score:
+            p = 1.0  # sacrebleu counts larger differences alone, of which equal systems have none
+        found[name] = Quality(value, p, other.score)
     return {name: found[name] for name in systems}

@@ -36,11 +36,13 @@ def format_comparison(rows: Sequence[Row], metric: str, baseline: str, markdown:
 
     def times(row: Row) -> str:
         mine, base = (m.decoder_latency if decoders else m.latency for m in (row.measured, one))
-        return f"1/{base / mine:.1f}" if mine and base else ""
+        if not mine or not base:
+            return ""
+        return f"1/{base / mine:.1f}" if mine <= base else f"{mine / base:.1f}"
 
     percent = " %" if metric == "WER" else ""
     columns: dict[str, Callable[[Row], str]] = {
-        "system": lambda row: row.system,
+        "system": lambda row: row.system.replace("|", "\\|") if markdown else row.system,
         "family": lambda row: row.measured.family,
         metric: lambda row: f"{row.quality.value.value:.1f}{percent}",
         "95 % interval": lambda row: format_interval(row.quality.value, digits=1),

@@ -41,6 +41,17 @@ class BestRQConfig:
     mask_probability: float = 0.01
     mask_frames: int = 10
 
+    def __post_init__(self) -> None:
+        if self.encoder.blocks is not None or self.encoder.intermediate_layers or self.encoder.self_conditioned:
+            raise ValueError("pre-training has neither blocks nor intermediate CTC: leave blocks, intermediate_layers "
+                             "and self_conditioned to the recognizer that starts from it")  # fmt: skip
+        if min(self.codes, self.d_code, self.mask_frames) < 1:
+            raise ValueError(
+                f"codes {self.codes}, d_code {self.d_code} and mask_frames {self.mask_frames} should be 1 or more"
+            )
+        if not 0 <= self.mask_probability <= 1:
+            raise ValueError(f"mask_probability is {self.mask_probability} but should be from 0 to 1")
+
 
 @dataclass(frozen=True)
 class Predicted:

@@ -19,6 +19,7 @@ from speechnar.layers.cross_attention import Memory
 from speechnar.layers.ctc_encoder import CTCEncoder, CTCEncoderConfig, EncoderOutput
 from speechnar.layers.decoder_block import DecoderConfig
 from speechnar.layers.edit_heads import EditHeads
+from speechnar.layers.old_names import accept_old_names
 from speechnar.layers.token_decoder import TokenDecoder
 from speechnar.losses.ctc import Targets
 from speechnar.losses.edits import edit_losses, with_tokens_dropped
@@ -54,6 +55,7 @@ class Levenshtein(nn.Module):
         self.decoder = TokenDecoder(config.decoder, config.encoder.conformer.d_model, config.n_symbols)
         self.edge = nn.Parameter(0.02 * torch.randn(config.decoder.d_model))
         self.heads = EditHeads(config.decoder.d_model, config.longest_run)
+        accept_old_names(self, {"delete_out.": "heads.delete_out.", "insert_out.": "heads.insert_out."})
 
     def forward(self, mel: Tensor, mel_lengths: Tensor | None) -> EncoderOutput:
         """Encode features (B, T_mel, n_mels) of `encoder.features`."""

@@ -32,8 +32,8 @@ class ParaformerV2Config:
     """Sizes of the encoder and the decoder. `n_symbols` comes from the data: a training config leaves it out.
 
     Attributes:
-        objective: "cross_entropy"; "oaxe", of the best assignment of tokens to places; or "axe", of the best alignment
-            with the places of CTC's own best path, which are those of recognition.
+        objective: "cross_entropy"; "oaxe", of the best assignment of tokens to the decoder's positions; or "axe", of
+            the best alignment with these, which are then the tokens of CTC's own best path, as in recognition.
     """
 
     n_symbols: int = 0

@@ -51,6 +51,8 @@ class TextCTCConfig:
     def __post_init__(self) -> None:
         if self.objective not in OBJECTIVES:
             raise ValueError(f"the objective is {self.objective!r} but should be one of {', '.join(OBJECTIVES)}")
+        if self.objective == "axe" and self.glancing:
+            raise ValueError("glancing is at CTC's best alignment, which AXE does not learn: leave glancing out")
         if self.stretch < 1:
             raise ValueError(f"stretch is {self.stretch} but should be 1 or more")
 

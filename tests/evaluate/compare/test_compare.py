@@ -10,7 +10,7 @@ import pytest
 from sacrebleu import corpus_bleu, corpus_chrf
 
 from speechnar.cli import main
-from speechnar.evaluate.compare.measurements import Measurements
+from speechnar.evaluate.compare.measurements import Measurements, measurements_path
 from speechnar.evaluate.compare.quality import Quality, transcript_quality, translation_quality
 from speechnar.evaluate.compare.table import Row, format_comparison
 from speechnar.evaluate.stats.statistics import Interval
@@ -36,6 +36,11 @@ def test_translations_have_the_scores_of_sacrebleu() -> None:
     assert found["worse"].value.value == pytest.approx(corpus_bleu(worse, [references]).score)
     assert found["worse"].chrf == pytest.approx(corpus_chrf(worse, [references]).score)
     assert found["worse"].p < 0.05
+    copies = translation_quality(references, {"worse": worse, "copy": list(worse), "itself": worse[::-1]}, "worse")
+    assert copies["copy"].p == 1.0 and math.isnan(copies["worse"].p)
+    assert math.isnan(translation_quality(references, {"itself": worse}, "itself")["itself"].p)
+    with pytest.raises(ValueError, match="the reference has no text"):
+        translation_quality(["", " "], {"worse": ["", ""]}, "worse")
     alone = translation_quality(references, {"worse": worse}, "worse")
     assert alone["worse"].value == found["worse"].value or alone["worse"].value.value == found["worse"].value.value
     with pytest.raises(ValueError, match="worse has 11 lines but the reference has 12"):
@@ -70,6 +75,13 @@ def test_a_table_shows_what_was_measured_and_nothing_else() -> None:
     whole = [Row("a", quality(1), Measurements(latency=8.0)), Row("b", quality(1), Measurements(4.0, 1.0))]
     assert "latency, a = 1" in format_comparison(whole, "WER", "a").split("\n")[0]
     assert format_comparison(whole, "WER", "a").split("\n")[2].split()[-1] == "1/2.0"
+    assert format_comparison(whole, "WER", "b").split("\n")[1].split()[-1] == "2.0"
+    assert "| a\\|b |" in format_comparison([Row("a|b", quality(10))], "WER", "a|b", markdown=True)
+
+
+def test_every_output_has_measurements_of_its_own() -> None:
+    names = {measurements_path(Path(name)).name for name in ("m-0.3", "m-0.5", "m.txt", "m.0.txt")}
+    assert names == {"m-0.3.speed.json", "m-0.5.speed.json", "m.speed.json", "m.0.speed.json"}
 
 
 @pytest.fixture

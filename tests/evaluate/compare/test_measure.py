@@ -70,6 +70,8 @@ def test_decode_and_measure(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert found.peak_memory and found.peak_memory > 50_000_000  # torch alone has more
     assert main([*given, "--batch", "0"]) == 1
     assert "--batch is 0 but should be 1 or more" in capsys.readouterr().err
+    assert main([*given, "--batch", "8", "--measure"]) == 1
+    assert "--measure takes batches of 1, 8 and 32 by itself" in capsys.readouterr().err
 
 
 def test_translate_and_measure(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,3 +86,10 @@ def test_translate_and_measure(folder: Path, capsys: pytest.CaptureFixture[str])
     (folder / "in.txt").write_text("\n".join(TEXTS), encoding="utf-8")
     assert main(["translate", str(model), "-f", str(folder / "in.txt"), "--measure"]) == 1
     assert "give the output with -o" in capsys.readouterr().err
+    (folder / "none.txt").write_text("\n \n", encoding="utf-8")
+    out = folder / "none.out"
+    assert main(["translate", str(model), "-f", str(folder / "none.txt"), "-o", str(out), "--measure"]) == 1
+    assert "none.txt has no text, so nothing can be measured" in capsys.readouterr().err and not out.exists()
+    groups = untrained(folder, "transformer", MODELS["transformer"].config(9, small, group=2))
+    alone = measure_translator(groups, TEXTS[:2], DecodeOptions("semi_autoregressive"))
+    assert alone.latency and alone.throughput_8 is None and alone.throughput_32 is None

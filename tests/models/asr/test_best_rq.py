@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,6 +20,7 @@ from speechnar.losses.mean import Mean
 from speechnar.models.asr.best_rq import BestRQ, BestRQConfig, Predicted, prediction_terms
 from speechnar.models.asr.ctc import CTCConfig
 from speechnar.models.folder import load_model
+from speechnar.nar.blocks import BlockConfig
 from speechnar.tasks.pretraining import PretrainingConfig
 from speechnar.tasks.recognizer import RecognitionConfig, RecognitionTask
 from speechnar.text.tokenizer import train_tokenizer
@@ -34,6 +36,20 @@ LOOP = LoopConfig(max_steps=60, log_every=10, validate_every=60, warmup_steps=5,
 def model() -> BestRQ:
     torch.manual_seed(0)
     return BestRQ(CONFIG, AUDIO)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"encoder": dataclasses.replace(ENCODER, intermediate_layers=(1,))}, "neither blocks nor intermediate CTC"),
+        ({"encoder": dataclasses.replace(ENCODER, blocks=BlockConfig(20, 10, 80))}, "neither blocks nor intermediate"),
+        ({"mask_probability": 2.0}, "mask_probability is 2.0 but should be from 0 to 1"),
+        ({"codes": 0}, "codes 0, d_code 4 and mask_frames 2 should be 1 or more"),
+    ],
+)
+def test_what_pre_training_cannot_do_is_refused(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(ValueError, match=sentence):
+        dataclasses.replace(CONFIG, **changes)
 
 
 def test_codes_are_the_nearest_after_normalization() -> None:

@@ -148,3 +148,8 @@ def test_a_target_that_does_not_fit_the_frames_or_the_graph_counts_as_nothing() 
         assert float(term) == 0
         term.value.backward()
         assert all(weight.grad is None or weight.grad.isfinite().all() for weight in model.parameters())
+
+
+def test_glancing_is_not_combined_with_another_alignment() -> None:
+    with pytest.raises(ValueError, match="leave glancing out"):
+        MODELS["text_ctc"].config(len(VOCABULARY), SMALL, glancing=(0.5, 0.3), objective="axe")
