@@ -87,18 +87,26 @@ def timed(method: Callable[[str], Any], argument: str, result: str) -> dict[str,
     return {"wall": wall, "cpu": cpu, result: returned, "peak_bytes": peak_memory()}
 
 
+# Runs a command from a process that is small: to the peak memory of a process, Linux counts that of the one it was started from.
+LAUNCH = """
+import json, resource, subprocess, sys, time
+began = time.perf_counter()
+code = subprocess.call(sys.argv[2:], stdout=sys.stderr)
+wall, usage = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
+with open(sys.argv[1], "w") as file:
+    json.dump({"code": code, "wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "maxrss": usage.ru_maxrss}, file)
+"""
+
+
 def cold_start(name: str, command: list[str], folder: Path, threads: int = 1) -> dict[str, Any]:
     """Run a command line in a folder, so that `python -c` imports no checkout; return seconds and peak memory."""
-    with open(folder / "errors.txt", "w+") as errors:
-        began = time.perf_counter()
-        process = subprocess.Popen(command, env=environment(threads), stdout=errors, stderr=errors, cwd=folder)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            errors.seek(0)
-            sys.exit(f"the command line of {name} failed:\n{errors.read()}")
-    return {"wall": wall, "cpu": usage.ru_utime + usage.ru_stime, "peak_bytes": in_bytes(usage.ru_maxrss)}
+    used = folder / "used.json"
+    launch = [sys.executable, "-I", "-c", LAUNCH, str(used), *command]
+    said = subprocess.run(launch, env=environment(threads), cwd=folder, stderr=subprocess.PIPE, text=True).stderr
+    found = json.loads(used.read_text())
+    if found["code"]:
+        sys.exit(f"the command line of {name} failed:\n{said}")
+    return {"wall": found["wall"], "cpu": found["cpu"], "peak_bytes": in_bytes(found["maxrss"])}
 
 
 def installed_bytes(packages: list[str]) -> int:

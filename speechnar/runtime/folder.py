@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import os
@@ -109,6 +110,8 @@ class BundleFormat:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # on a busy machine it halves speed
         options.add_session_config_entry("session.disable_quant_qdq", "1")  # else every call unpacks 4-bit weights
         options.enable_mem_pattern = False  # it keeps a third more memory in store, for inputs of one length
+        _share_memory()
+        options.add_session_config_entry("session.use_env_allocators", "1")
         options.log_severity_level = 4
         try:
             graph = gzip.decompress(packed.read_bytes()) if packed.is_file() else str(path)
@@ -126,3 +129,14 @@ class BundleFormat:
                 f"{path} is no model of a {self.noun} of format {self.format}; export the {self.noun} again"
             )
         return session
+
+
+@functools.cache
+def _share_memory() -> None:
+    """Let the sessions of this process take memory from one store: else each keeps what it needed most, and for good."""
+    import onnxruntime
+
+    memory = onnxruntime.OrtMemoryInfo(
+        "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
+    )
+    onnxruntime.create_and_register_allocator(memory, None)
