@@ -133,7 +133,7 @@ class BundleFormat:
 
 @functools.cache
 def _share_memory() -> None:
-    """Let the sessions of this process take memory from one store: else each keeps what it needed most, and for good."""
+    """Let the sessions of this process share one store of memory: else each keeps the most that it ever needed."""
     import onnxruntime
 
     memory = onnxruntime.OrtMemoryInfo(
