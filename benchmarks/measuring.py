@@ -87,7 +87,7 @@ def timed(method: Callable[[str], Any], argument: str, result: str) -> dict[str,
     return {"wall": wall, "cpu": cpu, result: returned, "peak_bytes": peak_memory()}
 
 
-# Runs a command from a process that is small: to the peak memory of a process, Linux counts that of the one it was started from.
+# Runs a command from a process that is small: on Linux a peak of memory includes that of the process that began it.
 LAUNCH = """
 import json, resource, subprocess, sys, time
 began = time.perf_counter()
