@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from speechnar.decode.forced_alignment import align
 from speechnar.decode.result import DecodeError
+from speechnar.layers.cross_attention import path_positions
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.losses.mean import Mean
 from speechnar.nar.lengths import length_mask
@@ -102,6 +103,18 @@ def best_paths(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths
         for token, start, end in zip(found.tokens.tolist(), found.starts.tolist(), found.ends.tolist()):
             paths[row, start:end] = token
     return paths.to(log_probs.device)
+
+
+def aligned_positions(encoder_out: EncoderOutput, targets: Targets) -> Tensor:
+    """Return the target token that each frame belongs to in the best alignment, (B, T) as `token_positions`.
+
+    A decoder that is given parts of the target finds their frames by these. By the tokens of CTC's best path, each
+    token that CTC misses would shift those after it.
+    """
+    assert encoder_out.lengths is not None
+    tokens, lengths, blank_id = targets.tokens, targets.token_lengths, targets.symbols.blank_id
+    paths = best_paths(encoder_out.log_probs, encoder_out.lengths, tokens, lengths, blank_id)
+    return path_positions(paths, blank_id)
 
 
 def smoothing_loss(log_probs: Tensor, lengths: Tensor, token_lengths: Tensor, blank_id: int) -> Tensor:

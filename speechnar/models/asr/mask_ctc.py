@@ -19,7 +19,7 @@ from speechnar.layers.ctc_encoder import CTCEncoder, CTCEncoderConfig, EncoderOu
 from speechnar.layers.decoder_block import DecoderConfig
 from speechnar.layers.old_names import accept_old_names
 from speechnar.layers.token_decoder import OLD_NAMES, TokenDecoder
-from speechnar.losses.ctc import SMOOTHING, Targets
+from speechnar.losses.ctc import SMOOTHING, Targets, aligned_positions
 from speechnar.losses.mean import Mean
 from speechnar.nar.lengths import length_mask
 from speechnar.nar.masking import insert_masks, merge_masks, random_masks
@@ -86,7 +86,7 @@ def masked_terms(model: MaskCTC, encoder_out: EncoderOutput, targets: Targets) -
     """
     tokens, token_lengths = targets.tokens, targets.token_lengths
     mask_id = targets.symbols.mask_id
-    memory = model.memory(encoder_out, targets.symbols.blank_id)
+    memory = model.memory(encoder_out, targets.symbols.blank_id, aligned_positions(encoder_out, targets))
     hidden = random_masks(tokens, token_lengths, mask_id)
     masks = (hidden == mask_id) & length_mask(token_lengths, tokens.shape[1])
     logits = model.decode(memory, hidden, token_lengths).logits

@@ -20,7 +20,7 @@ from speechnar.layers.cross_attention import Memory
 from speechnar.layers.ctc_encoder import CTCEncoder, CTCEncoderConfig, EncoderOutput
 from speechnar.layers.decoder_block import DecoderConfig
 from speechnar.layers.token_decoder import TokenDecoder
-from speechnar.losses.ctc import Targets
+from speechnar.losses.ctc import Targets, aligned_positions
 from speechnar.losses.mean import Mean
 from speechnar.nar.lengths import length_mask
 
@@ -86,7 +86,8 @@ def diffusion_terms(model: MaskedDiffusion, encoder_out: EncoderOutput, targets:
     real = length_mask(lengths, canvas.shape[1])
     masks = (torch.rand(canvas.shape, device=canvas.device) < share) & real
     hidden = canvas.masked_fill(masks, symbols.mask_id)
-    logits = model.decode(model.memory(encoder_out, symbols.blank_id), hidden, lengths).logits
+    memory = model.memory(encoder_out, symbols.blank_id, aligned_positions(encoder_out, targets))
+    logits = model.decode(memory, hidden, lengths).logits
     nats = F.cross_entropy(logits[masks], canvas[masks], reduction="none")
     weighted = (nats / share.expand_as(masks)[masks]).sum() / real.sum()
     return {"decoder": Mean(weighted, real.sum())}
