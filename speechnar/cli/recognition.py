@@ -59,7 +59,7 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     decode.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="of `speechnar train recognizer`")
     decode.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest")
     decode.add_argument("out", type=Path, metavar="FILE", help="transcripts, `UTT text` a line")
-    decode.reads("model_dir", "cuts")
+    decode.reads("model_dir", "cuts", "lm")
     decode.writes("out")
     decode.add_argument("--method", default="greedy", help=METHODS)
     decode.add_argument(
@@ -72,6 +72,9 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     decode.add_argument("--ctc-weight", type=float, default=0.3, metavar="X", help="of CTC beside the decoder (0.3)")
     decode.add_argument("--masking-passes", type=int, default=1, metavar="N", help="of rescoring, each other masks (1)")
     decode.add_argument("--temperature", type=float, default=1.0, metavar="X", help="of CTC in searches (1)")
+    decode.add_argument("--lm", type=Path, metavar="FILE", help="n-gram model of words, of lm train, for beam")
+    decode.add_argument("--lm-weight", type=float, default=0.5, metavar="X", help="of the language model (0.5)")
+    decode.add_argument("--word-bonus", type=float, default=1.0, metavar="X", help="nats a word, with --lm (1)")
     decode.add_argument("--sampled", action="store_true", help="diffusion draws tokens at random, not the best first")
     decode.add_argument(
         "--overlapping",
@@ -133,7 +136,8 @@ def _decode(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     options = DecodeOptions(
         _method(args.method), args.iterations, args.threshold, args.beam, args.ctc_weight, args.masking_passes,
-        temperature=args.temperature, sampled=args.sampled, overlapping=args.overlapping,
+        temperature=args.temperature, sampled=args.sampled, lm=args.lm and str(args.lm), lm_weight=args.lm_weight,
+        word_bonus=args.word_bonus, overlapping=args.overlapping,
     )  # fmt: skip
     if args.measure:
         from speechnar.evaluate.compare import measurements

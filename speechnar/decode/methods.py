@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,10 @@ from speechnar.decode.mask_predict import MaskPredictDecoder
 from speechnar.decode.parallel import ParallelDecoder
 from speechnar.decode.rescoring import RescoringDecoder
 from speechnar.decode.result import DecodeError
+from speechnar.decode.scorer import Scorer, ScorerOptions
 from speechnar.decode.semi_autoregressive import SemiAutoregressiveDecoder
 from speechnar.decode.speculative import SpeculativeDecoder, VerifyConfig, greedy_draft
+from speechnar.lm.arpa import load_lm
 from speechnar.text.symbols import Vocabulary
 
 MAX_TOKENS = 1000
@@ -52,6 +55,8 @@ class DecodeOptions:
             which its loss on a dev set shows.
         length_beam: of mask_predict by a model that predicts lengths: how many of them are decoded.
         length_penalty: of autoregressive: scores are divided by the length to this power.
+        lm: of beam: file of an n-gram model of words, of `speechnar lm train`; none by default.
+        lm_weight, word_bonus: of `lm`; see `ScorerOptions`.
         overlapping: of a blockwise encoder: whether blocks overlap by half, are decoded apart, and their texts merged.
             No word is cut then; the delay is half a block longer.
     """
@@ -68,6 +73,9 @@ class DecodeOptions:
     sampled: bool = False
     length_beam: int = 1
     length_penalty: float = 0.0
+    lm: str | None = None
+    lm_weight: float = 0.5
+    word_bonus: float = 1.0
     overlapping: bool = False
 
     def __post_init__(self) -> None:
@@ -81,6 +89,8 @@ class DecodeOptions:
                 raise DecodeError(f"{name} is {getattr(self, name)} but should be from 0 to 1")
         if self.temperature <= 0:
             raise DecodeError(f"temperature is {self.temperature} but should be above 0")
+        if self.lm and self.method != "beam":
+            raise DecodeError(f"a language model is for the method beam, not for {self.method}: leave it out")
 
     @property
     def prefix_beam(self) -> PrefixBeamConfig:
@@ -95,10 +105,17 @@ class DecodeOptions:
             beam_threshold=usual.beam_threshold / self.temperature,
         )
 
+    def scorer(self, vocabulary: Vocabulary) -> Scorer | None:
+        """Return the scorer of texts by the language model, if there is one."""
+        if not self.lm:
+            return None
+        weights = ScorerOptions(self.lm_weight, self.word_bonus)
+        return Scorer(vocabulary, load_lm(Path(self.lm)), options=weights)
+
 
 DECODERS: dict[str, Callable[[DecodeOptions, Vocabulary], Decoder[Any]]] = {
     "greedy": lambda options, vocabulary: GreedyDecoder(vocabulary),
-    "beam": lambda options, vocabulary: BeamDecoder(vocabulary, options.prefix_beam),
+    "beam": lambda options, vocabulary: BeamDecoder(vocabulary, options.prefix_beam, options.scorer(vocabulary)),
     "mask_predict": lambda options, vocabulary: MaskPredictDecoder(vocabulary, options.iterations, options.length_beam),
     "mask_ctc": lambda options, vocabulary: MaskCTCDecoder(vocabulary, options.threshold, options.iterations),
     "align_refine": lambda options, vocabulary: AlignRefineDecoder(vocabulary, options.iterations),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,3 +100,16 @@ def test_temperature_flattens_as_a_softmax_does(temperature: float) -> None:
 def test_options_that_cannot_be_are_refused(options: dict, sentence: str) -> None:
     with pytest.raises(DecodeError, match=sentence):
         DecodeOptions(**options)
+
+
+def test_a_language_model_decides_between_words_that_sound_alike(tmp_path: Path) -> None:
+    lm = tmp_path / "two.arpa"
+    lm.write_text("\\data\\\nngram 1=4\n\n\\1-grams:\n-1 <unk>\n-1 <s>\n-0.1 a\n-2 b\n-1 </s>\n\\end\\\n")
+    vocabulary = Vocabulary(("<blank>", "a", "b", " "))
+    heard = np.log(np.array([[[0.02, 0.44, 0.53, 0.01]]], np.float32))  # b is a little more probable
+    given = DecoderInput(heard, np.array([1]), None, None)
+    for options, wanted in ((DecodeOptions("beam"), [2]), (DecodeOptions("beam", lm=str(lm)), [1])):
+        state = DECODERS[options.method](options, vocabulary).first(given)
+        assert state.sequences() == [wanted]
+    with pytest.raises(DecodeError, match="for the method beam, not for greedy"):
+        DecodeOptions("greedy", lm=str(lm))

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import torch
 
+from speechnar.decode.corrector import ENGLISH
 from speechnar.decode.methods import DecodeOptions
 from speechnar.evaluate.compare import measurements
 from speechnar.evaluate.compare.measure import measure_recognizer
@@ -52,6 +53,8 @@ def ways(method: str, **options: tuple[object, ...]) -> tuple[DecodeOptions, ...
 
 AR = "autoregressive"
 ITERATIONS = (1, 2, 4)
+LM = str(ENGLISH / "lm.npz")  # of words, and of books and Tatoeba's sentences: the one of `speechnar correct`
+BIGRAMS = ways("beam", lm=(LM,), lm_weight=(0.5, 0.7), word_bonus=(0.0, 1.0))
 SYSTEMS = (
     System(AR, "autoregressive twin, greedy", "aed", ways("autoregressive", beam=(1,), ctc_weight=(0.0,))),
     System(AR, TWIN_BEAM, "aed", ways("autoregressive", ctc_weight=(0.3, 0.7))),
@@ -73,6 +76,7 @@ SYSTEMS = (
     System("iterative", "masked diffusion, sampled", "masked_diffusion", ways("diffusion", sampled=(True,))),
     System("partially NAR", "four tokens a step", "semi_autoregressive", ways("semi_autoregressive")),
     System("partially NAR", "CTC verified by the twin", "aed", ways("speculative", acceptance_threshold=(0.0, 4.0))),
+    System("locally AR", "self-conditioned CTC, prefix beam 10, bigrams", "ctc_self", BIGRAMS),
     System("locally AR", "low-rank CRF over Paraformer-v2", "crf", ways("crf")),
 )
 
