@@ -27,6 +27,8 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     models = trains.add_subparsers(title="models", metavar="MODEL", required=True)
     acoustic = models.add_parser("acoustic", help="phones to mel: FastSpeech 2")
     acoustic.set_defaults(verb=_train_acoustic)
+    flow = models.add_parser("flow", help="what an acoustic model leaves open, sampled: by flow matching")
+    flow.set_defaults(verb=_train_flow)
     vocoder = models.add_parser("vocoder", help="mel to audio: Harmonic Vocos or HiFi-GAN")
     vocoder.set_defaults(verb=_train_vocoder)
     recognizer = models.add_parser("recognizer", help="audio to text: CTC, Mask-CTC or AED")
@@ -42,9 +44,9 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     text2text = models.add_parser("text2text", help="text to text: CTC, CMLM, GLAT, DA-Transformer and their twin")
     text2text.set_defaults(verb=_train_text2text)
     _add_images(models)
-    for model in (acoustic, vocoder, recognizer, aligner, joint, speculative, pretraining, text2text):
+    for model in (acoustic, flow, vocoder, recognizer, aligner, joint, speculative, pretraining, text2text):
         model.add_argument("config", type=Path, metavar="CONFIG", help="YAML: the model, the loop and the losses")
-        model.reads("config", "train", "dev", *(["init"] if model is not pretraining else []))
+        model.reads("config", "train", "dev", *(["init"] if model not in (flow, pretraining) else []))
         model.writes("out")
         if model in (recognizer, text2text):
             model.add_argument("--tokenizer", type=Path, required=True, metavar="DIR", help="of `speechnar tokenizer`")
@@ -69,6 +71,8 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     vocoder.add_argument("--gta-mels", type=Path, metavar="DIR", help="train on the mels of `speechnar gta-mels` too")
     vocoder.reads("gta_mels")
     vocoder.add_argument("--predicted", action=Former, now="--gta-mels", type=Path)
+    flow.add_argument("--acoustic", type=Path, required=True, metavar="DIR", help="of `speechnar train acoustic`")
+    flow.reads("acoustic")
     for model in (acoustic, aligner, text2text):
         model.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose weights training starts from")
     joint.add_argument("--init", type=Path, metavar="DIR", help="an acoustic model whose weights training starts from")
@@ -158,6 +162,13 @@ def _train_acoustic(args: argparse.Namespace) -> None:
 
     config = _config(AcousticConfig, args)
     train_acoustic(config, args.features, args.train, args.dev, args.out, args.init)
+
+
+def _train_flow(args: argparse.Namespace) -> None:
+    with needing("train", "train"):
+        from speechnar.tasks.flow import FlowConfig, train_flow
+
+    train_flow(_config(FlowConfig, args), args.features, args.train, args.dev, args.out, args.acoustic)
 
 
 def _train_vocoder(args: argparse.Namespace) -> None:

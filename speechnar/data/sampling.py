@@ -16,11 +16,31 @@ import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TypeVar
 
+import numpy as np
 from lhotse import MonoCut
 from lhotse.dataset import DynamicBucketingSampler
 from lhotse.dataset.sampling.dynamic_bucketing import estimate_duration_buckets
 
 T = TypeVar("T")
+
+
+def random_segments(
+    rng: np.random.Generator, lengths: Mapping[str, int], n_frames: int, size: int
+) -> Iterator[list[tuple[str, int]]]:
+    """Yield batches of random segments, as many as cover the corpus once; longer utterances are drawn more often.
+
+    Args:
+        lengths: of each utterance, by its id.
+        n_frames, size: length of a segment, and segments in a batch.
+
+    Yields:
+        (utterance, first frame) of each segment; the first frame is 0 where the utterance is shorter than a segment.
+    """
+    ids, frames = list(lengths), np.array(list(lengths.values()))
+    for _ in range(max(1, int(frames.sum() // (n_frames * size)))):
+        chosen = rng.choice(len(ids), size, p=frames / frames.sum())
+        starts = rng.integers(0, np.maximum(frames[chosen] - n_frames, 0) + 1)
+        yield [(ids[number], int(start)) for number, start in zip(chosen, starts)]
 
 
 class BucketSampler:

@@ -45,6 +45,7 @@ from speechnar.models.text.glat import GLAT, GLATConfig, glancing_terms
 from speechnar.models.text.levenshtein import TextLevenshtein, TextLevenshteinConfig, text_edit_terms
 from speechnar.models.tts.aligner import Aligner, AlignerConfig
 from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config, adapted_weights
+from speechnar.models.tts.flow_matching import FlowMatching, FlowMatchingConfig, flow_terms
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
 from speechnar.models.vocoder.hifigan import HiFiGAN, HiFiGANConfig
 
@@ -61,12 +62,12 @@ class ModelSpec:
         task: what the model does: "acoustic", "aligner", "recognizer" (trained by `speechnar train recognizer`),
             "speculative" (a recognizer trained by `speechnar train speculative`), "text2text", "vocoder", "vqvae",
             "pretraining" (an encoder that learns from audio alone) or "image" (a model of the tokens that a "vqvae"
-            makes).
+            makes) or "flow" (samples what an acoustic model leaves open).
         losses: functions that return named loss terms, which are added up. The task says what they are called with:
             a recognizer's with (model, encoder_out, targets), a text model's with (model, pairs), an acoustic model's
             as `fastspeech2_loss`, a vocoder's as `spectral_loss`, a VQ-VAE's with (model, images), a pre-trained
-            encoder's with (model, predicted), an image model's with (model, tokens). An aligner's task has its own,
-            which depend on the step.
+            encoder's with (model, predicted), an image model's with (model, tokens), a flow's as `flow_terms`. An
+            aligner's task has its own, which depend on the step.
         decoders: methods of `speechnar decode` that the model can be decoded by; of an image model, the method of
             `speechnar.infer.images`.
         graph: name of the function in `speechnar.export` that makes the model's runtime graphs; None where there is no
@@ -135,6 +136,9 @@ MODELS: dict[str, ModelSpec] = {
         graph="acoustic",
         symbol_weights={"embedding.weight": 0},
         adapted_weights=adapted_weights,
+    ),
+    "flow_matching": ModelSpec(
+        FlowMatchingConfig, lambda config, audio: FlowMatching(config), "flow", losses=(flow_terms,), graph="flow"
     ),
     "harmonic_vocos": ModelSpec(
         HarmonicVocosConfig,

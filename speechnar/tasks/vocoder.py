@@ -21,6 +21,7 @@ from speechnar.config import Choice, one_of
 from speechnar.data.batch import Batch
 from speechnar.data.dataset import SpeechData
 from speechnar.data.features import DataError
+from speechnar.data.sampling import random_segments
 from speechnar.files import safe_file_name
 from speechnar.losses.adversarial import discriminator_loss, generator_loss
 from speechnar.losses.mean import Mean, Means
@@ -139,19 +140,15 @@ class VocoderTask:
     def batches(self, epoch: int) -> list[list[Segment]]:
         """Return random segments, as many as cover the corpus once; longer utterances are drawn more often."""
         rng = np.random.default_rng((self.settings.loop.seed, epoch))
-        length = self.settings.segment_frames
-        ids = [u for u in self.data.utt_ids if len(self.data[u].mel) >= length]
-        if not ids:
+        length, size = self.settings.segment_frames, self.settings.batch_size
+        frames = {u: n for u in self.data.utt_ids if (n := len(self.data[u].mel)) >= length}
+        if not frames:
             raise DataError(f"no utterance has the {length} frames of a segment: lower segment_frames")
-        frames = np.array([len(self.data[u].mel) for u in ids])
-        size = self.settings.batch_size
-        batches = []
-        for _ in range(max(1, int(frames.sum() // (length * size)))):
-            chosen = rng.choice(len(ids), size, p=frames / frames.sum())
-            starts = rng.integers(0, frames[chosen] - length + 1)
-            recorded = rng.random(size) < self.settings.recorded_share
-            batches.append([Segment(ids[n], int(s), bool(r)) for n, s, r in zip(chosen, starts, recorded)])
-        return batches
+        share = self.settings.recorded_share
+        return [
+            [Segment(utt_id, start, bool(r)) for (utt_id, start), r in zip(batch, rng.random(size) < share)]
+            for batch in random_segments(rng, frames, length, size)
+        ]
 
     def load(self, segments: Sequence[Segment]) -> SegmentBatch:
         length, hop = self.settings.segment_frames, self.data.audio.hop_length

@@ -205,14 +205,27 @@ class FastSpeech2(nn.Module):
 
     def decode(self, frames: Tensor, prosody: Prosody, mask: Tensor | None, speakers: Tensor | None = None) -> Tensor:
         """Compute log-mel (B, T_mel, n_mels) of frames and their prosody (voicing as 0 or 1)."""
+        return self.mel_of(self.decode_hidden(frames, prosody, mask, speakers))
+
+    def decode_hidden(
+        self, frames: Tensor, prosody: Prosody, mask: Tensor | None, speakers: Tensor | None = None
+    ) -> Tensor:
+        """Compute the decoder's last hidden vectors (B, T_mel, C), from which `mel_of` makes the log-mel."""
         log_f0 = prosody.log_f0
         if self.speaker is not None:
             mean, std = self.log_f0_moments(speakers)
             common_mean, common_std = self.read_log_f0_moments()
             log_f0 = (log_f0 * std + (mean - common_mean)) / common_std
         given = torch.stack([log_f0 * prosody.voiced, prosody.voiced, prosody.energy], dim=2)
-        hidden = self.decoder(frames + self.prosody_embedding(given, mask), mask)
+        return self.decoder(frames + self.prosody_embedding(given, mask), mask)
+
+    def mel_of(self, hidden: Tensor) -> Tensor:
+        """Return the log-mel (B, T_mel, n_mels) of the decoder's last hidden vectors (B, T_mel, C)."""
         return self.mel_out(hidden).float() * self.mel_std + self.mel_mean
+
+    def read_mel(self, hidden: Tensor) -> Tensor:
+        """Return what a flow-matching decoder reads: hidden vectors and normalized mel, (B, T_mel, C + n_mels)."""
+        return torch.cat([hidden, self.mel_out(hidden)], dim=2)
 
     def forward(
         self, tokens: Tensor, token_lengths: Tensor, durations: Tensor, mel_lengths: Tensor, f0: Tensor, energy: Tensor,
