@@ -1,4 +1,4 @@
-"""Flow matching: its loss by hand, its steps with a known velocity, and what it learns of a residual with two values."""
+"""Flow matching: its loss by hand, steps with a known velocity, and what it learns of a residual of two values."""
 
 from __future__ import annotations
 
