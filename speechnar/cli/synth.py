@@ -60,6 +60,10 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     synth.add_argument("--pitch-range", type=float, default=1.0, metavar="X", help="0 to 3; 0 is monotone")
     synth.add_argument("--energy", type=float, default=0.0, metavar="DB", help="-40 to 20")
     synth.add_argument("--seed", type=int, default=0, metavar="N", help="of the noise: the same number, the same audio")
+    synth.add_argument("--steps", type=int, metavar="N", help="of a voice that samples its mel: from noise to mel (2)")
+    synth.add_argument(
+        "--temperature", type=float, metavar="X", help="of a voice that samples: 0 to 2, 0 is what it expects (1)"
+    )
     synth.add_argument(
         "--phonemes", action="store_true", help="the text is phones, as `speechnar phonemize` prints them"
     )
@@ -90,7 +94,8 @@ def _add_text(parser: VerbParser) -> None:
 def _synth(args: argparse.Namespace) -> None:
     from speechnar.runtime import Controls, load_voice, plot, timings
 
-    controls = Controls(args.speed, args.pitch, args.pitch_range, args.energy, args.seed, args.speaker)
+    controls = Controls(args.speed, args.pitch, args.pitch_range, args.energy, args.seed, args.speaker,
+                        args.steps, args.temperature)  # fmt: skip
     if args.timings:
         timings.writer_of(args.timings)
     if args.plot:

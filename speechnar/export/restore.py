@@ -21,7 +21,7 @@ from speechnar.export.voice import ORIGIN, Origin, VoiceCard, VoiceGraph, graph_
 from speechnar.export.weights import weights_of
 from speechnar.models.folder import ModelConfig, ModelError, build, save_model
 from speechnar.models.vocoder.harmonic_vocos import ADDED
-from speechnar.runtime.voice_folder import VoiceInfo
+from speechnar.runtime.voice_folder import FLOW, VoiceInfo
 from speechnar.text.symbols import SymbolTable
 
 
@@ -32,8 +32,8 @@ def restore_voice(voice_dir: Path, model_dir: Path) -> None:
         model_dir: a folder that is not there, or empty; it is complete afterwards, or as it was.
 
     Raises:
-        ModelError: `model_dir` has something in it; the voice has no `origin.json`; its graphs cannot be read, or do
-            not hold the models that this file describes.
+        ModelError: `model_dir` has something in it; the voice samples its mel or its prosody; it has no `origin.json`;
+            its graphs cannot be read, or do not hold the models that this file describes.
         SpeechError, ConfigError: `voice.json` or `origin.json` cannot be read.
     """
     refuse_occupied(model_dir)
@@ -41,6 +41,12 @@ def restore_voice(voice_dir: Path, model_dir: Path) -> None:
     if not (voice_dir / ORIGIN).exists():
         raise ModelError(f"{voice_dir} has no {ORIGIN}, which says what models it was made of: export it again")
     origin = config_files.load(Origin, voice_dir / ORIGIN)
+    if (voice_dir / FLOW).exists() or any(
+        name.startswith("prosody.") for name in weights_of(voice_dir / "acoustic.onnx")
+    ):
+        raise ModelError(
+            f"{voice_dir} samples, and such a voice cannot be restored: take the models it was exported from"
+        )
     acoustic_config = ModelConfig(info.audio, origin.acoustic)
     vocoder_config = ModelConfig(info.audio, origin.vocoder)
 

@@ -1,4 +1,4 @@
-"""Export trained model folders to a voice folder for the runtime: two ONNX graphs, `voice.json` and `origin.json`.
+"""Export trained model folders to a voice folder for the runtime: ONNX graphs, `voice.json` and `origin.json`.
 
 Everything between tokens and samples is in the graphs. The Fourier matrices are stored as the formula that makes them.
 """
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+import torch.nn.functional as F
 from onnx import helper, numpy_helper
 from torch import Tensor, nn
 
@@ -29,15 +30,18 @@ from speechnar.hub.published import load_vocoder
 from speechnar.models.folder import ModelConfig, ModelError, load_model
 from speechnar.models.specs import MODELS, configs_of
 from speechnar.models.tts.fastspeech2 import FastSpeech2, Prosody
+from speechnar.models.tts.flow_matching import FlowMatching
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos
 from speechnar.models.vocoder.hifigan import HiFiGAN
 from speechnar.nar.lengths import regulate, token_of_frame
 from speechnar.runtime.voice import EDGE
-from speechnar.runtime.voice_folder import VOICE, VoiceInfo
+from speechnar.runtime.voice_folder import FLOW, VOICE, VoiceInfo
 from speechnar.text.symbols import SymbolTable
 
 CONTROLS = ("speed", "pitch_shift", "pitch_range", "energy")
 ORIGIN = "origin.json"
+PROSODY_STEPS = 8  # Euler steps over the tokens, of which there are few
+SMOOTHED = 9  # frames, about a tenth of a second
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,17 +93,25 @@ class VoiceGraph:
 
 
 class AcousticGraph(nn.Module):
-    """Tokens and controls to mel, F0 and durations, for one utterance; see `forward`."""
+    """Tokens and controls to mel, F0 and durations, for one utterance; see `forward`.
 
-    def __init__(self, model: FastSpeech2, longest_silence: float) -> None:
-        """Take a model, and the most frames of silence before and after a sentence at speed 1."""
+    Args:
+        longest_silence: the most frames of silence before and after a sentence at speed 1.
+        with_condition: whether there is a fourth output, what a flow-matching decoder of the mel reads.
+        prosody: a flow-matching decoder of the prosody, whose sample is added to the prediction.
+    """
+
+    def __init__(
+        self, model: FastSpeech2, longest_silence: float, with_condition: bool = False,
+        prosody: FlowMatching | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.model, self.longest_silence = model, longest_silence
+        self.with_condition, self.prosody = with_condition, prosody
 
     def forward(
-        self, tokens: Tensor, speed: Tensor, pitch_shift: Tensor, pitch_range: Tensor, energy: Tensor,
-        speaker_weights: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
+        self, tokens: Tensor, speed: Tensor, pitch_shift: Tensor, pitch_range: Tensor, energy: Tensor, *more: Tensor
+    ) -> tuple[Tensor, ...]:
         """Compute the mel, F0 and the durations of one utterance.
 
         Token ends are rounded, not durations, so that a sentence's length does not drift from what was predicted. The
@@ -111,13 +123,19 @@ class AcousticGraph(nn.Module):
             pitch_shift: (1, T_text) semitones.
             pitch_range: (1, T_text) factor of the distance of F0 from the voice's mean.
             energy: (1, T_text) dB.
-            speaker_weights: (1, n_speakers), which sum to 1; None in a model of one speaker.
+            more: in a model of several speakers, speaker_weights (1, n_speakers), which sum to 1; with a sampled
+                prosody, prosody_noise (1, T_text, 3), standard normal values times the temperature.
 
         Returns:
-            (1, T_mel, n_mels) natural log magnitude; (1, T_mel) Hz, 0 = unvoiced; (1, T_text) frames.
+            (1, T_mel, n_mels) natural log magnitude; (1, T_mel) Hz, 0 = unvoiced; (1, T_text) frames; and, if it is
+            asked for, the condition (1, T_mel, C + n_mels).
         """
         model = self.model
+        speaker_weights = more[0] if model.config.speakers else None
         hidden, log_durations = model.encode(tokens, None, speaker_weights)
+        if self.prosody is not None:
+            sampled = self.prosody.sample(more[-1], hidden, PROSODY_STEPS)
+            log_durations = log_durations + sampled[:, :, 0]
         ends = ((log_durations.exp() - 1).clamp(min=1.0) / speed).cumsum(1).round().clamp(min=1).long()
         durations = ends - torch.cat([torch.zeros_like(ends[:, :1]), ends[:, :-1]], dim=1)
         longest = (self.longest_silence / speed[:, :1]).round().long()
@@ -128,13 +146,41 @@ class AcousticGraph(nn.Module):
         durations = torch.cat([durations[:, :1] - lead, durations[:, 1:-1], durations[:, -1:] - trail], dim=1)
         controls = regulate(torch.stack([pitch_shift, pitch_range, energy], dim=2), frame_tokens)
         predicted = model.predict_prosody(frames, None)
+        if self.prosody is not None:
+            log_f0, level = smoothed(regulate(sampled[:, :, 1:], frame_tokens)).unbind(2)
+            predicted = Prosody(predicted.log_f0 + log_f0, predicted.voiced, predicted.energy + level)
         voiced = (predicted.voiced > 0).to(hidden.dtype)
         mean, std = model.log_f0_moments(speaker_weights)
         shift = controls[:, :, 0] * (math.log(2) / 12) / std
         log_f0 = predicted.log_f0 * controls[:, :, 1] + shift
-        mel = model.decode(frames, Prosody(log_f0, voiced, predicted.energy), None, speaker_weights)
+        decoded = model.decode_hidden(frames, Prosody(log_f0, voiced, predicted.energy), None, speaker_weights)
         f0 = (log_f0 * std + mean).exp() * voiced
-        return mel + controls[:, :, 2:] * (math.log(10) / 20), f0, durations
+        mel = model.mel_of(decoded) + controls[:, :, 2:] * (math.log(10) / 20)
+        return (mel, f0, durations, *([model.read_mel(decoded)] if self.with_condition else []))
+
+
+def smoothed(values: Tensor) -> Tensor:
+    """Return values (B, T, C) averaged over `SMOOTHED` frames, so that they do not jump where a token ends."""
+    side = SMOOTHED // 2
+    padded = F.pad(values.transpose(1, 2), (side, side), mode="replicate")
+    return F.avg_pool1d(padded, SMOOTHED, stride=1).transpose(1, 2)
+
+
+class FlowGraph(nn.Module):
+    """One Euler step of a flow-matching decoder of the mel, and what the state adds to the log-mel.
+
+    Args:
+        mel_std: (n_mels,) of the acoustic model.
+    """
+
+    def __init__(self, model: FlowMatching, mel_std: Tensor) -> None:
+        super().__init__()
+        self.model, self.scale = model, model.residual_std * mel_std
+
+    def forward(self, state: Tensor, time: Tensor, size: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the state after a step of `size` (1,) from `time` (1,), and the mel's change; (1, T_mel, n_mels)."""
+        state = self.model.step(state, time, size, condition)
+        return state, state * self.scale
 
 
 class HiFiGANGraph(nn.Module):
@@ -162,6 +208,9 @@ class VocoderGraph(nn.Module):
 
 def export_voice(model_dir: Path, voice_dir: Path, vocoder_source: str | None = None) -> None:
     """Write a voice folder from `model_dir/{acoustic,vocoder,voice.yaml}`; `voice_dir` is complete or untouched.
+
+    Flow-matching decoders of the latents mel and prosody are taken from `model_dir/flow` and `model_dir/prosody`, where
+    these are there.
 
     Args:
         vocoder_source: a vocoder in place of `model_dir/vocoder`, as `load_vocoder` takes it.
@@ -194,6 +243,7 @@ def export_voice(model_dir: Path, voice_dir: Path, vocoder_source: str | None = 
         raise ModelError(f"acoustic model and vocoder differ in {', '.join(differences)}: train them on one config")
     symbols = SymbolTable.load(model_dir / "acoustic" / "tokens.txt")
     parts = {"acoustic.onnx": graph_of(acoustic_config, acoustic), "vocoder.onnx": graph_of(vocoder_config, vocoder)}
+    parts |= _sampled(model_dir, acoustic, audio)
     for made in parts.values():
         if not made.exact:
             round_weights(made.graph)
@@ -213,8 +263,40 @@ def export_voice(model_dir: Path, voice_dir: Path, vocoder_source: str | None = 
         config_files.save(info, Path(part) / "voice.json")
         energy = (float(acoustic.energy_mean), float(acoustic.energy_std))
         config_files.save(Origin(*energy, acoustic_config.model, vocoder_config.model), Path(part) / ORIGIN)
-        for name in ("acoustic.onnx", "vocoder.onnx", ORIGIN, "voice.json"):
+        if FLOW not in parts:
+            (voice_dir / FLOW).unlink(missing_ok=True)
+        for name in (*parts, ORIGIN, "voice.json"):
             os.replace(Path(part) / name, voice_dir / name)
+
+
+def _sampled(model_dir: Path, acoustic: Any, audio: AudioConfig) -> dict[str, VoiceGraph]:
+    """Return the graphs of a voice that samples its mel or its prosody, by their files; of another voice, none."""
+    models = {latent: _flow(model_dir / folder, latent) for latent, folder in (("mel", "flow"), ("prosody", "prosody"))}
+    mel, prosody = models["mel"], models["prosody"]
+    parts = {}
+    if mel is not None or prosody is not None:
+        parts["acoustic.onnx"] = _acoustic(acoustic, audio, mel is not None, prosody)
+    if mel is not None:
+        given = {"time": torch.tensor([0.5]), "size": torch.tensor([0.5])}
+        shapes = {"state": mel.config.n_features, "condition": mel.config.d_condition}
+        given |= {name: torch.randn(1, 60, size) for name, size in shapes.items()}
+        given = {name: given[name] for name in ("state", "time", "size", "condition")}
+        parts[FLOW] = VoiceGraph(FlowGraph(mel, acoustic.mel_std), given, ("next", "change"), ("time", "size"))
+    widths = {"mel": acoustic.config.d_model + acoustic.config.n_mels, "prosody": acoustic.config.d_model}
+    for latent, model in models.items():
+        if model is not None and model.config.d_condition != widths[latent]:
+            raise ModelError(f"the {latent} of {model_dir} was trained on another acoustic model: train it on this one")
+    return parts
+
+
+def _flow(folder: Path, latent: str) -> Any:
+    """Return the flow-matching decoder in a folder; None where there is no such folder."""
+    if not folder.is_dir():
+        return None
+    model, config = load_model(folder)
+    if config.spec.graph != "flow" or model.config.latent != latent:
+        raise ModelError(f"{folder} should hold a flow_matching model of the latent {latent}")
+    return model
 
 
 def acoustic_inputs(model: FastSpeech2, length: int = 40) -> dict[str, Tensor]:
@@ -231,9 +313,16 @@ def _mel(model: Any, length: int) -> Tensor:
     return model.mel_mean + 0.3 * model.mel_std * torch.randn(1, length, model.audio.n_mels)
 
 
-def _acoustic(model: Any, audio: AudioConfig) -> VoiceGraph:
-    graph = AcousticGraph(model, EDGE * audio.sample_rate / audio.hop_length)
-    return VoiceGraph(graph, acoustic_inputs(model), ("mel", "f0", "durations"), ("speaker_weights",))
+def _acoustic(
+    model: Any, audio: AudioConfig, with_condition: bool = False, prosody: FlowMatching | None = None
+) -> VoiceGraph:
+    graph = AcousticGraph(model, EDGE * audio.sample_rate / audio.hop_length, with_condition, prosody)
+    given = acoustic_inputs(model)
+    if prosody is not None:
+        noise = torch.randn(1, given["tokens"].shape[1], prosody.config.n_features)
+        given |= {"prosody_noise": 0.3 * noise}
+    outputs = ("mel", "f0", "durations", *(["condition"] if with_condition else []))
+    return VoiceGraph(graph, given, outputs, ("speaker_weights",))
 
 
 def _hifigan(model: HiFiGAN, audio: AudioConfig, length: int = 60) -> VoiceGraph:

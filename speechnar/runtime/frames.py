@@ -70,7 +70,7 @@ def audible_durations(durations: np.ndarray, phones: Sequence[str], mel: np.ndar
     return moved
 
 
-def white_noise(seed: tuple[int, int], shape: tuple[int, ...], scale: float) -> np.ndarray:
+def white_noise(seed: tuple[int, ...], shape: tuple[int, ...], scale: float) -> np.ndarray:
     """Return normal values of standard deviation `scale`, float32.
 
     They are drawn from a fixed set of 65,536, which takes a fifth of the time of new ones.

@@ -14,6 +14,7 @@ RANGES = {
     "pitch_range": (0.0, 3.0, "1 is normal, 0 monotone"),
     "energy": (-40.0, 20.0, "dB, 0 is normal"),
 }
+MOST_STEPS, MOST_TEMPERATURE = 64, 2.0
 
 
 class SpeechError(ValueError):
@@ -108,6 +109,9 @@ class Controls:
         seed: of the noise in the voice: the same number gives the same audio.
         speaker: one of the voice's, where it has several, or a blend such as "heart:0.6,michael:0.4"; by default the
             speaker that the voice was loaded with.
+        steps: from noise to the mel, of a voice that samples it; 1 to 64, by default 2.
+        temperature: how far what a voice samples is from what it expects; 0 to 2, by default 1. At 0 the seed does not
+            change the reading.
 
     Raises:
         SpeechError: a value is no number or out of its range.
@@ -119,6 +123,8 @@ class Controls:
     energy: float | Sequence[float] | np.ndarray = 0.0
     seed: int = 0
     speaker: str | None = None
+    steps: int | None = None
+    temperature: float | None = None
 
     def __post_init__(self) -> None:
         for name, (low, high, meaning) in RANGES.items():
@@ -135,6 +141,10 @@ class Controls:
             object.__setattr__(self, name, values)
         if not isinstance(self.seed, int) or self.seed < 0:
             raise SpeechError(f"seed should be a whole number, 0 or more, but is {self.seed!r}")
+        if self.steps is not None and not (isinstance(self.steps, int) and 1 <= self.steps <= MOST_STEPS):
+            raise SpeechError(f"steps should be a whole number from 1 to {MOST_STEPS} but is {self.steps!r}")
+        if self.temperature is not None and not 0 <= self.temperature <= MOST_TEMPERATURE:
+            raise SpeechError(f"temperature should be from 0 to {MOST_TEMPERATURE:g} but is {self.temperature:g}")
 
     @property
     def per_phone(self) -> bool:

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from speechnar.audio import LOG_FLOOR
+from speechnar.runtime.flow import PROSODY_NOISE, Sampling, load_flow
 from speechnar.runtime.frames import Frames, audible_durations, fade_out, limited, trimmed, vocode, white_noise
 from speechnar.runtime.speakers import speaker_weights
 from speechnar.runtime.speech import Controls, Speech, SpeechError, Timing, Timings
-from speechnar.runtime.voice_folder import Vocoder, VoiceInfo, find_voice, load_graph
+from speechnar.runtime.voice_folder import FLOW, Vocoder, VoiceInfo, find_voice, load_graph
 from speechnar.text.symbols import SymbolTable
 
 if TYPE_CHECKING:
@@ -76,7 +77,9 @@ class Voice:
             "energy",
             *(["speaker_weights"] if self.speakers else []),
         }
-        self._acoustic = load_graph(folder / "acoustic.onnx", inputs, self.info.audio, threads)
+        self._acoustic = load_graph(folder / "acoustic.onnx", inputs, self.info.audio, threads, {PROSODY_NOISE})
+        self._samples_prosody = PROSODY_NOISE in {given.name for given in self._acoustic.get_inputs()}
+        self._flow = load_flow(folder / FLOW, self.info.audio, threads)
         self._vocoder = Vocoder.load(folder / "vocoder.onnx", self.info.audio, threads)
 
     def synthesize(
@@ -89,17 +92,20 @@ class Voice:
         energy: Any = 0.0,
         seed: int = 0,
         speaker: str | None = None,
+        steps: int | None = None,
+        temperature: float | None = None,
     ) -> Speech:
         """Speak a text, or sentences that a `Phonemizer` or `parse_phones` made.
 
         Args:
-            speed, pitch, pitch_range, energy, seed, speaker: see `Controls`.
+            speed, pitch, pitch_range, energy, seed, speaker, steps, temperature: see `Controls`.
 
         Raises:
             SpeechError: a control is out of its range, or there is no such speaker.
             TextError: the text has nothing that can be spoken.
         """
-        sentences = list(self.frames(text, Controls(speed, pitch, pitch_range, energy, seed, speaker)))
+        controls = Controls(speed, pitch, pitch_range, energy, seed, speaker, steps, temperature)
+        sentences = list(self.frames(text, controls))
         return self.speech(sentences, [wav for frames in sentences for wav in self.vocode(frames)])
 
     def stream(
@@ -112,13 +118,16 @@ class Voice:
         energy: Any = 0.0,
         seed: int = 0,
         speaker: str | None = None,
+        steps: int | None = None,
+        temperature: float | None = None,
     ) -> Iterator[np.ndarray]:
         """Speak as `synthesize` does; yield (T_wav,) float32 audio while it is made, the first chunks being short."""
-        controls = Controls(speed, pitch, pitch_range, energy, seed, speaker)
+        controls = Controls(speed, pitch, pitch_range, energy, seed, speaker, steps, temperature)
         return (wav for frames in self.frames(text, controls) for wav in self.vocode(frames, FIRST_CHUNK))
 
     def frames(self, text: str | Iterable[Sentence], controls: Controls) -> Iterator[Frames]:
         """Run the acoustic model sentence by sentence. Timings count from the start of the text."""
+        self._check_sampling(controls)
         if isinstance(text, str):
             from speechnar.text.phonemize import Phonemizer
 
@@ -134,7 +143,12 @@ class Voice:
             of_tokens = functools.partial(controls.of_tokens, start=n_phones, n_phones=len(sentence.phones))
             speed = of_tokens("speed")
             controls_of_tokens = (speed, of_tokens("pitch"), of_tokens("pitch_range"), of_tokens("energy"))
-            mel, f0, durations = self.predict(sentence.phones, *controls_of_tokens, speaker=controls.speaker)
+            mel, f0, durations = self.predict(
+                sentence.phones,
+                *controls_of_tokens,
+                speaker=controls.speaker,
+                sampling=Sampling.of(controls, index),
+            )
             frames_a_second = audio.sample_rate / audio.hop_length / float(speed[0, 0])
             mel, f0, durations = trimmed(mel, f0, durations, round(EDGE * frames_a_second))
             durations = audible_durations(durations, sentence.phones, mel)
@@ -167,6 +181,7 @@ class Voice:
         energy: np.ndarray,
         *,
         speaker: str | None = None,
+        sampling: Sampling | None = None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Run the acoustic model once.
 
@@ -175,6 +190,7 @@ class Voice:
             speed, pitch_shift, pitch_range, energy: (1, n_phones + 2) float32 for `<s>`, the phones and `</s>`, in the
                 units of `Controls` but of any size.
             speaker: see `Controls`.
+            sampling: of a voice that samples its mel or its prosody.
 
         Returns:
             mel, (T_mel, n_mels); f0, (T_mel,) Hz, 0 = unvoiced; durations, (n_phones + 2,) frames that sum to T_mel.
@@ -194,8 +210,21 @@ class Voice:
             "energy": energy,
             **of_speaker,
         }
-        mel, f0, durations = self._acoustic.run(["mel", "f0", "durations"], given)
-        return mel[0], f0[0], durations[0]
+        sampling = sampling or Sampling()
+        if self._samples_prosody:
+            given[PROSODY_NOISE] = sampling.prosody_noise(len(phones) + 2)
+        if self._flow is None:
+            mel, f0, durations = self._acoustic.run(["mel", "f0", "durations"], given)
+            return mel[0], f0[0], durations[0]
+        mel, f0, durations, condition = self._acoustic.run(["mel", "f0", "durations", "condition"], given)
+        return mel[0] + sampling.mel_residual(self._flow, mel.shape, condition)[0], f0[0], durations[0]
+
+    def _check_sampling(self, controls: Controls) -> None:
+        """Raise SpeechError if the controls ask a voice to sample that cannot."""
+        if controls.steps is not None and self._flow is None:
+            raise SpeechError(f"the voice {self.name} does not sample its mel, so it has no steps: leave them out")
+        if controls.temperature is not None and self._flow is None and not self._samples_prosody:
+            raise SpeechError(f"the voice {self.name} samples nothing, so it has no temperature: leave it out")
 
     def speaker_input(self, blend: str | None) -> dict[str, np.ndarray]:
         """Return the input `speaker_weights` of the acoustic model, where it has one.

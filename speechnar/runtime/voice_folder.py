@@ -3,6 +3,7 @@
 voice.json              VoiceInfo
 acoustic.onnx           phones -> mel, F0, durations
 vocoder.onnx            mel, F0, noise -> audio
+flow.onnx               one step from noise to the mel, in a voice that samples its mel
 singing.onnx            notes -> mel, in a voice that sings; singing_vocoder.onnx makes it audio
 """
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 VOICE = BundleFormat("voice", "voice.json", format=1)
 VOICES = ASSETS / "voices"
+FLOW = "flow.onnx"
 SINGING, SINGING_VOCODER = "singing.onnx", "singing_vocoder.onnx"
 SOURCE = {"f0", "noise", "phase"}  # inputs of a vocoder with a harmonic source, besides the mel
 

@@ -68,6 +68,7 @@ class FlowMatching(nn.Module):
     """
 
     residual_std: Tensor
+    waves: Tensor
 
     def __init__(self, config: FlowMatchingConfig) -> None:
         super().__init__()
