@@ -9,6 +9,7 @@
 set -euo pipefail
 source "$(dirname "$0")/../stages.sh"
 sentences=280 #: N, sentences that each speaker but heart reads besides local/questions.tsv
+decoder=plain #: plain|flow, also sample the mel and the prosody by flow matching
 parse_options "$@"
 
 shared=../../../shared/data # the corpus, packed, if it is there
@@ -54,12 +55,23 @@ vocoder_adversarial() {
 vocoder_periods() {
   train_model vocoder conf/vocoder_periods.yaml "${splits[@]}" --init exp/vocoder --out exp/vocoder_periods
 }
+flow() {
+  [[ $decoder == flow ]] || return 0
+  train_model flow conf/flow.yaml "${splits[@]}" --acoustic exp/acoustic_adversarial --out exp/flow
+  train_model flow conf/prosody.yaml "${splits[@]}" --acoustic exp/acoustic_adversarial --out exp/prosody
+}
 average() { python local/average.py exp/vocoder_average exp/vocoder_adversarial exp/vocoder_periods; }
 export_voice() {
+  rm -rf exp/voice/flow exp/voice/prosody
   mkdir -p exp/voice/acoustic exp/voice/vocoder
   cp exp/acoustic_adversarial/{config.yaml,tokens.txt,model.safetensors} exp/voice/acoustic
   cp exp/vocoder_average/{config.yaml,model.safetensors} exp/voice/vocoder
   cp conf/voice.yaml exp/voice
+  if [[ $decoder == flow ]]; then
+    mkdir exp/voice/flow exp/voice/prosody
+    cp exp/flow/{config.yaml,model.safetensors} exp/voice/flow
+    cp exp/prosody/{config.yaml,model.safetensors} exp/voice/prosody
+  fi
   speechnar export exp/voice exp/heart
 }
 evaluate() { speechnar evaluate tts --voice exp/heart --text data/dev.tsv --out exp/evaluation; }
@@ -75,5 +87,6 @@ run_stages exp \
   "vocoder_adversarial: $learning conf/vocoder.yaml conf/vocoder_adversarial.yaml" \
   "vocoder_periods: $learning conf/vocoder.yaml conf/vocoder_adversarial.yaml conf/vocoder_periods.yaml" \
   "average:" \
-  "export_voice: conf/voice.yaml" \
+  "flow: $learning decoder conf/flow.yaml conf/prosody.yaml" \
+  "export_voice: decoder conf/voice.yaml" \
   "evaluate: $dev"

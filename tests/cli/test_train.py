@@ -90,6 +90,7 @@ def test_configs_of_recipes_and_examples_load(path: Path) -> None:
     from speechnar.infer.encoder_cache import Variant
     from speechnar.tasks.acoustic import AcousticConfig
     from speechnar.tasks.aligner import AlignerTraining
+    from speechnar.tasks.flow import FlowConfig
     from speechnar.tasks.image import ImageTraining
     from speechnar.tasks.joint import JointConfig
     from speechnar.tasks.pretraining import PretrainingConfig
@@ -103,7 +104,7 @@ def test_configs_of_recipes_and_examples_load(path: Path) -> None:
     kinds |= {"card": RecognizerCard, "aligner": AlignerTraining, "joint": JointConfig}
     kinds |= {"draft": SpeculativeConfig, "decoder": SpeculativeConfig, "variant": Variant}
     kinds |= {"vqvae": VQVAETraining, "maskgit": ImageTraining, "image": ImageTraining}
-    kinds |= {"best": PretrainingConfig}
+    kinds |= {"best": PretrainingConfig, "flow": FlowConfig, "prosody": FlowConfig}
     kinds |= dict.fromkeys(("ctc", "mask", "ar", "cr"), RecognitionConfig)
     of_recipe = dict.fromkeys(("tatoeba", "multi30k", "g2p"), TextConfig) | {"nar_asr": RecognitionConfig}
     config.load(of_recipe.get(path.parents[1].name) or kinds[path.stem.split("_")[0]], path)
