@@ -46,11 +46,16 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
         "model_dir",
         type=Path,
         metavar="MODEL_DIR",
-        help="a model folder, or the name of a shipped recognizer",
+        help="a model folder, the name of a shipped recognizer, or a wav2vec 2.0, HuBERT, WavLM or Whisper of"
+        " transformers: its folder or hf:owner/name",
     )
     encode.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest with transcripts")
     encode.add_argument("out", type=Path, metavar="OUT", help="the folder of the cache: cuts.jsonl.gz, states.f16")
     encode.add_argument("--variant", type=Path, metavar="FILE", help="YAML: speed, noise, masks, utterances joined")
+    encode.add_argument("--layer", type=int, metavar="N", help="of transformers: the block whose output is taken (last)")
+    encode.add_argument(
+        "--unpadded", action="store_true", help="of transformers' Whisper: no silence up to 30 s, many times faster"
+    )
     encode.add_argument("--seed", type=int, default=0, metavar="N", help="of the variant's random choices (0)")
     encode.reads("model_dir", "cuts", "variant")
     encode.writes("out")
@@ -98,7 +103,7 @@ def _encode(args: argparse.Namespace) -> None:
         from speechnar.infer.encoder_cache import Variant, cache_states
 
     variant = config.load(Variant, args.variant) if args.variant else Variant()
-    cache_states(args.model_dir, args.cuts, args.out, variant, args.seed)
+    cache_states(args.model_dir, args.cuts, args.out, variant, args.seed, args.layer, args.unpadded)
 
 
 def _tokenizer(args: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,37 +19,12 @@ NO_WEIGHTS = (".json", ".md", ".py", ".txt", ".yaml", ".yml")
 
 
 class HubError(ValueError):
-    """A vocoder that cannot be fetched or read; the message says why."""
+    """A model that cannot be fetched or read; the message says why."""
 
 
 def is_remote(source: str | Path) -> bool:
     """Return True if a source is on the hub."""
     return str(source).startswith("hf:")
-
-
-def folder_of(source: str | Path, offline: bool = False) -> Path:
-    """Return the folder of a source, fetched if it is not on this computer.
-
-    Args:
-        source: a folder, or `hf:owner/name` with `@` and a branch, tag or commit if not the newest is wanted.
-        offline: take it from the cache and open no connection. So does the environment's HF_HUB_OFFLINE=1.
-
-    Raises:
-        HubError: no such folder, repository, revision or files; the hub cannot be reached; nothing is in the cache.
-    """
-    if not is_remote(source):
-        if Path(source).is_dir():
-            return Path(source)
-        raise HubError(f"there is no folder {source}; a vocoder on the hub is called hf:owner/name")
-    match = re.fullmatch(r"hf:(\w[\w.-]*/\w[\w.-]*)(?:@([^@\s]+))?", str(source))
-    if not match:
-        raise HubError(f"{source} should look like hf:owner/name or hf:owner/name@revision")
-    from huggingface_hub import constants
-
-    repo, revision = match.groups()
-    if offline or constants.HF_HUB_OFFLINE:
-        return _cached(repo, revision)
-    return _fetched(repo, revision)
 
 
 def choose(names: Iterable[str], source: str | Path) -> tuple[str, str]:
@@ -69,6 +44,34 @@ def choose(names: Iterable[str], source: str | Path) -> tuple[str, str]:
     raise HubError(f"{source} holds no vocoder, which is one of these pairs of files: {known}")
 
 
+def folder_of(
+    source: str | Path, offline: bool = False, choose: Callable[[Iterable[str], str | Path], Sequence[str]] = choose
+) -> Path:
+    """Return the folder of a source, fetched if it is not on this computer.
+
+    Args:
+        source: a folder, or `hf:owner/name` with `@` and a branch, tag or commit if not the newest is wanted.
+        choose: returns the names of the files that are needed, of all in the repository; those of a vocoder by default.
+        offline: take it from the cache and open no connection. So does the environment's HF_HUB_OFFLINE=1.
+
+    Raises:
+        HubError: no such folder, repository, revision or files; the hub cannot be reached; nothing is in the cache.
+    """
+    if not is_remote(source):
+        if Path(source).is_dir():
+            return Path(source)
+        raise HubError(f"there is no folder {source}; a model on the hub is called hf:owner/name")
+    match = re.fullmatch(r"hf:(\w[\w.-]*/\w[\w.-]*)(?:@([^@\s]+))?", str(source))
+    if not match:
+        raise HubError(f"{source} should look like hf:owner/name or hf:owner/name@revision")
+    from huggingface_hub import constants
+
+    repo, revision = match.groups()
+    if offline or constants.HF_HUB_OFFLINE:
+        return _cached(repo, revision)
+    return _fetched(repo, revision, choose)
+
+
 def _cached(repo: str, revision: str | None) -> Path:
     from huggingface_hub import try_to_load_from_cache
 
@@ -80,7 +83,9 @@ def _cached(repo: str, revision: str | None) -> Path:
     raise HubError(f"hf:{wanted} is not in the cache; fetch it once without --offline")
 
 
-def _fetched(repo: str, revision: str | None) -> Path:
+def _fetched(
+    repo: str, revision: str | None, choose: Callable[[Iterable[str], str | Path], Sequence[str]]
+) -> Path:
     from huggingface_hub import HfApi, hf_hub_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 

@@ -25,6 +25,7 @@ from tqdm import tqdm
 
 from speechnar.data.manifest import DataError, load_cuts, read_wav, save_cuts
 from speechnar.files import atomic_write
+from speechnar.infer.pretrained_encoder import PretrainedEncoder, is_pretrained, pretrained_folder
 from speechnar.infer.shipped_encoder import ShippedEncoder
 from speechnar.layers.augment import (
     SpecAugmentConfig,
@@ -103,33 +104,49 @@ class Window:
 
 
 @torch.inference_mode()
-def cache_states(model_dir: Path, cuts_path: Path, out: Path, variant: Variant = Variant(), seed: int = 0) -> None:
+def cache_states(
+    model_dir: Path,
+    cuts_path: Path,
+    out: Path,
+    variant: Variant = Variant(),
+    seed: int = 0,
+    layer: int | None = None,
+    unpadded: bool = False,
+) -> None:
     """Write a cache of the states that the encoder of a model computes from the utterances of a manifest.
 
     A cache that is complete and was made from the same manifest, encoder, variant and seed is left as it is.
     Utterances that are longer than the encoder's positions allow are left out.
 
     Args:
-        model_dir: a model folder with a Whisper recognizer; or a recognizer as it ships, by its name or folder.
+        model_dir: a model folder with a Whisper recognizer; a recognizer as it ships, by its name or folder; or a
+            wav2vec 2.0, HuBERT, WavLM or Whisper of transformers, by its folder or as `hf:owner/name`.
         cuts_path: each cut has one supervision with a text.
         out: the folder of the cache.
+        layer, unpadded: of an encoder of transformers, as `PretrainedEncoder` takes them.
 
     Raises:
         DataError: there is no manifest, audio cannot be read, or an utterance has no text.
-        ModelError: `model_dir` is no model folder, or a shipped recognizer is to mask mel bands.
+        HubError: the model cannot be fetched.
+        ModelError: `model_dir` is no model folder, or its encoder cannot do what is asked.
         SpeechError: there is no such recognizer.
     """
-    encode, longest = _encoder(model_dir, variant)
+    settings = [json.dumps(dataclasses.asdict(variant)), str(seed)]
+    if is_pretrained(model_dir):
+        model_dir = pretrained_folder(model_dir)
+        settings += [str(layer), str(unpadded)]
+    elif layer is not None or unpadded:
+        raise ModelError(f"{model_dir} is no model of transformers: leave --layer and --unpadded out")
     cuts = load_cuts(cuts_path)
     for cut in cuts:
         if len(cut.supervisions) != 1 or not cut.supervisions[0].text:
             raise DataError(f"utterance {cut.id} of {cuts_path} should have one supervision with a text")
-    settings = (json.dumps(dataclasses.asdict(variant)), str(seed))
     sources = provenance_of({"manifest": cuts_path, "model": model_dir, "variant and seed": settings})
     noted = out / SOURCES
     if noted.exists() and json.loads(noted.read_text(encoding="utf-8")) == sources:
         print(f"{out} is up to date")
         return
+    encode, longest = _encoder(model_dir, variant, layer, unpadded)
     out.mkdir(parents=True, exist_ok=True)
     noted.unlink(missing_ok=True)
     torch.manual_seed(seed)
@@ -185,13 +202,18 @@ def _batches(windows: Iterator[Window]) -> Iterator[list[Window]]:
         yield batch
 
 
-def _encoder(model_dir: Path, variant: Variant) -> tuple[Callable[[Sequence[Window]], list[Tensor]], int]:
+def _encoder(
+    model_dir: Path, variant: Variant, layer: int | None, unpadded: bool
+) -> tuple[Callable[[Sequence[Window]], list[Tensor]], int]:
     """Return a function that encodes windows, and the most states that it can be asked for."""
     if (model_dir / "config.yaml").exists():
         model, config = load_model(model_dir)
         return lambda batch: _encode(model, batch, variant), config.model.value.max_frames
     if variant.mask_bands:
-        raise ModelError(f"{model_dir} is a shipped recognizer, whose mel bands cannot be masked: drop mask_bands")
+        raise ModelError(f"the mel bands of {model_dir} cannot be masked: drop mask_bands")
+    if is_pretrained(model_dir):
+        pretrained = PretrainedEncoder(model_dir, layer, unpadded)
+        return lambda batch: [pretrained(window.wav) for window in batch], pretrained.longest
     shipped = ShippedEncoder(model_dir)
     return lambda batch: [shipped(window.wav) for window in batch], LONGEST_STATES
 
@@ -217,7 +239,7 @@ def _cut_of(window: Window, number: int, first: int, its_states: Tensor) -> Cut:
     supervisions = []
     for cut, start, end in window.utterances:
         spoken = cut.supervisions[0]
-        states = [start // STATE_HOP, -(-end // STATE_HOP)]
+        states = [start // STATE_HOP, min(-(-end // STATE_HOP), len(its_states))]
         supervisions.append(
             SupervisionSegment(
                 cut.id, f"window-{number}", start / SAMPLE_RATE, (end - start) / SAMPLE_RATE,

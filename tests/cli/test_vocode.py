@@ -101,7 +101,7 @@ def test_errors_are_one_sentence(vocoder: Path, wavs: Path, capsys, args: tuple[
 
 
 def test_a_vocoder_that_is_none_is_said_in_a_sentence(wavs: Path, capsys) -> None:
-    for name, sentence in (("nobody", "there is no folder nobody; a vocoder on the hub"), (".", ". holds no vocoder")):
+    for name, sentence in (("nobody", "there is no folder nobody; a model on the hub"), (".", ". holds no vocoder")):
         assert vocode("a.wav", "-o", "o.wav", "--vocoder", name) == 1
         err = capsys.readouterr().err
         assert err.startswith(f"speechnar: {sentence}") and err.count("\n") == 1

@@ -123,7 +123,7 @@ def test_names_that_are_none_are_refused(source: str) -> None:
 
 def test_a_folder_is_itself(tmp_path: Path) -> None:
     assert folder_of(tmp_path) == tmp_path
-    with pytest.raises(HubError, match="there is no folder .*none; a vocoder on the hub is called hf:owner/name"):
+    with pytest.raises(HubError, match="there is no folder .*none; a model on the hub is called hf:owner/name"):
         folder_of(tmp_path / "none")
 
 
