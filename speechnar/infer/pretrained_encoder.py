@@ -12,6 +12,7 @@ Source: wav2vec 2.0 (Baevski et al. 2020); HuBERT (Hsu et al. 2021); WavLM (Chen
 from __future__ import annotations
 
 import fnmatch
+import importlib
 import json
 import math
 import sys
@@ -40,6 +41,28 @@ WINDOW = 400
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
 UNUSED = "masked_spec_embed"
 """A weight for training alone, which some models lack."""
+
+
+def load_transformers() -> Any:
+    """Import transformers, without torchaudio where that does not load, as one that was built for another torch.
+
+    Raises:
+        ValueError: transformers is not installed.
+    """
+    with needing("a pre-trained encoder", "encoders"):
+        transformers = importlib.import_module("transformers")
+    try:
+        importlib.import_module("torchaudio")
+    except ImportError:
+        pass
+    except OSError:
+        sys.modules["torchaudio"] = None  # type: ignore[assignment]
+        try:
+            importlib.import_module("transformers.utils.import_utils").is_torchaudio_available.cache_clear()
+            importlib.import_module("transformers.audio_utils")  # the one that imports it
+        finally:
+            del sys.modules["torchaudio"]
+    return transformers
 
 
 def is_pretrained(source: Path) -> bool:
@@ -105,8 +128,7 @@ class PretrainedEncoder:
         model_type = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("model_type")
         if model_type not in MODEL_TYPES:
             raise ModelError(f"{folder} is a model of type {model_type} but should be one of {', '.join(MODEL_TYPES)}")
-        with needing("a pre-trained encoder", "encoders"):
-            import transformers
+        transformers = load_transformers()
         self.whisper = model_type == "whisper"
         if unpadded and not self.whisper:
             raise ModelError(f"{folder} is a model of type {model_type}, which is never padded: leave --unpadded out")

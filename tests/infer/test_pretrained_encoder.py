@@ -17,10 +17,11 @@ from speechnar.cli import main
 from speechnar.data.manifest import save_cuts
 from speechnar.hub.fetch import HubError
 from speechnar.infer.encoder_cache import EncoderCache, cache_states
-from speechnar.infer.pretrained_encoder import PretrainedEncoder, pretrained_folder, wanted_files
+from speechnar.infer.pretrained_encoder import PretrainedEncoder, load_transformers, pretrained_folder, wanted_files
 from speechnar.models.folder import ModelError
 
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
+transformers = load_transformers()
 
 KINDS = ("wav2vec2", "hubert", "wavlm", "whisper")
 D = 16
