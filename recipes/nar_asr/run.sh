@@ -10,8 +10,10 @@ set -euo pipefail
 source "$(dirname "$0")/../stages.sh"
 
 corpus=data/corpus/LibriSpeech #: DIR, the folder LibriSpeech of the unpacked corpus, all of it or some parts
+encoder=english_base           #: NAME, whose states all systems read: also DIR or hf:owner/name of transformers
 subwords=300                   #: N, tokens that the systems write with
 parse_options "$@"
+if [[ $encoder != /* && -f $caller/$encoder/config.json ]]; then encoder=$caller/$encoder; fi
 
 shared=../../../shared/data # a part of the corpus, packed, if it is there
 encoders="ctc cr_ctc ctc_self"
@@ -33,14 +35,14 @@ tokenizer() { speechnar tokenizer data/train.jsonl.gz exp/tokenizer --subwords "
 encode() {
   local cuts
   for cuts in data/{train,dev,test-*}.jsonl.gz; do
-    speechnar encode english_base "$cuts" "exp/encoded/$(basename "$cuts" .jsonl.gz)" --seed 1
+    speechnar encode "$encoder" "$cuts" "exp/encoded/$(basename "$cuts" .jsonl.gz)" --seed 1
   done
 }
 for name in $encoders; do eval "$name() { train $name; }"; done
 for name in $decoders; do eval "$name() { train $name --init exp/ctc_self; }"; done
 evaluate() { python local/evaluate.py data exp; }
 
-stages=("unpack:" "prepare: corpus" "tokenizer: subwords data/train.jsonl.gz" "encode: data/train.jsonl.gz")
+stages=("unpack:" "prepare: corpus" "tokenizer: subwords data/train.jsonl.gz" "encode: encoder data/train.jsonl.gz")
 for name in $encoders $decoders; do
   stages+=("$name: max_steps conf/$name.yaml")
 done

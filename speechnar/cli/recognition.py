@@ -52,7 +52,9 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     encode.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest with transcripts")
     encode.add_argument("out", type=Path, metavar="OUT", help="the folder of the cache: cuts.jsonl.gz, states.f16")
     encode.add_argument("--variant", type=Path, metavar="FILE", help="YAML: speed, noise, masks, utterances joined")
-    encode.add_argument("--layer", type=int, metavar="N", help="of transformers: the block whose output is taken (last)")
+    encode.add_argument(
+        "--layer", type=int, metavar="N", help="of transformers: the block whose output is taken (last)"
+    )
     encode.add_argument(
         "--unpadded", action="store_true", help="of transformers' Whisper: no silence up to 30 s, many times faster"
     )

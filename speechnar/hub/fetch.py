@@ -83,9 +83,7 @@ def _cached(repo: str, revision: str | None) -> Path:
     raise HubError(f"hf:{wanted} is not in the cache; fetch it once without --offline")
 
 
-def _fetched(
-    repo: str, revision: str | None, choose: Callable[[Iterable[str], str | Path], Sequence[str]]
-) -> Path:
+def _fetched(repo: str, revision: str | None, choose: Callable[[Iterable[str], str | Path], Sequence[str]]) -> Path:
     from huggingface_hub import HfApi, hf_hub_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
+from speechnar.data.manifest import DataError
 from speechnar.data.sampling import BucketSampler, prefetch
 from speechnar.data.transcribed import TranscribedBatch, load_symbols, token_ids
 from speechnar.infer.encoder_cache import STATE_RATE, EncoderCache
@@ -26,10 +27,11 @@ class EncodedData:
 
     Attributes:
         symbols: the tokenizer.
+        d_states: the width of a state.
         texts: transcripts by utterance id, in the first manifest's order.
 
     Raises:
-        DataError: a cache is missing or damaged, or a text has no known character.
+        DataError: a cache is missing or damaged, the caches' states differ in width, or a text has no known character.
     """
 
     def __init__(
@@ -43,6 +45,13 @@ class EncodedData:
     ) -> None:
         self.symbols = load_symbols(tokenizer_dir)
         self._caches = [EncoderCache(path) for path in cuts_paths]
+        self.d_states = self._caches[0].d_states
+        for path, cache in zip(cuts_paths, self._caches):
+            if cache.d_states != self.d_states:
+                raise DataError(
+                    f"{path} has states of width {cache.d_states}, and {cuts_paths[0]} of width {self.d_states}: make"
+                    " both with one encoder"
+                )
         self._places = [{u.utt_id: n for n, u in enumerate(cache.utterances)} for cache in self._caches]
         self.texts = {u.utt_id: u.text for cache in self._caches[::-1] for u in cache.utterances}
         self._tokens = token_ids(self.texts, self.symbols, f"the cache {cuts_paths[0]}", tokenizer_dir)

@@ -210,7 +210,7 @@ def _encoder(
         model, config = load_model(model_dir)
         return lambda batch: _encode(model, batch, variant), config.model.value.max_frames
     if variant.mask_bands:
-        raise ModelError(f"the mel bands of {model_dir} cannot be masked: drop mask_bands")
+        raise ModelError(f"{model_dir} is used as it is, and its mel bands cannot be masked: drop mask_bands")
     if is_pretrained(model_dir):
         pretrained = PretrainedEncoder(model_dir, layer, unpadded)
         return lambda batch: [pretrained(window.wav) for window in batch], pretrained.longest
@@ -298,6 +298,9 @@ class EncoderCache:
     Args:
         cuts_path: `cuts.jsonl.gz` of the cache, or a part of its cuts beside it.
 
+    Attributes:
+        d_states: the width of a state.
+
     Raises:
         DataError: there is no such file, or the states beside it are missing or fewer than it says.
     """
@@ -319,7 +322,8 @@ class EncoderCache:
         path = cuts_path.with_name(STATES)
         if not path.exists():
             raise DataError(f"there is no {path}: make it with `speechnar encode`")
-        self.vectors = np.memmap(path, np.float16, "r").reshape(-1, custom["d_model"])
+        self.d_states: int = custom["d_model"]
+        self.vectors = np.memmap(path, np.float16, "r").reshape(-1, self.d_states)
         if len(self.vectors) < last:
             raise DataError(f"{path} holds {len(self.vectors)} states of {last}: delete it, and run `speechnar encode`")
 

@@ -1,4 +1,4 @@
-"""Run a pre-trained encoder of the transformers package: wav2vec 2.0, HuBERT, WavLM or Whisper, from a folder or the hub.
+"""Run a pre-trained encoder of the transformers package: wav2vec 2.0, HuBERT, WavLM or Whisper.
 
     samples -> the features that the model was trained with -> encoder -> states, one for 320 samples
 
@@ -133,8 +133,8 @@ class PretrainedEncoder:
         if unpadded and not self.whisper:
             raise ModelError(f"{folder} is a model of type {model_type}, which is never padded: leave --unpadded out")
         self._extract: Any = transformers.AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
-        self._encoder = _encoder(folder, transformers)
-        config: Any = self._encoder.config
+        self._encoder: Any = _encoder(folder, transformers)
+        config = self._encoder.config
         layers = config.encoder_layers if self.whisper else config.num_hidden_layers
         if layer is not None and not 0 <= layer <= layers:
             raise ModelError(f"--layer is {layer} but should be from 0 to {layers}, the layers of {folder}")
@@ -142,7 +142,7 @@ class PretrainedEncoder:
         self.longest: int = config.max_source_positions if self.whisper else sys.maxsize
         self._layer, self._unpadded = layer, unpadded
         if unpadded:
-            self._positions = self._encoder.embed_positions.weight.detach()  # type: ignore[union-attr]
+            self._positions = self._encoder.embed_positions.weight.detach()
 
     @torch.inference_mode()
     def __call__(self, wav: Tensor) -> Tensor:
@@ -172,7 +172,7 @@ class PretrainedEncoder:
 
     def _set_positions(self, count: int) -> None:
         """Let Whisper's encoder, which refuses inputs of another length than its positions, have `count` of them."""
-        self._encoder.config.max_source_positions = count  # type: ignore[union-attr]
+        self._encoder.config.max_source_positions = count
         self._encoder.embed_positions = nn.Embedding.from_pretrained(self._positions[:count])
 
 

@@ -104,6 +104,8 @@ class RecognitionTask:
             raise DataError(f"there are {len(manifests)} manifests to train on, which caches alone may be: join them")
         self.symbols = self.data.symbols
         model = dataclasses.replace(config.model.value, n_symbols=len(self.symbols))
+        if isinstance(self.data, EncodedData):
+            model = dataclasses.replace(model, encoder=dataclasses.replace(model.encoder, d_states=self.data.d_states))
         self.config = ModelConfig(config.audio, Choice(config.model.name, model))
         self.model = build(self.config)
         if init is None:

@@ -118,9 +118,7 @@ def manifest_of(folder: Path, lengths: tuple[int, ...]) -> Path:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_cache_holds_the_states_of_each_utterance_alone(
-    folders: dict[str, Path], kind: str, tmp_path: Path
-) -> None:
+def test_a_cache_holds_the_states_of_each_utterance_alone(folders: dict[str, Path], kind: str, tmp_path: Path) -> None:
     lengths = (8000, 16000, 3001)
     assert main(["encode", str(folders[kind]), str(manifest_of(tmp_path, lengths)), str(tmp_path / "out")]) == 0
     cache, encoder = EncoderCache(tmp_path / "out" / "cuts.jsonl.gz"), PretrainedEncoder(folders[kind])
@@ -139,7 +137,7 @@ def test_a_decoder_trains_on_the_states(folders: dict[str, Path], tmp_path: Path
     assert main(["tokenizer", str(cuts), str(tmp_path / "tokenizer")]) == 0
     (tmp_path / "ctc.yaml").write_text(
         "audio: {sample_rate: 16000, n_fft: 400, hop_length: 160, win_length: 400, n_mels: 80, f_min: 0, f_max: 8000}\n"
-        "ctc: {encoder: {d_states: 16, conformer: {d_model: 16, n_layers: 1, n_heads: 2, d_ff: 16, kernel_size: 3,"
+        "ctc: {encoder: {d_states: 512, conformer: {d_model: 16, n_layers: 1, n_heads: 2, d_ff: 16, kernel_size: 3,"
         " subsampling: 2, subsampling_channels: 0}}}\n"
         "loop: {max_steps: 1, precision: 'no'}\n",
         encoding="utf-8",
