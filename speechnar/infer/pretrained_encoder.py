@@ -176,7 +176,7 @@ class PretrainedEncoder:
         self._encoder.embed_positions = nn.Embedding.from_pretrained(self._positions[:count])
 
 
-def _encoder(folder: Path, transformers: Any) -> nn.Module:
+def _encoder(folder: Path, transformers: Any) -> Any:
     """Return the encoder of a model folder, float32, in evaluation mode.
 
     Raises:
@@ -193,5 +193,5 @@ def _encoder(folder: Path, transformers: Any) -> nn.Module:
     missing = sorted(name for name in loaded["missing_keys"] if name != UNUSED and not name.startswith("decoder."))
     if missing:
         raise ModelError(f"{folder} lacks {len(missing)} weights of its encoder, such as {missing[0]}: fetch it again")
-    encoder: nn.Module = model.encoder if model.config.model_type == "whisper" else model
+    encoder: Any = model.encoder if model.config.model_type == "whisper" else model
     return encoder.float().eval().requires_grad_(False)
