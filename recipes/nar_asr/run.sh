@@ -16,9 +16,9 @@ parse_options "$@"
 if [[ $encoder != /* && -f $caller/$encoder/config.json ]]; then encoder=$caller/$encoder; fi
 
 shared=../../../shared/data # a part of the corpus, packed, if it is there
-encoders="ctc cr_ctc ctc_self"
-decoders="aed semi_autoregressive mask_ctc align_refine imputer levenshtein masked_diffusion paraformer paraformer_v2"
-decoders="$decoders paraformer_v2_axe paraformer_v2_oaxe crf"
+encoders="ctc ctc_inter cr_ctc ctc_self"
+decoders="aed aed_shallow semi_autoregressive mask_ctc align_refine imputer levenshtein masked_diffusion paraformer"
+decoders="$decoders paraformer_v2 paraformer_v2_axe paraformer_v2_oaxe crf"
 
 train() { # NAME [OPTION...]: conf/NAME.yaml to exp/NAME
   train_model recognizer "conf/$1.yaml" --tokenizer exp/tokenizer --out "exp/$1" \

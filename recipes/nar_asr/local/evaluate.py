@@ -58,7 +58,9 @@ BIGRAMS = ways("beam", lm=(LM,), lm_weight=(0.5, 0.7), word_bonus=(0.0, 1.0))
 SYSTEMS = (
     System(AR, "autoregressive twin, greedy", "aed", ways("autoregressive", beam=(1,), ctc_weight=(0.0,))),
     System(AR, TWIN_BEAM, "aed", ways("autoregressive", ctc_weight=(0.3, 0.7))),
+    System(AR, "twin with one decoder layer, beam 10", "aed_shallow", ways("autoregressive", ctc_weight=(0.3, 0.7))),
     System("fully NAR", "CTC, greedy", "ctc", ways("greedy")),
+    System("fully NAR", "InterCTC, greedy", "ctc_inter", ways("greedy")),
     System("fully NAR", "CR-CTC, greedy", "cr_ctc", ways("greedy")),
     System("fully NAR", "self-conditioned CTC, greedy", "ctc_self", ways("greedy")),
     System("fully NAR", "self-conditioned CTC, prefix beam 10", "ctc_self", ways("beam")),
