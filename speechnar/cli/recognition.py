@@ -75,6 +75,9 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     decode.add_argument(
         "--threshold", type=float, default=0.9, metavar="P", help="mask_ctc masks tokens of less confidence (0.9)"
     )
+    decode.add_argument(
+        "--no-resizing", action="store_true", help="mask_ctc keeps the number of CTC's tokens, as in Mask-CTC of 2020"
+    )
     decode.add_argument("--beam", type=int, default=10, metavar="N", help="hypotheses that the search keeps (10)")
     decode.add_argument("--ctc-weight", type=float, default=0.3, metavar="X", help="of CTC beside the decoder (0.3)")
     decode.add_argument("--masking-passes", type=int, default=1, metavar="N", help="of rescoring, each other masks (1)")
@@ -144,7 +147,7 @@ def _decode(args: argparse.Namespace) -> None:
     options = DecodeOptions(
         _method(args.method), args.iterations, args.threshold, args.beam, args.ctc_weight, args.masking_passes,
         temperature=args.temperature, sampled=args.sampled, lm=args.lm and str(args.lm), lm_weight=args.lm_weight,
-        word_bonus=args.word_bonus, overlapping=args.overlapping,
+        word_bonus=args.word_bonus, overlapping=args.overlapping, resizing=not args.no_resizing,
     )  # fmt: skip
     if args.measure:
         from speechnar.evaluate.compare import measurements

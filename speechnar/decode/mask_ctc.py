@@ -7,7 +7,8 @@
                s  i  _  s         the most probable predictions replace their masks
     step 2     s  i  x  s         the same with the masks that are left, until there is none
 
-Every step takes two passes of the decoder, one for the numbers of masks and one for the tokens.
+Every step takes two passes of the decoder, one for the numbers of masks and one for the tokens; without `resizing` runs
+keep their masks, and a step takes one.
 
 Source: Mask-CTC (Higuchi et al. 2020), section 3.3. Dynamic length prediction and shrink-and-expand decoding: Improved
     Mask-CTC (Higuchi et al. 2021), section 3.2.
@@ -35,11 +36,14 @@ class MaskCTCDecoder:
     Attributes:
         threshold: confidence in [0, 1] below which a token of CTC is masked.
         iterations: number of steps in which all masks are filled, 1 or more.
+        resizing: whether the decoder predicts how many tokens each run of masks stands for; else as many as CTC has,
+            as in Mask-CTC of 2020.
     """
 
     vocabulary: Vocabulary
     threshold: float = 0.9
     iterations: int = 10
+    resizing: bool = True
     batched: ClassVar[bool] = True
     reader: ClassVar[type | None] = MaskedReader
 
@@ -52,7 +56,8 @@ class MaskCTCDecoder:
 
     def step(self, state: MaskedState) -> MaskedState:
         left = self.iterations - state.step
-        state = resized(state, self.vocabulary.mask_id)
+        if self.resizing:
+            state = resized(state, self.vocabulary.mask_id)
         if state.done:
             return state
         scores, guesses = predicted(state, self.vocabulary)

@@ -45,6 +45,7 @@ class DecodeOptions:
         method: a key of `DECODERS`.
         iterations: steps of the iterative methods, at most; of imputer, the frames of a block too.
         threshold: confidence in [0, 1] below which mask_ctc masks a token of CTC.
+        resizing: of mask_ctc: whether the decoder predicts the number of tokens that masks stand for.
         beam: hypotheses that the searches keep.
         ctc_weight: weight of CTC's score of a whole text beside the decoder's, in [0, 1].
         masking_passes: of rescoring, over each text: 1 masks all tokens, more mask each token in one of them.
@@ -77,6 +78,7 @@ class DecodeOptions:
     lm_weight: float = 0.5
     word_bonus: float = 1.0
     overlapping: bool = False
+    resizing: bool = True
 
     def __post_init__(self) -> None:
         if self.method not in DECODERS:
@@ -117,7 +119,9 @@ DECODERS: dict[str, Callable[[DecodeOptions, Vocabulary], Decoder[Any]]] = {
     "greedy": lambda options, vocabulary: GreedyDecoder(vocabulary),
     "beam": lambda options, vocabulary: BeamDecoder(vocabulary, options.prefix_beam, options.scorer(vocabulary)),
     "mask_predict": lambda options, vocabulary: MaskPredictDecoder(vocabulary, options.iterations, options.length_beam),
-    "mask_ctc": lambda options, vocabulary: MaskCTCDecoder(vocabulary, options.threshold, options.iterations),
+    "mask_ctc": lambda options, vocabulary: MaskCTCDecoder(
+        vocabulary, options.threshold, options.iterations, options.resizing
+    ),
     "align_refine": lambda options, vocabulary: AlignRefineDecoder(vocabulary, options.iterations),
     "imputer": lambda options, vocabulary: ImputerDecoder(vocabulary, options.iterations),
     "levenshtein": lambda options, vocabulary: LevenshteinDecoder(vocabulary, options.iterations),

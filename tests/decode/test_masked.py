@@ -99,6 +99,7 @@ def test_mask_ctc_masks_what_ctc_is_not_confident_of() -> None:
     state = refine(MaskCTCDecoder(VOCABULARY, 0.9), given)
     assert state.sequences() == [[1, 8, 4]]  # the two masks shrink to one, and stay one
     assert refine(MaskCTCDecoder(VOCABULARY, 0.3), given).sequences() == [[1, 2, 3, 4]]
+    assert refine(MaskCTCDecoder(VOCABULARY, 0.9, resizing=False), given).sequences() == [[1, 8, 8, 4]]
 
 
 def test_masks_shrink_and_expand_before_every_step() -> None:

@@ -8,9 +8,11 @@ import math
 import pytest
 import torch
 
+from speechnar.layers.cross_attention import token_positions
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.losses.ctc import (
     Targets,
+    aligned_positions,
     consistency_loss,
     ctc_loss,
     ctc_terms,
@@ -111,3 +113,15 @@ def test_distillation_is_the_divergence_from_the_teacher_without_padding() -> No
         by_hand += sum(x * math.log(x / y) for x, y in zip(p, q))
     loss = distillation_loss(student, teacher, torch.tensor([3, 1]), torch.tensor([2, 1]))
     assert float(loss) == pytest.approx(by_hand / 3, rel=1e-4)
+
+
+def test_frames_are_numbered_by_the_tokens_of_the_target() -> None:
+    """CTC's best path has lost the second of three tokens; the last frame belongs to the third all the same."""
+    probs = torch.full((1, 5, 4), 0.02)
+    probs[0, range(5), [1, 0, 0, 0, 3]] = 0.9
+    probs[0, 2, 2] = 0.06
+    heard = EncoderOutput(torch.zeros(1, 5, 2), torch.tensor([5]), probs.log(), ())
+    vocabulary = Vocabulary(("<blank>", "a", "b", "c"))
+    targets = Targets(torch.tensor([[1, 2, 3]]), torch.tensor([3]), vocabulary)
+    assert aligned_positions(heard, targets).tolist() == [[0.0, 0.5, 1.0, 1.5, 2.0]]
+    assert token_positions(heard.log_probs, 0).tolist() == [[0.0, 0.5, 0.5, 0.5, 1.0]]

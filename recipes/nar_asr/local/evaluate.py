@@ -53,6 +53,7 @@ def ways(method: str, **options: tuple[object, ...]) -> tuple[DecodeOptions, ...
 
 AR = "autoregressive"
 ITERATIONS = (1, 2, 4)
+EASY_FIRST: dict[str, tuple[object, ...]] = {"threshold": (0.3, 0.6, 0.9), "iterations": (1, 4)}
 LM = str(ENGLISH / "lm.npz")  # of words, and of books and Tatoeba's sentences: the one of `speechnar correct`
 BIGRAMS = ways("beam", lm=(LM,), lm_weight=(0.5, 0.7), word_bonus=(0.0, 1.0))
 SYSTEMS = (
@@ -68,7 +69,8 @@ SYSTEMS = (
     System("fully NAR", "Paraformer-v2", "paraformer_v2", ways("parallel")),
     System("fully NAR", "Paraformer-v2 by AXE", "paraformer_v2_axe", ways("parallel")),
     System("fully NAR", "Paraformer-v2 by OAXE", "paraformer_v2_oaxe", ways("parallel")),
-    System("iterative", "Mask-CTC", "mask_ctc", ways("mask_ctc", threshold=(0.3, 0.6, 0.9), iterations=(1, 4))),
+    System("iterative", "Mask-CTC", "mask_ctc", ways("mask_ctc", resizing=(False,), **EASY_FIRST)),
+    System("iterative", "Mask-CTC, dynamic lengths", "mask_ctc", ways("mask_ctc", **EASY_FIRST)),
     System("iterative", "Mask-CTC, rescoring 10 texts", "mask_ctc", ways("rescoring", ctc_weight=(0.9, 0.7, 0.5))),
     System("iterative", "mask-predict", "mask_ctc", ways("mask_predict", iterations=(1, 4, 10))),
     System("iterative", "Align-Refine", "align_refine", ways("align_refine", iterations=ITERATIONS)),
