@@ -241,16 +241,16 @@ class Corrector:
         doubled = np.zeros(said.shape, bool)
         doubled[:, 1:] = said[:, 1:] == said[:, :-1]
         deletions = np.where(doubled, channel.single, self._deletion[said])
-        costs = [np.zeros(len(said))]  # of nothing for the first 0, 1, 2 ... letters of each word
-        for n in range(size):
-            costs.append(costs[-1] + deletions[:, n])
+        removed = np.zeros((len(said), size + 1))  # the cost of leaving out the first 0, 1, 2 ... letters of each word
+        np.cumsum(deletions[:, :size], axis=1, out=removed[:, 1:])
+        costs = removed.copy()  # of nothing for these letters
         for n, letter in enumerate(written):
             insertion = channel.double if n and written[n - 1] == letter else channel.insertion[letter]
-            above, costs = costs, [costs[0] + insertion]
-            for m in range(size):
-                replaced = above[m] + self._substitution[said[:, m], letter]
-                costs.append(np.minimum(np.minimum(replaced, above[m + 1] + insertion), costs[m] + deletions[:, m]))
-        return np.stack(costs, 1)[np.arange(len(said)), lengths]
+            replaced = costs[:, :-1] + self._substitution[said[:, :size], letter]
+            costs += insertion
+            np.minimum(costs[:, 1:], replaced, out=costs[:, 1:])
+            costs = np.minimum.accumulate(costs - removed, axis=1) + removed  # then any letters are left out
+        return costs[np.arange(len(said)), lengths]
 
 
 def _loose_letters(words: Sequence[MarkedWord | None]) -> Iterator[int]:

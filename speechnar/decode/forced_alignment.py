@@ -57,32 +57,44 @@ def align(log_probs: np.ndarray, tokens: Sequence[int], blank_id: int) -> Alignm
     return Alignment.of_path(path, log_probs, blank_id)
 
 
-def total_log_probs(log_probs: np.ndarray, texts: Sequence[Sequence[int]], blank_id: int) -> np.ndarray:
+def total_log_probs(
+    log_probs: np.ndarray,
+    texts: Sequence[Sequence[int]],
+    blank_id: int,
+    spans: Sequence[tuple[int, int]] | None = None,
+) -> np.ndarray:
     """Return the natural log-probability of each text, the sum over all its paths; -inf where there is none.
 
     Args:
         log_probs: (T, V) natural logarithms, T from 1.
         texts: ids without blanks, of any lengths.
+        spans: the first frame of each text, and the one after its last; by default, all frames.
     """
-    longest = max(map(len, texts))
-    states = np.full((len(texts), 2 * longest + 1), blank_id)
+    starts, ends = np.array([(0, len(log_probs))] * len(texts) if spans is None else spans).T
+    lengths = np.array([len(text) for text in texts])
+    tokens = np.full((len(texts), lengths.max()), blank_id)
+    for row, text in zip(tokens, texts):
+        row[: len(text)] = text
+    states = np.full((len(texts), 2 * tokens.shape[1] + 1), blank_id)
+    states[:, 1::2] = tokens
     skip = np.zeros(states.shape)
-    for row, text in enumerate(texts):
-        its_states, its_skip = _lattice(text, blank_id)
-        states[row, : len(its_states)], skip[row, : len(its_skip)] = its_states, np.exp(its_skip)
-    probs = np.exp(log_probs.astype(np.float64))
+    skip[:, 1:2] = 1.0
+    skip[:, 3::2] = tokens[:, 1:] != tokens[:, :-1]
+    longest = int((ends - starts).max())
+    frames = ends - longest + np.arange(longest)[:, None]  # of each step and text: all end at the same step
+    probs = np.exp(log_probs.astype(np.float64))[np.maximum(frames, 0)[:, :, None], states]
     padded = np.zeros((len(texts), states.shape[1] + 2))
     two_back, one_back, here = padded[:, :-2], padded[:, 1:-1], padded[:, 2:]
-    here[:, :2] = probs[0, states[:, :2]]
     log_scale = np.zeros(len(texts))
-    for frame in probs[1:]:  # plain numbers, scaled after each frame: faster than logarithms
-        here[:] = (here + one_back + two_back * skip) * frame[states]
+    for now, frame in zip(frames, probs):  # plain numbers, scaled after each frame: faster than logarithms
+        padded[:, 1] = now == starts  # a path begins with a blank or a token
+        here[:] = (here + one_back + two_back * skip) * frame
         scale = here.max(axis=1)
-        here /= np.maximum(scale, TINY)[:, None]
-        log_scale += np.log(np.maximum(scale, TINY))
-    last = 2 * np.array([len(text) for text in texts])
+        scale[scale < TINY] = 1.0
+        here /= scale[:, None]
+        log_scale += np.log(scale)
     rows = np.arange(len(texts))
-    total = here[rows, last] + np.where(last > 0, here[rows, last - 1], 0.0)
+    total = here[rows, 2 * lengths] + np.where(lengths > 0, here[rows, 2 * lengths - 1], 0.0)
     return np.where(total > 0, np.log(np.maximum(total, TINY)) + log_scale, -np.inf)
 
 
