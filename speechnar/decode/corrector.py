@@ -46,10 +46,28 @@ OTHER, LONGER, RARE = (
 )  # nats a letter that differs, a letter more, and a nat of a rare word: a rough cost
 FREQUENCY = 0.6  # weight of a word's own cost beside that of its letters, before the neighbors choose
 SENTENCE_ENDS, QUOTES = (".", "!", "?"), "\"'\u201d\u2019)"
+UNKNOWN = 13.0  # nats, the cost of a word that the bigram model does not have
 KEPT = 20  # candidates that the neighbors choose from
 LONGEST = 24  # letters of a word that is corrected
 ONES = np.array([bin(n).count("1") for n in range(1 << 16)], np.uint8)
 ENGLISH = Path(__file__).parents[1] / "assets" / "corrector" / "english"
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How letters, neighbors and audio are weighed, for words of one kind: CTC's, or those of the verifying decoder.
+
+    Attributes:
+        letters, audio: weights of the costs of letters and of the gain of the audio, beside those of the bigram model.
+        unknown, known: the weights of the logistic regressions, for words that no lexicon has and for others.
+        threshold: smallest confidence of a change that is made.
+    """
+
+    letters: float
+    audio: float
+    unknown: tuple[float, ...]
+    known: tuple[float, ...]
+    threshold: float
 
 
 @dataclass(frozen=True)
@@ -77,6 +95,8 @@ class Channel:
     weight: float
     confidence: tuple[float, ...]
     threshold: float
+    draft: Gate | None = None
+    verified: Gate | None = None
 
 
 @dataclass(frozen=True)
@@ -97,12 +117,16 @@ class Correction:
     words: tuple[str, ...]
     features: tuple[float, ...]
     confidence: float
+    count: int = 1
+    is_unknown: bool = True
 
 
 def corrected_words(words: Sequence[str], corrections: Sequence[Correction]) -> list[str]:
-    """Return words with corrections made."""
-    found = {each.place: each.words for each in corrections}
-    return [new for place, word in enumerate(words) for new in found.get(place, (word,))]
+    """Return words with corrections made, which are in the order of their places."""
+    found = list(words)
+    for each in reversed(corrections):
+        found[each.place : each.place + each.count] = each.words
+    return found
 
 
 class Corrector:
@@ -126,7 +150,7 @@ class Corrector:
         self._deletion = np.array(self._channel.deletion, np.float32)
         letters = frozenset(LETTERS)
         known = {word: n for n, word in enumerate(self._lm.words) if letters.issuperset(word) and len(word) < LONGEST}
-        self._places, self._words = known, tuple(known)  # of the words in the bigram model
+        self.places, self._words = known, tuple(known)  # of the words in the bigram model
         self._letters = np.full((len(known), LONGEST), -1, np.int8)
         raw = np.array(self._words, f"S{LONGEST}").view(np.uint8).reshape(len(known), LONGEST)
         for n, letter in enumerate(LETTERS):
@@ -136,7 +160,7 @@ class Corrector:
         self._bits = np.array([*bits, 0, 0], np.uint32)  # of the letters that a word has: apostrophes and -1 have none
         self._signatures = np.bitwise_or.reduce(self._bits[self._letters], 1)
         self._costs = np.array([-self._lm.step((), n)[0] for n in known.values()], np.float32)
-        self._candidates = lru_cache(20_000)(self._search)
+        self.candidates = lru_cache(20_000)(self._search)
 
     def __call__(self, text: str) -> str:
         """Return a line of text with its words corrected. The white space around all other words stays."""
@@ -160,13 +184,9 @@ class Corrector:
     def proposals(self, words: Sequence[str]) -> list[Correction]:
         """Return the best correction of each word that no lexicon has, and of loose letters, certain or not."""
         parsed = [MarkedWord.parse(word) for word in words]
-        ids = [self._lm.id_of(word.letters) if word else None for word in parsed]
-        loose = [Correction(place, (), (), self._channel.fragment) for place in _loose_letters(parsed)]
-        unknown = [
-            place
-            for place, word in enumerate(parsed)
-            if word and ids[place] is None and 1 < len(word.letters) < LONGEST and not self._knows(word.letters)
-        ]
+        ids = [self.id_of(word) for word in parsed]
+        loose = [Correction(place, (), (), self._channel.fragment) for place in loose_letters(parsed)]
+        unknown = self.unknown(parsed)
         of_others = math.log((len(unknown) - 0.5) / (len(words) + 4)) if unknown else 0.0
         found = loose
         for place in unknown:
@@ -174,7 +194,7 @@ class Corrector:
             assert word is not None
             after = ids[place + 1] if place + 1 < len(words) else None
             state = self._state(ids[place - 1]) if place else self._lm.start
-            options = [(cost, self._between(state, new, after), new) for cost, new in self._candidates(word.letters)]
+            options = [(cost, self._between(state, new, after), new) for cost, new in self.candidates(word.letters)]
             if not options:
                 continue
             totals = [self._channel.weight * cost + lm for cost, lm, _ in options]
@@ -182,7 +202,7 @@ class Corrector:
             share = 1 / sum(math.exp(totals[best] - total) for total in totals)
             cost, lm, new = options[best]
             size = len(word.letters)
-            inside = word.has_capital and place > 0 and not words[place - 1].rstrip(QUOTES).endswith(SENTENCE_ENDS)
+            inside = word.has_capital and place > 0 and not ends_sentence(words[place - 1])
             features = (
                 1.0, math.log(share), math.log(1.0001 - share), cost, lm, size, cost / size, len(new) - 1.0,
                 float(inside), of_others,
@@ -191,20 +211,46 @@ class Corrector:
             found.append(Correction(place, word.with_words(new), features, 1 / (1 + math.exp(-logit))))
         return sorted(found, key=lambda each: each.place)
 
+    def id_of(self, word: MarkedWord | None) -> int | None:
+        return self._lm.id_of(word.letters) if word else None
+
+    def gate(self, verified: bool) -> Gate:
+        return self._channel.verified if verified else self._channel.draft
+
+    def unknown(self, words: Sequence[MarkedWord | None]) -> list[int]:
+        """Return the places of words that no lexicon has."""
+        return [
+            place
+            for place, word in enumerate(words)
+            if word and 1 < len(word.letters) < LONGEST and self.id_of(word) is None and not self.knows(word.letters)
+        ]
+
+    def lm_cost(self, before: int | None, ids: Sequence[int | None], at_start: bool) -> float:
+        """Return the cost of words behind another; that of an unknown word is constant."""
+        state = self._lm.start if at_start else self._state(before)
+        total = 0.0
+        for each in ids:
+            if each is None:
+                total, state = total + UNKNOWN, ()
+            else:
+                log_prob, state = self._lm.step(state, each)
+                total -= log_prob
+        return total
+
     def _state(self, word_id: int | None) -> tuple[int, ...]:
         """Return the bigram model's state behind a word; that of no word where it is unknown."""
         return () if word_id is None else self._lm.step((), word_id)[1]
 
-    def _knows(self, word: str) -> bool:
+    def knows(self, word: str) -> bool:
         """Return whether a lexicon has a word, or what is left of it without a final s."""
         stem = word.removesuffix("s").removesuffix("'")
-        return any(form in self._places or pronouncer().knows(form) for form in (word, stem) if len(form) > 2)
+        return any(form in self.places or pronouncer().knows(form) for form in (word, stem) if len(form) > 2)
 
     def _between(self, state: tuple[int, ...], words: Sequence[str], after: int | None) -> float:
         """Return the cost of words behind a state of the bigram model, and that of the known word after them."""
         total = 0.0
         for word in words:
-            log_prob, state = self._lm.step(state, self._places[word])
+            log_prob, state = self._lm.step(state, self.places[word])
             total -= log_prob
         return total if after is None else total - self._lm.step(state, after)[0]
 
@@ -212,8 +258,8 @@ class Corrector:
         """Return the cost of the letters of a word for the candidates that are likely without their neighbors."""
         written = np.array([LETTERS.index(letter) for letter in word])
         signature = np.bitwise_or.reduce(self._bits[written])
-        differ = self._signatures ^ signature
-        other = ONES[differ & 0xFFFF] + ONES[differ >> 16]
+        halves = ONES.take((self._signatures ^ signature).view(np.uint16))
+        other = halves[::2] + halves[1::2]
         lengths = np.abs(self._lengths - np.int8(len(word)))
         near = np.flatnonzero((other <= CLOSE) & (lengths <= SIMILAR))
         if len(near) > COMPARED:
@@ -226,7 +272,7 @@ class Corrector:
                 found.append((float(costs[n]), (self._words[near[n]],)))
         for size in range(1, len(word) - 1):
             parts = word[:size], word[size:]
-            if parts[0] in self._places and parts[1] in self._places and (size > 1 or word[0] in "ai"):
+            if parts[0] in self.places and parts[1] in self.places and (size > 1 or word[0] in "ai"):
                 found.append((self._channel.split, parts))
         return found
 
@@ -238,22 +284,26 @@ class Corrector:
             said: (N, `LONGEST`) numbers of letters, -1 behind the end; lengths: (N,).
         """
         channel, size = self._channel, int(lengths.max())
-        doubled = np.zeros(said.shape, bool)
-        doubled[:, 1:] = said[:, 1:] == said[:, :-1]
-        deletions = np.where(doubled, channel.single, self._deletion[said])
-        removed = np.zeros((len(said), size + 1))  # the cost of leaving out the first 0, 1, 2 ... letters of each word
-        np.cumsum(deletions[:, :size], axis=1, out=removed[:, 1:])
-        costs = removed.copy()  # of nothing for these letters
+        said = said[:, :size].T.astype(np.intp)  # a row for each place of a letter: all words at once are then next to each other
+        deletions = self._deletion[said]
+        deletions[1:][said[1:] == said[:-1]] = channel.single
+        costs = np.zeros((size + 1, said.shape[1]), np.float32)  # of writing nothing for the first 0, 1, 2 ... letters
+        np.cumsum(deletions, axis=0, out=costs[1:])
         for n, letter in enumerate(written):
             insertion = channel.double if n and written[n - 1] == letter else channel.insertion[letter]
-            replaced = costs[:, :-1] + self._substitution[said[:, :size], letter]
-            costs += insertion
-            np.minimum(costs[:, 1:], replaced, out=costs[:, 1:])
-            costs = np.minimum.accumulate(costs - removed, axis=1) + removed  # then any letters are left out
-        return costs[np.arange(len(said)), lengths]
+            replaced = costs[:-1] + self._substitution[:, letter].take(said)
+            costs += np.float32(insertion)
+            np.minimum(costs[1:], replaced, out=costs[1:])
+            for left, here, deletion in zip(costs, costs[1:], deletions):  # faster than np.minimum.accumulate
+                np.minimum(here, left + deletion, out=here)
+        return costs[lengths, np.arange(said.shape[1])]
 
 
-def _loose_letters(words: Sequence[MarkedWord | None]) -> Iterator[int]:
+def ends_sentence(word: str) -> bool:
+    return word.rstrip(QUOTES).endswith(SENTENCE_ENDS)
+
+
+def loose_letters(words: Sequence[MarkedWord | None]) -> Iterator[int]:
     """Yield the places of single small letters that the next word begins with, as in `b but`.
 
     Letters that are spelled, capitals as in `Vitamin C can`, and letters behind a quotation mark are left alone.

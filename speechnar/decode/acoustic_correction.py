@@ -1,0 +1,223 @@
+"""Correct recognized words by their letters, their neighbors and the audio, all words of an utterance at once.
+
+    frames       ......... the ....... rrole ....... is .........
+    options                            rule                 a cost of letters, a cost between its neighbors, and its
+                                       role                 gain: how much more probable CTC finds the frames from
+                           the        role is               `the` to `is` with it than with what is written
+                           ...
+
+Options are other spellings of a word, two words in its place, one word for it and the next, and none, for one or two
+letters too many. Words that no lexicon has are doubtful, and words of which CTC is not certain. The best option has the
+smallest sum of costs, less its weighted gain. It is taken only if that is certain: a logistic regression on costs and
+gain says how often such a change is right.
+
+Source: the noisy channel as in `corrector`; the probability of frames given a text is the sum over all paths of CTC
+    (Graves et al. 2006, section 4.1). Three knowledge sources with weights: Bahl, Jelinek and Mercer 1983.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from speechnar.decode.corrector import LONGEST, Correction, Corrector, Gate, ends_sentence, loose_letters
+from speechnar.decode.forced_alignment import total_log_probs
+from speechnar.decode.spelling import ctc_tokens
+from speechnar.text.marked_word import MarkedWord
+from speechnar.text.whisper_bpe import BytePairs
+
+COMPARED = 8  # options of a word that the audio is asked about
+DOUBTFUL = 0.8  # confidence below which a known word may be wrong
+MOST_DOUBTFUL = 12  # known words of an utterance that are looked at, the least certain ones
+SHORT = 2  # letters of a word that may be left out
+SMALLEST = 1e-4  # probability
+LIMIT = 60.0  # nats, of a gain
+
+
+@dataclass(frozen=True, eq=False)
+class Utterance:
+    """Recognized words and the audio that they were recognized in.
+
+    Attributes:
+        words: with marks and capitals.
+        frames: the first frame of each word and the one after its last.
+        confidences: of the words, in [0, 1].
+        log_probs: (T, V) natural logarithms of CTC.
+    """
+
+    words: Sequence[str]
+    frames: Sequence[tuple[int, int]]
+    confidences: Sequence[float]
+    log_probs: np.ndarray
+
+
+@dataclass
+class _Option:
+    """New words for `count` words from `place` on, with costs in nats, and the gain of the audio once it is known."""
+
+    place: int
+    count: int
+    words: tuple[str, ...]
+    letters: float
+    lm: float
+    gain: float = 0.0
+
+    def total(self, gate: Gate) -> float:
+        return gate.letters * self.letters + self.lm - gate.audio * self.gain
+
+
+class AcousticCorrector:
+    """A corrector of recognized words by the CTC output that they come from. Threads may share one.
+
+    Args:
+        corrector: of text.
+        tokenizer: of CTC.
+    """
+
+    def __init__(self, corrector: Corrector, tokenizer: BytePairs) -> None:
+        self._corrector, self._tokenizer = corrector, tokenizer
+
+    def corrections(self, text: Utterance, verified: bool) -> list[Correction]:
+        """Return the certain corrections of an utterance, in the order of their words, no two of the same word.
+
+        Args:
+            verified: the words are those of a decoder that verified CTC's.
+        """
+        gate = self._corrector.gate(verified)
+        return without_overlap(each for each in self.proposals(text, verified) if each.confidence >= gate.threshold)
+
+    def proposals(self, text: Utterance, verified: bool) -> list[Correction]:
+        """Return the best correction of each doubtful word, certain or not, in the order of their words."""
+        gate = self._corrector.gate(verified)
+        line = _Line(self._corrector, text)
+        found = [options for place in line.doubtful if (options := line.options(place, gate))]
+        self._listen(text, [option for options in found for option in options])
+        return [line.correction(options, gate) for options in found]
+
+    def _listen(self, text: Utterance, options: Sequence[_Option]) -> None:
+        """Compute the gains of options."""
+        spans: list[tuple[int, int]] = []
+        rows: dict[tuple[tuple[str, ...], int, int], int] = {}
+        texts: list[list[int]] = []
+        pairs = []
+        for option in options:
+            first, last = max(0, option.place - 1), option.place + option.count
+            start = text.frames[first][0] if first else 0
+            end = text.frames[last][1] if last + 1 < len(text.words) else len(text.log_probs)
+            before, after = text.words[first : option.place], text.words[last : last + 1]
+            pair = []
+            for words in ((*before, *option.words, *after), (*before, *text.words[option.place : last], *after)):
+                key = words, start, end
+                if key not in rows:
+                    tokens = ctc_tokens(self._tokenizer, words) if start < end else None
+                    rows[key] = -1 if tokens is None else len(texts)
+                    if tokens is not None:
+                        texts.append(tokens)
+                        spans.append((start, end))
+                pair.append(rows[key])
+            pairs.append(pair)
+        if not texts:
+            return
+        totals = total_log_probs(text.log_probs, texts, self._tokenizer.blank_id, spans)
+        for option, (new, old) in zip(options, pairs):
+            if min(new, old) < 0 or totals[old] == totals[new]:  # CTC cannot judge it
+                continue
+            option.gain = float(np.clip(totals[new] - totals[old], -LIMIT, LIMIT))
+
+
+class _Line:
+    """The words of an utterance, with what the corrector knows of them."""
+
+    def __init__(self, corrector: Corrector, text: Utterance) -> None:
+        self._corrector, self._text = corrector, text
+        self._parsed = [MarkedWord.parse(word) for word in text.words]
+        self._ids = [corrector.id_of(word) for word in self._parsed]
+        self._unknown = set(corrector.unknown(self._parsed))
+        self._loose = set(loose_letters(self._parsed))
+        known = [
+            place
+            for place, word in enumerate(self._parsed)
+            if word and len(word.letters) < LONGEST and place not in self._unknown and text.confidences[place] < DOUBTFUL
+        ]
+        known = sorted(known, key=lambda place: text.confidences[place])[:MOST_DOUBTFUL]
+        self.doubtful = sorted({*self._unknown, *self._loose, *known})
+        self._of_others = math.log((max(1, len(self._unknown)) - 0.5) / (len(text.words) + 4))
+
+    def options(self, place: int, gate: Gate) -> list[_Option]:
+        """Return the options of a word that are best without the audio."""
+        corrector, word = self._corrector, self._parsed[place]
+        assert word is not None
+        found = []
+        if len(word.letters) > 1:
+            found += [_Option(place, 1, new, cost, 0.0) for cost, new in corrector.candidates(word.letters)]
+        if place + 1 < len(self._parsed) and (after := self._parsed[place + 1]) and not (word.after or after.before):
+            joined = word.letters + after.letters
+            if len(joined) < LONGEST and not after.has_capital:
+                found += [
+                    _Option(place, 2, new, cost, 0.0) for cost, new in corrector.candidates(joined) if len(new) == 1
+                ]
+        if len(word.letters) <= SHORT and not word.before and not word.after:
+            found.append(_Option(place, 1, (), len(word.letters), 0.0))
+        kept = []
+        for option in found:
+            if option.count == 1 and option.words == (word.letters,):
+                continue
+            option.lm = self._lm(place, option.count, option.words) - self._lm(place, option.count)
+            kept.append(option)
+        kept = sorted(kept, key=lambda each: gate.letters * each.letters + each.lm)[:COMPARED]
+        for option in kept:
+            option.words = self._marked(option)
+        return kept
+
+    def _marked(self, option: _Option) -> tuple[str, ...]:
+        """Return the words of an option with the capital and the marks of those that it replaces."""
+        first, last = self._parsed[option.place], self._parsed[option.place + option.count - 1]
+        assert first is not None and last is not None
+        if not option.words:
+            return ()
+        return MarkedWord(first.before, first.letters, last.after, first.has_capital).with_words(option.words)
+
+    def _lm(self, place: int, count: int, words: Sequence[str] | None = None) -> float:
+        """Return the cost of words, by default those that are written, and of the known word after them."""
+        ids = self._ids[place : place + count] if words is None else [self._corrector.places[word] for word in words]
+        before = None if not place else self._ids[place - 1]
+        return self._corrector.lm_cost(before, [*ids, *self._ids[place + count : place + count + 1]], at_start=not place)
+
+    def correction(self, options: Sequence[_Option], gate: Gate) -> Correction:
+        """Return the best of the options of a word."""
+        place = options[0].place
+        word = self._parsed[place]
+        assert word is not None
+        totals = np.array([option.total(gate) for option in options])
+        n = int(totals.argmin())
+        best = options[n]
+        is_unknown = place in self._unknown
+        others = np.append(totals, [] if is_unknown else [0.0])
+        share = float(1 / np.exp(np.minimum(totals[n] - others, 50.0)).sum())
+        size = len(word.letters)
+        confidence = min(max(self._text.confidences[place : place + best.count]), 1 - SMALLEST)
+        inside = word.has_capital and place > 0 and not ends_sentence(self._text.words[place - 1])
+        features = (
+            1.0, math.log(share), math.log(1.0001 - share), best.letters, best.lm, size, best.letters / size,
+            float(len(best.words) == 2), float(inside), self._of_others, best.gain, best.gain / size,
+            math.log(confidence + SMALLEST), math.log(1 - confidence), float(best.count == 2), float(not best.words),
+            float(place in self._loose), max(best.gain, 0.0),
+        )  # fmt: skip
+        weights = gate.unknown if is_unknown else gate.known
+        logit = sum(a * b for a, b in zip(weights, features, strict=True))
+        return Correction(place, best.words, features, 1 / (1 + math.exp(-min(max(logit, -60), 60))), best.count, is_unknown)
+
+
+def without_overlap(corrections) -> list[Correction]:
+    """Return the most certain corrections of which no two change the same word, in the order of their words."""
+    taken: set[int] = set()
+    kept = []
+    for each in sorted(corrections, key=lambda each: -each.confidence):
+        places = set(range(each.place, each.place + each.count))
+        if taken.isdisjoint(places):
+            taken |= places
+            kept.append(each)
+    return sorted(kept, key=lambda each: each.place)
