@@ -91,12 +91,13 @@ def _transcribe(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from speechnar.codecs import RawFormat
+    from speechnar.decode.acoustic_correction import AcousticCorrector
     from speechnar.decode.corrector import Corrector
     from speechnar.files import atomic_write
     from speechnar.runtime import load_recognizer
-    from speechnar.runtime.correction import corrected
     from speechnar.runtime.subtitles import CueLimits
     from speechnar.runtime.timings import SUBTITLES, WRITERS, to_json_line
+    from speechnar.text.whisper_bpe import BytePairs
 
     files = [file for given in args.files for file in _expanded(given)]
     kind = args.format or _format_of(args.output)
@@ -113,16 +114,16 @@ def _transcribe(args: argparse.Namespace) -> None:
         raise ValueError(
             f"--correct is for English, but {args.recognizer} writes {recognizer.info.language}: leave it out"
         )
-    hotwords = _hotwords(args.hotwords)
-    corrector = Corrector() if args.correct else None
+    corrector = AcousticCorrector(Corrector(), BytePairs(recognizer.info.symbols)) if args.correct else None
     raw = RawFormat.parse(args.raw) if args.raw else None
     options = {
         "raw": raw,
         "beam": args.beam,
         "iterations": args.iterations,
-        "hotwords": hotwords,
+        "hotwords": _hotwords(args.hotwords),
         "min_confidence": args.min_confidence,
         "style": args.style,
+        "corrector": corrector,
     }
     failed = 0
     with only_own_words(), progress_of_audio([] if args.raw else files, LONG_AUDIO) as bar:
@@ -131,8 +132,6 @@ def _transcribe(args: argparse.Namespace) -> None:
                 name = "stdin" if file == STDIO else Path(file).stem
                 with _readable(file) as source:
                     transcript = recognizer.transcribe(source, name=name, progress=bar.update, **options)
-                if corrector:
-                    transcript = corrected(transcript, corrector, hotwords)
                 transcript = dataclasses.replace(transcript, file="stdin" if file == STDIO else file)
                 if target:
                     with atomic_write(target) as part:

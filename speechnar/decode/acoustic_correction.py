@@ -18,7 +18,7 @@ Source: the noisy channel as in `corrector`; the probability of frames given a t
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,6 +35,7 @@ MOST_DOUBTFUL = 12  # known words of an utterance that are looked at, the least 
 SHORT = 2  # letters of a word that may be left out
 SMALLEST = 1e-4  # probability
 LIMIT = 60.0  # nats, of a gain
+FEATURES = 18
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,7 +212,7 @@ class _Line:
         return Correction(place, best.words, features, 1 / (1 + math.exp(-min(max(logit, -60), 60))), best.count, is_unknown)
 
 
-def without_overlap(corrections) -> list[Correction]:
+def without_overlap(corrections: Iterable[Correction]) -> list[Correction]:
     """Return the most certain corrections of which no two change the same word, in the order of their words."""
     taken: set[int] = set()
     kept = []

@@ -83,6 +83,7 @@ class Channel:
         weight: of the costs of letters, beside those of the bigram model.
         confidence: the weights of the logistic regression on `Correction.features`.
         threshold: smallest confidence of a change that is made.
+        draft, verified: for corrections by audio, of words of CTC and of words that a decoder verified.
     """
 
     substitution: tuple[tuple[float, ...], ...]
@@ -95,8 +96,8 @@ class Channel:
     weight: float
     confidence: tuple[float, ...]
     threshold: float
-    draft: Gate | None = None
-    verified: Gate | None = None
+    draft: Gate
+    verified: Gate
 
 
 @dataclass(frozen=True)

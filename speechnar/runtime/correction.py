@@ -1,29 +1,53 @@
-"""Correct the words of a transcript, and keep their times."""
+"""Correct the words of a recognizer by the audio that they were recognized in, and keep their times."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Protocol
 
-from speechnar.decode.corrector import Corrector
-from speechnar.decode.result import Word
-from speechnar.runtime.transcript import Transcript
+import numpy as np
+
+from speechnar.decode.acoustic_correction import Utterance
+from speechnar.decode.corrector import Correction
+from speechnar.decode.result import Hypothesis, Word
 from speechnar.text.marked_word import plain
 
 
-def corrected(transcript: Transcript, corrector: Corrector, phrases: Iterable[str] = ()) -> Transcript:
-    """Return a transcript with its words corrected. Two words that stand for one divide its time evenly.
+class UtteranceCorrector(Protocol):
+    """Finds the certain corrections of an utterance, as `AcousticCorrector` does."""
+
+    def corrections(self, text: Utterance, verified: bool) -> list[Correction]: ...
+
+
+def corrected(
+    text: Hypothesis,
+    log_probs: np.ndarray,
+    frame_seconds: float,
+    corrector: UtteranceCorrector,
+    verified: bool,
+    phrases: Iterable[str] = (),
+) -> Hypothesis:
+    """Return a text with its words corrected. New words divide the time of the old ones evenly.
+
+    The confidence of new words is the lowest of the old ones.
 
     Args:
+        log_probs: (T, V) natural logarithms of CTC.
+        verified: a decoder verified the text.
         phrases: hot words; their words stay as they are.
     """
     kept = {plain(word) for phrase in phrases for word in phrase.split()}
-    texts = [word.text for word in transcript.words]
-    found = {each.place: each.words for each in corrector.corrections(texts) if plain(texts[each.place]) not in kept}
-    words = []
-    for place, word in enumerate(transcript.words):
-        new = found.get(place, (word.text,))
-        step = (word.end - word.start) / max(1, len(new))
-        for n, text in enumerate(new):
-            words.append(Word(text, word.start + n * step, word.start + (n + 1) * step, word.confidence))
-    return dataclasses.replace(transcript, words=tuple(words))
+    frames = [(round(word.start / frame_seconds), round(word.end / frame_seconds)) for word in text.words]
+    confidences = [word.confidence for word in text.words]
+    spoken = Utterance([word.text for word in text.words], frames, confidences, log_probs)
+    words = list(text.words)
+    for each in reversed(corrector.corrections(spoken, verified)):
+        old = text.words[each.place : each.place + each.count]
+        if any(plain(word.text) in kept for word in old):
+            continue
+        edges = np.linspace(old[0].start, old[-1].end, len(each.words) + 1).tolist()
+        confidence = min(word.confidence for word in old)
+        new = [Word(word, *edge, confidence) for word, edge in zip(each.words, zip(edges, edges[1:]))]
+        words[each.place : each.place + each.count] = new
+    return dataclasses.replace(text, words=tuple(words))

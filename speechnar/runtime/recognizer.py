@@ -27,6 +27,7 @@ from speechnar.decode.speculative import VerifyConfig
 from speechnar.lm.ngram import NgramModel
 from speechnar.runtime import hot_words
 from speechnar.runtime.captions import Search, StreamConfig, StreamModel, Verify
+from speechnar.runtime.correction import UtteranceCorrector, corrected
 from speechnar.runtime.recognizer_folder import DEFAULT, LM, RECOGNIZER, RecognizerInfo, find_recognizer
 from speechnar.runtime.recording import Recording, samples_of
 from speechnar.runtime.speculative import Verifier, when_said
@@ -90,6 +91,7 @@ class Recognizer:
         hotwords: str | Sequence[str] = (),
         min_confidence: float | None = None,
         style: str = "written",
+        corrector: UtteranceCorrector | None = None,
         name: str | None = None,
         progress: Callable[[float], object] | None = None,
     ) -> Transcript:
@@ -111,6 +113,8 @@ class Recognizer:
                 left out, such as words for noise. By default as `recognizer.json` says.
             style: "written", with capitals, marks and digits, if the recognizer writes them; or "plain", lower-case
                 words, with numbers in words.
+            corrector: changes words that the audio, their letters and their neighbors say are wrong, such as
+                `speechnar.decode.acoustic_correction.AcousticCorrector`.
             name: of the transcript, and of an open file in messages; by default the file's, without its ending.
             progress: called with the seconds of audio that were transcribed since the last call.
 
@@ -122,7 +126,7 @@ class Recognizer:
         Warns:
             SpeechWarning: most words are so doubtful that the speech is probably of another language.
         """
-        decode, least = self._decoder(beam, iterations, hotwords), self._least_confidence(min_confidence)
+        decode, least = self._decoder(beam, iterations, hotwords, corrector), self._least_confidence(min_confidence)
         blocks = samples_of(recording, sample_rate, self.sample_rate, raw, name or "")
         file = os.fspath(recording) if isinstance(recording, (str, os.PathLike)) else ""
         seconds = self.info.frame_seconds
@@ -205,14 +209,22 @@ class Recognizer:
         return NgramModel.load(self._lm_path) if self._lm_path.exists() else None
 
     def _decoder(
-        self, beam: int | None, iterations: int | None, hotwords: str | Sequence[str]
+        self,
+        beam: int | None,
+        iterations: int | None,
+        hotwords: str | Sequence[str],
+        corrector: UtteranceCorrector | None,
     ) -> Callable[[EncodedAudio], Iterable[Word]]:
         """Return the function that finds the words of a segment."""
-        search, verify = self._methods(beam, iterations, hotwords)
+        search, verify = self._methods(beam, iterations, hotwords, corrector)
         return lambda segment: verify(search(segment.log_probs), segment, 0).words
 
     def _methods(
-        self, beam: int | None, iterations: int | None, hotwords: str | Sequence[str]
+        self,
+        beam: int | None,
+        iterations: int | None,
+        hotwords: str | Sequence[str],
+        corrector: UtteranceCorrector | None = None,
     ) -> tuple[Search, Verify]:
         """Return the function that finds the words of CTC, and the one that verifies them; see `StreamModel`."""
         usual, seconds = self.info.decoding, self.info.frame_seconds
@@ -229,11 +241,14 @@ class Recognizer:
             return hot_words.spotted(text, log_probs, spotter, seconds) if expected else text
 
         def verify(draft: Hypothesis, segment: EncodedAudio, known: int) -> Hypothesis:
-            if verifier is None:
-                return draft
-            text = verifier.verify(draft, segment, seconds, expected, config, known)
-            text = with_hot_words(text, segment.log_probs)
-            return dataclasses.replace(text, words=tuple(when_said(text.words)))
+            text = draft
+            if verifier:
+                text = verifier.verify(draft, segment, seconds, expected, config, known)
+                text = with_hot_words(text, segment.log_probs)
+            if corrector:
+                verified = verifier is not None and config.iterations > 0
+                text = corrected(text, segment.log_probs, seconds, corrector, verified, expected)
+            return text if verifier is None else dataclasses.replace(text, words=tuple(when_said(text.words)))
 
         return lambda log_probs: with_hot_words(search(log_probs), log_probs), verify
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from speechnar.cli import main
-from speechnar.decode.corrector import CHANNEL, ENGLISH, LETTERS, LM, LONGEST, Channel, Corrector
+from speechnar.decode.corrector import CHANNEL, ENGLISH, LETTERS, LM, LONGEST, Channel, Corrector, Gate
 from speechnar.text.symbols import TextError
 
 TEXT = """the big clock struck
@@ -33,6 +33,8 @@ CHANNEL_OF_TEST = Channel(
     weight=1.0,
     confidence=(5.0, 0, 0, 0, 0, 0, -4.0, 0, 0, 0),  # by the cost of letters for each letter alone
     threshold=0.8,
+    draft=Gate(1.0, 0.5, (), (), 1.0),
+    verified=Gate(1.0, 0.5, (), (), 1.0),
 )
 
 

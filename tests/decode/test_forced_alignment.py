@@ -53,6 +53,16 @@ def test_the_total_is_that_of_all_paths(seed: int) -> None:
     assert total_log_probs(log_probs, texts, BLANK).tolist() == pytest.approx(expected)
 
 
+def test_texts_of_different_frames_are_summed_as_if_alone() -> None:
+    log_probs = random_log_probs(7, 3)
+    texts = [(0, 2), (), (2,), (2, 2, 0), (0,), (2, 2)]
+    spans = [(0, 7), (2, 4), (6, 7), (1, 6), (3, 5), (2, 4)]
+    expected = [
+        total_log_probs(log_probs[start:end], [text], BLANK)[0] for text, (start, end) in zip(texts, spans)
+    ]
+    assert total_log_probs(log_probs, texts, BLANK, spans).tolist() == pytest.approx(expected)
+
+
 def test_equal_neighbors_need_a_frame_between_them() -> None:
     assert align(random_log_probs(3, 3), [2, 2], BLANK).ends.tolist() == [1, 3]
     with pytest.raises(DecodeError, match="2 frames.*2 tokens, which need 3"):

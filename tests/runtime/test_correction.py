@@ -1,26 +1,47 @@
-"""A corrected transcript keeps its times."""
+"""A corrected text keeps its times."""
 
 from __future__ import annotations
 
-import pytest
+import numpy as np
 
-from speechnar.decode.corrector import Correction, Corrector
-from speechnar.decode.result import Word
+from speechnar.decode.acoustic_correction import Utterance
+from speechnar.decode.corrector import Correction
+from speechnar.decode.result import Hypothesis, Word
 from speechnar.runtime.correction import corrected
-from speechnar.runtime.transcript import Transcript
 
 
-def test_new_words_divide_the_time_of_the_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    corrections = [Correction(0, ("A,",), (), 0.7), Correction(2, ("x", "y"), (), 0.8), Correction(3, (), (), 0.9)]
-    monkeypatch.setattr(Corrector, "corrections", lambda self, words: corrections if words == list("abcd") else [])
-    corrector = Corrector.__new__(Corrector)
-    words = tuple(Word(text, n, n + 0.5, 0.1 * n) for n, text in enumerate("abcd"))
-    found = corrected(Transcript("name", 5.0, words, "en-us", "file.wav"), corrector)
-    assert (found.name, found.duration, found.file, found.text) == ("name", 5.0, "file.wav", "A, b x y")
-    assert found.words[1] == words[1]
-    assert [(word.start, word.end) for word in found.words[2:4]] == [(2.0, 2.25), (2.25, 2.5)]
-    assert [word.confidence for word in found.words] == [0.0, 0.1, 0.2, 0.2]
-    kept = corrected(Transcript("name", 5.0, words), corrector, ["C d", "x"])
-    assert kept.text == "A, b c d"
-    empty = Transcript("name", 5.0, ())
-    assert corrected(empty, corrector) == empty
+class Scripted:
+    """Returns corrections that are known in advance, and keeps what it was given."""
+
+    def __init__(self, *corrections: Correction) -> None:
+        self._corrections = list(corrections)
+
+    def corrections(self, text: Utterance, verified: bool) -> list[Correction]:
+        self.text, self.verified = text, verified
+        return self._corrections
+
+
+WORDS = tuple(Word(text, n, n + 0.5, 0.1 * n) for n, text in enumerate("abcdef"))
+LOG_PROBS = np.zeros((60, 3))
+
+
+def test_new_words_divide_the_time_of_the_old_ones() -> None:
+    corrector = Scripted(
+        Correction(0, ("A,",), (), 0.7),
+        Correction(2, ("x", "y"), (), 0.8),
+        Correction(3, (), (), 0.9),
+        Correction(4, ("ef",), (), 0.9, count=2),
+    )
+    found = corrected(Hypothesis(WORDS, -3.0), LOG_PROBS, 0.1, corrector, True)
+    assert (found.text, found.score) == ("A, b x y ef", -3.0)
+    assert found.words[1] == WORDS[1]
+    assert [(word.start, word.end) for word in found.words[2:]] == [(2.0, 2.25), (2.25, 2.5), (4.0, 5.5)]
+    assert [word.confidence for word in found.words] == [0.0, 0.1, 0.2, 0.2, 0.4]
+    assert list(corrector.text.frames[:2]) == [(0, 5), (10, 15)] and corrector.verified
+    assert corrector.text.log_probs is LOG_PROBS and list(corrector.text.words) == list("abcdef")
+
+
+def test_hot_words_stay() -> None:
+    corrections = (Correction(1, ("x",), (), 0.9, count=2), Correction(3, ("y",), (), 0.9))
+    found = corrected(Hypothesis(WORDS, 0.0), LOG_PROBS, 0.1, Scripted(*corrections), False, ["C g"])
+    assert found.text == "a b c y e f"

@@ -3,29 +3,36 @@
 
     python local/evaluate.py FOLDER TSV... [--timed 100]
 
-FOLDER is that of a corrector, the TSV files are of recognize.py. Words are compared after Whisper's English normalizer.
+FOLDER is that of a corrector, the TSV files are of recognize.py. Recognized text is corrected twice: as text alone, as
+`speechnar correct` does, and by the audio, as `speechnar transcribe --correct` does. Words are compared after Whisper's English normalizer.
 The relative reduction of the WER has a 95 % interval by bootstrap over speakers. A word is harmed if it is right before
 and wrong after. The last row gives the corrector the words that were said, of which none should change. A time is the
 CPU time of a text that is corrected alone, on one thread.
 """
 
 import argparse
+import functools
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import jiwer
 import numpy as np
 
+from speechnar.decode.acoustic_correction import AcousticCorrector, Utterance, without_overlap
 from speechnar.decode.corrector import Correction, Corrector, corrected_words
 from speechnar.evaluate.stats.statistics import bootstrap_interval
 from speechnar.evaluate.stats.table import format_table
 from speechnar.evaluate.wer.normalizers import normalizer
+from speechnar.runtime.recognizer_folder import RecognizerInfo, find_recognizer
+from speechnar.text.whisper_bpe import BytePairs
 
 MOST_HARMED = 0.001  # of right words
 
 SpokenForm = Callable[[str], str]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Recognized:
 
     def corrected(self, threshold: float) -> str:
         """Return the text that is compared, with the corrections of at least this confidence."""
-        certain = [each for each in self.proposals if each.confidence >= threshold]
+        certain = without_overlap(each for each in self.proposals if each.confidence >= threshold)
         return self.spoken_form(" ".join(corrected_words(self.words, certain)))
 
 
@@ -57,6 +64,40 @@ class Change:
     harmed: int
     confidence: float
     features: tuple[float, ...]
+    is_unknown: bool
+
+
+def audio_path(path: Path, utt_id: str, system: str) -> Path:
+    """Return the file of the words and the output of CTC of a line of a file of recognize.py."""
+    return path.with_suffix("") / f"{utt_id.replace('/', '_')}.{system}.npz"
+
+
+def read_audio(path: Path, utt_id: str, system: str) -> Utterance:
+    with np.load(audio_path(path, utt_id, system)) as found:
+        frames, log_probs = found["frames"].tolist(), found["log_probs"].astype(np.float32)
+        return Utterance(found["words"].tolist(), frames, found["confidences"].tolist(), log_probs)
+
+
+def is_verified(system: str) -> bool:
+    return system.startswith("default")
+
+
+def acoustic(corrector: Corrector, recognizer: str = "english_base") -> AcousticCorrector:
+    """Return the corrector by audio, for the CTC of a recognizer."""
+    return AcousticCorrector(corrector, BytePairs(RecognizerInfo.load(find_recognizer(recognizer)).symbols))
+
+
+def read_spoken(path: Path, corrector: Corrector, spoken_form: SpokenForm, system: str) -> list[Recognized]:
+    """Return the texts of one system in a file of recognize.py, with the corrections that the audio proposes too."""
+    found = []
+    by_audio = acoustic(corrector)
+    for line in path.read_text(encoding="utf-8").splitlines():
+        utt_id, speaker, name, said, _ = line.split("\t")
+        if name == system and (spoken := spoken_form(said)):
+            text = read_audio(path, utt_id, system)
+            proposals = by_audio.proposals(text, is_verified(system))
+            found.append(Recognized(speaker, spoken, list(text.words), proposals, spoken_form))
+    return found
 
 
 def read_recognized(path: Path, corrector: Corrector, spoken_form: SpokenForm, system: str) -> list[Recognized]:
@@ -97,7 +138,7 @@ def changes_of(text: Recognized) -> list[Change]:
     texts = [" ".join(corrected_words(text.words, each)) for each in ([], *([one] for one in text.proposals))]
     right, errors = is_right([text.said] * len(texts), [text.spoken_form(each) for each in texts])
     return [
-        Change(int(errors[0] - after), int((right[0] & ~hits).sum()), each.confidence, each.features)
+        Change(int(errors[0] - after), int((right[0] & ~hits).sum()), each.confidence, each.features, each.is_unknown)
         for each, hits, after in zip(text.proposals, right[1:], errors[1:])
     ]
 
@@ -123,14 +164,25 @@ def figures_of(texts: Sequence[Recognized], threshold: float) -> Figures:
     return Figures(errors_before, errors_after, sum(map(len, before)), sum(int(a.sum()) for a in before), harmed)
 
 
-def milliseconds(corrector: Corrector, texts: Sequence[str]) -> float:
+def milliseconds(correct: Callable[[T], object], texts: Sequence[T]) -> str:
     """Return the mean CPU time of a text that is corrected alone, after a few to warm up."""
     for text in texts[:8]:
-        corrector(text)
+        correct(text)
     started = time.process_time()
     for text in texts[8:]:
-        corrector(text)
-    return 1000 * (time.process_time() - started) / max(1, len(texts) - 8)
+        correct(text)
+    return f"{1000 * (time.process_time() - started) / max(1, len(texts) - 8):.2f}"
+
+
+def row_of(texts: Sequence[Recognized], threshold: float) -> list[str]:
+    """Return the figures of a row of the table."""
+    found = figures_of(texts, threshold)
+    less = ["", ""]
+    if found.before.sum():
+        ratio = bootstrap_interval(found.after, found.before, [text.speaker for text in texts])
+        less = [f"{100 - 100 * ratio.value:.1f} %", f"[{100 - 100 * ratio.high:.1f}, {100 - 100 * ratio.low:.1f}]"]
+    rates = [f"{100 * errors.sum() / found.words:.2f}" for errors in (found.before, found.after)]
+    return [*rates, *less, f"{found.harmed} of {found.right}, {100 * found.harmed / max(1, found.right):.3f} %"]
 
 
 def main() -> None:
@@ -140,25 +192,22 @@ def main() -> None:
     parser.add_argument("--timed", type=int, default=100, metavar="N", help="texts of each row (100)")
     args = parser.parse_args()
     spoken_form = normalizer("whisper")
-    rows = [["texts", "system", "WER", "after", "less, relative", "95 %", "right words harmed", "ms a text"]]
+    rows = [["texts", "system", "by", "WER", "after", "less, relative", "95 %", "right words harmed", "ms a text"]]
     for path in args.recognized:
-        systems = {line.split("\t")[2]: None for line in path.read_text(encoding="utf-8").splitlines()}
-        for system in (*systems, "said"):
-            plain = [line.split("\t")[4] for line in path.read_text("utf-8").splitlines() if f"\t{system}\t" in line]
-            times = f"{milliseconds(Corrector(args.folder), plain[: args.timed]):.2f}" if plain else ""
+        lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]
+        for system in (*dict.fromkeys(line[2] for line in lines), "said"):
+            ours = [line for line in lines if line[2] == system][: args.timed]
             corrector = Corrector(args.folder)
+            times = milliseconds(corrector, [line[4] for line in ours]) if ours else ""
             texts = read_recognized(path, corrector, spoken_form, system)
-            found = figures_of(texts, corrector.threshold)
-            less = ["", ""]
-            if found.before.sum():
-                ratio = bootstrap_interval(found.after, found.before, [text.speaker for text in texts])
-                less = [
-                    f"{100 - 100 * ratio.value:.1f} %",
-                    f"[{100 - 100 * ratio.high:.1f}, {100 - 100 * ratio.low:.1f}]",
-                ]
-            rates = [f"{100 * errors.sum() / found.words:.2f}" for errors in (found.before, found.after)]
-            harmed = f"{found.harmed} of {found.right}, {100 * found.harmed / max(1, found.right):.3f} %"
-            rows.append([path.stem, system, *rates, *less, harmed, times])
+            rows.append([path.stem, system, "text", *row_of(texts, corrector.threshold), times])
+            if not ours:
+                continue
+            corrector, verified = Corrector(args.folder), is_verified(system)
+            correct = functools.partial(acoustic(corrector).corrections, verified=verified)
+            times = milliseconds(correct, [read_audio(path, line[0], system) for line in ours])
+            texts = read_spoken(path, corrector, spoken_form, system)
+            rows.append([path.stem, system, "audio", *row_of(texts, corrector.gate(verified).threshold), times])
     print(format_table(rows))
 
 

@@ -8,6 +8,8 @@ are drafts, the texts of CTC. The costs of letters are those of their edits in t
 confidence are a logistic regression on the corrections of these texts, and of what was said: a correction is right if
 it makes fewer errors. The threshold is the smallest at which at most 0.1 % of dev's right words are made wrong, both of
 those that were recognized and of those that were said, which are all right.
+
+Corrections by the audio have weights and a threshold of their own, for drafts and for the default output.
 """
 
 import argparse
@@ -15,22 +17,28 @@ import dataclasses
 import itertools
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from evaluate import MOST_HARMED, Recognized, changes_of, is_right, read_recognized
+from evaluate import MOST_HARMED, Change, Recognized, SpokenForm, changes_of, is_right, read_recognized, read_spoken
 from rapidfuzz.distance import Levenshtein
 from texts import plain_words
 
-from speechnar.decode.corrector import LETTERS, Channel, Corrector
+from speechnar.decode.acoustic_correction import FEATURES as OF_AUDIO
+from speechnar.decode.corrector import LETTERS, Channel, Corrector, Gate
 from speechnar.evaluate.wer.normalizers import normalizer
 from speechnar.files import atomic_write
 
 WEIGHT = 1.0  # of the costs of letters, beside those of the bigram model
+AUDIO = 0.5  # of the gain of the audio
 SPLIT = 5.0  # nats, of two words that are written as one
 HARM, NEUTRAL = 20.0, 0.3  # weights of corrections that make a right word wrong, or a wrong word another wrong one
 RIDGE = 1.0  # of the logistic regression
 FEATURES = 10
+KINDS = {"draft": "draft", "verified": "default"}
+"""Kinds of words, and the system of recognize.py that writes them."""
+NO_GATE = Gate(WEIGHT, AUDIO, (0.0,) * OF_AUDIO, (0.0,) * OF_AUDIO, 1.0)
 
 
 def learn_letters(pairs: list[tuple[str, str]]) -> Channel:
@@ -69,6 +77,8 @@ def learn_letters(pairs: list[tuple[str, str]]) -> Channel:
         WEIGHT,
         (0.0,) * FEATURES,
         0.0,
+        NO_GATE,
+        NO_GATE,
     )
 
 
@@ -93,6 +103,14 @@ def regression(features: np.ndarray, is_right: np.ndarray, weights: np.ndarray) 
     return found
 
 
+def confidence_of(changes: list[Change]) -> tuple[float, ...]:
+    """Return the weights of a logistic regression that says how often such changes make fewer errors."""
+    right = np.array([change.fewer > 0 for change in changes], float)
+    weights = [HARM if change.harmed else 1.0 if change.fewer else NEUTRAL for change in changes]
+    found = regression(np.array([change.features for change in changes]), right, np.array(weights))
+    return tuple(round(float(each), 4) for each in found)
+
+
 def best_threshold(texts: list[Recognized]) -> float:
     """Return the smallest confidence at which at most `MOST_HARMED` of the right words of texts are harmed."""
     changes = sorted((change for text in texts for change in changes_of(text)), key=lambda change: -change.confidence)
@@ -104,6 +122,18 @@ def best_threshold(texts: list[Recognized]) -> float:
             break
         threshold = change.confidence
     return threshold
+
+
+def learn_gate(train: Path, dev: Path, folder: Path, system: str, spoken_form: SpokenForm) -> Iterator[Gate]:
+    """Yield the gate of a system without a threshold, and then, when the channel of the folder has it, with one."""
+    texts = read_spoken(train, Corrector(folder), spoken_form, system)
+    changes = [change for text in texts for change in changes_of(text)]
+    unknown, known = ([change for change in changes if change.is_unknown == is_unknown] for is_unknown in (True, False))
+    gate = dataclasses.replace(NO_GATE, unknown=confidence_of(unknown), known=confidence_of(known))
+    yield gate
+    threshold = best_threshold(read_spoken(dev, Corrector(folder), spoken_form, system))
+    yield dataclasses.replace(gate, threshold=round(threshold, 4))
+    print(f"{system}, by audio: {len(unknown)} and {len(known)} corrections; threshold {threshold:.3f}")
 
 
 def write_channel(folder: Path, channel: Channel) -> None:
@@ -128,20 +158,21 @@ def main() -> None:
     changes = [change for texts in train for text in texts for change in changes_of(text)]
     loose = [change.fewer > 0 for change in changes if not change.features]
     changes = [change for change in changes if change.features]
-    weights = [HARM if change.harmed else 1.0 if change.fewer else NEUTRAL for change in changes]
-    right = np.array([change.fewer > 0 for change in changes], float)
-    confidence = regression(np.array([change.features for change in changes]), right, np.array(weights))
     channel = dataclasses.replace(
         channel,
-        confidence=tuple(round(float(each), 4) for each in confidence),
+        confidence=confidence_of(changes),
         fragment=round((sum(loose) + 0.5) / (len(loose) + 1), 4),
     )
     write_channel(args.folder, channel)
     corrector = Corrector(args.folder)
     dev = (read_recognized(args.dev, corrector, spoken_form, system) for system in ("draft", "said"))
     threshold = max(map(best_threshold, dev))
-    write_channel(args.folder, dataclasses.replace(channel, threshold=round(threshold, 4)))
-    print(f"{len(pairs)} texts; {len(changes)} corrections, {int(right.sum())} right; threshold {threshold:.3f}")
+    channel = dataclasses.replace(channel, threshold=round(threshold, 4))
+    print(f"{len(pairs)} texts; {len(changes)} corrections; threshold {threshold:.3f}")
+    for kind, system in KINDS.items():
+        for gate in learn_gate(args.train, args.dev, args.folder, system, spoken_form):
+            channel = dataclasses.replace(channel, **{kind: gate})
+            write_channel(args.folder, channel)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,8 @@
 
     python local/recognize.py CUTS... OUT.tsv [--noise] [--systems draft default] [--utterances N]
 
-Writes `id<TAB>speaker<TAB>system<TAB>known words<TAB>recognized text` lines. The systems are `draft`, the text of CTC
+Writes `id<TAB>speaker<TAB>system<TAB>known words<TAB>recognized text` lines, and for each of them the recognized words,
+with their frames and the output of CTC, into the folder OUT: that is what `transcribe --correct` corrects. The systems are `draft`, the text of CTC
 (`speechnar transcribe --iterations 0`), and `default`; with --noise, `draft_noisy` and `default_noisy`, of recordings
 with pink noise at a signal-to-noise ratio between 0 and 15 dB, drawn by the recording's id. The recordings come in a
 random order. Lines that OUT.tsv has already are kept, so that a run that was stopped goes on.
@@ -15,14 +16,45 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from evaluate import audio_path
 
 from speechnar.data.manifest import load_cuts, read_wav
+from speechnar.decode.acoustic_correction import Utterance
+from speechnar.decode.corrector import Correction
 from speechnar.runtime import load_recognizer
 from speechnar.runtime.speech import SpeechWarning
 
 SNR = (0.0, 15.0)  # dB
 SYSTEMS = {"draft": 0, "default": None}
 """Iterations of each system's decoder; None is the recognizer's own number."""
+
+
+class Recorder:
+    """Takes the place of a corrector: it keeps the words of each segment of a recording, and changes none."""
+
+    def __init__(self) -> None:
+        self._words: list[str] = []
+        self._frames: list[tuple[int, int]] = []
+        self._confidences: list[float] = []
+        self._log_probs: list[np.ndarray] = []
+
+    def corrections(self, text: Utterance, verified: bool) -> list[Correction]:
+        first = sum(map(len, self._log_probs))
+        self._words += text.words
+        self._frames += [(first + start, first + end) for start, end in text.frames]
+        self._confidences += text.confidences
+        self._log_probs.append(text.log_probs.astype(np.float16))
+        return []
+
+    def save(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(
+            path,
+            words=np.array(self._words, str),
+            frames=np.array(self._frames, np.int32).reshape(-1, 2),
+            confidences=np.array(self._confidences, np.float32),
+            log_probs=np.concatenate(self._log_probs),
+        )
 
 
 def with_noise(wav: np.ndarray, name: str) -> np.ndarray:
@@ -67,7 +99,9 @@ def main() -> None:
                 if args.noise:
                     wav = with_noise(wav, cut.id)
                 for name, iterations in systems.items():
-                    text = recognizer.transcribe(wav, iterations=iterations, name=cut.id).text
+                    recorder = Recorder()
+                    text = recognizer.transcribe(wav, iterations=iterations, name=cut.id, corrector=recorder).text
+                    recorder.save(audio_path(args.out, cut.id, name + ending))
                     known = " ".join(said.text.split())
                     print(cut.id, said.speaker, name + ending, known, text, sep="\t", file=out, flush=True)
 

@@ -1,0 +1,149 @@
+"""The audio decides between spellings: a word that it contradicts is never written."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from speechnar.cli import main
+from speechnar.decode.acoustic_correction import FEATURES, AcousticCorrector, Utterance, without_overlap
+from speechnar.decode.corrector import CHANNEL, LETTERS, LM, Channel, Correction, Corrector, Gate
+from speechnar.text.whisper_bpe import BytePairs
+
+TOKENIZER = BytePairs(("<blank>", "\u2581", *LETTERS))
+GAIN = 10  # place of the gain among the features
+ZEROS = (0.0,) * len(LETTERS)
+BY_GAIN = tuple(4.0 if n == GAIN else 0.0 for n in range(FEATURES))  # a change is certain if the gain is 1 nat or more
+CHANNEL_OF_TEST = Channel(
+    substitution=tuple(tuple(0.0 if a == b else 3.0 for b in LETTERS) for a in LETTERS),
+    deletion=(2.0,) * len(LETTERS),
+    insertion=(4.0,) * len(LETTERS),
+    single=1.0,
+    double=1.5,
+    split=5.0,
+    fragment=0.9,
+    weight=1.0,
+    confidence=(0.0,) * 10,
+    threshold=0.99,
+    draft=Gate(1.0, 0.5, BY_GAIN, BY_GAIN, 0.97),
+    verified=Gate(1.0, 0.5, (0.0,) * FEATURES, (0.0,) * FEATURES, 0.97),
+)
+
+
+@pytest.fixture(scope="module")
+def corrector(tmp_path_factory: pytest.TempPathFactory) -> AcousticCorrector:
+    folder = tmp_path_factory.mktemp("corrector")
+    (folder / "text.txt").write_text("the red cat sat\nthe red bat sat\nthe old catalog burns\nsome day he sat\n" * 3)
+    assert main(["lm", "train", str(folder / "text.txt"), "-o", str(folder / LM), "--order", "2"]) == 0
+    (folder / CHANNEL).write_text(json.dumps(dataclasses.asdict(CHANNEL_OF_TEST)))
+    return AcousticCorrector(Corrector(folder), TOKENIZER)
+
+
+def utterance(words: Sequence[str], said: Sequence[dict[str, float]] | str, confidence: float = 0.5) -> Utterance:
+    """Return words whose audio is one frame a letter: the probabilities of letters, or a text that is certain.
+
+    The rest of the probability of a frame is spread over all other tokens. A blank is between words.
+    """
+    frames_of = [{char.replace(" ", "\u2581"): 0.9} for char in f" {said}"] if isinstance(said, str) else list(said)
+    probs = np.empty((len(frames_of), len(TOKENIZER.symbols)))
+    for row, given in zip(probs, frames_of):
+        row[:] = (1 - sum(given.values())) / (len(row) - len(given))
+        for char, prob in given.items():
+            row[TOKENIZER.ids[char]] = prob
+    frames, at = [], 0
+    for word in words:
+        size = len(word) + 1
+        frames.append((at, min(at + size, len(probs))))
+        at += size
+    return Utterance(words, frames, [confidence] * len(words), np.log(probs))
+
+
+def heard(text: str, **uncertain: float) -> list[dict[str, float]]:
+    """Return the frames of a text that is certain but for a `*`, which has the probabilities of `uncertain`."""
+    return [dict(uncertain) if char == "*" else {char.replace(" ", "\u2581"): 0.9} for char in f" {text}"]
+
+
+def text_of(corrector: AcousticCorrector, text: Utterance, verified: bool = False) -> str:
+    words = list(text.words)
+    for each in reversed(corrector.corrections(text, verified)):
+        words[each.place : each.place + each.count] = each.words
+    return " ".join(words)
+
+
+@pytest.mark.parametrize("letter", ["c", "b"])
+def test_the_audio_chooses_between_equal_letters_and_neighbors(corrector: AcousticCorrector, letter: str) -> None:
+    said = heard("the red *at sat", x=0.5, **{letter: 0.4})
+    assert text_of(corrector, utterance(["the", "red", "xat", "sat"], said)) == "the red xat sat"  # no gain
+    said = heard("the red *at sat", x=0.1, **{letter: 0.8})
+    assert text_of(corrector, utterance(["the", "red", "xat", "sat"], said)) == f"the red {letter}at sat"
+
+
+def test_a_candidate_that_the_audio_contradicts_is_not_taken(corrector: AcousticCorrector) -> None:
+    text = utterance(["the", "red", "xat", "sat"], "the red xat sat")
+    (found,) = [each for each in corrector.proposals(text, False) if each.place == 2]
+    assert found.words in (("cat",), ("bat",)) and found.features[GAIN] < -3
+    assert corrector.corrections(text, False) == []
+
+
+def test_a_wrong_word_that_exists_is_corrected_where_it_is_doubtful(corrector: AcousticCorrector) -> None:
+    said = "the red bat sat"
+    assert text_of(corrector, utterance(["the", "red", "cat", "sat"], said)) == said
+    assert text_of(corrector, utterance(["the", "red", "cat", "sat"], said, confidence=0.9)) == "the red cat sat"
+    assert text_of(corrector, utterance(["The", "red", "cat,", "sat."], said)) == "The red bat, sat."
+
+
+def test_right_text_stays(corrector: AcousticCorrector) -> None:
+    for said in ("the red cat sat", "the old catalog burns", "some day he sat"):
+        assert text_of(corrector, utterance(said.split(), said)) == said
+    assert corrector.corrections(utterance([], "a"), False) == []
+
+
+def test_two_words_may_be_one_and_one_two(corrector: AcousticCorrector) -> None:
+    doubtful = {"<blank>": 0.8, "\u2581": 0.1}  # that a word begins
+    said = heard("the old cata*log burns", **doubtful)
+    assert text_of(corrector, utterance(["the", "old", "cata", "log", "burns"], said)) == "the old catalog burns"
+    said = "some day he sat"
+    joined = dataclasses.replace(utterance(["someday", "he", "sat"], said), frames=[(0, 9), (9, 12), (12, 16)])
+    assert text_of(corrector, joined) == said
+
+
+def test_verified_words_have_a_gate_of_their_own(corrector: AcousticCorrector) -> None:
+    text = utterance(["the", "red", "cat", "sat"], "the red bat sat")
+    assert text_of(corrector, text, verified=True) == "the red cat sat"
+
+
+def test_the_gain_is_that_of_all_paths(corrector: AcousticCorrector) -> None:
+    """By brute force over all paths of a word alone."""
+    generator = np.random.default_rng(0)
+    tokens = [TOKENIZER.ids[symbol] for symbol in ("<blank>", "\u2581", "a", "c", "b", "t")]
+    log_probs = np.full((6, len(TOKENIZER.symbols)), -60.0)
+    log_probs[:, tokens] = np.log(generator.dirichlet(np.ones(len(tokens)), 6))
+    totals = {"cat": 0.0, "bat": 0.0}
+    for path in itertools.product(tokens, repeat=6):
+        said = "".join(TOKENIZER.symbols[token] for token, _ in itertools.groupby(path) if token)
+        if said[1:] in totals and said[0] == "\u2581":
+            totals[said[1:]] += math.exp(log_probs[range(6), path].sum())
+    (found,) = corrector.proposals(Utterance(["cat"], [(0, 6)], [0.1], log_probs), False)
+    assert found.words == ("bat",)
+    assert found.features[GAIN] == pytest.approx(math.log(totals["bat"] / totals["cat"]))
+
+
+def test_words_that_ctc_cannot_write_have_no_gain(corrector: AcousticCorrector) -> None:
+    text = utterance(["the", "5\u20ac", "xat", "sat"], "the red cat sat")
+    assert [each.features[GAIN] for each in corrector.proposals(text, False) if each.place == 2] == [0.0]
+
+
+def test_the_most_certain_of_overlapping_corrections_is_made() -> None:
+    one, two, three = (
+        Correction(0, ("a",), (), 0.6, 2),
+        Correction(1, ("b",), (), 0.7),
+        Correction(2, ("c",), (), 0.5),
+    )
+    assert without_overlap([one, two, three]) == [two, three]
