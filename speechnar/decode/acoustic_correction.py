@@ -23,7 +23,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speechnar.decode.corrector import LONGEST, Correction, Corrector, Gate, ends_sentence, loose_letters
+from speechnar.decode.corrector import LONGEST, Correction, Corrector, Gate, ends_sentence
 from speechnar.decode.forced_alignment import total_log_probs
 from speechnar.decode.spelling import ctc_tokens
 from speechnar.text.marked_word import MarkedWord
@@ -32,10 +32,10 @@ from speechnar.text.whisper_bpe import BytePairs
 COMPARED = 8  # options of a word that the audio is asked about
 DOUBTFUL = 0.8  # confidence below which a known word may be wrong
 MOST_DOUBTFUL = 12  # known words of an utterance that are looked at, the least certain ones
-SHORT = 2  # letters of a word that may be left out
+SHORT = 3  # letters of a word that may be left out
 SMALLEST = 1e-4  # probability
 LIMIT = 60.0  # nats, of a gain
-FEATURES = 18
+FEATURES = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,12 +87,16 @@ class AcousticCorrector:
         Args:
             verified: the words are those of a decoder that verified CTC's.
         """
-        gate = self._corrector.gate(verified)
-        return without_overlap(each for each in self.proposals(text, verified) if each.confidence >= gate.threshold)
+        least = self.threshold(verified)
+        return without_overlap(each for each in self.proposals(text) if each.confidence >= least)
 
-    def proposals(self, text: Utterance, verified: bool) -> list[Correction]:
+    def threshold(self, verified: bool) -> float:
+        """Return the smallest confidence of a correction that is made."""
+        return self._corrector.gate.verified if verified else self._corrector.gate.draft
+
+    def proposals(self, text: Utterance) -> list[Correction]:
         """Return the best correction of each doubtful word, certain or not, in the order of their words."""
-        gate = self._corrector.gate(verified)
+        gate = self._corrector.gate
         line = _Line(self._corrector, text)
         found = [options for place in line.doubtful if (options := line.options(place, gate))]
         self._listen(text, [option for options in found for option in options])
@@ -137,14 +141,13 @@ class _Line:
         self._parsed = [MarkedWord.parse(word) for word in text.words]
         self._ids = [corrector.id_of(word) for word in self._parsed]
         self._unknown = set(corrector.unknown(self._parsed))
-        self._loose = set(loose_letters(self._parsed))
         known = [
             place
             for place, word in enumerate(self._parsed)
             if word and len(word.letters) < LONGEST and place not in self._unknown and text.confidences[place] < DOUBTFUL
         ]
         known = sorted(known, key=lambda place: text.confidences[place])[:MOST_DOUBTFUL]
-        self.doubtful = sorted({*self._unknown, *self._loose, *known})
+        self.doubtful = sorted({*self._unknown, *known})
         self._of_others = math.log((max(1, len(self._unknown)) - 0.5) / (len(text.words) + 4))
 
     def options(self, place: int, gate: Gate) -> list[_Option]:
@@ -187,6 +190,16 @@ class _Line:
         before = None if not place else self._ids[place - 1]
         return self._corrector.lm_cost(before, [*ids, *self._ids[place + count : place + count + 1]], at_start=not place)
 
+    def _begins_next(self, place: int) -> bool:
+        """Return whether the next word begins with a word, as in `th then`."""
+        word, after = self._parsed[place], self._parsed[place + 1] if place + 1 < len(self._parsed) else None
+        return bool(word and after and after.letters.startswith(word.letters) and after.letters != word.letters)
+
+    def _known_neighbors(self, option: _Option) -> int:
+        """Return how many of the words beside an option the bigram model has."""
+        beside = [*self._ids[: option.place][-1:], *self._ids[option.place + option.count :][:1]]
+        return sum(each is not None for each in beside)
+
     def correction(self, options: Sequence[_Option], gate: Gate) -> Correction:
         """Return the best of the options of a word."""
         place = options[0].place
@@ -205,7 +218,8 @@ class _Line:
             1.0, math.log(share), math.log(1.0001 - share), best.letters, best.lm, size, best.letters / size,
             float(len(best.words) == 2), float(inside), self._of_others, best.gain, best.gain / size,
             math.log(confidence + SMALLEST), math.log(1 - confidence), float(best.count == 2), float(not best.words),
-            float(place in self._loose), max(best.gain, 0.0),
+            float(not best.words and self._begins_next(place)), max(best.gain, 0.0),
+            float(best.count == 2 and self._ids[place + 1] is not None), float(self._known_neighbors(best)),
         )  # fmt: skip
         weights = gate.unknown if is_unknown else gate.known
         logit = sum(a * b for a, b in zip(weights, features, strict=True))

@@ -55,19 +55,21 @@ ENGLISH = Path(__file__).parents[1] / "assets" / "corrector" / "english"
 
 @dataclass(frozen=True)
 class Gate:
-    """How letters, neighbors and audio are weighed, for words of one kind: CTC's, or those of the verifying decoder.
+    """The weights of corrections by audio, `AcousticCorrector`.
 
     Attributes:
         letters, audio: weights of the costs of letters and of the gain of the audio, beside those of the bigram model.
         unknown, known: the weights of the logistic regressions, for words that no lexicon has and for others.
-        threshold: smallest confidence of a change that is made.
+        draft, verified: smallest confidence of a change that is made, of words of CTC, and of those that a decoder
+            verified.
     """
 
     letters: float
     audio: float
     unknown: tuple[float, ...]
     known: tuple[float, ...]
-    threshold: float
+    draft: float
+    verified: float
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ class Channel:
         weight: of the costs of letters, beside those of the bigram model.
         confidence: the weights of the logistic regression on `Correction.features`.
         threshold: smallest confidence of a change that is made.
-        draft, verified: for corrections by audio, of words of CTC and of words that a decoder verified.
+        audio: the same of corrections by audio.
     """
 
     substitution: tuple[tuple[float, ...], ...]
@@ -96,8 +98,7 @@ class Channel:
     weight: float
     confidence: tuple[float, ...]
     threshold: float
-    draft: Gate
-    verified: Gate
+    audio: Gate
 
 
 @dataclass(frozen=True)
@@ -215,8 +216,10 @@ class Corrector:
     def id_of(self, word: MarkedWord | None) -> int | None:
         return self._lm.id_of(word.letters) if word else None
 
-    def gate(self, verified: bool) -> Gate:
-        return self._channel.verified if verified else self._channel.draft
+    @property
+    def gate(self) -> Gate:
+        """The weights of corrections by audio."""
+        return self._channel.audio
 
     def unknown(self, words: Sequence[MarkedWord | None]) -> list[int]:
         """Return the places of words that no lexicon has."""

@@ -19,7 +19,6 @@ from speechnar.text.whisper_bpe import BytePairs
 
 TOKENIZER = BytePairs(("<blank>", "\u2581", *LETTERS))
 GAIN = 10  # place of the gain among the features
-ZEROS = (0.0,) * len(LETTERS)
 BY_GAIN = tuple(4.0 if n == GAIN else 0.0 for n in range(FEATURES))  # a change is certain if the gain is 1 nat or more
 CHANNEL_OF_TEST = Channel(
     substitution=tuple(tuple(0.0 if a == b else 3.0 for b in LETTERS) for a in LETTERS),
@@ -32,8 +31,7 @@ CHANNEL_OF_TEST = Channel(
     weight=1.0,
     confidence=(0.0,) * 10,
     threshold=0.99,
-    draft=Gate(1.0, 0.5, BY_GAIN, BY_GAIN, 0.97),
-    verified=Gate(1.0, 0.5, (0.0,) * FEATURES, (0.0,) * FEATURES, 0.97),
+    audio=Gate(1.0, 0.5, BY_GAIN, BY_GAIN, 0.97, 1.0),
 )
 
 
@@ -87,7 +85,7 @@ def test_the_audio_chooses_between_equal_letters_and_neighbors(corrector: Acoust
 
 def test_a_candidate_that_the_audio_contradicts_is_not_taken(corrector: AcousticCorrector) -> None:
     text = utterance(["the", "red", "xat", "sat"], "the red xat sat")
-    (found,) = [each for each in corrector.proposals(text, False) if each.place == 2]
+    (found,) = [each for each in corrector.proposals(text) if each.place == 2]
     assert found.words in (("cat",), ("bat",)) and found.features[GAIN] < -3
     assert corrector.corrections(text, False) == []
 
@@ -114,7 +112,7 @@ def test_two_words_may_be_one_and_one_two(corrector: AcousticCorrector) -> None:
     assert text_of(corrector, joined) == said
 
 
-def test_verified_words_have_a_gate_of_their_own(corrector: AcousticCorrector) -> None:
+def test_verified_words_have_a_threshold_of_their_own(corrector: AcousticCorrector) -> None:
     text = utterance(["the", "red", "cat", "sat"], "the red bat sat")
     assert text_of(corrector, text, verified=True) == "the red cat sat"
 
@@ -125,19 +123,19 @@ def test_the_gain_is_that_of_all_paths(corrector: AcousticCorrector) -> None:
     tokens = [TOKENIZER.ids[symbol] for symbol in ("<blank>", "\u2581", "a", "c", "b", "t")]
     log_probs = np.full((6, len(TOKENIZER.symbols)), -60.0)
     log_probs[:, tokens] = np.log(generator.dirichlet(np.ones(len(tokens)), 6))
-    totals = {"cat": 0.0, "bat": 0.0}
+    totals = {"\u2581cat": 0.0, "\u2581bat": 0.0, "": 0.0}
     for path in itertools.product(tokens, repeat=6):
         said = "".join(TOKENIZER.symbols[token] for token, _ in itertools.groupby(path) if token)
-        if said[1:] in totals and said[0] == "\u2581":
-            totals[said[1:]] += math.exp(log_probs[range(6), path].sum())
-    (found,) = corrector.proposals(Utterance(["cat"], [(0, 6)], [0.1], log_probs), False)
-    assert found.words == ("bat",)
-    assert found.features[GAIN] == pytest.approx(math.log(totals["bat"] / totals["cat"]))
+        if said in totals:
+            totals[said] += math.exp(log_probs[range(6), path].sum())
+    (found,) = corrector.proposals(Utterance(["cat"], [(0, 6)], [0.1], log_probs))
+    new = "".join(f"\u2581{word}" for word in found.words)
+    assert found.features[GAIN] == pytest.approx(math.log(totals[new] / totals["\u2581cat"]))
 
 
 def test_words_that_ctc_cannot_write_have_no_gain(corrector: AcousticCorrector) -> None:
     text = utterance(["the", "5\u20ac", "xat", "sat"], "the red cat sat")
-    assert [each.features[GAIN] for each in corrector.proposals(text, False) if each.place == 2] == [0.0]
+    assert [each.features[GAIN] for each in corrector.proposals(text) if each.place == 2] == [0.0]
 
 
 def test_the_most_certain_of_overlapping_corrections_is_made() -> None:

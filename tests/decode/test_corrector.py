@@ -33,8 +33,7 @@ CHANNEL_OF_TEST = Channel(
     weight=1.0,
     confidence=(5.0, 0, 0, 0, 0, 0, -4.0, 0, 0, 0),  # by the cost of letters for each letter alone
     threshold=0.8,
-    draft=Gate(1.0, 0.5, (), (), 1.0),
-    verified=Gate(1.0, 0.5, (), (), 1.0),
+    audio=Gate(1.0, 0.5, (), (), 1.0, 1.0),
 )
 
 

@@ -95,7 +95,7 @@ def read_spoken(path: Path, corrector: Corrector, spoken_form: SpokenForm, syste
         utt_id, speaker, name, said, _ = line.split("\t")
         if name == system and (spoken := spoken_form(said)):
             text = read_audio(path, utt_id, system)
-            proposals = by_audio.proposals(text, is_verified(system))
+            proposals = by_audio.proposals(text)
             found.append(Recognized(speaker, spoken, list(text.words), proposals, spoken_form))
     return found
 
@@ -204,10 +204,11 @@ def main() -> None:
             if not ours:
                 continue
             corrector, verified = Corrector(args.folder), is_verified(system)
-            correct = functools.partial(acoustic(corrector).corrections, verified=verified)
+            by_audio = acoustic(corrector)
+            correct = functools.partial(by_audio.corrections, verified=verified)
             times = milliseconds(correct, [read_audio(path, line[0], system) for line in ours])
             texts = read_spoken(path, corrector, spoken_form, system)
-            rows.append([path.stem, system, "audio", *row_of(texts, corrector.gate(verified).threshold), times])
+            rows.append([path.stem, system, "audio", *row_of(texts, by_audio.threshold(verified)), times])
     print(format_table(rows))
 
 

@@ -9,7 +9,8 @@ confidence are a logistic regression on the corrections of these texts, and of w
 it makes fewer errors. The threshold is the smallest at which at most 0.1 % of dev's right words are made wrong, both of
 those that were recognized and of those that were said, which are all right.
 
-Corrections by the audio have weights and a threshold of their own, for drafts and for the default output.
+Corrections by the audio have weights of their own, learned from drafts and the default output, and a threshold
+for each of the two.
 """
 
 import argparse
@@ -17,7 +18,6 @@ import dataclasses
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -31,14 +31,13 @@ from speechnar.evaluate.wer.normalizers import normalizer
 from speechnar.files import atomic_write
 
 WEIGHT = 1.0  # of the costs of letters, beside those of the bigram model
-AUDIO = 0.5  # of the gain of the audio
+LETTERS_BY_AUDIO, AUDIO = 0.7, 0.35  # the same of corrections by audio, and of the gain of the audio
 SPLIT = 5.0  # nats, of two words that are written as one
 HARM, NEUTRAL = 20.0, 0.3  # weights of corrections that make a right word wrong, or a wrong word another wrong one
 RIDGE = 1.0  # of the logistic regression
 FEATURES = 10
-KINDS = {"draft": "draft", "verified": "default"}
-"""Kinds of words, and the system of recognize.py that writes them."""
-NO_GATE = Gate(WEIGHT, AUDIO, (0.0,) * OF_AUDIO, (0.0,) * OF_AUDIO, 1.0)
+SYSTEMS = ("draft", "default")
+NO_GATE = Gate(LETTERS_BY_AUDIO, AUDIO, (0.0,) * OF_AUDIO, (0.0,) * OF_AUDIO, 1.0, 1.0)
 
 
 def learn_letters(pairs: list[tuple[str, str]]) -> Channel:
@@ -77,7 +76,6 @@ def learn_letters(pairs: list[tuple[str, str]]) -> Channel:
         WEIGHT,
         (0.0,) * FEATURES,
         0.0,
-        NO_GATE,
         NO_GATE,
     )
 
@@ -124,16 +122,13 @@ def best_threshold(texts: list[Recognized]) -> float:
     return threshold
 
 
-def learn_gate(train: Path, dev: Path, folder: Path, system: str, spoken_form: SpokenForm) -> Iterator[Gate]:
-    """Yield the gate of a system without a threshold, and then, when the channel of the folder has it, with one."""
-    texts = read_spoken(train, Corrector(folder), spoken_form, system)
+def learn_gate(train: Path, folder: Path, spoken_form: SpokenForm) -> Gate:
+    """Return the weights of corrections by audio, with which none is made."""
+    texts = [text for system in SYSTEMS for text in read_spoken(train, Corrector(folder), spoken_form, system)]
     changes = [change for text in texts for change in changes_of(text)]
     unknown, known = ([change for change in changes if change.is_unknown == is_unknown] for is_unknown in (True, False))
-    gate = dataclasses.replace(NO_GATE, unknown=confidence_of(unknown), known=confidence_of(known))
-    yield gate
-    threshold = best_threshold(read_spoken(dev, Corrector(folder), spoken_form, system))
-    yield dataclasses.replace(gate, threshold=round(threshold, 4))
-    print(f"{system}, by audio: {len(unknown)} and {len(known)} corrections; threshold {threshold:.3f}")
+    print(f"by audio: {len(texts)} texts; {len(unknown)} corrections of unknown words and {len(known)} of known ones")
+    return dataclasses.replace(NO_GATE, unknown=confidence_of(unknown), known=confidence_of(known))
 
 
 def write_channel(folder: Path, channel: Channel) -> None:
@@ -169,10 +164,16 @@ def main() -> None:
     threshold = max(map(best_threshold, dev))
     channel = dataclasses.replace(channel, threshold=round(threshold, 4))
     print(f"{len(pairs)} texts; {len(changes)} corrections; threshold {threshold:.3f}")
-    for kind, system in KINDS.items():
-        for gate in learn_gate(args.train, args.dev, args.folder, system, spoken_form):
-            channel = dataclasses.replace(channel, **{kind: gate})
-            write_channel(args.folder, channel)
+    gate = learn_gate(args.train, args.folder, spoken_form)
+    write_channel(args.folder, dataclasses.replace(channel, audio=gate))
+    corrector = Corrector(args.folder)
+    draft, verified = (
+        round(best_threshold(read_spoken(args.dev, corrector, spoken_form, system)), 4) for system in SYSTEMS
+    )
+    write_channel(
+        args.folder, dataclasses.replace(channel, audio=dataclasses.replace(gate, draft=draft, verified=verified))
+    )
+    print(f"thresholds by audio: {draft} for drafts, {verified} for the default output")
 
 
 if __name__ == "__main__":
