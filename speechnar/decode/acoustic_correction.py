@@ -36,6 +36,13 @@ SHORT = 3  # letters of a word that may be left out
 SMALLEST = 1e-4  # probability
 LIMIT = 60.0  # nats, of a gain
 FEATURES = 20
+"""Of a correction, in this order: 1; the natural logarithms of the probability among all options and of one minus it;
+the costs of letters, and of the bigram model less that of what is written; the number of letters; the cost of letters
+for each; 1 if two words; 1 if the word has a capital within a sentence; the natural logarithm of the share of unknown
+words in the rest of the line; the gain, and the gain for each letter; the natural logarithms of the confidence of what
+is written and of one minus it; 1 if two words are replaced; 1 if a word is left out; 1 if it is left out and the next
+word begins with it; the gain, or 0 if it is a loss; 1 if two words are replaced of which the second is known; and the
+number of neighbors that are known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +151,10 @@ class _Line:
         known = [
             place
             for place, word in enumerate(self._parsed)
-            if word and len(word.letters) < LONGEST and place not in self._unknown and text.confidences[place] < DOUBTFUL
+            if word
+            and len(word.letters) < LONGEST
+            and place not in self._unknown
+            and text.confidences[place] < DOUBTFUL
         ]
         known = sorted(known, key=lambda place: text.confidences[place])[:MOST_DOUBTFUL]
         self.doubtful = sorted({*self._unknown, *known})
@@ -188,7 +198,9 @@ class _Line:
         """Return the cost of words, by default those that are written, and of the known word after them."""
         ids = self._ids[place : place + count] if words is None else [self._corrector.places[word] for word in words]
         before = None if not place else self._ids[place - 1]
-        return self._corrector.lm_cost(before, [*ids, *self._ids[place + count : place + count + 1]], at_start=not place)
+        return self._corrector.lm_cost(
+            before, [*ids, *self._ids[place + count : place + count + 1]], at_start=not place
+        )
 
     def _begins_next(self, place: int) -> bool:
         """Return whether the next word begins with a word, as in `th then`."""
@@ -223,7 +235,9 @@ class _Line:
         )  # fmt: skip
         weights = gate.unknown if is_unknown else gate.known
         logit = sum(a * b for a, b in zip(weights, features, strict=True))
-        return Correction(place, best.words, features, 1 / (1 + math.exp(-min(max(logit, -60), 60))), best.count, is_unknown)
+        return Correction(
+            place, best.words, features, 1 / (1 + math.exp(-min(max(logit, -60), 60))), best.count, is_unknown
+        )
 
 
 def without_overlap(corrections: Iterable[Correction]) -> list[Correction]:

@@ -103,16 +103,19 @@ class Channel:
 
 @dataclass(frozen=True)
 class Correction:
-    """New words for one word.
+    """New words for one word, or for two.
 
     Attributes:
-        place: of the word in its line.
-        words: one or two, with capital and marks; none where a letter is left out that the next word begins with.
+        place: of the (first) word in its line.
+        words: one or two, with capital and marks; none where words are left out.
         features: 1; the natural logarithms of the probability among all candidates and of one minus it; the costs of
             letters and of the bigram model; the number of letters; the cost of letters for each; 1 if two words; 1 if
             the word has a capital within a sentence; the natural logarithm of the share of unknown words in the rest of
-            the line, of which right text has few. None of a letter that is left out.
+            the line, of which right text has few. None of a letter that is left out. Those of a correction by audio are
+            in `speechnar.decode.acoustic_correction`.
         confidence: in [0, 1], how often such a change is right.
+        count: of the words that are replaced, 1 or 2.
+        is_unknown: no lexicon has the (first) word.
     """
 
     place: int
@@ -214,6 +217,7 @@ class Corrector:
         return sorted(found, key=lambda each: each.place)
 
     def id_of(self, word: MarkedWord | None) -> int | None:
+        """Return the id of a word in the bigram model; None where it has none."""
         return self._lm.id_of(word.letters) if word else None
 
     @property
@@ -288,7 +292,7 @@ class Corrector:
             said: (N, `LONGEST`) numbers of letters, -1 behind the end; lengths: (N,).
         """
         channel, size = self._channel, int(lengths.max())
-        said = said[:, :size].T.astype(np.intp)  # a row for each place of a letter: all words at once are then next to each other
+        said = said[:, :size].T.astype(np.intp)  # a row for each place of a letter
         deletions = self._deletion[said]
         deletions[1:][said[1:] == said[:-1]] = channel.single
         costs = np.zeros((size + 1, said.shape[1]), np.float32)  # of writing nothing for the first 0, 1, 2 ... letters
@@ -304,6 +308,7 @@ class Corrector:
 
 
 def ends_sentence(word: str) -> bool:
+    """Return whether a word, with its marks, is the last one of a sentence."""
     return word.rstrip(QUOTES).endswith(SENTENCE_ENDS)
 
 

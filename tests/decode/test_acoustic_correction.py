@@ -7,7 +7,6 @@ import itertools
 import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest

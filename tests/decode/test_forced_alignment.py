@@ -57,9 +57,7 @@ def test_texts_of_different_frames_are_summed_as_if_alone() -> None:
     log_probs = random_log_probs(7, 3)
     texts = [(0, 2), (), (2,), (2, 2, 0), (0,), (2, 2)]
     spans = [(0, 7), (2, 4), (6, 7), (1, 6), (3, 5), (2, 4)]
-    expected = [
-        total_log_probs(log_probs[start:end], [text], BLANK)[0] for text, (start, end) in zip(texts, spans)
-    ]
+    expected = [total_log_probs(log_probs[start:end], [text], BLANK)[0] for text, (start, end) in zip(texts, spans)]
     assert total_log_probs(log_probs, texts, BLANK, spans).tolist() == pytest.approx(expected)
 
 

@@ -4,10 +4,10 @@
     python local/evaluate.py FOLDER TSV... [--timed 100]
 
 FOLDER is that of a corrector, the TSV files are of recognize.py. Recognized text is corrected twice: as text alone, as
-`speechnar correct` does, and by the audio, as `speechnar transcribe --correct` does. Words are compared after Whisper's English normalizer.
-The relative reduction of the WER has a 95 % interval by bootstrap over speakers. A word is harmed if it is right before
-and wrong after. The last row gives the corrector the words that were said, of which none should change. A time is the
-CPU time of a text that is corrected alone, on one thread.
+`speechnar correct` does, and by the audio, as `speechnar transcribe --correct` does. Words are compared after Whisper's
+English normalizer. The relative reduction of the WER has a 95 % interval by bootstrap over speakers. A word is harmed
+if it is right before and wrong after. The last row gives the corrector of text the words that were said, of which none
+should change. A time is the CPU time of a text that is corrected alone, on one thread.
 """
 
 import argparse
