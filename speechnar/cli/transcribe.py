@@ -65,7 +65,9 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
         "--style", choices=STYLES, default=STYLES[0], help="with capitals, marks and digits, or plain lower-case words"
     )
     transcribe.add_argument(
-        "--correct", action="store_true", help="correct misspelled words, which are frequent with --iterations 0 only"
+        "--correct",
+        action="store_true",
+        help="correct English words by audio and neighbors; wrong ones are frequent with --iterations 0",
     )
     transcribe.add_argument("--hotwords", metavar="FILE|LIST", help="words and phrases to expect, a line each or a,b,c")
     transcribe.add_argument(

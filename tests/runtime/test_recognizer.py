@@ -19,6 +19,8 @@ from stub_recognizer import FRAME, RATE, SECONDS, save_recognizer, spell
 import speechnar
 from speechnar import audio
 from speechnar.audio import AudioError
+from speechnar.decode.acoustic_correction import Utterance
+from speechnar.decode.corrector import Correction
 from speechnar.decode.result import DecodeError
 from speechnar.lm.ngram import LMError, NgramModel, Table
 from speechnar.runtime import Recognizer, SpeechError, Transcript, load_recognizer, recognizer_folder
@@ -367,3 +369,19 @@ def test_a_model_of_other_symbols_is_refused(broken: Path) -> None:
     change(broken, symbols=["<blank>", "▁a"])
     with pytest.raises(DecodeError, match=r"should be \(frames, 2 tokens\)"):
         load_recognizer(broken).transcribe(WAV)
+
+
+def test_a_corrector_gets_the_words_and_the_frames_of_a_segment(recognizer: Recognizer) -> None:
+    class Scripted:
+        def corrections(self, text: Utterance, verified: bool) -> list[Correction]:
+            assert not verified and text.log_probs.shape[1] == len(recognizer.info.symbols)
+            assert [(word, *frames) for word, frames in zip(text.words, text.frames)] == WORDS
+            return [Correction(0, ("a", "bc"), (), 1.0), Correction(2, (), (), 1.0)]
+
+    found = recognizer.transcribe(WAV, corrector=Scripted())
+    assert found.text == "a bc ba"
+    assert [(word.start, word.end) for word in found.words[:2]] == [
+        pytest.approx((10 * SECONDS, 14 * SECONDS)),
+        pytest.approx((14 * SECONDS, 18 * SECONDS)),
+    ]
+    assert recognizer.transcribe(WAV, corrector=Scripted(), hotwords="abc").text == "abc ba"
