@@ -17,7 +17,7 @@ export OMP_NUM_THREADS=1
 recognize() {
   local name
   [[ -e $cuts/train.jsonl.gz ]] || fail "there is no $cuts/train.jsonl.gz: run recipes/english_base to its stage prepare, or give --cuts"
-  python local/recognize.py "$cuts/train.jsonl.gz" data/train.tsv --utterances "$utterances"
+  python local/recognize.py "$cuts/train.jsonl.gz" data/train.tsv --systems draft --utterances "$utterances"
   for name in dev test_other test_read; do
     python local/recognize.py "$cuts/$name.jsonl.gz" "data/$name.tsv" --utterances "$utterances"
   done

@@ -9,8 +9,8 @@ confidence are a logistic regression on the corrections of these texts, and of w
 it makes fewer errors. The threshold is the smallest at which at most 0.1 % of dev's right words are made wrong, both of
 those that were recognized and of those that were said, which are all right.
 
-Corrections by the audio have weights of their own, learned from drafts and the default output, and a threshold
-for each of the two.
+Corrections by the audio have weights of their own, learned from drafts too, and two thresholds, one for drafts and
+one for the default output.
 """
 
 import argparse
@@ -110,21 +110,27 @@ def confidence_of(changes: list[Change]) -> tuple[float, ...]:
 
 
 def best_threshold(texts: list[Recognized]) -> float:
-    """Return the smallest confidence at which at most `MOST_HARMED` of the right words of texts are harmed."""
+    """Return the confidence from which on corrections leave the fewest errors, and harm few of the right words.
+
+    These are at most `MOST_HARMED` of the right words of the texts.
+    """
     changes = sorted((change for text in texts for change in changes_of(text)), key=lambda change: -change.confidence)
     right = sum(int(is_right([text.said], [" ".join(text.words)])[0][0].sum()) for text in texts)
-    harmed, threshold = 0, 1.0
+    harmed = fewer = most = 0
+    threshold = 1.0
     for change in changes:
         harmed += change.harmed
+        fewer += change.fewer
         if harmed > MOST_HARMED * right:
             break
-        threshold = change.confidence
+        if fewer >= most:
+            most, threshold = fewer, change.confidence
     return threshold
 
 
 def learn_gate(train: Path, folder: Path, spoken_form: SpokenForm) -> Gate:
     """Return the weights of corrections by audio, with which none is made."""
-    texts = [text for system in SYSTEMS for text in read_spoken(train, Corrector(folder), spoken_form, system)]
+    texts = read_spoken(train, Corrector(folder), spoken_form, "draft")
     changes = [change for text in texts for change in changes_of(text)]
     unknown, known = ([change for change in changes if change.is_unknown == is_unknown] for is_unknown in (True, False))
     print(f"by audio: {len(texts)} texts; {len(unknown)} corrections of unknown words and {len(known)} of known ones")
