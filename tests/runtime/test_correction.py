@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from speechnar.decode.acoustic_correction import Utterance
-from speechnar.decode.corrector import Correction
+import speechnar
+from speechnar.decode.acoustic_correction import AcousticCorrector, Utterance
+from speechnar.decode.corrector import Correction, Corrector
 from speechnar.decode.result import Hypothesis, Word
 from speechnar.runtime.correction import corrected
+from speechnar.text.whisper_bpe import BytePairs
 
 
 class Scripted:
@@ -45,3 +47,18 @@ def test_hot_words_stay() -> None:
     corrections = (Correction(1, ("x",), (), 0.9, count=2), Correction(3, ("y",), (), 0.9))
     found = corrected(Hypothesis(WORDS, 0.0), LOG_PROBS, 0.1, Scripted(*corrections), False, ["C g"])
     assert found.text == "a b c y e f"
+
+
+def test_a_draft_of_the_packages_recognizer_gets_better() -> None:
+    """The voice in the package says a sentence, of which CTC misspells some words."""
+    said = "Several scientists measured the temperature of the volcano on Wednesday."
+    recognizer, speech = speechnar.load_recognizer(threads=1), speechnar.load_voice(threads=1).synthesize(said)
+    corrector = AcousticCorrector(Corrector(), BytePairs(recognizer.info.symbols))
+    draft = recognizer.transcribe(speech.wav, speech.sample_rate, iterations=0)
+    better = recognizer.transcribe(speech.wav, speech.sample_rate, iterations=0, corrector=corrector)
+    expected = set(said.lower().split())
+    assert len(expected & set(draft.text.lower().split())) < len(expected & set(better.text.lower().split()))
+    times = {(word.start, word.end) for word in draft.words}
+    assert times == {(word.start, word.end) for word in better.words}
+    verified = recognizer.transcribe(speech.wav, speech.sample_rate)
+    assert recognizer.transcribe(speech.wav, speech.sample_rate, corrector=corrector).text == verified.text

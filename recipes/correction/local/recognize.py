@@ -5,10 +5,10 @@
 
 Writes `id<TAB>speaker<TAB>system<TAB>known words<TAB>recognized text` lines. For each of them, the recognized words
 with their frames and the output of CTC go to the folder of the same name without `.tsv`, from which
-`transcribe --correct` is learned and evaluated (about 100 kB a recording and system). The systems are `draft`, the text of CTC (`speechnar
-transcribe --iterations 0`), and `default`; with --noise, `draft_noisy` and `default_noisy`, of recordings with pink
-noise at a signal-to-noise ratio between 0 and 15 dB, drawn by the recording's id. The recordings come in a random
-order. Lines that OUT.tsv has already are kept, so that a run that was stopped goes on.
+`transcribe --correct` is learned and evaluated (about 100 kB a recording and system). The systems are `draft`, the text
+of CTC (`speechnar transcribe --iterations 0`), and `default`; with --noise, `draft_noisy` and `default_noisy`, of
+recordings with pink noise at a signal-to-noise ratio between 0 and 15 dB, drawn by the recording's id. The recordings
+come in a random order. Lines that OUT.tsv has already are kept, so that a run that was stopped goes on.
 """
 
 import argparse
