@@ -31,7 +31,7 @@ from speechnar.text.whisper_bpe import BytePairs
 
 COMPARED = 8  # options of a word that the audio is asked about
 DOUBTFUL = 0.8  # confidence below which a known word may be wrong
-MOST_DOUBTFUL = 12  # known words of an utterance that are looked at, the least certain ones
+MOST_DOUBTFUL = 8  # known words of an utterance that are looked at, the least certain ones
 SHORT = 3  # letters of a word that may be left out
 SMALLEST = 1e-4  # probability
 LIMIT = 60.0  # nats, of a gain
@@ -169,10 +169,11 @@ class _Line:
             found += [_Option(place, 1, new, cost, 0.0) for cost, new in corrector.candidates(word.letters)]
         if place + 1 < len(self._parsed) and (after := self._parsed[place + 1]) and not (word.after or after.before):
             joined = word.letters + after.letters
-            if len(joined) < LONGEST and not after.has_capital:
-                found += [
-                    _Option(place, 2, new, cost, 0.0) for cost, new in corrector.candidates(joined) if len(new) == 1
-                ]
+            if joined in corrector.places:
+                found.append(_Option(place, 2, (joined,), 0.0, 0.0))
+            elif self._unknown.intersection((place, place + 1)) and len(joined) < LONGEST and not after.has_capital:
+                near = corrector.candidates(joined)
+                found += [_Option(place, 2, new, cost, 0.0) for cost, new in near if len(new) == 1]
         if len(word.letters) <= SHORT and not word.before and not word.after:
             found.append(_Option(place, 1, (), len(word.letters), 0.0))
         kept = []

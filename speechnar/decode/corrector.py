@@ -49,7 +49,6 @@ SENTENCE_ENDS, QUOTES = (".", "!", "?"), "\"'\u201d\u2019)"
 UNKNOWN = 13.0  # nats, the cost of a word that the bigram model does not have
 KEPT = 20  # candidates that the neighbors choose from
 LONGEST = 24  # letters of a word that is corrected
-ONES = np.array([bin(n).count("1") for n in range(1 << 16)], np.uint8)
 ENGLISH = Path(__file__).parents[1] / "assets" / "corrector" / "english"
 
 
@@ -266,8 +265,7 @@ class Corrector:
         """Return the cost of the letters of a word for the candidates that are likely without their neighbors."""
         written = np.array([LETTERS.index(letter) for letter in word])
         signature = np.bitwise_or.reduce(self._bits[written])
-        halves = ONES.take((self._signatures ^ signature).view(np.uint16))
-        other = halves[::2] + halves[1::2]
+        other = np.bitwise_count(self._signatures ^ signature)
         lengths = np.abs(self._lengths - np.int8(len(word)))
         near = np.flatnonzero((other <= CLOSE) & (lengths <= SIMILAR))
         if len(near) > COMPARED:
