@@ -177,10 +177,11 @@ class _Line:
         if len(word.letters) <= SHORT and not word.before and not word.after:
             found.append(_Option(place, 1, (), len(word.letters), 0.0))
         kept = []
+        written = {count: self._lm(place, count) for count in {option.count for option in found}}
         for option in found:
             if option.count == 1 and option.words == (word.letters,):
                 continue
-            option.lm = self._lm(place, option.count, option.words) - self._lm(place, option.count)
+            option.lm = self._lm(place, option.count, option.words) - written[option.count]
             kept.append(option)
         kept = sorted(kept, key=lambda each: gate.letters * each.letters + each.lm)[:COMPARED]
         for option in kept:

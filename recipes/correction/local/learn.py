@@ -10,7 +10,7 @@ it makes fewer errors. The threshold is the smallest at which at most 0.1 % of d
 those that were recognized and of those that were said, which are all right.
 
 Corrections by the audio have weights of their own, learned from drafts too, and two thresholds, one for drafts and
-one for the default output, at which at most 0.05 % of dev's right words are made wrong: other speakers' are harmed more.
+one for the default output, at which at most 0.05 % of dev's right words are made wrong.
 """
 
 import argparse
