@@ -17,10 +17,13 @@ from speechnar.infer.reader import TorchCausalReader, decoder_input
 from speechnar.layers.conformer import ConformerConfig
 from speechnar.layers.ctc_encoder import CTCEncoderConfig, EncoderOutput
 from speechnar.layers.decoder_block import DecoderConfig
+from speechnar.losses.ctc import Targets
+from speechnar.losses.objectives import OBJECTIVES
 from speechnar.models.asr.ctc import CTC, CTCConfig
 from speechnar.models.asr.levenshtein import Levenshtein, LevenshteinConfig
 from speechnar.models.asr.mask_ctc import MaskCTC, MaskCTCConfig
 from speechnar.models.autoregressive.aed import AED, AEDConfig
+from speechnar.models.specs import MODELS
 from speechnar.text.symbols import Vocabulary
 
 AUDIO = AudioConfig(sample_rate=8000, n_fft=240, hop_length=80, win_length=240, n_mels=6, f_min=0.0, f_max=4000.0)
@@ -182,3 +185,21 @@ def test_weights_of_levenshtein_models_under_their_former_names_are_loaded() -> 
     assert "delete_out.weight" in weights
     model.load_state_dict(weights)
     assert torch.equal(model.heads.delete_out.weight, weights["delete_out.weight"])
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("name", ["paraformer", "paraformer_v2", "mask_ctc"])
+def test_a_parallel_decoder_learns_by_every_objective(name: str, objective: str) -> None:
+    spec = MODELS[name]
+    if name == "mask_ctc" and objective == "axe":
+        with pytest.raises(ValueError, match="the objective is 'axe' but should be one of cross_entropy, oaxe"):
+            spec.config(objective=objective)
+        return
+    torch.manual_seed(0)
+    model = spec.build(spec.config(7, ENCODER, DECODER, objective=objective), AUDIO)
+    targets = Targets(torch.tensor([[4, 6, 5], [6, 4, 0]]), torch.tensor([3, 2]), VOCABULARY)
+    decoder = spec.losses[1](model, model(torch.randn(2, 40, 6), torch.tensor([40, 36])), targets)["decoder"]
+    assert float(decoder) > 0 and int(decoder.count) > 0
+    decoder.value.backward()
+    missing = [name for name, weight in model.decoder.named_parameters() if weight.grad is None]
+    assert not missing

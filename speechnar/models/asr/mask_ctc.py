@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -21,6 +22,7 @@ from speechnar.layers.old_names import accept_old_names
 from speechnar.layers.token_decoder import OLD_NAMES, TokenDecoder
 from speechnar.losses.ctc import SMOOTHING, Targets, aligned_positions
 from speechnar.losses.mean import Mean
+from speechnar.losses.objectives import WITHOUT_BLANKS, check_objective, text_loss
 from speechnar.nar.lengths import length_mask
 from speechnar.nar.masking import insert_masks, merge_masks, random_masks
 
@@ -36,12 +38,18 @@ class MaskCTCConfig:
 
     Attributes:
         longest_run: the largest number of tokens that one mask may stand for.
+        objective: one of `speechnar.losses.objectives` without "axe"; but for "cross_entropy", of a text that is masked
+            as a whole.
     """
 
     n_symbols: int = 0
     encoder: CTCEncoderConfig = CTCEncoderConfig()
     decoder: DecoderConfig = DecoderConfig()
     longest_run: int = 20
+    objective: str = "cross_entropy"
+
+    def __post_init__(self) -> None:
+        check_objective(self.objective, WITHOUT_BLANKS)
 
 
 @dataclass(frozen=True)
@@ -81,16 +89,22 @@ def masked_terms(model: MaskCTC, encoder_out: EncoderOutput, targets: Targets) -
     """Return the loss terms of the decoder, in nats for each mask.
 
     Returns:
-        `decoder`, the cross-entropy of masked tokens, with smoothed targets; `counts`, the cross-entropy of the numbers
+        `decoder`, by the config's objective: the cross-entropy of masked tokens, with smoothed targets, or a loss of
+        the whole text, in nats a token; `counts`, the cross-entropy of the numbers
         of tokens that merged masks hide.
     """
     tokens, token_lengths = targets.tokens, targets.token_lengths
     mask_id = targets.symbols.mask_id
     memory = model.memory(encoder_out, targets.symbols.blank_id, aligned_positions(encoder_out, targets))
-    hidden = random_masks(tokens, token_lengths, mask_id)
-    masks = (hidden == mask_id) & length_mask(token_lengths, tokens.shape[1])
-    logits = model.decode(memory, hidden, token_lengths).logits
-    decoder = Mean(F.cross_entropy(logits[masks], tokens[masks], label_smoothing=SMOOTHING), masks.sum())
+    if model.config.objective == "cross_entropy":
+        hidden = random_masks(tokens, token_lengths, mask_id)
+        masks = (hidden == mask_id) & length_mask(token_lengths, tokens.shape[1])
+        logits = model.decode(memory, hidden, token_lengths).logits
+        decoder = Mean(F.cross_entropy(logits[masks], tokens[masks], label_smoothing=SMOOTHING), masks.sum())
+    else:
+        logits = model.decode(memory, torch.full_like(tokens, mask_id), token_lengths).logits
+        objective, blank_id = model.config.objective, targets.symbols.blank_id
+        decoder = text_loss(objective, logits, token_lengths, tokens, token_lengths, blank_id)
 
     hidden = random_masks(tokens, token_lengths, mask_id)
     merged, lengths, counts = insert_masks(*merge_masks(hidden, token_lengths, mask_id), EMPTY_MASKS, mask_id)

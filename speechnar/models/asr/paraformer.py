@@ -24,6 +24,7 @@ from speechnar.layers.posterior_decoder import TokenOutput
 from speechnar.layers.token_decoder import TokenDecoder
 from speechnar.losses.ctc import SMOOTHING, Targets
 from speechnar.losses.mean import Mean
+from speechnar.losses.objectives import check_objective, text_loss
 from speechnar.nar.cif import Fired, integrate_and_fire, quantity_loss
 from speechnar.nar.glancing import glance
 from speechnar.nar.lengths import length_mask
@@ -35,12 +36,17 @@ class ParaformerConfig:
 
     Attributes:
         glancing_ratio: tokens that the sampler shows for each token that was predicted wrong, in [0, 1].
+        objective: one of `speechnar.losses.objectives`; but for "cross_entropy", of all tokens, shown ones too.
     """
 
     n_symbols: int = 0
     encoder: CTCEncoderConfig = CTCEncoderConfig()
     decoder: DecoderConfig = DecoderConfig()
     glancing_ratio: float = 0.5
+    objective: str = "cross_entropy"
+
+    def __post_init__(self) -> None:
+        check_objective(self.objective)
 
 
 class Paraformer(nn.Module):
@@ -88,8 +94,8 @@ def paraformer_terms(model: Paraformer, encoder_out: EncoderOutput, targets: Tar
     """Return the loss terms of the predictor and the decoder.
 
     Returns:
-        `decoder`, the cross-entropy of the tokens that the sampler does not show, with smoothed targets, in nats a
-        token; `quantity`, by how much the weights' sum misses the number of tokens.
+        `decoder`, by the config's objective, in nats a token; cross-entropy is that of the tokens that the sampler does
+        not show, with smoothed targets; `quantity`, by how much the weights' sum misses the number of tokens.
     """
     tokens, lengths = targets.tokens, targets.token_lengths
     weights = model.weights(encoder_out)
@@ -102,5 +108,10 @@ def paraformer_terms(model: Paraformer, encoder_out: EncoderOutput, targets: Tar
     shown = glance(predicted, tokens, lengths, model.config.glancing_ratio)
     wanted = length_mask(lengths, tokens.shape[1]) & ~shown
     logits = model.decode(fired, memory, shown, tokens)
-    decoder = F.cross_entropy(logits[wanted], tokens[wanted], label_smoothing=SMOOTHING)
-    return {"decoder": Mean(decoder, wanted.sum()), "quantity": Mean(quantity, lengths.new_tensor(len(tokens)))}
+    if model.config.objective == "cross_entropy":
+        loss = F.cross_entropy(logits[wanted], tokens[wanted], label_smoothing=SMOOTHING)
+        decoder = Mean(loss, wanted.sum())
+    else:
+        objective, blank_id = model.config.objective, targets.symbols.blank_id
+        decoder = text_loss(objective, logits, fired.lengths, tokens, lengths, blank_id)
+    return {"decoder": decoder, "quantity": Mean(quantity, lengths.new_tensor(len(tokens)))}

@@ -18,13 +18,10 @@ from speechnar.audio import AudioConfig
 from speechnar.layers.ctc_encoder import CTCEncoder, CTCEncoderConfig, EncoderOutput
 from speechnar.layers.decoder_block import DecoderConfig
 from speechnar.layers.posterior_decoder import PosteriorDecoder, TokenOutput
-from speechnar.losses.axe import axe_loss
 from speechnar.losses.ctc import SMOOTHING, Targets, best_paths
 from speechnar.losses.mean import Mean
-from speechnar.losses.oaxe import oaxe_loss
+from speechnar.losses.objectives import check_objective, text_loss
 from speechnar.nar.lengths import length_mask
-
-OBJECTIVES = ("cross_entropy", "axe", "oaxe")
 
 
 @dataclass(frozen=True)
@@ -32,8 +29,8 @@ class ParaformerV2Config:
     """Sizes of the encoder and the decoder. `n_symbols` comes from the data: a training config leaves it out.
 
     Attributes:
-        objective: "cross_entropy"; "oaxe", of the best assignment of tokens to the decoder's positions; or "axe", of
-            the best alignment with these, which are then the tokens of CTC's own best path, as in recognition.
+        objective: one of `speechnar.losses.objectives`. With "axe", the decoder's positions are the tokens of CTC's
+            own best path, as in recognition; else those of the best alignment of the target.
     """
 
     n_symbols: int = 0
@@ -42,8 +39,7 @@ class ParaformerV2Config:
     objective: str = "cross_entropy"
 
     def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
-            raise ValueError(f"the objective is {self.objective!r} but should be one of {', '.join(OBJECTIVES)}")
+        check_objective(self.objective)
 
 
 class ParaformerV2(nn.Module):
@@ -79,16 +75,7 @@ def posterior_terms(model: ParaformerV2, encoder_out: EncoderOutput, targets: Ta
         paths = own.where(heard[:, None], paths)
     made = model.decoder(encoder_out, paths, blank_id)
     if objective != "cross_entropy":
-        rows = made.lengths >= (1 if objective == "axe" else token_lengths)  # fewer: no path fits the frames
-        log_probs, lengths = made.logits.log_softmax(2)[rows], made.lengths[rows]
-        wanted, numbers = tokens[rows], token_lengths[rows]
-        if not int(rows.sum()):
-            return {"decoder": Mean(made.logits.sum() * 0, numbers.sum())}
-        if objective == "axe":
-            loss = axe_loss(log_probs, lengths, wanted, numbers, blank_id)
-        else:
-            loss = oaxe_loss(log_probs, lengths, wanted, numbers)
-        return {"decoder": Mean(loss, numbers.sum())}
+        return {"decoder": text_loss(objective, made.logits, made.lengths, tokens, token_lengths, blank_id)}
     real = length_mask(made.lengths, made.logits.shape[1])
     wanted = tokens[:, : real.shape[1]][real]
     return {"decoder": Mean(F.cross_entropy(made.logits[real], wanted, label_smoothing=SMOOTHING), real.sum())}

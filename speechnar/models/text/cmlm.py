@@ -16,12 +16,10 @@ from torch import Tensor
 from speechnar.layers.length_head import LengthHead
 from speechnar.layers.transformer import SourceMemory, TextModel, TokenLogits, TransformerConfig
 from speechnar.losses.mean import Mean
-from speechnar.losses.oaxe import oaxe_loss
+from speechnar.losses.objectives import WITHOUT_BLANKS, check_objective, text_loss
 from speechnar.losses.pairs import Pairs, cross_entropy
 from speechnar.nar.lengths import length_mask
 from speechnar.nar.masking import random_masks
-
-OBJECTIVES = ("cross_entropy", "oaxe")
 
 
 @dataclass(frozen=True)
@@ -30,8 +28,8 @@ class CMLMConfig:
 
     Attributes:
         reach: the largest difference between the lengths of source and target that can be told.
-        objective: "cross_entropy" of random masks; or "oaxe", of a target that is masked as a whole, for decoding in
-            one iteration.
+        objective: one of `speechnar.losses.objectives` without "axe"; "cross_entropy" is of random masks, the others
+            of a target that is masked as a whole, for decoding in one iteration.
     """
 
     n_symbols: int = 0
@@ -40,8 +38,7 @@ class CMLMConfig:
     objective: str = "cross_entropy"
 
     def __post_init__(self) -> None:
-        if self.objective not in OBJECTIVES:
-            raise ValueError(f"the objective is {self.objective!r} but should be one of {', '.join(OBJECTIVES)}")
+        check_objective(self.objective, WITHOUT_BLANKS)
 
 
 class CMLM(TextModel):
@@ -70,9 +67,10 @@ def conditional_mask_terms(model: CMLM, pairs: Pairs) -> dict[str, Tensor | Mean
     encoded = model(pairs.source, pairs.source_lengths)
     length = model.length.loss(encoded, lengths)
     memory = model.memory(encoded)
-    if model.config.objective == "oaxe":
-        log_probs = model.decode(memory, torch.full_like(tokens, mask_id), lengths, mask_id).logits.log_softmax(2)
-        return {"decoder": Mean(oaxe_loss(log_probs, lengths, tokens, lengths), lengths.sum()), "length": length}
+    if model.config.objective != "cross_entropy":
+        logits = model.decode(memory, torch.full_like(tokens, mask_id), lengths, mask_id).logits
+        whole = text_loss(model.config.objective, logits, lengths, tokens, lengths, pairs.symbols.blank_id)
+        return {"decoder": whole, "length": length}
     hidden = random_masks(tokens, lengths, mask_id)
     masks = (hidden == mask_id) & length_mask(lengths, tokens.shape[1])
     logits = model.transformer.logits(model._hidden(memory, hidden, lengths)[masks])

@@ -15,6 +15,7 @@ from torch import Tensor
 from speechnar.layers.length_head import LengthHead
 from speechnar.layers.transformer import SourceMemory, TextModel, TokenLogits, TransformerConfig, uniform_copy
 from speechnar.losses.mean import Mean
+from speechnar.losses.objectives import WITHOUT_BLANKS, check_objective, text_loss
 from speechnar.losses.pairs import Pairs, cross_entropy
 from speechnar.nar.glancing import glance
 from speechnar.nar.lengths import length_mask
@@ -28,12 +29,17 @@ class GLATConfig:
     Attributes:
         reach: the largest difference between the lengths of source and target that can be told.
         glancing: first and last ratio of the tokens glanced at to those predicted wrong, each in [0, 1].
+        objective: one of `speechnar.losses.objectives` without "axe"; but for "cross_entropy", of all tokens.
     """
 
     n_symbols: int = 0
     transformer: TransformerConfig = TransformerConfig()
     reach: int = 20
     glancing: tuple[float, float] = (0.5, 0.3)
+    objective: str = "cross_entropy"
+
+    def __post_init__(self) -> None:
+        check_objective(self.objective, WITHOUT_BLANKS)
 
 
 class GLAT(TextModel):
@@ -59,7 +65,8 @@ def glancing_terms(model: GLAT, pairs: Pairs) -> dict[str, Tensor | Mean]:
     """Return the loss terms, in nats.
 
     Returns:
-        `decoder`, the cross-entropy of the tokens that were not glanced at, with smoothed targets; `length`, of the
+        `decoder`, by the config's objective; cross-entropy is that of the tokens that were not glanced at, with
+        smoothed targets; `length`, of the
         number of tokens.
     """
     tokens, lengths = pairs.tokens, pairs.token_lengths
@@ -69,6 +76,11 @@ def glancing_terms(model: GLAT, pairs: Pairs) -> dict[str, Tensor | Mean]:
         nothing = torch.zeros_like(tokens, dtype=torch.bool)
         predicted = model.transformer.logits(model._hidden(memory, tokens, lengths, nothing)).argmax(2)
         given = glance(predicted, tokens, lengths, Schedule(*model.config.glancing, 1).at(pairs.progress))
+    hidden, length = model._hidden(memory, tokens, lengths, given), model.length.loss(encoded, lengths)
+    if model.config.objective != "cross_entropy":
+        logits, blank_id = model.transformer.logits(hidden), pairs.symbols.blank_id
+        whole = text_loss(model.config.objective, logits, lengths, tokens, lengths, blank_id)
+        return {"decoder": whole, "length": length}
     wanted = length_mask(lengths, tokens.shape[1]) & ~given
-    logits = model.transformer.logits(model._hidden(memory, tokens, lengths, given)[wanted])
-    return {"decoder": cross_entropy(logits, tokens, wanted), "length": model.length.loss(encoded, lengths)}
+    logits = model.transformer.logits(hidden[wanted])
+    return {"decoder": cross_entropy(logits, tokens, wanted), "length": length}

@@ -17,6 +17,7 @@ from speechnar.text.symbols import BLANK, BOS, EOS, MASK, PAD, Vocabulary
 
 VOCABULARY = Vocabulary((BLANK, *"▁abcd", MASK, PAD, BOS, EOS))
 SMALL = TransformerConfig(d_model=8, n_heads=2, d_ff=16, encoder_layers=1, decoder_layers=2, dropout=0.0)
+WHOLE = ("oaxe", "bag_of_ngrams", "edit_invariant")
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "transformer": ("transformer", {}),
     "groups": ("transformer", {"group": 3}),
@@ -24,8 +25,8 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "ctc_glat": ("text_ctc", {"glancing": (0.5, 0.3)}),
     "axe": ("text_ctc", {"objective": "axe"}),
     "cmlm": ("cmlm", {}),
-    "oaxe": ("cmlm", {"objective": "oaxe"}),
     "glat": ("glat", {}),
+    **{f"{name}_{of}": (name, {"objective": of}) for name in ("cmlm", "glat") for of in WHOLE},
     "da_transformer": ("da_transformer", {"transition_heads": 2}),
     "levenshtein": ("text_levenshtein", {"longest_run": 7}),
 }
