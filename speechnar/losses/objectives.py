@@ -9,8 +9,8 @@
 
 The last two do not teach the order of pairs: a model starts from one that was trained by cross-entropy (`--init`).
 
-Source: in `speechnar.losses.axe`, `speechnar.losses.oaxe` and `speechnar.losses.ngram`; pairs, for they are best in Shao
-    et al. 2020, section 4.
+Source: in `speechnar.losses.axe`, `speechnar.losses.oaxe` and `speechnar.losses.ngram`. N-grams of two tokens, as Shao
+    et al. 2020 train with.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from speechnar.losses.axe import axe_loss
-from speechnar.losses.objectives import OBJECTIVES, check_objective, text_loss
 from speechnar.losses.oaxe import oaxe_loss
+from speechnar.losses.objectives import OBJECTIVES, check_objective, text_loss
 
 BLANK = 0
 
