@@ -135,9 +135,10 @@ class AcousticCorrector:
             return
         totals = total_log_probs(text.log_probs, texts, self._tokenizer.blank_id, spans)
         for option, (new, old) in zip(options, pairs):
-            if min(new, old) < 0 or totals[old] == totals[new]:  # CTC cannot judge it
-                continue
-            option.gain = float(np.clip(totals[new] - totals[old], -LIMIT, LIMIT))
+            if new < 0 <= old:  # CTC cannot write it, so nobody said it
+                option.gain = -LIMIT
+            elif min(new, old) >= 0 and totals[old] != totals[new]:  # else CTC cannot judge it
+                option.gain = float(np.clip(totals[new] - totals[old], -LIMIT, LIMIT))
 
 
 class _Line:
