@@ -45,7 +45,7 @@ def read_pairs(path: Path) -> list[tuple[str, str]]:
     """
     pairs = []
     for number, line in enumerate(utf8_lines(path.read_bytes(), path, DataError), 1):
-        if line:
+        if line := line.removesuffix("\r"):
             source, *rest = line.split("\t")
             if len(rest) != 1 or not source.strip() or not rest[0].strip():
                 raise DataError(f"{path}, line {number}: {line[:80]!r} should be a text, a tab and its target")

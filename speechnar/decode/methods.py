@@ -5,6 +5,7 @@ The spec of a model names the methods that it can use (`speechnar.models.specs`)
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -89,10 +90,17 @@ class DecodeOptions:
         for name in ("threshold", "ctc_weight"):
             if not 0 <= getattr(self, name) <= 1:
                 raise DecodeError(f"{name} is {getattr(self, name)} but should be from 0 to 1")
-        if self.temperature <= 0:
+        if not 0 < self.temperature < math.inf:
             raise DecodeError(f"temperature is {self.temperature} but should be above 0")
+        if not (0 <= self.lm_weight < math.inf and math.isfinite(self.word_bonus)):
+            raise DecodeError(
+                f"lm_weight is {self.lm_weight} and word_bonus {self.word_bonus}, but both should be numbers, the first"
+                " 0 or more"
+            )
         if self.lm and self.method != "beam":
             raise DecodeError(f"a language model is for the method beam, not for {self.method}: leave it out")
+        if not self.resizing and self.method != "mask_ctc":
+            raise DecodeError(f"resizing is of the method mask_ctc, not of {self.method}: leave it out")
 
     @property
     def prefix_beam(self) -> PrefixBeamConfig:

@@ -263,10 +263,10 @@ def export_voice(model_dir: Path, voice_dir: Path, vocoder_source: str | None = 
         config_files.save(info, Path(part) / "voice.json")
         energy = (float(acoustic.energy_mean), float(acoustic.energy_std))
         config_files.save(Origin(*energy, acoustic_config.model, vocoder_config.model), Path(part) / ORIGIN)
-        if FLOW not in parts:
-            (voice_dir / FLOW).unlink(missing_ok=True)
         for name in (*parts, ORIGIN, "voice.json"):
             os.replace(Path(part) / name, voice_dir / name)
+        if FLOW not in parts:
+            (voice_dir / FLOW).unlink(missing_ok=True)
 
 
 def _sampled(model_dir: Path, acoustic: Any, audio: AudioConfig) -> dict[str, VoiceGraph]:
@@ -294,7 +294,7 @@ def _flow(folder: Path, latent: str) -> Any:
     if not folder.is_dir():
         return None
     model, config = load_model(folder)
-    if config.spec.graph != "flow" or model.config.latent != latent:
+    if config.spec.task != "flow" or model.config.latent != latent:
         raise ModelError(f"{folder} should hold a flow_matching model of the latent {latent}")
     return model
 

@@ -27,7 +27,7 @@ def is_remote(source: str | Path) -> bool:
     return str(source).startswith("hf:")
 
 
-def choose(names: Iterable[str], source: str | Path) -> tuple[str, str]:
+def vocoder_files(names: Iterable[str], source: str | Path) -> tuple[str, str]:
     """Return the names of the description and the weights among file names; of several checkpoints, the last.
 
     Raises:
@@ -45,13 +45,15 @@ def choose(names: Iterable[str], source: str | Path) -> tuple[str, str]:
 
 
 def folder_of(
-    source: str | Path, offline: bool = False, choose: Callable[[Iterable[str], str | Path], Sequence[str]] = choose
+    source: str | Path,
+    offline: bool = False,
+    wanted: Callable[[Iterable[str], str | Path], Sequence[str]] = vocoder_files,
 ) -> Path:
     """Return the folder of a source, fetched if it is not on this computer.
 
     Args:
         source: a folder, or `hf:owner/name` with `@` and a branch, tag or commit if not the newest is wanted.
-        choose: returns the names of the files that are needed, of all in the repository; those of a vocoder by default.
+        wanted: returns the names of the files that are needed, of all in the repository; those of a vocoder by default.
         offline: take it from the cache and open no connection. So does the environment's HF_HUB_OFFLINE=1.
 
     Raises:
@@ -69,7 +71,7 @@ def folder_of(
     repo, revision = match.groups()
     if offline or constants.HF_HUB_OFFLINE:
         return _cached(repo, revision)
-    return _fetched(repo, revision, choose)
+    return _fetched(repo, revision, wanted)
 
 
 def _cached(repo: str, revision: str | None) -> Path:
@@ -80,17 +82,17 @@ def _cached(repo: str, revision: str | None) -> Path:
         if isinstance(path, str):
             return Path(path).parent
     wanted = f"{repo}@{revision}" if revision else repo
-    raise HubError(f"hf:{wanted} is not in the cache; fetch it once without --offline")
+    raise HubError(f"hf:{wanted} is not in the cache; fetch it once without --offline or HF_HUB_OFFLINE")
 
 
-def _fetched(repo: str, revision: str | None, choose: Callable[[Iterable[str], str | Path], Sequence[str]]) -> Path:
+def _fetched(repo: str, revision: str | None, wanted: Callable[[Iterable[str], str | Path], Sequence[str]]) -> Path:
     from huggingface_hub import HfApi, hf_hub_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
 
     source = f"hf:{repo}@{revision}" if revision else f"hf:{repo}"
     try:
         siblings: Any = HfApi().model_info(repo, revision=revision).siblings or ()
-        files = choose((file.rfilename for file in siblings), source)
+        files = wanted((file.rfilename for file in siblings), source)
         paths = [hf_hub_download(repo, name, revision=revision) for name in files]
     except HubError:
         raise

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from speechnar.audio import LOG_FLOOR, AudioConfig
 from speechnar.config import Choice
-from speechnar.hub.fetch import HubError, choose, folder_of
+from speechnar.hub.fetch import HubError, folder_of, vocoder_files
 from speechnar.models.folder import ModelConfig, load_model
 from speechnar.models.vocoder.hifigan import HiFiGAN
 from speechnar.models.vocoder.hifigan_weights import ORIGINAL, SPEECHBRAIN, TRANSFORMERS, configs_of, load_weights
@@ -58,7 +58,7 @@ def load_vocoder(source: str | Path, offline: bool = False) -> LoadedVocoder:
         ModelError, ConfigError: a model folder of this package is damaged.
     """
     folder = folder_of(source, offline)
-    description, weights = choose((path.name for path in folder.iterdir()), source)
+    description, weights = vocoder_files((path.name for path in folder.iterdir()), source)
     if description != "config.yaml":
         return read_published(folder / description, folder / weights)
     model, config = load_model(folder)

@@ -19,6 +19,7 @@ from speechnar.data.transcribed import load_wav
 from speechnar.decode.forced_alignment import align
 from speechnar.decode.interface import (
     CausalReader,
+    Decoder,
     DraftReader,
     EditReader,
     FrameReader,
@@ -136,6 +137,7 @@ def decode_corpus(
     symbols = Vocabulary.load(model_dir / "tokens.txt")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = model.to(device)
+    decoder = DECODERS[options.method](options, symbols)
     seconds = encoder_seconds = 0.0
     steps = 0
     utterances = _cached(cuts_path) if model.encoder.config.d_states else _recorded(cuts_path, config.audio.sample_rate)
@@ -157,7 +159,7 @@ def decode_corpus(
             if device.type == "cuda":
                 torch.cuda.synchronize()
             encoder_done = clock()
-            states = list(last_states(model, encoder_out, symbols, options))
+            states = list(last_states(model, encoder_out, symbols, decoder, options.temperature))
             rows = [(tokens, state.step) for state in states for tokens in state.sequences()]
             if options.overlapping:
                 found = [tokens for tokens, _ in rows]
@@ -216,18 +218,18 @@ def overlapping_blocks(encoder: Any, frames: Tensor, hop: int) -> EncoderOutput:
 
 def decode_batch(model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary, options: DecodeOptions) -> list[str]:
     """Return the texts of a batch."""
-    states = last_states(model, encoder_out, vocabulary, options)
+    decoder = DECODERS[options.method](options, vocabulary)
+    states = last_states(model, encoder_out, vocabulary, decoder, options.temperature)
     return [vocabulary.decode(tokens) for state in states for tokens in state.sequences()]
 
 
 def last_states(
-    model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary, options: DecodeOptions
+    model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary, decoder: Decoder[Any], temperature: float
 ) -> Iterator[State]:
     """Yield the state that decoding ends in, of the batch or, by a method that does not take batches, of each part."""
-    decoder = DECODERS[options.method](options, vocabulary)
     for part in [encoder_out] if decoder.batched else _each(encoder_out):
         given = decoder_input(part, _reader(decoder.reader, model, part, vocabulary))
-        yield refine(decoder, with_temperature(given, options.temperature))
+        yield refine(decoder, with_temperature(given, temperature))
 
 
 def _reader(protocol: type | None, model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary) -> Any:

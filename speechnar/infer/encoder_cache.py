@@ -10,6 +10,7 @@ cached in several variants.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -146,6 +147,7 @@ def cache_states(
     if noted.exists() and json.loads(noted.read_text(encoding="utf-8")) == sources:
         print(f"{out} is up to date")
         return
+    digest = hashlib.sha256(json.dumps(sources).encode()).hexdigest()[:16]  # another encoder, another manifest
     encode, longest = _encoder(model_dir, variant, layer, unpadded)
     out.mkdir(parents=True, exist_ok=True)
     noted.unlink(missing_ok=True)
@@ -156,8 +158,12 @@ def cache_states(
         first = 0
         for batch in _batches(_windows(cuts, variant, longest * STATE_HOP)):
             for window, states in zip(batch, encode(batch)):
-                file.write(states.half().numpy().tobytes())
-                cached.append(_cut_of(window, len(cached), first, states))
+                stored = states.half()
+                if not stored.isfinite().all():
+                    name = window.utterances[0][0].id
+                    raise DataError(f"a state of {name} is no number of 16 bits: listen to it, or take another --layer")
+                file.write(stored.numpy().tobytes())
+                cached.append(_cut_of(window, len(cached), first, states, digest))
                 first += len(states)
                 progress.update(len(window.utterances))
         progress.close()
@@ -231,10 +237,11 @@ def _encode(model: nn.Module, batch: Sequence[Window], variant: Variant) -> list
     return [each[:length] for each, length in zip(states, ((lengths + 1) // 2).tolist())]
 
 
-def _cut_of(window: Window, number: int, first: int, its_states: Tensor) -> Cut:
+def _cut_of(window: Window, number: int, first: int, its_states: Tensor, digest: str) -> Cut:
     """Return the cut of a window whose states (T, d_model) start at state `first` of the cache.
 
-    The supervisions' `states` are the first state of the utterance in the window and the one after its last.
+    The supervisions' `states` are the first state of the utterance in the window and the one after its last. `digest`
+    is of what the states were made from: training starts anew where a manifest changes, and so where the encoder does.
     """
     supervisions = []
     for cut, start, end in window.utterances:
@@ -247,7 +254,7 @@ def _cut_of(window: Window, number: int, first: int, its_states: Tensor) -> Cut:
             )
         )  # fmt: skip
     count, d_model = its_states.shape
-    custom = {"first_state": first, "n_states": count, "d_model": d_model}
+    custom = {"first_state": first, "n_states": count, "d_model": d_model, "sources": digest}
     return MonoCut(f"window-{number}", 0.0, count / STATE_RATE, 0, supervisions=supervisions, custom=custom)
 
 

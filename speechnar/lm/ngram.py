@@ -214,10 +214,10 @@ class NgramModel:
                 ids = arrays[f"words_{n}"] if n else np.arange(len(words), dtype=np.min_scalar_type(len(words) - 1))
                 rest = [arrays[f"{name}_{n}"] for name in ("log_probs", "backoffs", "log_prob_codes", "backoff_codes")]
                 levels.append(Level(ids, first, *rest))
-        except (ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
-            if isinstance(error, LMError):
-                raise
-            raise LMError(f"{path} is not a language model of `speechnar lm train` ({error})") from None
+        except LMError:
+            raise
+        except (ValueError, KeyError, zipfile.BadZipFile, EOFError):
+            raise LMError(f"{path} is not a language model of `speechnar lm train`") from None
         return cls(words, levels)
 
 

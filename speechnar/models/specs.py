@@ -61,7 +61,7 @@ class ModelSpec:
         build: returns the untrained model of a config and of the audio that the model reads or writes.
         task: what the model does: "acoustic", "aligner", "recognizer" (trained by `speechnar train recognizer`),
             "speculative" (a recognizer trained by `speechnar train speculative`), "text2text", "vocoder", "vqvae",
-            "pretraining" (an encoder that learns from audio alone) or "image" (a model of the tokens that a "vqvae"
+            "pretraining" (an encoder that learns from audio alone), "image" (a model of the tokens that a "vqvae"
             makes) or "flow" (samples what an acoustic model leaves open).
         losses: functions that return named loss terms, which are added up. The task says what they are called with:
             a recognizer's with (model, encoder_out, targets), a text model's with (model, pairs), an acoustic model's
@@ -138,7 +138,7 @@ MODELS: dict[str, ModelSpec] = {
         adapted_weights=adapted_weights,
     ),
     "flow_matching": ModelSpec(
-        FlowMatchingConfig, lambda config, audio: FlowMatching(config), "flow", losses=(flow_terms,), graph="flow"
+        FlowMatchingConfig, lambda config, audio: FlowMatching(config), "flow", losses=(flow_terms,)
     ),
     "harmonic_vocos": ModelSpec(
         HarmonicVocosConfig,

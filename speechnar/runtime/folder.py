@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import json
 import os
+import threading
 import zlib
 from collections.abc import Set
 from dataclasses import dataclass
@@ -110,7 +112,8 @@ class BundleFormat:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # on a busy machine it halves speed
         options.add_session_config_entry("session.disable_quant_qdq", "1")  # else every call unpacks 4-bit weights
         options.enable_mem_pattern = False  # it keeps a third more memory in store, for inputs of one length
-        _share_memory()
+        with _registering:
+            _share_memory()
         options.add_session_config_entry("session.use_env_allocators", "1")
         options.log_severity_level = 4
         try:
@@ -131,6 +134,9 @@ class BundleFormat:
         return session
 
 
+_registering = threading.Lock()
+
+
 @functools.cache
 def _share_memory() -> None:
     """Let the sessions of this process share one store of memory: else each keeps the most that it ever needed."""
@@ -139,4 +145,5 @@ def _share_memory() -> None:
     memory = onnxruntime.OrtMemoryInfo(
         "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
     )
-    onnxruntime.create_and_register_allocator(memory, None)
+    with contextlib.suppress(Exception):  # of no class of its own: the program has such a store already
+        onnxruntime.create_and_register_allocator(memory, None)

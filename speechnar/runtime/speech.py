@@ -141,10 +141,11 @@ class Controls:
             object.__setattr__(self, name, values)
         if not isinstance(self.seed, int) or self.seed < 0:
             raise SpeechError(f"seed should be a whole number, 0 or more, but is {self.seed!r}")
-        if self.steps is not None and not (isinstance(self.steps, int) and 1 <= self.steps <= MOST_STEPS):
+        if self.steps is not None and not (type(self.steps) is int and 1 <= self.steps <= MOST_STEPS):
             raise SpeechError(f"steps should be a whole number from 1 to {MOST_STEPS} but is {self.steps!r}")
-        if self.temperature is not None and not 0 <= self.temperature <= MOST_TEMPERATURE:
-            raise SpeechError(f"temperature should be from 0 to {MOST_TEMPERATURE:g} but is {self.temperature:g}")
+        given = self.temperature
+        if given is not None and not (type(given) in (int, float) and 0 <= given <= MOST_TEMPERATURE):
+            raise SpeechError(f"temperature should be a number from 0 to {MOST_TEMPERATURE:g} but is {given!r}")
 
     @property
     def per_phone(self) -> bool:

@@ -210,7 +210,7 @@ class Voice:
             "energy": energy,
             **of_speaker,
         }
-        sampling = sampling or Sampling()
+        sampling = sampling or Sampling(temperature=0.0)  # a song is planned by the most probable durations
         if self._samples_prosody:
             given[PROSODY_NOISE] = sampling.prosody_noise(len(phones) + 2)
         if self._flow is None:

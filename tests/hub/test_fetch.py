@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import speechnar
-from speechnar.hub.fetch import HubError, choose, folder_of
+from speechnar.hub.fetch import HubError, folder_of, vocoder_files
 
 SHA = "0123456789abcdef0123456789abcdef01234567"
 FILES = {"config.json": b'{"a": 1}', "g_02500000": b"weights" * 9, "g_00000001": b"old", "do_02500000": b"large"}
@@ -100,7 +100,7 @@ def test_what_is_fetched_once_is_there_offline_without_a_socket(hub: str, tmp_pa
         assert Path(found) == folder
     assert Path(fetch("hf:me/voc@main", tmp_path, hub, offline=True, sockets=False)) == folder
     missing = fetch("hf:me/voc@v2", tmp_path, hub, offline=True, sockets=False)
-    assert missing == "HubError: hf:me/voc@v2 is not in the cache; fetch it once without --offline"
+    assert missing == "HubError: hf:me/voc@v2 is not in the cache; fetch it once without --offline or HF_HUB_OFFLINE"
 
 
 def test_what_the_hub_lacks_is_said_in_a_sentence(hub: str, tmp_path: Path) -> None:
@@ -138,10 +138,10 @@ def test_a_folder_is_itself(tmp_path: Path) -> None:
     ],
 )
 def test_weights_are_chosen_by_the_layout(names: list[str], chosen: str) -> None:
-    assert choose(names, "here")[1] == chosen
+    assert vocoder_files(names, "here")[1] == chosen
 
 
 @pytest.mark.parametrize("names", [[], ["config.json"], ["g_01"], ["hyperparams.yaml", "model.ckpt"]])
 def test_folders_without_a_vocoder_are_refused(names: list[str]) -> None:
     with pytest.raises(HubError, match="here holds no vocoder, which is one of these pairs of files"):
-        choose(names, "here")
+        vocoder_files(names, "here")
