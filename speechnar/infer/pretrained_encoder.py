@@ -80,7 +80,7 @@ def pretrained_folder(source: Path) -> Path:
         HubError: there is no such folder or repository, the hub cannot be reached, a file is missing, or the weights
             are pickled.
     """
-    folder = folder_of(source, choose=wanted_files)
+    folder = folder_of(source, wanted=wanted_files)
     wanted_files([path.name for path in folder.iterdir()], source)
     return folder
 
