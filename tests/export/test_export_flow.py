@@ -117,8 +117,8 @@ def test_a_voice_that_samples_nothing_refuses_both(models: Path, tmp_path: Path)
     [
         ("steps", 0, "steps should be a whole number from 1 to 64 but is 0"),
         ("steps", 65, "steps should be a whole number from 1 to 64 but is 65"),
-        ("temperature", -0.5, "temperature should be from 0 to 2 but is -0.5"),
-        ("temperature", float("nan"), "temperature should be from 0 to 2 but is nan"),
+        ("temperature", -0.5, "temperature should be a number from 0 to 2 but is -0.5"),
+        ("temperature", float("nan"), "temperature should be a number from 0 to 2 but is nan"),
     ],
 )
 def test_values_out_of_range_are_refused(models: Path, control: str, value: float, message: str) -> None:
