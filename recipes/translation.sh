@@ -21,7 +21,9 @@ parallel() { # PAIRS SUFFIX: the parallel systems, each from the weights of the 
 
 tokenizer() { speechnar tokenizer data/train.tsv exp/tokenizer --subwords "$subwords"; }
 ar() { train ar train ar; }
-distill() { # the twin's own translations of the training sources, in place of people's; by beam, since students are hardly better than their teacher
+# The twin's own translations of the training sources, in place of people's; by beam, since students are hardly better than
+# their teacher.
+distill() {
   speechnar distill exp/ar data/train.tsv data/distilled.tsv --beam 4 --batch 64 --threads "$threads"
 }
 distilled() { parallel distilled ""; }

@@ -53,11 +53,12 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     encode.add_argument("out", type=Path, metavar="OUT", help="the folder of the cache: cuts.jsonl.gz, states.f16")
     encode.add_argument("--variant", type=Path, metavar="FILE", help="YAML: speed, noise, masks, utterances joined")
     encode.add_argument(
-        "--layer", type=int, metavar="N", help="of transformers: the block whose output is taken (last)"
+        "--layer",
+        type=int,
+        metavar="N",
+        help="of transformers: the block whose output is taken, 0 for the first one's input (the encoder's output)",
     )
-    encode.add_argument(
-        "--unpadded", action="store_true", help="of transformers' Whisper: no silence up to 30 s, many times faster"
-    )
+    encode.add_argument("--unpadded", action="store_true", help="of transformers' Whisper: no silence up to 30 s")
     encode.add_argument("--seed", type=int, default=0, metavar="N", help="of the variant's random choices (0)")
     encode.reads("model_dir", "cuts", "variant")
     encode.writes("out")

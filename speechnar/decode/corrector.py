@@ -38,12 +38,10 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz'"
 LM, CHANNEL = "lm.npz", "channel.json"
 CLOSE = 4  # letters that only one of two words has, at most
 SIMILAR = 3  # letters by which their lengths differ, at most
-COMPARED = 400  # words of which the costs are computed; with 1,500 nearly no more errors of dev's drafts are found
-OTHER, LONGER, RARE = (
-    3.0,
-    2.0,
-    0.35,
-)  # nats a letter that differs, a letter more, and a nat of a rare word: a rough cost
+COMPARED = 400  # words of which the costs are computed; 1,500 find hardly more errors of dev's drafts
+OTHER = 3.0  # nats a letter that only one of two words has, in the rough cost by which these words are taken
+LONGER = 2.0  # nats a letter by which their lengths differ, in the same
+RARE = 0.35  # weight of the cost of the word itself, in the same
 FREQUENCY = 0.6  # weight of a word's own cost beside that of its letters, before the neighbors choose
 SENTENCE_ENDS, QUOTES = (".", "!", "?"), "\"'\u201d\u2019)"
 UNKNOWN = 13.0  # nats, the cost of a word that the bigram model does not have

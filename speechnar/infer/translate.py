@@ -83,7 +83,7 @@ class Translator:
 
     @property
     def batched(self) -> bool:
-        """Say if the method decodes several sources at once."""
+        """Return True if the method decodes several sources at once."""
         return self._decoder.batched
 
     def translate(self, lines: Sequence[str], batch: int = 32) -> list[str]:

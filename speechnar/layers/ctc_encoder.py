@@ -34,9 +34,9 @@ class CTCEncoderConfig:
     Attributes:
         intermediate_layers: numbers of the blocks, from 1, after which CTC is applied too; none for plain CTC.
         self_conditioned: whether intermediate distributions are fed to the layers above.
-        d_states: above 0 where encoder states (`speechnar encode`) are the input in place of samples. A trained model
-            has the width of its states here, which a training config need not know: it comes from the data. States
-            need `subsampling_channels: 0`.
+        d_states: width of the encoder states (`speechnar encode`) that are the input; 0 where samples are. In a
+            training config any number above 0 will do: the width is taken from the data. States need
+            `subsampling_channels: 0`.
         blocks: the frames that are encoded at once, in mel frames or states, for recognition while one speaks; None to
             encode utterances as a whole. `block` and `history` are multiples of the subsampling.
     """

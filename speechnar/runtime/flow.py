@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PROSODY_NOISE = "prosody_noise"
 N_PROSODY = 3  # log duration, log F0 and energy of a token
 STEPS, TEMPERATURE = 2, 1.0
-MEL, PROSODY = 1, 2  # the last number of the seed, apart from that of the vocoder's noise
+MEL, PROSODY = 1, 2  # end the seed, so that these two noises and the vocoder's differ
 
 
 @dataclass(frozen=True)

@@ -101,7 +101,7 @@ class Vocoder:
 def load_graph(
     path: Path, inputs: set[str], audio: AudioConfig, threads: int | None, optional: Set[str] = frozenset()
 ) -> InferenceSession:
-    """Load one of the two models of a voice, and check that it fits the voice."""
+    """Load one of the models of a voice, and check that it fits the voice."""
     session = VOICE.session(path, inputs, threads, optional=optional)
     own = session.get_modelmeta().custom_metadata_map.get("audio")
     if own is None:
