@@ -97,7 +97,7 @@ def test_missing_files_are_named(saved: tuple[Path, ModelConfig, nn.Module]) -> 
 
 def test_a_config_names_one_model(tmp_path: Path) -> None:
     values = config_files.to_dict(CONFIGS["vocoder"])
-    with pytest.raises(config_files.ConfigError, match="none of fastspeech2, harmonic_vocos"):
+    with pytest.raises(config_files.ConfigError, match="none of fastspeech2, flow_matching, harmonic_vocos"):
         config_files.from_dict(ModelConfig, {"audio": values["audio"]})
     with pytest.raises(config_files.ConfigError, match="has harmonic_vocos and aligner: keep one of them"):
         config_files.from_dict(ModelConfig, values | {"aligner": {}})
