@@ -93,6 +93,8 @@ followed.sums.copy_(followed.codebook)
 followed.counts.fill_(1.0)
 followed(torch.tensor([[[1.0], [2.0]]] if rank == 0 else [[[9.0]]]))
 torch.save([drawn.codebook, followed.codebook, followed.counts], f"{out}/{rank}.pt")
+dist.barrier()  # else the process that ends first takes the other's connection away
+dist.destroy_process_group()
 """
 
 
