@@ -17,7 +17,8 @@ from torch import Tensor
 
 from speechnar import config as config_files
 from speechnar.export.graph import PARITY, parity
-from speechnar.export.voice import ORIGIN, Origin, VoiceCard, VoiceGraph, graph_of
+from speechnar.export.voice import ORIGIN, Origin, VoiceCard
+from speechnar.export.voice_graphs import VoiceGraph, graph_of
 from speechnar.export.weights import weights_of
 from speechnar.models.folder import ModelConfig, ModelError, build, save_model
 from speechnar.models.vocoder.harmonic_vocos import ADDED

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from speechnar import config as config_files
 from speechnar.export.graph import export_graph, round_to_steps
-from speechnar.export.voice import VoiceGraph, acoustic_inputs, graph_of
+from speechnar.export.voice_graphs import VoiceGraph, acoustic_inputs, graph_of
 from speechnar.models.folder import ModelError, load_model
 from speechnar.models.tts.fastspeech2 import FastSpeech2, Prosody
 from speechnar.runtime.voice_folder import SINGING, SINGING_VOCODER, VoiceInfo

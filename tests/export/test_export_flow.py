@@ -13,7 +13,7 @@ from tiny_voice import AUDIO, TEXT, save_models
 from speechnar.cli import main
 from speechnar.config import Choice
 from speechnar.export import export_voice, restore_voice
-from speechnar.export.voice import smoothed
+from speechnar.export.voice_graphs import smoothed
 from speechnar.models.folder import ModelConfig, ModelError, load_model, save_model
 from speechnar.models.tts.flow_matching import FlowMatching, FlowMatchingConfig
 from speechnar.runtime.flow import MEL, Sampling

@@ -16,7 +16,7 @@ from speechnar.audio import AudioConfig
 from speechnar.config import Choice
 from speechnar.export import VoiceCard, export_voice, restore_voice
 from speechnar.export.graph import parity
-from speechnar.export.voice import AcousticGraph, acoustic_inputs
+from speechnar.export.voice_graphs import AcousticGraph, acoustic_inputs
 from speechnar.models.folder import ModelConfig, ModelError, load_model, save_model
 from speechnar.models.tts.fastspeech2 import FastSpeech2, FastSpeech2Config
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
