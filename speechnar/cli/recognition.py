@@ -15,7 +15,7 @@ NEEDS = "(needs speechnar[train])"
 
 METHODS = (
     "greedy, beam, mask_predict, mask_ctc, align_refine, imputer, levenshtein, diffusion, parallel, crf,"
-    " semi_autoregressive, rescoring, speculative or autoregressive (greedy)"
+    " semi_autoregressive, rescoring, autoregressive_rescoring, speculative or autoregressive (greedy)"
 )
 FORMER_METHODS = {"mask-ctc": "mask_ctc", "drafts": "rescoring", "ar": "autoregressive"}
 

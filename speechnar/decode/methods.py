@@ -26,7 +26,7 @@ from speechnar.decode.levenshtein import LevenshteinDecoder
 from speechnar.decode.mask_ctc import MaskCTCDecoder
 from speechnar.decode.mask_predict import MaskPredictDecoder
 from speechnar.decode.parallel import ParallelDecoder
-from speechnar.decode.rescoring import RescoringDecoder
+from speechnar.decode.rescoring import AutoregressiveRescoringDecoder, RescoringDecoder
 from speechnar.decode.result import DecodeError
 from speechnar.decode.scorer import Scorer, ScorerOptions
 from speechnar.decode.semi_autoregressive import SemiAutoregressiveDecoder
@@ -50,7 +50,7 @@ class DecodeOptions:
         beam: hypotheses that the searches keep.
         ctc_weight: weight of CTC's score of a whole text beside the decoder's, in [0, 1].
         masking_passes: of rescoring, over each text: 1 masks all tokens, more mask each token in one of them.
-        nbest_threshold: of rescoring: nats by which the CTC score of a text may be below the best one.
+        nbest_threshold: of both rescoring methods: nats by which the CTC score of a text may be below the best one.
         acceptance_threshold: of speculative: nats by which the decoder may prefer another token to that of CTC.
         sampled: of diffusion: whether positions and tokens are drawn at random, and not the most confident first.
         temperature: divides the log-probabilities of CTC before decoding, above 0; above 1 where CTC is overconfident,
@@ -138,7 +138,10 @@ DECODERS: dict[str, Callable[[DecodeOptions, Vocabulary], Decoder[Any]]] = {
     "crf": lambda options, vocabulary: CRFDecoder(vocabulary),
     "semi_autoregressive": lambda options, vocabulary: SemiAutoregressiveDecoder(vocabulary),
     "rescoring": lambda options, vocabulary: RescoringDecoder(
-        vocabulary, options.prefix_beam, options.ctc_weight, options.masking_passes, options.nbest_threshold
+        vocabulary, options.prefix_beam, options.ctc_weight, options.nbest_threshold, options.masking_passes
+    ),
+    "autoregressive_rescoring": lambda options, vocabulary: AutoregressiveRescoringDecoder(
+        vocabulary, options.prefix_beam, options.ctc_weight, options.nbest_threshold
     ),
     "speculative": lambda options, vocabulary: SpeculativeDecoder(
         vocabulary, greedy_draft(vocabulary), MAX_TOKENS, VerifyConfig(options.iterations, options.acceptance_threshold)

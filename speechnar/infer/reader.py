@@ -122,6 +122,7 @@ class TorchCausalReader:
         return _array(logits[0].log_softmax(1)), present
 
     def read(self, rows: np.ndarray) -> Verdict:
+        check_group(self.group)
         tokens = self._tensor(np.hstack([np.full((len(rows), 1), self._pending), rows]))
         past = None if self._past is None else [keys_values.repeated(len(rows)) for keys_values in self._past]
         logits, self._present = self._model.extend(self._memory, tokens, past)
