@@ -3,6 +3,10 @@
 Reading is strict: an unknown key, a missing key or a value of the wrong type is an error that names the key,
 the file and, for a misspelled key, the nearest key that exists.
 
+A dataclass may have a short form in files, as `speechnar.nar.schedules.Schedule` has: its static method `expanded`
+returns the mapping that a value of a file stands for, or raises ValueError; its method `short` returns the value to
+write.
+
 A file may hold `base: other.yaml`, a path relative to that file. The file is then read as a set of differences:
 mappings are merged key by key, everything else (numbers, text, lists, null) replaces the value of the base. A base may
 itself have a base.
@@ -138,7 +142,7 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
             return None
         return _convert(next(a for a in args if a is not type(None)), value, where)
     if dataclasses.is_dataclass(hint):
-        return from_dict(typing.cast(type, hint), value, where)
+        return from_dict(typing.cast(type, hint), _expanded(hint, value, where), where)
     if origin in (tuple, list):
         if not isinstance(value, (list, tuple)):
             raise ConfigError(f"{where} should be a list but is {value!r}")
@@ -164,8 +168,20 @@ def _convert(hint: Any, value: Any, where: str) -> Any:
     raise ConfigError(f"{where} should be {hint.__name__} but is {value!r}")
 
 
+def _expanded(cls: Any, value: Any, where: str) -> Any:
+    """Return the mapping that a value stands for, if the dataclass has a short form; else the value."""
+    if not hasattr(cls, "expanded"):
+        return value
+    try:
+        return cls.expanded(value)
+    except ValueError as error:
+        raise ConfigError(f"{where} {error}") from None
+
+
 def to_dict(config: Any) -> Any:
-    """Return the plain dictionary (lists, numbers, text) that `from_dict` reads back as an equal dataclass."""
+    """Return the plain value (dictionary, list, number, text) that `from_dict` reads back as an equal dataclass."""
+    if hasattr(config, "short"):
+        return config.short()
     if dataclasses.is_dataclass(config):
         return dict(_written(field, getattr(config, field.name)) for field in dataclasses.fields(config))
     if isinstance(config, (list, tuple)):

@@ -66,7 +66,7 @@ class MaskPredictDecoder:
         masks, free = state.masks, state.free
         scores, guesses = predicted(state, self.vocabulary)
         tokens, scores = np.where(masks, guesses, state.tokens), np.where(masks, scores, state.scores)
-        left = masks_left(Schedule(1.0, 0.0, self.iterations), state.step + 1, free)
+        left = masks_left(Schedule(1.0, 0.0), (state.step + 1) / self.iterations, free)
         again = lowest(scores, free, left)
         done = not again.any()
         masked = tokens if done else np.where(again, self.vocabulary.mask_id, tokens)
@@ -81,10 +81,10 @@ def masked_state(rows: list[list[int]], mask_id: int, reader: MaskedReader | Non
     return MaskedState(tokens, lengths, scores, done=not masks.any(), masks=masks, free=masks, reader=reader)
 
 
-def masks_left(share: Schedule, step: int, free: np.ndarray) -> np.ndarray:
-    """Return how many of the positions that are True in `free` (B, N) stay masked after a number of steps: (B,)."""
+def masks_left(share: Schedule, progress: float, free: np.ndarray) -> np.ndarray:
+    """Return how many of the positions that are True in `free` (B, N) stay masked after a share of the steps: (B,)."""
     # The small number keeps, for instance, 0.3 * 10, which is below 3 in floating point, from being rounded down to 2.
-    return np.floor(share.at(step) * free.sum(axis=1) + 1e-9).astype(np.int64)
+    return np.floor(share.at(progress) * free.sum(axis=1) + 1e-9).astype(np.int64)
 
 
 def lowest(values: np.ndarray, among: np.ndarray, number: np.ndarray) -> np.ndarray:

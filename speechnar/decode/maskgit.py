@@ -61,7 +61,7 @@ class MaskGITDecoder:
         masks, rng = state.masks, np.random.default_rng((self.seed, state.step))
         drawn_scores, drawn = draw(state.reader.predict(state.tokens, state.token_lengths), self.temperature, rng)
         tokens, scores = np.where(masks, drawn, state.tokens), np.where(masks, drawn_scores, state.scores)
-        left = masks_left(Schedule(1.0, 0.0, self.iterations, self.schedule), state.step + 1, state.free)
+        left = masks_left(Schedule(1.0, 0.0, self.schedule), (state.step + 1) / self.iterations, state.free)
         noise = self.noise * (1 - (state.step + 1) / self.iterations)
         again = lowest(scores + noise * gumbel(scores.shape, rng), masks, left)
         done = not again.any()

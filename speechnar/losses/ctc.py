@@ -37,6 +37,7 @@ class Targets:
         symbols: the table that `tokens` are numbers in.
         views: 2 where the second half of the batch are the utterances of the first half, augmented another way; else 1.
         smoothing: whether the term `smoothing` is wanted.
+        progress: share of the training that is done, in [0, 1], for curricula.
         teacher: (B, T, V) natural log-probabilities of a teacher's CTC for the same frames, without gradient; or None.
     """
 
@@ -45,6 +46,7 @@ class Targets:
     symbols: Vocabulary
     views: int = 1
     smoothing: bool = False
+    progress: float = 1.0
     teacher: Tensor | None = None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch.nn.functional as F
@@ -38,6 +39,17 @@ def cross_entropy(logits: Tensor, tokens: Tensor, chosen: Tensor) -> Mean:
         logits: of the chosen positions alone, (number, V), in their order; tokens: (B, N).
     """
     return Mean(F.cross_entropy(logits, tokens[chosen], label_smoothing=SMOOTHING), chosen.sum())
+
+
+def check_groups(groups: Sequence[int]) -> None:
+    """Check numbers of tokens that are predicted at once.
+
+    Raises:
+        ValueError: one of them is below 1.
+    """
+    for group in groups:
+        if group < 1:
+            raise ValueError(f"a group of {group} tokens is predicted at once, but should have 1 or more")
 
 
 def next_groups(tokens: Tensor, token_lengths: Tensor, group: int, symbols: Vocabulary) -> tuple[Tensor, Tensor]:

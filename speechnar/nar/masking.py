@@ -19,15 +19,18 @@ from speechnar.nar.lengths import length_mask
 from speechnar.nar.schedules import Schedule
 
 
-def random_masks(tokens: Tensor, token_lengths: Tensor, mask_id: int, schedule: str = "linear") -> Tensor:
+def random_masks(
+    tokens: Tensor, token_lengths: Tensor, mask_id: int, schedule: str = "linear", least: float = 0.0
+) -> Tensor:
     """Mask from one to all tokens of each sequence, at random; an empty sequence stays empty.
 
     Args:
         schedule: shape of the schedule from all tokens to none, of which a point is drawn: with "linear" all numbers of
             masks are equally probable, with "cosine" large ones are more so.
+        least: smallest share of the tokens that is masked, in [0, 1]; of 1, all tokens are.
     """
     real = length_mask(token_lengths, tokens.shape[1])
-    share = Schedule(1.0, 0.0, 1, schedule)
+    share = Schedule(1.0, least, schedule)
     drawn = torch.tensor([share.at(point) for point in torch.rand(len(tokens)).tolist()], device=tokens.device)
     number = (drawn * token_lengths).long() + 1
     return tokens.where(~random_places(real, number), mask_id)

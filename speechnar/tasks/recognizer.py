@@ -145,8 +145,9 @@ class RecognitionTask:
             mel = spec_augment(mel, mel_lengths, augmentation.spec)
         smoothing = bool(self.training.weights.get("smoothing", 0.0))
         encoder_out = self.model(mel, mel_lengths)
+        progress = min(1.0, step / self.training.loop.max_steps)
         taught = None if self.teacher is None else self._taught(given, lengths, encoder_out)
-        targets = Targets(tokens, token_lengths, self.symbols, views, smoothing, taught)
+        targets = Targets(tokens, token_lengths, self.symbols, views, smoothing, progress, taught)
         return self._terms(self.model, encoder_out, targets)
 
     @torch.no_grad()

@@ -36,7 +36,8 @@ def _given(config: Any) -> dict[str, Any]:
         value = getattr(config, field.name)
         default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
         if field.name not in NOT_THE_MODEL and value != default:
-            plain = _given(value) if dataclasses.is_dataclass(value) else to_dict(value)
+            nested = dataclasses.is_dataclass(value) and not hasattr(value, "short")
+            plain = _given(value) if nested else to_dict(value)
             if plain != {}:
                 found[field.name] = plain
     return found

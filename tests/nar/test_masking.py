@@ -83,3 +83,11 @@ def test_a_cosine_draws_many_masks_more_often() -> None:
     for n in (3, 5, 8):
         expected = 1 - 2 * math.acos(n / 10) / math.pi
         assert float((counts <= n).float().mean()) == pytest.approx(expected, abs=0.02)
+
+
+def test_a_least_share_is_masked() -> None:
+    torch.manual_seed(0)
+    tokens = torch.zeros(500, 8, dtype=torch.int64)
+    for least, fewest in ((0.5, 5), (1.0, 8)):  # one more than the whole number of least * 8
+        counts = (random_masks(tokens, torch.full((500,), 8), MASK, least=least) == MASK).sum(1)
+        assert counts.min() == fewest and counts.max() == 8

@@ -26,6 +26,7 @@ from speechnar.losses.edits import edit_losses, with_tokens_dropped
 from speechnar.losses.mean import Mean
 from speechnar.nar.edits import edits
 from speechnar.nar.lengths import length_mask
+from speechnar.nar.schedules import Schedule, check_share
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,18 @@ class LevenshteinConfig:
 
     Attributes:
         longest_run: the largest number of tokens that are inserted at one gap in one step.
-        random_share: share of the utterances whose insertions are learned from the target with tokens left out, and
-            not from CTC's best path.
+        random_share: share of the utterances, over the training, whose insertions are learned from the target with
+            tokens left out, and not from CTC's best path.
     """
 
     n_symbols: int = 0
     encoder: CTCEncoderConfig = CTCEncoderConfig()
     decoder: DecoderConfig = DecoderConfig()
     longest_run: int = 8
-    random_share: float = 0.5
+    random_share: Schedule = Schedule(0.5, 0.5)
+
+    def __post_init__(self) -> None:
+        check_share("random_share", self.random_share)
 
 
 class Levenshtein(nn.Module):
@@ -91,9 +95,9 @@ def edit_terms(model: Levenshtein, encoder_out: EncoderOutput, targets: Targets)
     memory = model.memory(encoder_out, symbols.blank_id)
     texts = [row[:n] for row, n in zip(tokens.tolist(), lengths.tolist())]
     drafts = _best_paths(encoder_out, symbols.blank_id)
-    partial = []
+    partial, share = [], model.config.random_share.at(targets.progress)
     for draft, text in zip(drafts, texts):
-        if float(torch.rand(())) < model.config.random_share:
+        if float(torch.rand(())) < share:
             partial.append(with_tokens_dropped(text))
         else:
             partial.append([token for token, out in zip(draft, edits(draft, text).deleted) if not out])

@@ -25,6 +25,7 @@ from speechnar.losses.mean import Mean
 from speechnar.losses.objectives import WITHOUT_BLANKS, check_objective, text_loss
 from speechnar.nar.lengths import length_mask
 from speechnar.nar.masking import insert_masks, merge_masks, random_masks
+from speechnar.nar.schedules import Schedule, check_share
 
 EMPTY_MASKS = 0.1
 """Share of the tokens before which a mask that hides no token is put, for dynamic length prediction."""
@@ -38,6 +39,7 @@ class MaskCTCConfig:
 
     Attributes:
         longest_run: the largest number of tokens that one mask may stand for.
+        least_masked: smallest share of the tokens of a text that is masked, in [0, 1], over the training.
         objective: one of `speechnar.losses.objectives` without "axe"; but for "cross_entropy", of a text that is masked
             as a whole.
     """
@@ -46,10 +48,12 @@ class MaskCTCConfig:
     encoder: CTCEncoderConfig = CTCEncoderConfig()
     decoder: DecoderConfig = DecoderConfig()
     longest_run: int = 20
+    least_masked: Schedule = Schedule(0.0, 0.0)
     objective: str = "cross_entropy"
 
     def __post_init__(self) -> None:
         check_objective(self.objective, WITHOUT_BLANKS)
+        check_share("least_masked", self.least_masked)
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ def masked_terms(model: MaskCTC, encoder_out: EncoderOutput, targets: Targets) -
     mask_id = targets.symbols.mask_id
     memory = model.memory(encoder_out, targets.symbols.blank_id, aligned_positions(encoder_out, targets))
     if model.config.objective == "cross_entropy":
-        hidden = random_masks(tokens, token_lengths, mask_id)
+        least = model.config.least_masked.at(targets.progress)
+        hidden = random_masks(tokens, token_lengths, mask_id, least=least)
         masks = (hidden == mask_id) & length_mask(token_lengths, tokens.shape[1])
         logits = model.decode(memory, hidden, token_lengths).logits
         decoder = Mean(F.cross_entropy(logits[masks], tokens[masks], label_smoothing=SMOOTHING), masks.sum())

@@ -23,6 +23,7 @@ from speechnar.layers.token_decoder import TokenDecoder
 from speechnar.losses.ctc import Targets, aligned_positions
 from speechnar.losses.mean import Mean
 from speechnar.nar.lengths import length_mask
+from speechnar.nar.schedules import Schedule, check_share
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,22 @@ class MaskedDiffusionConfig:
 
     Attributes:
         largest_margin: positions of the canvas beyond a text, at most; their number is drawn for each batch.
-        least_masked: the smallest share that is masked, above 0, which bounds the weight of a token.
+        least_masked: smallest share that is masked, over the training, above 0 and at most 1; it bounds the weight of a
+            token.
     """
 
     n_symbols: int = 0
     encoder: CTCEncoderConfig = CTCEncoderConfig()
     decoder: DecoderConfig = DecoderConfig()
     largest_margin: int = 8
-    least_masked: float = 0.1
+    least_masked: Schedule = Schedule(0.1, 0.1)
+
+    def __post_init__(self) -> None:
+        check_share("least_masked", self.least_masked)
+        if min(self.least_masked.first, self.least_masked.last) == 0:
+            raise ValueError(
+                "least_masked is 0 but should be above 0, for the loss is divided by the share that is masked"
+            )
 
 
 @dataclass(frozen=True)
@@ -76,13 +85,13 @@ def diffusion_terms(model: MaskedDiffusion, encoder_out: EncoderOutput, targets:
 
     The share that is masked is drawn for each utterance, from `least_masked` to all.
     """
-    config, symbols = model.config, targets.symbols
-    margin = int(torch.randint(1, config.largest_margin + 1, ()))
+    symbols, least = targets.symbols, model.config.least_masked.at(targets.progress)
+    margin = int(torch.randint(1, model.config.largest_margin + 1, ()))
     lengths = targets.token_lengths + margin
     canvas = F.pad(targets.tokens, (0, margin), value=symbols.eos_id)
     text = length_mask(targets.token_lengths, canvas.shape[1])
     canvas = canvas.where(text, symbols.eos_id)
-    share = torch.rand(len(canvas), 1, device=canvas.device) * (1 - config.least_masked) + config.least_masked
+    share = torch.rand(len(canvas), 1, device=canvas.device) * (1 - least) + least
     real = length_mask(lengths, canvas.shape[1])
     masks = (torch.rand(canvas.shape, device=canvas.device) < share) & real
     hidden = canvas.masked_fill(masks, symbols.mask_id)

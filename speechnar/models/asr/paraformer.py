@@ -9,13 +9,14 @@ Differs: encoder frames are found by the token position that CTC gives them (`sp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from speechnar.audio import AudioConfig
+from speechnar.config import renamed
 from speechnar.layers.blocks import Conv
 from speechnar.layers.cross_attention import Memory
 from speechnar.layers.ctc_encoder import CTCEncoder, CTCEncoderConfig, EncoderOutput
@@ -28,6 +29,7 @@ from speechnar.losses.objectives import check_objective, text_loss
 from speechnar.nar.cif import Fired, integrate_and_fire, quantity_loss
 from speechnar.nar.glancing import glance
 from speechnar.nar.lengths import length_mask
+from speechnar.nar.schedules import Schedule, check_share
 
 
 @dataclass(frozen=True)
@@ -35,18 +37,19 @@ class ParaformerConfig:
     """Sizes of the encoder and the decoder. `n_symbols` comes from the data: a training config leaves it out.
 
     Attributes:
-        glancing_ratio: tokens that the sampler shows for each token that was predicted wrong, in [0, 1].
+        glancing: tokens that the sampler shows for each token that was predicted wrong, in [0, 1], over the training.
         objective: one of `speechnar.losses.objectives`; but for "cross_entropy", of all tokens, shown ones too.
     """
 
     n_symbols: int = 0
     encoder: CTCEncoderConfig = CTCEncoderConfig()
     decoder: DecoderConfig = DecoderConfig()
-    glancing_ratio: float = 0.5
+    glancing: Schedule = field(default=Schedule(0.5, 0.5), metadata=renamed("glancing_ratio"))
     objective: str = "cross_entropy"
 
     def __post_init__(self) -> None:
         check_objective(self.objective)
+        check_share("glancing", self.glancing)
 
 
 class Paraformer(nn.Module):
@@ -105,7 +108,7 @@ def paraformer_terms(model: Paraformer, encoder_out: EncoderOutput, targets: Tar
     fired = integrate_and_fire(hidden, weights, encoder_out.lengths, lengths)
     with torch.no_grad():
         predicted = model.decode(fired, memory).argmax(2)
-    shown = glance(predicted, tokens, lengths, model.config.glancing_ratio)
+    shown = glance(predicted, tokens, lengths, model.config.glancing.at(targets.progress))
     wanted = length_mask(lengths, tokens.shape[1]) & ~shown
     logits = model.decode(fired, memory, shown, tokens)
     if model.config.objective == "cross_entropy":

@@ -6,7 +6,8 @@ With `group` above 1 it predicts so many tokens at once, given the groups before
     output      s   i   c  k
 
 Source: Watanabe et al. 2017, "Hybrid CTC/Attention Architecture", sections II and III. Groups: Semi-Autoregressive
-    Neural Machine Translation (Wang et al. 2018), section 3, the relaxed causal mask.
+    Neural Machine Translation (Wang et al. 2018), section 3, the relaxed causal mask. Groups that
+    grow in training: Liu et al. 2020 (`speechnar.nar.schedules`).
 Differs: the decoder finds encoder frames by the token position that CTC gives them
     (`speechnar.layers.cross_attention`). The beam search is `speechnar.decode.autoregressive`.
 """
@@ -26,8 +27,9 @@ from speechnar.layers.old_names import accept_old_names
 from speechnar.layers.token_decoder import OLD_NAMES, TokenDecoder
 from speechnar.losses.ctc import SMOOTHING, Targets
 from speechnar.losses.mean import Mean
-from speechnar.losses.pairs import next_groups
+from speechnar.losses.pairs import check_groups, next_groups
 from speechnar.nar.lengths import length_mask
+from speechnar.nar.schedules import stage
 
 
 @dataclass(frozen=True)
@@ -36,16 +38,18 @@ class AEDConfig:
 
     Attributes:
         group: tokens that are predicted at once, 1 or more; above 1, `semi_autoregressive` is the way to decode.
+        curriculum: groups of the stages of training before that of `group`, such as (1, 2) before 4: from one token at
+            a time to several. All stages are equally long; a group that stands twice has twice the time.
     """
 
     n_symbols: int = 0
     encoder: CTCEncoderConfig = CTCEncoderConfig()
     decoder: DecoderConfig = DecoderConfig()
     group: int = 1
+    curriculum: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.group < 1:
-            raise ValueError(f"group is {self.group} but should be 1 or more")
+        check_groups((*self.curriculum, self.group))
 
 
 class AED(nn.Module):
@@ -66,12 +70,15 @@ class AED(nn.Module):
         """Return the input of the decoder's cross-attention; see `TokenDecoder.memory`."""
         return self.decoder.memory(encoder_out, blank_id)
 
-    def decode(self, memory: Memory, tokens: Tensor) -> Tensor:
-        """Return logits (B, N, V) of the token `group` places after each of (B, N), which begin with `group` `<s>`."""
+    def decode(self, memory: Memory, tokens: Tensor, group: int | None = None) -> Tensor:
+        """Return logits (B, N, V) of the token `group` places after each of (B, N), which begin with `group` `<s>`.
+
+        Args:
+            group: by default that of the config.
+        """
         size = tokens.shape[1]
-        hidden, _ = self.decoder(
-            tokens, memory, memory.distance_bias(size), group_mask(size, 0, self.config.group, tokens.device)
-        )
+        allowed = group_mask(size, 0, group or self.config.group, tokens.device)
+        hidden, _ = self.decoder(tokens, memory, memory.distance_bias(size), allowed)
         return self.decoder.out(hidden).float()
 
     def extend(self, memory: Memory, tokens: Tensor, past: list[KeyValues] | None) -> tuple[Tensor, list[KeyValues]]:
@@ -99,7 +106,8 @@ class AED(nn.Module):
 def causal_terms(model: AED, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Mean]:
     """Return `decoder`: the cross-entropy of each token, and of the end, given those before; smoothed targets."""
     tokens, token_lengths, symbols = targets.tokens, targets.token_lengths, targets.symbols
-    given, wanted = next_groups(tokens, token_lengths, model.config.group, symbols)
+    group = stage((*model.config.curriculum, model.config.group), targets.progress)
+    given, wanted = next_groups(tokens, token_lengths, group, symbols)
     real = length_mask(token_lengths + 1, wanted.shape[1])
-    logits = model.decode(model.memory(encoder_out, symbols.blank_id), given)
+    logits = model.decode(model.memory(encoder_out, symbols.blank_id), given, group)
     return {"decoder": Mean(F.cross_entropy(logits[real], wanted[real], label_smoothing=SMOOTHING), real.sum())}

@@ -3,8 +3,9 @@
 With `group` above 1 it predicts so many tokens at once, given the groups before them, as `speechnar.models.
 autoregressive.aed` does.
 
-Source: Vaswani et al. 2017. A deep encoder and a shallow decoder (12-1): Kasai et al. 2021. Groups: Wang et al. 2018.
-    The beam search is `speechnar.decode.autoregressive`.
+Source: Vaswani et al. 2017. A deep encoder and a shallow decoder (12-1): Kasai et al. 2021. Groups: Wang et al. 2018;
+    groups that grow in training: Liu et al. 2020 (`speechnar.nar.schedules`). The beam search is
+    `speechnar.decode.autoregressive`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from torch import Tensor
 from speechnar.layers.decoder_block import KeyValues, group_mask
 from speechnar.layers.transformer import Encoded, SourceMemory, TextModel, TransformerConfig
 from speechnar.losses.mean import Mean
-from speechnar.losses.pairs import Pairs, cross_entropy, next_groups
+from speechnar.losses.pairs import Pairs, check_groups, cross_entropy, next_groups
 from speechnar.nar.lengths import length_mask
+from speechnar.nar.schedules import stage
 from speechnar.text.symbols import Vocabulary
 
 
@@ -27,15 +29,17 @@ class AutoregressiveTransformerConfig:
 
     Attributes:
         group: tokens that are predicted at once, 1 or more; above 1, `semi_autoregressive` is the way to decode.
+        curriculum: groups of the stages of training before that of `group`, such as (1, 2) before 4: from one token at
+            a time to several. All stages are equally long; a group that stands twice has twice the time.
     """
 
     n_symbols: int = 0
     transformer: TransformerConfig = TransformerConfig()
     group: int = 1
+    curriculum: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.group < 1:
-            raise ValueError(f"group is {self.group} but should be 1 or more")
+        check_groups((*self.curriculum, self.group))
 
 
 class AutoregressiveTransformer(TextModel):
@@ -45,12 +49,14 @@ class AutoregressiveTransformer(TextModel):
         super().__init__(config.transformer, config.n_symbols)
         self.config = config
 
-    def decode(self, memory: SourceMemory, tokens: Tensor) -> Tensor:
+    def decode(self, memory: SourceMemory, tokens: Tensor, group: int | None = None) -> Tensor:
         """Return vectors (B, N, d_model), `transformer.logits` of which are those of the token `group` places after.
 
-        The tokens (B, N) begin with `group` `<s>`.
+        Args:
+            tokens: (B, N), which begin with `group` `<s>`.
+            group: by default that of the config.
         """
-        allowed = group_mask(tokens.shape[1], 0, self.config.group, tokens.device)
+        allowed = group_mask(tokens.shape[1], 0, group or self.config.group, tokens.device)
         return self.transformer.decode(self.transformer.placed(self.transformer.embed(tokens)), memory, allowed)[0]
 
     def extend(
@@ -84,7 +90,8 @@ class AutoregressiveTransformer(TextModel):
 def next_token_terms(model: AutoregressiveTransformer, pairs: Pairs) -> dict[str, Mean]:
     """Return `decoder`: the cross-entropy of each token, and of the end, given those before; smoothed targets."""
     tokens, lengths, symbols = pairs.tokens, pairs.token_lengths, pairs.symbols
-    given, wanted = next_groups(tokens, lengths, model.config.group, symbols)
+    group = stage((*model.config.curriculum, model.config.group), pairs.progress)
+    given, wanted = next_groups(tokens, lengths, group, symbols)
     real = length_mask(lengths + 1, wanted.shape[1])
-    hidden = model.decode(model.memory(model(pairs.source, pairs.source_lengths)), given)
+    hidden = model.decode(model.memory(model(pairs.source, pairs.source_lengths)), given, group)
     return {"decoder": cross_entropy(model.transformer.logits(hidden[real]), wanted, real)}

@@ -20,6 +20,7 @@ from speechnar.losses.objectives import WITHOUT_BLANKS, check_objective, text_lo
 from speechnar.losses.pairs import Pairs, cross_entropy
 from speechnar.nar.lengths import length_mask
 from speechnar.nar.masking import random_masks
+from speechnar.nar.schedules import Schedule, check_share
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class CMLMConfig:
 
     Attributes:
         reach: the largest difference between the lengths of source and target that can be told.
+        least_masked: smallest share of the tokens of a target that is masked, in [0, 1], over the training.
         objective: one of `speechnar.losses.objectives` without "axe"; "cross_entropy" is of random masks, the others
             of a target that is masked as a whole, for decoding in one iteration.
     """
@@ -35,10 +37,12 @@ class CMLMConfig:
     n_symbols: int = 0
     transformer: TransformerConfig = TransformerConfig()
     reach: int = 20
+    least_masked: Schedule = Schedule(0.0, 0.0)
     objective: str = "cross_entropy"
 
     def __post_init__(self) -> None:
         check_objective(self.objective, WITHOUT_BLANKS)
+        check_share("least_masked", self.least_masked)
 
 
 class CMLM(TextModel):
@@ -71,7 +75,7 @@ def conditional_mask_terms(model: CMLM, pairs: Pairs) -> dict[str, Tensor | Mean
         logits = model.decode(memory, torch.full_like(tokens, mask_id), lengths, mask_id).logits
         whole = text_loss(model.config.objective, logits, lengths, tokens, lengths, pairs.symbols.blank_id)
         return {"decoder": whole, "length": length}
-    hidden = random_masks(tokens, lengths, mask_id)
+    hidden = random_masks(tokens, lengths, mask_id, least=model.config.least_masked.at(pairs.progress))
     masks = (hidden == mask_id) & length_mask(lengths, tokens.shape[1])
     logits = model.transformer.logits(model._hidden(memory, hidden, lengths)[masks])
     return {"decoder": cross_entropy(logits, tokens, masks), "length": length}

@@ -24,7 +24,7 @@ from speechnar.losses.mean import Mean
 from speechnar.losses.pairs import Pairs
 from speechnar.nar.ctc import best_alignment
 from speechnar.nar.glancing import glance
-from speechnar.nar.schedules import Schedule
+from speechnar.nar.schedules import Schedule, check_share
 
 OBJECTIVES = ("ctc", "axe")
 
@@ -35,8 +35,8 @@ class TextCTCConfig:
 
     Attributes:
         stretch: frames for each source token; a target has at most as many tokens as there are frames.
-        glancing: first and last ratio of the frames glanced at to those that are not as in the best alignment, each in
-            [0, 1]; None for no glancing.
+        glancing: ratio of the frames glanced at to those that are not as in the best alignment, in [0, 1], over the
+            training; None for no glancing.
         objective: "ctc", the sum over all alignments; or "axe", the cross-entropy of the best one, in which each token
             has one frame. Decoding is that of CTC in both. With AXE a token may share the frame of the one before at
             the cost of saying it, which for the same token is none: it hardly learns to write "b b".
@@ -45,7 +45,7 @@ class TextCTCConfig:
     n_symbols: int = 0
     transformer: TransformerConfig = TransformerConfig()
     stretch: int = 2
-    glancing: tuple[float, float] | None = None
+    glancing: Schedule | None = None
     objective: str = "ctc"
 
     def __post_init__(self) -> None:
@@ -53,6 +53,8 @@ class TextCTCConfig:
             raise ValueError(f"the objective is {self.objective!r} but should be one of {', '.join(OBJECTIVES)}")
         if self.objective == "axe" and self.glancing:
             raise ValueError("glancing is at CTC's best alignment, which AXE does not learn: leave glancing out")
+        if self.glancing:
+            check_share("glancing", self.glancing)
         if self.stretch < 1:
             raise ValueError(f"stretch is {self.stretch} but should be 1 or more")
 
@@ -100,7 +102,7 @@ def text_ctc_terms(model: TextCTC, pairs: Pairs) -> dict[str, Mean]:
         with torch.no_grad():
             guess = model._frames(memory)
             path = best_alignment(guess.log_probs, guess.lengths, tokens, token_lengths, blank_id)
-            ratio = Schedule(*model.config.glancing, 1).at(pairs.progress)
+            ratio = model.config.glancing.at(pairs.progress)
             given = glance(guess.log_probs.argmax(2), path, guess.lengths, ratio)
     frames = model._frames(memory, path, given)
     loss = axe_loss if model.config.objective == "axe" else ctc_loss

@@ -21,7 +21,7 @@ from speechnar.losses.pairs import Pairs
 from speechnar.nar.directed_graph import best_path, path_sum
 from speechnar.nar.lengths import length_mask
 from speechnar.nar.masking import random_places
-from speechnar.nar.schedules import Schedule
+from speechnar.nar.schedules import Schedule, check_share
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,17 @@ class DATransformerConfig:
     Attributes:
         stretch: vertices for each source token; a target has at most as many tokens as there are vertices.
         transition_heads: distributions that are mixed to that of the edges of a vertex; d_model is a multiple of it.
-        glancing: first and last ratio of the tokens glanced at to those predicted wrong, each in [0, 1].
+        glancing: ratio of the tokens glanced at to those predicted wrong, in [0, 1], over the training.
     """
 
     n_symbols: int = 0
     transformer: TransformerConfig = TransformerConfig()
     stretch: int = 4
     transition_heads: int = 4
-    glancing: tuple[float, float] = (0.5, 0.1)
+    glancing: Schedule = Schedule(0.5, 0.1)
 
     def __post_init__(self) -> None:
+        check_share("glancing", self.glancing)
         if self.stretch < 1:
             raise ValueError(f"stretch is {self.stretch} but should be 1 or more")
         if self.transition_heads < 1 or self.transformer.d_model % self.transition_heads:
@@ -111,7 +112,7 @@ def graph_terms(model: DATransformer, pairs: Pairs) -> dict[str, Mean]:
     tokens, token_lengths = pairs.tokens, pairs.token_lengths
     memory = model.transformer.memory(model(pairs.source, pairs.source_lengths))
     with torch.no_grad():
-        ratio = Schedule(*model.config.glancing, 1).at(pairs.progress)
+        ratio = model.config.glancing.at(pairs.progress)
         told, given = _glanced(model._graph(memory), tokens, token_lengths, ratio)
     graph = model._graph(memory, told, given)
     total = path_sum(_emissions(graph, tokens), graph.transitions, graph.lengths, token_lengths)

@@ -19,7 +19,7 @@ from speechnar.losses.objectives import WITHOUT_BLANKS, check_objective, text_lo
 from speechnar.losses.pairs import Pairs, cross_entropy
 from speechnar.nar.glancing import glance
 from speechnar.nar.lengths import length_mask
-from speechnar.nar.schedules import Schedule
+from speechnar.nar.schedules import Schedule, check_share
 
 
 @dataclass(frozen=True)
@@ -28,18 +28,19 @@ class GLATConfig:
 
     Attributes:
         reach: the largest difference between the lengths of source and target that can be told.
-        glancing: first and last ratio of the tokens glanced at to those predicted wrong, each in [0, 1].
+        glancing: ratio of the tokens glanced at to those predicted wrong, in [0, 1], over the training.
         objective: one of `speechnar.losses.objectives` without "axe"; but for "cross_entropy", of all tokens.
     """
 
     n_symbols: int = 0
     transformer: TransformerConfig = TransformerConfig()
     reach: int = 20
-    glancing: tuple[float, float] = (0.5, 0.3)
+    glancing: Schedule = Schedule(0.5, 0.3)
     objective: str = "cross_entropy"
 
     def __post_init__(self) -> None:
         check_objective(self.objective, WITHOUT_BLANKS)
+        check_share("glancing", self.glancing)
 
 
 class GLAT(TextModel):
@@ -75,7 +76,7 @@ def glancing_terms(model: GLAT, pairs: Pairs) -> dict[str, Tensor | Mean]:
     with torch.no_grad():
         nothing = torch.zeros_like(tokens, dtype=torch.bool)
         predicted = model.transformer.logits(model._hidden(memory, tokens, lengths, nothing)).argmax(2)
-        given = glance(predicted, tokens, lengths, Schedule(*model.config.glancing, 1).at(pairs.progress))
+        given = glance(predicted, tokens, lengths, model.config.glancing.at(pairs.progress))
     hidden, length = model._hidden(memory, tokens, lengths, given), model.length.loss(encoded, lengths)
     if model.config.objective != "cross_entropy":
         logits, blank_id = model.transformer.logits(hidden), pairs.symbols.blank_id

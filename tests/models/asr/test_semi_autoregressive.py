@@ -23,10 +23,10 @@ VOCABULARY = Vocabulary(("<blank>", "a", "b", "c", "<mask>", "<pad>", "<s>", "</
 END = VOCABULARY.eos_id
 
 
-def twin(group: int) -> AED:
+def twin(group: int, *curriculum: int) -> AED:
     torch.manual_seed(0)
     encoder = CTCEncoderConfig(ConformerConfig(8, 2, 1, 8, 3, 2, 4, dropout=0.0), (), False)
-    return AED(AEDConfig(8, encoder, DecoderConfig(8, 2, 2, 8, dropout=0.0), group), AUDIO).eval()
+    return AED(AEDConfig(8, encoder, DecoderConfig(8, 2, 2, 8, dropout=0.0), group, curriculum), AUDIO).eval()
 
 
 @torch.no_grad()
@@ -71,3 +71,22 @@ def test_decoding_takes_the_best_tokens_of_each_group(group: int) -> None:
     assert state.sequences() == [expected] and state.done
     assert state.step == -(-min(len(expected) + 1, 12) // group)
     assert np.isfinite(state.scores).all()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("progress", "group"), [(0.0, 1), (0.3, 1), (0.4, 2), (0.7, 4), (1.0, 4)])
+def test_the_loss_of_a_curriculum_is_that_of_its_stage(progress: float, group: int) -> None:
+    model, alone = twin(4, 1, 2), twin(group)
+    encoder_out = model(torch.randn(2, 24, 6), torch.tensor([24, 20]))
+    tokens, lengths = torch.tensor([[1, 2, 3, 1, 2], [3, 3, 0, 0, 0]]), torch.tensor([5, 2])
+    found = causal_terms(model, encoder_out, Targets(tokens, lengths, VOCABULARY, progress=progress))["decoder"]
+    wanted = causal_terms(alone, encoder_out, Targets(tokens, lengths, VOCABULARY))["decoder"]
+    assert float(found) == float(wanted)
+    other = causal_terms(twin(3), encoder_out, Targets(tokens, lengths, VOCABULARY))["decoder"]
+    assert float(found) != pytest.approx(float(other), rel=1e-4)
+
+
+@pytest.mark.parametrize("groups", [(0,), (4, 1, 0)])
+def test_groups_of_no_token_are_refused(groups: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="a group of 0 tokens is predicted at once"):
+        twin(*groups)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from speechnar.layers.transformer import TransformerConfig, uniform_copy
 from speechnar.losses.mean import Mean
 from speechnar.losses.pairs import Pairs
 from speechnar.models.specs import MODELS
+from speechnar.nar.schedules import Schedule
 from speechnar.text.symbols import BLANK, BOS, EOS, MASK, PAD, Vocabulary
 
 VOCABULARY = Vocabulary((BLANK, *"▁abcd", MASK, PAD, BOS, EOS))
@@ -22,7 +24,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "transformer": ("transformer", {}),
     "groups": ("transformer", {"group": 3}),
     "ctc": ("text_ctc", {}),
-    "ctc_glat": ("text_ctc", {"glancing": (0.5, 0.3)}),
+    "ctc_glat": ("text_ctc", {"glancing": Schedule(0.5, 0.3)}),
     "axe": ("text_ctc", {"objective": "axe"}),
     "cmlm": ("cmlm", {}),
     "glat": ("glat", {}),
@@ -67,7 +69,7 @@ def test_the_gradient_reaches_every_parameter(kind: str) -> None:
 def test_padding_does_not_change_a_loss(kind: str) -> None:
     model, spec = built(kind)
     if kind == "da_transformer":
-        object.__setattr__(model.config, "glancing", (0.0, 0.0))  # glancing is at random
+        object.__setattr__(model.config, "glancing", Schedule(0.0, 0.0))  # glancing is at random
     ((batch,),) = [terms(model, spec, pairs()).values()]
     total = float(batch) * int(batch.count)
     alone = 0.0
@@ -153,4 +155,36 @@ def test_a_target_that_does_not_fit_the_frames_or_the_graph_counts_as_nothing() 
 
 def test_glancing_is_not_combined_with_another_alignment() -> None:
     with pytest.raises(ValueError, match="leave glancing out"):
-        MODELS["text_ctc"].config(len(VOCABULARY), SMALL, glancing=(0.5, 0.3), objective="axe")
+        MODELS["text_ctc"].config(len(VOCABULARY), SMALL, glancing=Schedule(0.5, 0.3), objective="axe")
+
+
+@torch.no_grad()
+def test_the_loss_of_a_curriculum_is_that_of_its_stage() -> None:
+    name, _ = KINDS["groups"]
+    spec = MODELS[name]
+    given = pairs()
+    found = {}
+    for group, curriculum in ((3, (1, 2)), (1, ()), (2, ()), (3, ())):
+        torch.manual_seed(0)
+        model = spec.build(spec.config(len(VOCABULARY), SMALL, group=group, curriculum=curriculum), AudioConfig())
+        for progress in (0.0, 0.5, 1.0):
+            (term,) = terms(model, spec, dataclasses.replace(given, progress=progress)).values()
+            found[group, curriculum, progress] = float(term)
+    for group, progress in ((1, 0.0), (2, 0.5), (3, 1.0)):
+        assert found[3, (1, 2), progress] == found[group, (), progress]
+    assert len({found[group, (), 1.0] for group in (1, 2, 3)}) == 3
+
+
+def test_the_share_that_is_glanced_at_and_masked_follows_the_training() -> None:
+    """All is glanced at in the end, so no token has a part in the loss; all is masked in the end."""
+    given = pairs()
+    for name, key in (("glat", "glancing"), ("cmlm", "least_masked")):
+        spec = MODELS[name]
+        torch.manual_seed(0)
+        model = spec.build(spec.config(len(VOCABULARY), SMALL, **{key: Schedule(0.0, 1.0)}), AudioConfig())
+        model.transformer.embedding.weight.data.normal_()
+        first, last = (
+            terms(model, spec, dataclasses.replace(given, progress=progress))["decoder"].count for progress in (0, 1)
+        )
+        total = int(given.token_lengths.sum())
+        assert (int(first), int(last) < total) == (total, True) if name == "glat" else int(first) < int(last) == total
