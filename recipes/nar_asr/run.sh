@@ -17,8 +17,9 @@ if [[ $encoder != /* && -f $caller/$encoder/config.json ]]; then encoder=$caller
 
 shared=../../../shared/data # a part of the corpus, packed, if it is there
 encoders="ctc ctc_inter cr_ctc ctc_self"
-decoders="aed aed_shallow semi_autoregressive mask_ctc align_refine imputer levenshtein masked_diffusion paraformer"
+decoders="aed aed_shallow mask_ctc align_refine imputer levenshtein masked_diffusion paraformer"
 decoders="$decoders paraformer_v2 paraformer_v2_axe paraformer_v2_oaxe crf"
+continued="semi_autoregressive paraformer_v2_ngrams" # from a decoder before
 
 train() { # NAME [OPTION...]: conf/NAME.yaml to exp/NAME
   train_model recognizer "conf/$1.yaml" --tokenizer exp/tokenizer --out "exp/$1" \
@@ -40,10 +41,12 @@ encode() {
 }
 for name in $encoders; do eval "$name() { train $name; }"; done
 for name in $decoders; do eval "$name() { train $name --init exp/ctc_self; }"; done
+semi_autoregressive() { train semi_autoregressive --init exp/aed; }
+paraformer_v2_ngrams() { train paraformer_v2_ngrams --init exp/paraformer_v2; }
 evaluate() { python local/evaluate.py data exp; }
 
 stages=("unpack:" "prepare: corpus" "tokenizer: subwords data/train.jsonl.gz" "encode: encoder data/train.jsonl.gz")
-for name in $encoders $decoders; do
+for name in $encoders $decoders $continued; do
   stages+=("$name: max_steps conf/$name.yaml")
 done
 run_stages exp "${stages[@]}" "evaluate: local/evaluate.py"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from speechnar.audio import AudioConfig
+from speechnar.config import from_dict, to_dict
 from speechnar.decode.autoregressive import AutoregressiveDecoder
 from speechnar.decode.interface import Decoder, refine
 from speechnar.decode.speculative import SpeculativeDecoder, VerifyConfig, greedy_draft
@@ -24,6 +27,7 @@ from speechnar.models.asr.levenshtein import Levenshtein, LevenshteinConfig
 from speechnar.models.asr.mask_ctc import MaskCTC, MaskCTCConfig
 from speechnar.models.autoregressive.aed import AED, AEDConfig
 from speechnar.models.specs import MODELS
+from speechnar.nar.schedules import Schedule
 from speechnar.text.symbols import Vocabulary
 
 AUDIO = AudioConfig(sample_rate=8000, n_fft=240, hop_length=80, win_length=240, n_mels=6, f_min=0.0, f_max=4000.0)
@@ -203,3 +207,36 @@ def test_a_parallel_decoder_learns_by_every_objective(name: str, objective: str)
     decoder.value.backward()
     missing = [name for name, weight in model.decoder.named_parameters() if weight.grad is None]
     assert not missing
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value", "schedule"),
+    [
+        ("paraformer", "glancing_ratio", 0.3, Schedule(0.3, 0.3)),
+        ("levenshtein", "random_share", 0.4, Schedule(0.4, 0.4)),
+        ("masked_diffusion", "least_masked", 0.2, Schedule(0.2, 0.2)),
+        ("text_ctc", "glancing", [0.5, 0.3], Schedule(0.5, 0.3)),
+        ("text_ctc", "glancing", None, None),
+        ("glat", "glancing", [0.4, 0.2], Schedule(0.4, 0.2)),
+        ("da_transformer", "glancing", [0.5, 0.1], Schedule(0.5, 0.1)),
+    ],
+)
+def test_configs_of_trained_models_without_schedules_are_read(
+    name: str, key: str, value: Any, schedule: Schedule | None
+) -> None:
+    read = from_dict(MODELS[name].config, {"n_symbols": 7, key: value})
+    assert getattr(read, key.removesuffix("_ratio")) == schedule
+    assert from_dict(MODELS[name].config, to_dict(read)) == read
+
+
+@pytest.mark.parametrize("name", ["paraformer", "levenshtein", "masked_diffusion", "mask_ctc", "glat", "cmlm"])
+def test_a_share_above_1_is_refused(name: str) -> None:
+    spec = MODELS[name]
+    (key,) = [field.name for field in dataclasses.fields(spec.config) if "Schedule" in str(field.type)]
+    with pytest.raises(ValueError, match=f"{key} is 1.5 but should be from 0 to 1"):
+        spec.config(**{key: Schedule(0.5, 1.5)})
+
+
+def test_diffusion_masks_something() -> None:
+    with pytest.raises(ValueError, match="least_masked is 0 but should be above 0"):
+        MODELS["masked_diffusion"].config(least_masked=Schedule(0.5, 0.0))

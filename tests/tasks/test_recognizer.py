@@ -364,3 +364,19 @@ def test_the_verbs_from_manifest_to_transcripts(
     )
     assert main(["decode", out, dev, str(read), "--method", "magic"]) == 1
     assert "'magic' but should be one of greedy, beam, mask_predict, mask_ctc, " in capsys.readouterr().err
+
+
+def test_a_curriculum_follows_the_steps_of_the_training(corpus: tuple[Path, Path, Path]) -> None:
+    found = {}
+    for group, curriculum in ((3, (1, 2)), (1, ()), (2, ()), (3, ())):
+        model = Choice("aed", AEDConfig(0, ENCODER, DECODER, group, curriculum))
+        loop = dataclasses.replace(LOOP, max_steps=30)
+        config = config_of("aed", model=model, loop=loop, augmentation=Augmentation((1.0,), 0.0, spec=None))
+        torch.manual_seed(0)
+        task = RecognitionTask(config, *corpus)
+        batch = task.load(task.batches(0)[0])
+        for step in (0, 15, 30):
+            found[group, curriculum, step] = float(task.loss(batch, step)["decoder"])
+    for group, step in ((1, 0), (2, 15), (3, 30)):
+        assert found[3, (1, 2), step] == pytest.approx(found[group, (), step], rel=1e-5)
+    assert found[1, (), 0] == pytest.approx(found[1, (), 30], rel=1e-5) != pytest.approx(found[2, (), 0], rel=1e-3)

@@ -69,6 +69,7 @@ SYSTEMS = (
     System("fully NAR", "Paraformer-v2", "paraformer_v2", ways("parallel")),
     System("fully NAR", "Paraformer-v2 by AXE", "paraformer_v2_axe", ways("parallel")),
     System("fully NAR", "Paraformer-v2 by OAXE", "paraformer_v2_oaxe", ways("parallel")),
+    System("fully NAR", "Paraformer-v2 by bags of pairs", "paraformer_v2_ngrams", ways("parallel")),
     System("iterative", "Mask-CTC", "mask_ctc", ways("mask_ctc", resizing=(False,), **EASY_FIRST)),
     System("iterative", "Mask-CTC, dynamic lengths", "mask_ctc", ways("mask_ctc", **EASY_FIRST)),
     System("iterative", "Mask-CTC, rescoring 10 texts", "mask_ctc", ways("rescoring", ctc_weight=(0.9, 0.7, 0.5))),
