@@ -80,6 +80,9 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
         "--no-resizing", action="store_true", help="mask_ctc keeps the number of CTC's tokens, as in Mask-CTC of 2020"
     )
     decode.add_argument("--beam", type=int, default=10, metavar="N", help="hypotheses that the search keeps (10)")
+    decode.add_argument(
+        "--length-beam", type=int, default=1, metavar="N", help="lengths near that of CTC that mask_predict decodes (1)"
+    )
     decode.add_argument("--ctc-weight", type=float, default=0.3, metavar="X", help="of CTC beside the decoder (0.3)")
     decode.add_argument("--masking-passes", type=int, default=1, metavar="N", help="of rescoring, each other masks (1)")
     decode.add_argument("--temperature", type=float, default=1.0, metavar="X", help="of CTC in searches (1)")
@@ -149,6 +152,7 @@ def _decode(args: argparse.Namespace) -> None:
         _method(args.method), args.iterations, args.threshold, args.beam, args.ctc_weight, args.masking_passes,
         temperature=args.temperature, sampled=args.sampled, lm=args.lm and str(args.lm), lm_weight=args.lm_weight,
         word_bonus=args.word_bonus, overlapping=args.overlapping, resizing=not args.no_resizing,
+        length_beam=args.length_beam,
     )  # fmt: skip
     if args.measure:
         from speechnar.evaluate.compare import measurements

@@ -54,8 +54,8 @@ def _translate(args: argparse.Namespace) -> None:
     if args.measure and args.output is None:
         raise ValueError("--measure writes a file beside the output: give the output with -o")
     torch.set_num_threads(args.threads)
-    options = DecodeOptions(
-        args.method or "greedy", args.iterations, beam=args.beam, ctc_weight=0.0, length_beam=args.length_beam,
+    options = DecodeOptions(  # where no method is named, the translator takes that of the model
+        args.method or "mask_predict", args.iterations, beam=args.beam, ctc_weight=0.0, length_beam=args.length_beam,
         length_penalty=args.length_penalty,
     )  # fmt: skip
     translator = Translator(args.model_dir, options, args.method is None, args.rescore)

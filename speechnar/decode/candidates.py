@@ -25,6 +25,18 @@ def likely_lengths(log_probs: np.ndarray, number: int) -> np.ndarray:
     return lengths
 
 
+def near_lengths(lengths: np.ndarray, longest: np.ndarray, number: int) -> np.ndarray:
+    """Return the lengths (B, number) nearest to given ones (B,): n, n + 1, n - 1, n + 2 ...
+
+    In place of a length below 1 or above `longest` (B,), and of all of them where n is 0, a row repeats n.
+    """
+    ranks = np.arange(number)
+    near = lengths[:, None] + (ranks + 1) // 2 * np.where(ranks % 2, 1, -1)
+    possible = (near >= 1) & (near <= longest[:, None]) & (lengths[:, None] > 0)
+    found: np.ndarray = np.where(possible, near, lengths[:, None])
+    return found
+
+
 def best_candidates(state: AnyState, batch: int, scores: np.ndarray | None = None) -> AnyState:
     """Return the state with one of the candidates of each utterance.
 

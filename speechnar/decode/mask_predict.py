@@ -1,12 +1,14 @@
 """Mask-Predict: predict all tokens at once, then mask the least probable ones and predict them again.
 
-    first     _  _  _  _      as many masks as CTC's best path has tokens, or as the model says
+    first     _  _  _  _      as many masks as CTC's best path has tokens, or as the model says; with a length beam,
+                              as many texts of other lengths, all decoded at once
     step 1    s  e  c  s      all are predicted
               s  _  _  s      the least probable are masked again, fewer in each step
     step 2    s  i  x  s      ...
 
 Source: Ghazvininejad et al. 2019, "Mask-Predict: Parallel Decoding of Conditional Masked Language Models", section 4.
-Differs: where the model predicts no length, it is that of CTC's best path.
+Differs: where the model predicts no length, it is that of CTC's best path, and the lengths of a length beam are those
+    next to it.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from speechnar.decode.candidates import likely_lengths
+from speechnar.decode.candidates import likely_lengths, near_lengths
 from speechnar.decode.greedy import best_path
 from speechnar.decode.interface import DecoderInput, MaskedReader, State, padded
 from speechnar.nar.schedules import Schedule
@@ -44,8 +46,9 @@ class MaskPredictDecoder:
 
     Attributes:
         iterations: number of times that tokens are predicted, 1 or more.
-        length_beam: number of the most probable lengths that are decoded where the model predicts lengths. The state
-            has so many rows for each utterance, in succession, and `best_candidates` chooses among them.
+        length_beam: number of lengths that are decoded: the most probable ones where the model predicts lengths, else
+            those next to the length of CTC's best path. The state has so many rows for each utterance, in succession,
+            and `best_candidates` chooses among them.
     """
 
     vocabulary: Vocabulary
@@ -57,10 +60,12 @@ class MaskPredictDecoder:
     def first(self, encoder_out: DecoderInput) -> MaskedState:
         mask_id = self.vocabulary.mask_id
         if encoder_out.length_log_probs is None:
-            lengths = [len(best_path(log_probs, self.vocabulary).tokens) for log_probs in encoder_out.utterances()]
+            paths = [best_path(log_probs, self.vocabulary) for log_probs in encoder_out.utterances()]
+            ctc = np.array([len(path.tokens) for path in paths], np.int64)
+            lengths = near_lengths(ctc, encoder_out.lengths, self.length_beam)
         else:
-            lengths = likely_lengths(encoder_out.length_log_probs, self.length_beam).ravel().tolist()
-        return masked_state([[mask_id] * length for length in lengths], mask_id, encoder_out.reader)
+            lengths = likely_lengths(encoder_out.length_log_probs, self.length_beam)
+        return masked_state([[mask_id] * length for length in lengths.ravel().tolist()], mask_id, encoder_out.reader)
 
     def step(self, state: MaskedState) -> MaskedState:
         masks, free = state.masks, state.free

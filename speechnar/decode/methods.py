@@ -55,7 +55,9 @@ class DecodeOptions:
         sampled: of diffusion: whether positions and tokens are drawn at random, and not the most confident first.
         temperature: divides the log-probabilities of CTC before decoding, above 0; above 1 where CTC is overconfident,
             which its loss on a dev set shows.
-        length_beam: of mask_predict by a model that predicts lengths: how many of them are decoded.
+        length_beam: of mask_predict: how many lengths are decoded, the most probable ones by a model that predicts
+            lengths, else those next to the length of CTC's best path; the best text by the mean log-probability of its
+            tokens is taken.
         length_penalty: of autoregressive: scores are divided by the length to this power.
         lm: of beam: file of an n-gram model of words, of `speechnar lm train`; none by default.
         lm_weight, word_bonus: of `lm`; see `ScorerOptions`.
@@ -101,6 +103,8 @@ class DecodeOptions:
             raise DecodeError(f"a language model is for the method beam, not for {self.method}: leave it out")
         if not self.resizing and self.method != "mask_ctc":
             raise DecodeError(f"resizing is of the method mask_ctc, not of {self.method}: leave it out")
+        if self.length_beam > 1 and self.method != "mask_predict":
+            raise DecodeError(f"a length beam is of the method mask_predict, not of {self.method}: leave it out")
 
     @property
     def prefix_beam(self) -> PrefixBeamConfig:

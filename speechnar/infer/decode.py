@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from speechnar.data.manifest import load_cuts
 from speechnar.data.transcribed import load_wav
+from speechnar.decode.candidates import best_candidates
 from speechnar.decode.forced_alignment import align
 from speechnar.decode.interface import (
     CausalReader,
@@ -229,7 +230,7 @@ def last_states(
     """Yield the state that decoding ends in, of the batch or, by a method that does not take batches, of each part."""
     for part in [encoder_out] if decoder.batched else _each(encoder_out):
         given = decoder_input(part, _reader(decoder.reader, model, part, vocabulary))
-        yield refine(decoder, with_temperature(given, temperature))
+        yield best_candidates(refine(decoder, with_temperature(given, temperature)), len(given.lengths))
 
 
 def _reader(protocol: type | None, model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary) -> Any:

@@ -19,6 +19,8 @@ from speechnar.layers.decoder_block import KeyValues
 class TorchMaskedReader:
     """A `MaskedReader` of a model with a masked decoder: `memory` and `decode` as in `MaskCTC`.
 
+    It reads one row of tokens for each utterance, or as many for each, those of an utterance in succession.
+
     Args:
         memory: input of cross-attention; by default that of CTC's best path.
     """
@@ -46,8 +48,9 @@ class TorchMaskedReader:
 
     def _decode(self, tokens: np.ndarray, token_lengths: np.ndarray) -> Any:
         device = self._encoder_out.hidden.device
+        memory = self._memory.each(len(tokens) // len(self._memory.positions))
         return self._model.decode(
-            self._memory, torch.from_numpy(tokens).to(device), torch.from_numpy(token_lengths).to(device)
+            memory, torch.from_numpy(tokens).to(device), torch.from_numpy(token_lengths).to(device)
         )
 
 

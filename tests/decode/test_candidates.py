@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from speechnar.decode.autoregressive import AutoregressiveDecoder
-from speechnar.decode.candidates import best_candidates, likely_lengths
+from speechnar.decode.candidates import best_candidates, likely_lengths, near_lengths
 from speechnar.decode.directed_graph import LookaheadDecoder
 from speechnar.decode.interface import DecoderInput, State, refine
 from speechnar.decode.mask_predict import MaskPredictDecoder
@@ -94,6 +94,17 @@ def test_the_likeliest_lengths_come_first_and_impossible_ones_never() -> None:
     with np.errstate(divide="ignore"):
         log_probs = np.log(np.array([[0.0, 0.5, 0.1, 0.4], [0.0, 0.0, 1.0, 0.0]]))
     assert likely_lengths(log_probs, 2).tolist() == [[1, 3], [2, 2]]
+
+
+def test_the_nearest_lengths_begin_with_the_given_one() -> None:
+    lengths, longest = np.array([5, 1, 0, 4]), np.array([9, 9, 9, 5])
+    assert near_lengths(lengths, longest, 1).tolist() == [[5], [1], [0], [4]]
+    assert near_lengths(lengths, longest, 5).tolist() == [
+        [5, 6, 4, 7, 3],
+        [1, 2, 1, 3, 1],  # no text of 0 or -1 tokens
+        [0, 0, 0, 0, 0],  # nothing was said
+        [4, 5, 3, 4, 2],  # 5 frames have no room for 6 tokens
+    ]
 
 
 def test_the_best_candidate_has_the_best_mean_or_the_best_given_score() -> None:

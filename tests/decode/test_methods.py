@@ -54,6 +54,33 @@ def test_a_batch_is_decoded_as_its_utterances_are(name: str, method: str) -> Non
     assert any(batch) or method == "autoregressive"  # which may end at once here
 
 
+def test_a_length_beam_takes_the_best_of_all_near_lengths() -> None:
+    torch.manual_seed(0)
+    model = MODELS["mask_ctc"].build(CONFIGS["mask_ctc"], AUDIO).eval()
+    differs = 0
+    with torch.no_grad():
+        for weight in (*model.encoder.head.parameters(), model.decoder.out.weight):
+            weight.mul_(4)
+        mel, lengths = torch.randn(4, 30, 6), torch.tensor([30, 26, 17, 8])
+        encoder_out = model(mel, lengths)
+        found = decode_batch(model, encoder_out, VOCABULARY, DecodeOptions("mask_predict", 1, length_beam=5))
+        without = decode_batch(model, encoder_out, VOCABULARY, DecodeOptions("mask_predict", 1))
+        for row, length in enumerate(lengths.tolist()):
+            alone = model(mel[row : row + 1, :length], None)
+            path = alone.log_probs[0].argmax(1).unique_consecutive()
+            size = len(path[path != 0])
+            best = (-np.inf, without[row])
+            for near in (size, size + 1, size - 1, size + 2, size - 2):
+                if 1 <= near <= alone.log_probs.shape[1] and size:
+                    masks = torch.full((1, near), VOCABULARY.mask_id)
+                    logits = model.decode(model.memory(alone, 0), masks, torch.tensor([near])).logits[0]
+                    scores, tokens = logits.log_softmax(1)[:, 1:3].max(1)
+                    best = max(best, (float(scores.mean()), VOCABULARY.decode((tokens + 1).tolist())))
+            assert found[row] == best[1]
+            differs += found[row] != without[row]
+    assert differs
+
+
 class Countdown:
     """A decoder whose one token falls by 1 in each step, to 0."""
 
@@ -95,6 +122,8 @@ def test_temperature_flattens_as_a_softmax_does(temperature: float) -> None:
         ({"beam": 0}, "beam is 0 but should be 1 or more"),
         ({"threshold": 1.5}, "threshold is 1.5 but should be from 0 to 1"),
         ({"temperature": 0.0}, "temperature is 0.0 but should be above 0"),
+        ({"length_beam": 0}, "length_beam is 0 but should be 1 or more"),
+        ({"length_beam": 3}, "a length beam is of the method mask_predict, not of greedy: leave it out"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options: dict, sentence: str) -> None:
