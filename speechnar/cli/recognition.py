@@ -91,6 +91,16 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     decode.add_argument("--word-bonus", type=float, default=1.0, metavar="X", help="nats a word, with --lm (1)")
     decode.add_argument("--sampled", action="store_true", help="diffusion draws tokens at random, not the best first")
     decode.add_argument(
+        "--deduplicate", action="store_true", help="leave out tokens that repeat the one before, of parallel methods"
+    )
+    decode.add_argument(
+        "--entropy-gate",
+        type=float,
+        default=0.0,
+        metavar="X",
+        help="nats: below this mean entropy of CTC its best path is taken and no decoder is run (0, never)",
+    )
+    decode.add_argument(
         "--overlapping",
         action="store_true",
         help="of a blockwise encoder: blocks overlap by half and their texts are merged",
@@ -152,7 +162,7 @@ def _decode(args: argparse.Namespace) -> None:
         _method(args.method), args.iterations, args.threshold, args.beam, args.ctc_weight, args.masking_passes,
         temperature=args.temperature, sampled=args.sampled, lm=args.lm and str(args.lm), lm_weight=args.lm_weight,
         word_bonus=args.word_bonus, overlapping=args.overlapping, resizing=not args.no_resizing,
-        length_beam=args.length_beam,
+        length_beam=args.length_beam, deduplicated=args.deduplicate, entropy_gate=args.entropy_gate,
     )  # fmt: skip
     if args.measure:
         from speechnar.evaluate.compare import measurements

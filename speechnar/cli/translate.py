@@ -30,6 +30,9 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     verb.add_argument("--iterations", type=int, default=1, metavar="N", help="of mask_predict (1)")
     verb.add_argument("--length-beam", type=int, default=1, metavar="N", help="lengths that mask_predict decodes (1)")
     verb.add_argument(
+        "--deduplicate", action="store_true", help="leave out tokens that repeat the one before, not for searches"
+    )
+    verb.add_argument(
         "--rescore", type=Path, metavar="MODEL_DIR", help="an autoregressive model that chooses among the lengths"
     )
     verb.add_argument("--batch", type=int, default=32, metavar="N", help="texts that are decoded at once (32)")
@@ -56,7 +59,7 @@ def _translate(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     options = DecodeOptions(  # where no method is named, the translator takes that of the model
         args.method or "mask_predict", args.iterations, beam=args.beam, ctc_weight=0.0, length_beam=args.length_beam,
-        length_penalty=args.length_penalty,
+        length_penalty=args.length_penalty, deduplicated=args.deduplicate,
     )  # fmt: skip
     translator = Translator(args.model_dir, options, args.method is None, args.rescore)
     text = sys.stdin.buffer.read() if args.file is None else args.file.read_bytes()

@@ -5,6 +5,7 @@ The spec of a model names the methods that it can use (`speechnar.models.specs`)
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,7 +22,7 @@ from speechnar.decode.diffusion import DiffusionDecoder
 from speechnar.decode.directed_graph import LookaheadDecoder
 from speechnar.decode.greedy import GreedyDecoder
 from speechnar.decode.imputer import ImputerDecoder
-from speechnar.decode.interface import Decoder, DecoderInput
+from speechnar.decode.interface import Decoder, DecoderInput, State
 from speechnar.decode.levenshtein import LevenshteinDecoder
 from speechnar.decode.mask_ctc import MaskCTCDecoder
 from speechnar.decode.mask_predict import MaskPredictDecoder
@@ -36,6 +37,18 @@ from speechnar.text.symbols import Vocabulary
 
 MAX_TOKENS = 1000
 """Longest text of speculative decoding, in tokens."""
+
+PARTICULAR: dict[str, tuple[str, tuple[str, ...]]] = {
+    "lm": ("a language model", ("beam",)),
+    "resizing": ("resizing", ("mask_ctc",)),
+    "length_beam": ("a length beam", ("mask_predict",)),
+    "deduplicated": (
+        "leaving repeats out",
+        ("mask_predict", "mask_ctc", "levenshtein", "diffusion", "parallel", "crf"),
+    ),
+}
+"""Options that are not for every method: what they are, and the methods. Repeats are left out where a decoder predicts
+tokens at once that do not see each other."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +74,11 @@ class DecodeOptions:
         length_penalty: of autoregressive: scores are divided by the length to this power.
         lm: of beam: file of an n-gram model of words, of `speechnar lm train`; none by default.
         lm_weight, word_bonus: of `lm`; see `ScorerOptions`.
+        deduplicated: of the methods that predict tokens in parallel: whether tokens that repeat the one before are left
+            out of the text. Words such as `banana` lose tokens that they should have, if they are spelled `b an an a`.
+        entropy_gate: nats, of the methods that have a decoder beside CTC: an utterance in which the mean entropy of CTC
+            (`mean_entropy`, at the given temperature) is below this is CTC's best path, and the decoder is not run; 0
+            is no gate.
         overlapping: of a blockwise encoder: whether blocks overlap by half, are decoded apart, and their texts merged.
             No word is cut then; the delay is half a block longer.
     """
@@ -82,6 +100,8 @@ class DecodeOptions:
     word_bonus: float = 1.0
     overlapping: bool = False
     resizing: bool = True
+    deduplicated: bool = False
+    entropy_gate: float = 0.0
 
     def __post_init__(self) -> None:
         if self.method not in DECODERS:
@@ -99,12 +119,16 @@ class DecodeOptions:
                 f"lm_weight is {self.lm_weight} and word_bonus {self.word_bonus}, but both should be numbers, the first"
                 " 0 or more"
             )
-        if self.lm and self.method != "beam":
-            raise DecodeError(f"a language model is for the method beam, not for {self.method}: leave it out")
-        if not self.resizing and self.method != "mask_ctc":
-            raise DecodeError(f"resizing is of the method mask_ctc, not of {self.method}: leave it out")
-        if self.length_beam > 1 and self.method != "mask_predict":
-            raise DecodeError(f"a length beam is of the method mask_predict, not of {self.method}: leave it out")
+        for name, (what, methods) in PARTICULAR.items():
+            if getattr(self, name) != getattr(DecodeOptions, name) and self.method not in methods:
+                plural = "s" if len(methods) > 1 else ""
+                raise DecodeError(
+                    f"{what} is for the method{plural} {', '.join(methods)}, not for {self.method}: leave it out"
+                )
+        if not 0 <= self.entropy_gate < math.inf:
+            raise DecodeError(f"entropy_gate is {self.entropy_gate} but should be 0 or more")
+        if self.entropy_gate and self.method in ("greedy", "beam", "lookahead"):
+            raise DecodeError(f"the method {self.method} has no decoder beside CTC: leave the entropy gate out")
 
     @property
     def prefix_beam(self) -> PrefixBeamConfig:
@@ -165,3 +189,13 @@ def with_temperature(encoder_out: DecoderInput, temperature: float) -> DecoderIn
     logits = encoder_out.log_probs / np.float32(temperature)
     logits = logits - logits.max(axis=2, keepdims=True)
     return replace(encoder_out, log_probs=logits - np.log(np.exp(logits).sum(axis=2, keepdims=True)))
+
+
+def texts_of(state: State, options: DecodeOptions) -> list[list[int]]:
+    """Return the tokens of each utterance, without those that repeat the one before if the options say so.
+
+    Source: Lee et al. 2018, "Deterministic Non-Autoregressive Neural Sequence Modeling by Iterative Refinement",
+        section 5, which leaves repeats out of translations.
+    """
+    texts = state.sequences()
+    return [[token for token, _ in itertools.groupby(text)] for text in texts] if options.deduplicated else texts

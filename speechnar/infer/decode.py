@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from speechnar.data.manifest import load_cuts
 from speechnar.data.transcribed import load_wav
 from speechnar.decode.candidates import best_candidates
 from speechnar.decode.forced_alignment import align
+from speechnar.decode.gate import mean_entropy
+from speechnar.decode.greedy import best_path
 from speechnar.decode.interface import (
     CausalReader,
     Decoder,
@@ -26,12 +28,11 @@ from speechnar.decode.interface import (
     FrameReader,
     GroupReader,
     MaskedReader,
-    State,
     TokenReader,
     TransitionReader,
     refine,
 )
-from speechnar.decode.methods import DECODERS, DecodeOptions, with_temperature
+from speechnar.decode.methods import DECODERS, DecodeOptions, texts_of, with_temperature
 from speechnar.decode.overlap import Segment, merged
 from speechnar.decode.result import DecodeError
 from speechnar.files import atomic_write
@@ -160,8 +161,7 @@ def decode_corpus(
             if device.type == "cuda":
                 torch.cuda.synchronize()
             encoder_done = clock()
-            states = list(last_states(model, encoder_out, symbols, decoder, options.temperature))
-            rows = [(tokens, state.step) for state in states for tokens in state.sequences()]
+            rows = decoded(model, encoder_out, symbols, decoder, options)
             if options.overlapping:
                 found = [tokens for tokens, _ in rows]
                 text = overlapping_text(encoder_out, found, hop // subsampling, symbols.blank_id)
@@ -220,17 +220,33 @@ def overlapping_blocks(encoder: Any, frames: Tensor, hop: int) -> EncoderOutput:
 def decode_batch(model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary, options: DecodeOptions) -> list[str]:
     """Return the texts of a batch."""
     decoder = DECODERS[options.method](options, vocabulary)
-    states = last_states(model, encoder_out, vocabulary, decoder, options.temperature)
-    return [vocabulary.decode(tokens) for state in states for tokens in state.sequences()]
+    return [vocabulary.decode(tokens) for tokens, _ in decoded(model, encoder_out, vocabulary, decoder, options)]
 
 
-def last_states(
-    model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary, decoder: Decoder[Any], temperature: float
-) -> Iterator[State]:
-    """Yield the state that decoding ends in, of the batch or, by a method that does not take batches, of each part."""
-    for part in [encoder_out] if decoder.batched else _each(encoder_out):
+def decoded(
+    model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary, decoder: Decoder[Any], options: DecodeOptions
+) -> list[tuple[list[int], int]]:
+    """Return the tokens of each utterance of a batch, and the steps of the decoder.
+
+    Utterances that pass the entropy gate have the tokens of CTC's best path and no steps. The others are decoded at
+    once, or one by one by a method that takes no batches.
+    """
+    size = len(encoder_out.hidden)
+    found: dict[int, tuple[list[int], int]] = {}
+    if options.entropy_gate:
+        given = with_temperature(decoder_input(encoder_out), options.temperature)
+        for row, log_probs in enumerate(given.utterances()):
+            if mean_entropy(log_probs, vocabulary.blank_id) < options.entropy_gate:
+                found[row] = best_path(log_probs, vocabulary).tokens.tolist(), 0
+    left = [row for row in range(size) if row not in found]
+    together = [left] if decoder.batched else [[row] for row in left]
+    for rows in filter(None, together):
+        part = encoder_out if decoder.batched and len(rows) == size else _rows(encoder_out, rows)
         given = decoder_input(part, _reader(decoder.reader, model, part, vocabulary))
-        yield best_candidates(refine(decoder, with_temperature(given, temperature)), len(given.lengths))
+        state = refine(decoder, with_temperature(given, options.temperature))
+        texts = texts_of(best_candidates(state, len(rows)), options)
+        found.update(zip(rows, ((tokens, state.step) for tokens in texts)))
+    return [found[row] for row in range(size)]
 
 
 def _reader(protocol: type | None, model: Any, encoder_out: EncoderOutput, vocabulary: Vocabulary) -> Any:
@@ -249,9 +265,9 @@ def _reader(protocol: type | None, model: Any, encoder_out: EncoderOutput, vocab
     return None
 
 
-def _each(encoder_out: EncoderOutput) -> Iterator[EncoderOutput]:
-    """Yield the utterances of a batch one by one, without padding."""
-    for row in range(len(encoder_out.hidden)):
-        length = None if encoder_out.lengths is None else int(encoder_out.lengths[row])
-        hidden, log_probs = (part[row : row + 1, :length] for part in (encoder_out.hidden, encoder_out.log_probs))
-        yield EncoderOutput(hidden, None, log_probs, ())
+def _rows(encoder_out: EncoderOutput, rows: list[int]) -> EncoderOutput:
+    """Return some utterances of a batch; one alone is without padding."""
+    lengths = None if encoder_out.lengths is None else encoder_out.lengths[rows]
+    size = None if lengths is None else int(lengths.max())
+    hidden, log_probs = (part[rows, :size] for part in (encoder_out.hidden, encoder_out.log_probs))
+    return EncoderOutput(hidden, lengths if len(rows) > 1 else None, log_probs, ())

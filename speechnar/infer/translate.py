@@ -15,7 +15,7 @@ import torch
 from speechnar.data.pairs import known_tokens, padded
 from speechnar.decode.candidates import best_candidates
 from speechnar.decode.interface import State, refine
-from speechnar.decode.methods import DECODERS, DecodeOptions
+from speechnar.decode.methods import DECODERS, DecodeOptions, texts_of
 from speechnar.infer.text_reader import text_input
 from speechnar.layers.transformer import Encoded
 from speechnar.models.folder import ModelError, load_model
@@ -141,7 +141,7 @@ class Translator:
         if self._rescorer is not None and len(state.tokens) > len(sources):
             scores = self._scores(self._rescorer(source, lengths), state, len(state.tokens) // len(sources))
         chosen = best_candidates(state, len(sources), scores)
-        return [self.symbols.decode(tokens) for tokens in chosen.sequences()]
+        return [self.symbols.decode(tokens) for tokens in texts_of(chosen, self.options)]
 
     def _scores(self, encoded: Encoded, state: State, number: int) -> np.ndarray:
         """Return the rescorer's log-probability of each candidate, a mean over its tokens and its end."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 
 from speechnar.audio import AudioConfig
+from speechnar.decode.gate import mean_entropy
 from speechnar.decode.interface import DecoderInput, State, refine
-from speechnar.decode.methods import DECODERS, DecodeOptions, with_temperature
+from speechnar.decode.methods import DECODERS, DecodeOptions, texts_of, with_temperature
 from speechnar.decode.result import DecodeError
-from speechnar.infer.decode import decode_batch
+from speechnar.infer.decode import decode_batch, decoded
 from speechnar.layers.conformer import ConformerConfig
 from speechnar.layers.ctc_encoder import CTCEncoderConfig
 from speechnar.layers.decoder_block import DecoderConfig
@@ -35,15 +40,22 @@ def test_models_name_methods_that_exist() -> None:
     assert named == set(DECODERS)
 
 
-@pytest.mark.parametrize(("name", "method"), [(name, method) for name in CONFIGS for method in MODELS[name].decoders])
-def test_a_batch_is_decoded_as_its_utterances_are(name: str, method: str) -> None:
+def model_with_opinions(name: str) -> Any:
+    """Return an untrained model whose CTC finds tokens and whose decoder writes letters."""
     torch.manual_seed(0)
     model = MODELS[name].build(CONFIGS[name], AUDIO).eval()
-    options = DecodeOptions(method, iterations=3, beam=3, threshold=0.5)
     with torch.no_grad():
         for weight in model.encoder.head.parameters():
-            weight.mul_(4)  # so that CTC finds tokens
-        model.decoder.out.bias[:3] = torch.tensor([-9.0, 2.0, 2.0])  # so that the decoder writes letters
+            weight.mul_(4)
+        model.decoder.out.bias[:3] = torch.tensor([-9.0, 2.0, 2.0])
+    return model
+
+
+@pytest.mark.parametrize(("name", "method"), [(name, method) for name in CONFIGS for method in MODELS[name].decoders])
+def test_a_batch_is_decoded_as_its_utterances_are(name: str, method: str) -> None:
+    model = model_with_opinions(name)
+    options = DecodeOptions(method, iterations=3, beam=3, threshold=0.5)
+    with torch.no_grad():
         mel, lengths = torch.randn(3, 30, 6), torch.tensor([30, 17, 8])
         batch = decode_batch(model, model(mel, lengths), VOCABULARY, options)
         alone = [
@@ -79,6 +91,77 @@ def test_a_length_beam_takes_the_best_of_all_near_lengths() -> None:
             assert found[row] == best[1]
             differs += found[row] != without[row]
     assert differs
+
+
+GATED = [("mask_ctc", "mask_ctc"), ("mask_ctc", "mask_predict"), ("aed", "speculative"), ("aed", "autoregressive")]
+
+
+@pytest.mark.parametrize(("name", "method"), GATED)
+def test_the_entropy_gate_spares_the_decoder_where_ctc_is_certain(name: str, method: str) -> None:
+    model = model_with_opinions(name)
+    with torch.no_grad():
+        mel, lengths = torch.randn(5, 30, 6), torch.tensor([30, 17, 26, 8, 22])
+        encoder_out = model(mel, lengths)
+        entropies = []
+        for log_probs, length in zip(encoder_out.log_probs, encoder_out.lengths.tolist()):
+            frames = [frame for frame in log_probs[:length].exp().numpy() if frame.argmax()]
+            entropies.append(np.mean([scipy.stats.entropy(frame) for frame in frames]))
+        gate = float(np.median(entropies)) + 1e-6  # three of five pass
+        options = DecodeOptions(method, iterations=2, threshold=1.0, ctc_weight=0.0)
+        decoder = DECODERS[method](options, VOCABULARY)
+        without = decoded(model, encoder_out, VOCABULARY, decoder, options)
+        draft = decode_batch(model, encoder_out, VOCABULARY, DecodeOptions("greedy"))
+        found = decoded(model, encoder_out, VOCABULARY, decoder, replace(options, entropy_gate=gate))
+        passed = [entropy < gate for entropy in entropies]
+        assert sum(passed) == 3
+        for row, its in enumerate(passed):
+            if its:
+                assert (VOCABULARY.decode(found[row][0]), found[row][1]) == (draft[row], 0)
+            else:
+                assert found[row][0] == without[row][0] and found[row][1] > 0
+        assert [tokens for tokens, _ in without] != [tokens for tokens, _ in found]
+        model.memory = None  # cannot be called
+        everything = replace(options, entropy_gate=100.0)
+        assert [
+            VOCABULARY.decode(tokens) for tokens, _ in decoded(model, encoder_out, VOCABULARY, decoder, everything)
+        ] == draft
+
+
+def test_the_entropy_is_that_of_the_frames_with_tokens() -> None:
+    with np.errstate(divide="ignore"):
+        frames = np.log([[0.7, 0.2, 0.1, 0.0], [0.0, 1.0, 0.0, 0.0], [0.2, 0.2, 0.4, 0.2], [0.25, 0.25, 0.25, 0.25]])
+    third = scipy.stats.entropy([0.2, 0.2, 0.4, 0.2])
+    assert mean_entropy(frames, 0) == pytest.approx((0 + third) / 2)  # the first and the last are blanks
+    assert mean_entropy(frames[:1], 0) == mean_entropy(frames[:0], 0) == 0.0
+
+
+def test_the_gate_is_measured_at_the_temperature() -> None:
+    """Of two symbols of which one has 0.9, the entropy is 0.325 nats; at temperature 2 it has 0.75, and 0.562 nats."""
+    model = model_with_opinions("aed")
+    with torch.no_grad():
+        encoder_out = model(torch.randn(1, 8, 6), None)
+        log_probs = torch.tensor([[[1e-30, 0.9, 0.1, *[1e-30] * 4]]]).log()
+        given = replace(encoder_out, hidden=encoder_out.hidden[:, :1], log_probs=log_probs)
+        decoder = DECODERS["autoregressive"](DecodeOptions("autoregressive"), VOCABULARY)
+        for temperature, gate, steps in ((1.0, 0.32, 1), (1.0, 0.33, 0), (2.0, 0.56, 1), (2.0, 0.57, 0)):
+            options = DecodeOptions("autoregressive", temperature=temperature, entropy_gate=gate)
+            assert min(1, decoded(model, given, VOCABULARY, decoder, options)[0][1]) == steps
+
+
+def test_repeats_are_left_out_of_parallel_texts_alone() -> None:
+    state = State(np.array([[1, 1, 2, 2, 1], [2, 1, 1, 1, 1], [1, 1, 1, 1, 1]]), np.array([5, 2, 0]), np.zeros((3, 5)))
+    assert texts_of(state, DecodeOptions("parallel")) == [[1, 1, 2, 2, 1], [2, 1], []]
+    assert texts_of(state, DecodeOptions("parallel", deduplicated=True)) == [[1, 2, 1], [2, 1], []]
+    model = model_with_opinions("mask_ctc")
+    with torch.no_grad():
+        encoder_out = model(torch.randn(3, 30, 6), torch.tensor([30, 17, 8]))
+        options = DecodeOptions("mask_predict", 1)
+        texts = decode_batch(model, encoder_out, VOCABULARY, options)
+        assert (
+            decode_batch(model, encoder_out, VOCABULARY, replace(options, deduplicated=True))
+            == [re.sub(r"(.)\1+", r"\1", text) for text in texts]
+            != texts
+        )
 
 
 class Countdown:
@@ -123,7 +206,12 @@ def test_temperature_flattens_as_a_softmax_does(temperature: float) -> None:
         ({"threshold": 1.5}, "threshold is 1.5 but should be from 0 to 1"),
         ({"temperature": 0.0}, "temperature is 0.0 but should be above 0"),
         ({"length_beam": 0}, "length_beam is 0 but should be 1 or more"),
-        ({"length_beam": 3}, "a length beam is of the method mask_predict, not of greedy: leave it out"),
+        ({"resizing": False}, "resizing is for the method mask_ctc, not for greedy: leave it out"),
+        ({"deduplicated": True}, "repeats out is for the methods mask_predict, .* crf, not for greedy: leave it out"),
+        ({"entropy_gate": 1.0}, "the method greedy has no decoder beside CTC: leave the entropy gate out"),
+        ({"method": "mask_ctc", "entropy_gate": -1.0}, "entropy_gate is -1.0 but should be 0 or more"),
+        ({"method": "mask_ctc", "entropy_gate": math.nan}, "entropy_gate is nan but should be 0 or more"),
+        ({"length_beam": 3}, "a length beam is for the method mask_predict, not for greedy: leave it out"),
     ],
 )
 def test_options_that_cannot_be_are_refused(options: dict, sentence: str) -> None:

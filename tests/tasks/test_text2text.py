@@ -93,6 +93,8 @@ def test_an_autoregressive_model_chooses_among_lengths(folder: Path) -> None:
     options = DecodeOptions("mask_predict", 4, length_beam=3)
     translator = Translator(trained(folder, "cmlm"), options, False, trained(folder, "transformer"))
     assert translator.translate([source for source, _ in PAIRS]) == [target for _, target in PAIRS]
+    translator.options = dataclasses.replace(options, deduplicated=True)
+    assert translator.translate(["b", "ba ab"]) == ["a", "ab"]  # of aa and aab
     with pytest.raises(ModelError, match="rescoring needs an autoregressive one"):
         Translator(trained(folder, "cmlm"), options, False, trained(folder, "cmlm"))
     assert Translator(trained(folder, "groups")).options.method == "semi_autoregressive"
