@@ -160,6 +160,18 @@ class _Line:
         known = sorted(known, key=lambda place: text.confidences[place])[:MOST_DOUBTFUL]
         self.doubtful = sorted({*self._unknown, *known})
         self._of_others = math.log((max(1, len(self._unknown)) - 0.5) / (len(text.words) + 4))
+        self._joined = {place: joined for place in self.doubtful if (joined := self._join(place))}
+        alone = [word.letters for place in self.doubtful if (word := self._parsed[place]) and len(word.letters) > 1]
+        self._candidates = corrector.candidates([*alone, *self._joined.values()])
+
+    def _join(self, place: int) -> str:
+        """Return the letters of a word and the next one, if these may be one word; otherwise nothing."""
+        word, after = self._parsed[place], self._parsed[place + 1] if place + 1 < len(self._parsed) else None
+        if word is None or after is None or word.after or after.before or len(word.letters + after.letters) >= LONGEST:
+            return ""
+        is_unknown = bool(self._unknown.intersection((place, place + 1)))
+        joined = word.letters + after.letters
+        return joined if joined in self._corrector.places or is_unknown and not after.has_capital else ""
 
     def options(self, place: int, gate: Gate) -> list[_Option]:
         """Return the options of a word that are best without the audio."""
@@ -167,13 +179,12 @@ class _Line:
         assert word is not None
         found = []
         if len(word.letters) > 1:
-            found += [_Option(place, 1, new, cost, 0.0) for cost, new in corrector.candidates(word.letters)]
-        if place + 1 < len(self._parsed) and (after := self._parsed[place + 1]) and not (word.after or after.before):
-            joined = word.letters + after.letters
+            found += [_Option(place, 1, new, cost, 0.0) for cost, new in self._candidates[word.letters]]
+        if joined := self._joined.get(place):
             if joined in corrector.places:
                 found.append(_Option(place, 2, (joined,), 0.0, 0.0))
-            elif self._unknown.intersection((place, place + 1)) and len(joined) < LONGEST and not after.has_capital:
-                near = corrector.candidates(joined)
+            else:
+                near = self._candidates[joined]
                 found += [_Option(place, 2, new, cost, 0.0) for cost, new in near if len(new) == 1]
         if len(word.letters) <= SHORT and not word.before and not word.after:
             found.append(_Option(place, 1, (), len(word.letters), 0.0))

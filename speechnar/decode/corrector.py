@@ -21,81 +21,23 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from speechnar import config
+from speechnar.decode.letter_channel import LETTERS, LONGEST, Channel, Gate, NearWords
 from speechnar.lm.ngram import LMError, NgramModel
 from speechnar.text.g2p import pronouncer
 from speechnar.text.marked_word import MarkedWord
 from speechnar.text.symbols import TextError
 
-LETTERS = "abcdefghijklmnopqrstuvwxyz'"
 LM, CHANNEL = "lm.npz", "channel.json"
-CLOSE = 4  # letters that only one of two words has, at most
-SIMILAR = 3  # letters by which their lengths differ, at most
-COMPARED = 400  # words of which the costs are computed; 1,500 find hardly more errors of dev's drafts
-OTHER = 3.0  # nats a letter that only one of two words has, in the rough cost by which these words are taken
-LONGER = 2.0  # nats a letter by which their lengths differ, in the same
-RARE = 0.35  # weight of the cost of the word itself, in the same
-FREQUENCY = 0.6  # weight of a word's own cost beside that of its letters, before the neighbors choose
 SENTENCE_ENDS, QUOTES = (".", "!", "?"), "\"'\u201d\u2019)"
 UNKNOWN = 13.0  # nats, the cost of a word that the bigram model does not have
-KEPT = 20  # candidates that the neighbors choose from
-LONGEST = 24  # letters of a word that is corrected
 ENGLISH = Path(__file__).parents[1] / "assets" / "corrector" / "english"
-
-
-@dataclass(frozen=True)
-class Gate:
-    """The weights of corrections by audio, `AcousticCorrector`.
-
-    Attributes:
-        letters, audio: weights of the costs of letters and of the gain of the audio, beside those of the bigram model.
-        unknown, known: the weights of the logistic regressions, for words that no lexicon has and for others.
-        draft, verified: smallest confidence of a change that is made, of words of CTC, and of those that a decoder
-            verified.
-    """
-
-    letters: float
-    audio: float
-    unknown: tuple[float, ...]
-    known: tuple[float, ...]
-    draft: float
-    verified: float
-
-
-@dataclass(frozen=True)
-class Channel:
-    """`channel.json`: costs in nats, of letters in the order of `LETTERS`.
-
-    Attributes:
-        substitution: [said][written]; 0 for the same letter.
-        deletion, insertion: of a letter that was said, and of one that was not.
-        single, double: of one letter written for a double one, and of two for one.
-        split: of two words that are written as one.
-        fragment: in [0, 1], how often it is right to leave out a letter that the next word begins with.
-        weight: of the costs of letters, beside those of the bigram model.
-        confidence: the weights of the logistic regression on `Correction.features`.
-        threshold: smallest confidence of a change that is made.
-        audio: the same of corrections by audio.
-    """
-
-    substitution: tuple[tuple[float, ...], ...]
-    deletion: tuple[float, ...]
-    insertion: tuple[float, ...]
-    single: float
-    double: float
-    split: float
-    fragment: float
-    weight: float
-    confidence: tuple[float, ...]
-    threshold: float
-    audio: Gate
 
 
 @dataclass(frozen=True)
@@ -148,21 +90,12 @@ class Corrector:
             self._lm = NgramModel.load(folder / LM)
         except (OSError, LMError, ValueError) as error:
             raise TextError(f"there is no corrector in {folder}, make it by recipes/correction: {error}") from None
-        self._substitution = np.array(self._channel.substitution, np.float32)
-        self._deletion = np.array(self._channel.deletion, np.float32)
         letters = frozenset(LETTERS)
-        known = {word: n for n, word in enumerate(self._lm.words) if letters.issuperset(word) and len(word) < LONGEST}
-        self.places, self._words = known, tuple(known)  # of the words in the bigram model
-        self._letters = np.full((len(known), LONGEST), -1, np.int8)
-        raw = np.array(self._words, f"S{LONGEST}").view(np.uint8).reshape(len(known), LONGEST)
-        for n, letter in enumerate(LETTERS):
-            self._letters[raw == ord(letter)] = n
-        self._lengths = (raw > 0).sum(1).astype(np.int8)
-        bits = [1 << n for n in range(len(LETTERS) - 1)]
-        self._bits = np.array([*bits, 0, 0], np.uint32)  # of the letters that a word has: apostrophes and -1 have none
-        self._signatures = np.bitwise_or.reduce(self._bits[self._letters], 1)
-        self._costs = np.array([-self._lm.step((), n)[0] for n in known.values()], np.float32)
-        self.candidates = lru_cache(20_000)(self._search)
+        self.places = {
+            word: n for n, word in enumerate(self._lm.words) if letters.issuperset(word) and len(word) < LONGEST
+        }
+        costs = np.array([-self._lm.step((), n)[0] for n in self.places.values()])
+        self._near = NearWords(tuple(self.places), costs, self._channel)
 
     def __call__(self, text: str) -> str:
         """Return a line of text with its words corrected. The white space around all other words stays."""
@@ -191,12 +124,13 @@ class Corrector:
         unknown = self.unknown(parsed)
         of_others = math.log((len(unknown) - 0.5) / (len(words) + 4)) if unknown else 0.0
         found = loose
+        candidates = self.candidates(word.letters for place in unknown if (word := parsed[place]))
         for place in unknown:
             word = parsed[place]
             assert word is not None
             after = ids[place + 1] if place + 1 < len(words) else None
             state = self._state(ids[place - 1]) if place else self._lm.start
-            options = [(cost, self._between(state, new, after), new) for cost, new in self.candidates(word.letters)]
+            options = [(cost, self._between(state, new, after), new) for cost, new in candidates[word.letters]]
             if not options:
                 continue
             totals = [self._channel.weight * cost + lm for cost, lm, _ in options]
@@ -259,48 +193,19 @@ class Corrector:
             total -= log_prob
         return total if after is None else total - self._lm.step(state, after)[0]
 
-    def _search(self, word: str) -> list[tuple[float, tuple[str, ...]]]:
-        """Return the cost of the letters of a word for the candidates that are likely without their neighbors."""
-        written = np.array([LETTERS.index(letter) for letter in word])
-        signature = np.bitwise_or.reduce(self._bits[written])
-        other = np.bitwise_count(self._signatures ^ signature)
-        lengths = np.abs(self._lengths - np.int8(len(word)))
-        near = np.flatnonzero((other <= CLOSE) & (lengths <= SIMILAR))
-        if len(near) > COMPARED:
-            far = OTHER * other[near] + LONGER * lengths[near] + RARE * self._costs[near]
-            near = near[np.argpartition(far, COMPARED)[:COMPARED]]
-        found: list[tuple[float, tuple[str, ...]]] = []
-        if len(near):
-            costs = self.letter_costs(written, self._letters[near], self._lengths[near])
-            for n in np.argsort(costs + FREQUENCY * self._costs[near])[:KEPT].tolist():
-                found.append((float(costs[n]), (self._words[near[n]],)))
-        for size in range(1, len(word) - 1):
-            parts = word[:size], word[size:]
-            if parts[0] in self.places and parts[1] in self.places and (size > 1 or word[0] in "ai"):
-                found.append((self._channel.split, parts))
-        return found
+    def candidates(self, written: Iterable[str]) -> dict[str, list[tuple[float, tuple[str, ...]]]]:
+        """Return for each of some words those that may be meant, one or two, with the costs of their letters.
 
-    def letter_costs(self, written: np.ndarray, said: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Return the costs (N,) of writing a word for each of N words: the sum of those of the cheapest edits.
-
-        Args:
-            written: (M,) numbers of letters.
-            said: (N, `LONGEST`) numbers of letters, -1 behind the end; lengths: (N,).
+        These are the likeliest ones without their neighbors.
         """
-        channel, size = self._channel, int(lengths.max())
-        said = said[:, :size].T.astype(np.intp)  # a row for each place of a letter
-        deletions = self._deletion[said]
-        deletions[1:][said[1:] == said[:-1]] = channel.single
-        costs = np.zeros((size + 1, said.shape[1]), np.float32)  # of writing nothing for the first 0, 1, 2 ... letters
-        np.cumsum(deletions, axis=0, out=costs[1:])
-        for n, letter in enumerate(written):
-            insertion = channel.double if n and written[n - 1] == letter else channel.insertion[letter]
-            replaced = costs[:-1] + self._substitution[:, letter].take(said)
-            costs += np.float32(insertion)
-            np.minimum(costs[1:], replaced, out=costs[1:])
-            for left, here, deletion in zip(costs, costs[1:], deletions):  # faster than np.minimum.accumulate
-                np.minimum(here, left + deletion, out=here)
-        return costs[lengths, np.arange(said.shape[1])]
+        found: dict[str, list[tuple[float, tuple[str, ...]]]] = {}
+        for word, near in self._near(written).items():
+            found[word] = [(cost, (each,)) for cost, each in near]
+            for size in range(1, len(word) - 1):
+                parts = word[:size], word[size:]
+                if parts[0] in self.places and parts[1] in self.places and (size > 1 or word[0] in "ai"):
+                    found[word].append((self._channel.split, parts))
+        return found
 
 
 def ends_sentence(word: str) -> bool:

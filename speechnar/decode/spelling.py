@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from speechnar.text.symbols import TextError
 from speechnar.text.whisper_bpe import BytePairs
@@ -26,8 +26,7 @@ def ctc_tokens(tokenizer: BytePairs, words: Sequence[str]) -> list[int] | None:
     """
     found: list[int] = []
     for word in words:
-        bare = word.strip(MARKS) or word
-        for spelling in (bare, bare.lower(), key_of(word)):
+        for spelling in _spellings(word):
             try:
                 found += tokenizer.encode(spelling)
                 break
@@ -36,6 +35,13 @@ def ctc_tokens(tokenizer: BytePairs, words: Sequence[str]) -> list[int] | None:
         else:
             return None
     return found
+
+
+def _spellings(word: str) -> Iterator[str]:
+    bare = word.strip(MARKS) or word
+    yield bare
+    yield bare.lower()
+    yield key_of(word)
 
 
 def edit_distances(text: str, parts: Iterable[str]) -> list[int]:
