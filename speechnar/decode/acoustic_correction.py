@@ -138,7 +138,7 @@ class AcousticCorrector:
             if new < 0 <= old:  # CTC cannot write it, so nobody said it
                 option.gain = -LIMIT
             elif min(new, old) >= 0 and totals[old] != totals[new]:  # else CTC cannot judge it
-                option.gain = float(np.clip(totals[new] - totals[old], -LIMIT, LIMIT))
+                option.gain = min(max(float(totals[new] - totals[old]), -LIMIT), LIMIT)
 
 
 class _Line:
@@ -179,7 +179,8 @@ class _Line:
         assert word is not None
         found = []
         if len(word.letters) > 1:
-            found += [_Option(place, 1, new, cost, 0.0) for cost, new in self._candidates[word.letters]]
+            near = self._candidates[word.letters]
+            found += [_Option(place, 1, new, cost, 0.0) for cost, new in near if new != (word.letters,)]
         if joined := self._joined.get(place):
             if joined in corrector.places:
                 found.append(_Option(place, 2, (joined,), 0.0, 0.0))
@@ -188,14 +189,13 @@ class _Line:
                 found += [_Option(place, 2, new, cost, 0.0) for cost, new in near if len(new) == 1]
         if len(word.letters) <= SHORT and not word.before and not word.after:
             found.append(_Option(place, 1, (), len(word.letters), 0.0))
-        kept = []
-        written = {count: self._lm(place, count) for count in {option.count for option in found}}
+        state = corrector.state_before(place, self._ids)
+        after = [self._ids[place + count :][:1] for count in range(3)]
+        written = [corrector.lm_cost(state, [*self._ids[place : place + n], *after[n]]) for n in range(3)]
         for option in found:
-            if option.count == 1 and option.words == (word.letters,):
-                continue
-            option.lm = self._lm(place, option.count, option.words) - written[option.count]
-            kept.append(option)
-        kept = sorted(kept, key=lambda each: gate.letters * each.letters + each.lm)[:COMPARED]
+            new = [corrector.places[word] for word in option.words]
+            option.lm = corrector.lm_cost(state, [*new, *after[option.count]]) - written[option.count]
+        kept = sorted(found, key=lambda each: gate.letters * each.letters + each.lm)[:COMPARED]
         for option in kept:
             option.words = self._marked(option)
         return kept
@@ -207,14 +207,6 @@ class _Line:
         if not option.words:
             return ()
         return MarkedWord(first.before, first.letters, last.after, first.has_capital).with_words(option.words)
-
-    def _lm(self, place: int, count: int, words: Sequence[str] | None = None) -> float:
-        """Return the cost of words, by default those that are written, and of the known word after them."""
-        ids = self._ids[place : place + count] if words is None else [self._corrector.places[word] for word in words]
-        before = None if not place else self._ids[place - 1]
-        return self._corrector.lm_cost(
-            before, [*ids, *self._ids[place + count : place + count + 1]], at_start=not place
-        )
 
     def _begins_next(self, place: int) -> bool:
         """Return whether the next word begins with a word, as in `th then`."""

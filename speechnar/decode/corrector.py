@@ -128,9 +128,12 @@ class Corrector:
         for place in unknown:
             word = parsed[place]
             assert word is not None
-            after = ids[place + 1] if place + 1 < len(words) else None
-            state = self._state(ids[place - 1]) if place else self._lm.start
-            options = [(cost, self._between(state, new, after), new) for cost, new in candidates[word.letters]]
+            after = [each for each in ids[place + 1 : place + 2] if each is not None]
+            state = self.state_before(place, ids)
+            options = [
+                (cost, self.lm_cost(state, [*map(self.places.__getitem__, new), *after]), new)
+                for cost, new in candidates[word.letters]
+            ]
             if not options:
                 continue
             totals = [self._channel.weight * cost + lm for cost, lm, _ in options]
@@ -164,9 +167,15 @@ class Corrector:
             if word and 1 < len(word.letters) < LONGEST and self.id_of(word) is None and not self.knows(word.letters)
         ]
 
-    def lm_cost(self, before: int | None, ids: Sequence[int | None], at_start: bool) -> float:
-        """Return the cost of words behind another; that of an unknown word is constant."""
-        state = self._lm.start if at_start else self._state(before)
+    def state_before(self, place: int, ids: Sequence[int | None]) -> tuple[int, ...]:
+        """Return the bigram model's state before a word of a line; that of no word behind an unknown one."""
+        if not place:
+            return self._lm.start
+        before = ids[place - 1]
+        return () if before is None else (before,)[: self._lm.order - 1]
+
+    def lm_cost(self, state: tuple[int, ...], ids: Iterable[int | None]) -> float:
+        """Return the cost of words behind a state of the bigram model; that of an unknown word is constant."""
         total = 0.0
         for each in ids:
             if each is None:
@@ -176,22 +185,10 @@ class Corrector:
                 total -= log_prob
         return total
 
-    def _state(self, word_id: int | None) -> tuple[int, ...]:
-        """Return the bigram model's state behind a word; that of no word where it is unknown."""
-        return () if word_id is None else self._lm.step((), word_id)[1]
-
     def knows(self, word: str) -> bool:
         """Return whether a lexicon has a word, or what is left of it without a final s."""
         stem = word.removesuffix("s").removesuffix("'")
         return any(form in self.places or pronouncer().knows(form) for form in (word, stem) if len(form) > 2)
-
-    def _between(self, state: tuple[int, ...], words: Sequence[str], after: int | None) -> float:
-        """Return the cost of words behind a state of the bigram model, and that of the known word after them."""
-        total = 0.0
-        for word in words:
-            log_prob, state = self._lm.step(state, self.places[word])
-            total -= log_prob
-        return total if after is None else total - self._lm.step(state, after)[0]
 
     def candidates(self, written: Iterable[str]) -> dict[str, list[tuple[float, tuple[str, ...]]]]:
         """Return for each of some words those that may be meant, one or two, with the costs of their letters.

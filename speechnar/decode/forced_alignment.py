@@ -16,6 +16,7 @@ from speechnar.decode.greedy import Alignment
 from speechnar.decode.result import DecodeError
 
 TINY = np.finfo(np.float64).tiny
+UNSCALED = 4  # frames until the probabilities of paths are scaled again, which are then 1e-300 or more
 
 
 def align(log_probs: np.ndarray, tokens: Sequence[int], blank_id: int) -> Alignment:
@@ -72,29 +73,31 @@ def total_log_probs(
     """
     starts, ends = np.array([(0, len(log_probs))] * len(texts) if spans is None else spans).T
     lengths = np.array([len(text) for text in texts])
-    tokens = np.full((len(texts), lengths.max()), blank_id)
-    for row, text in zip(tokens, texts):
-        row[: len(text)] = text
-    states = np.full((len(texts), 2 * tokens.shape[1] + 1), blank_id)
-    states[:, 1::2] = tokens
+    tokens = np.full((lengths.max(), len(texts)), blank_id)
+    for column, text in zip(tokens.T, texts):
+        column[: len(text)] = text
+    states = np.full((2 * len(tokens) + 1, len(texts)), blank_id)  # a row for each state: faster than a column
+    states[1::2] = tokens
     skip = np.zeros(states.shape)
-    skip[:, 1:2] = 1.0
-    skip[:, 3::2] = tokens[:, 1:] != tokens[:, :-1]
+    skip[1:2] = 1.0
+    skip[3::2] = tokens[1:] != tokens[:-1]
+    probs = np.exp(log_probs).astype(np.float64)
     longest = int((ends - starts).max())
     frames = ends - longest + np.arange(longest)[:, None]  # of each step and text: all end at the same step
-    probs = np.exp(log_probs.astype(np.float64))[np.maximum(frames, 0)[:, :, None], states]
-    padded = np.zeros((len(texts), states.shape[1] + 2))
-    two_back, one_back, here = padded[:, :-2], padded[:, 1:-1], padded[:, 2:]
+    rows = np.maximum(frames, 0) * probs.shape[1]
+    padded = np.zeros((len(states) + 2, len(texts)))
+    two_back, one_back, here = padded[:-2], padded[1:-1], padded[2:]
     log_scale = np.zeros(len(texts))
-    for now, frame in zip(frames, probs):  # plain numbers, scaled after each frame: faster than logarithms
-        padded[:, 1] = now == starts  # a path begins with a blank or a token
-        here[:] = (here + one_back + two_back * skip) * frame
-        scale = here.max(axis=1)
-        scale[scale < TINY] = 1.0
-        here /= scale[:, None]
-        log_scale += np.log(scale)
-    rows = np.arange(len(texts))
-    total = here[rows, 2 * lengths] + np.where(lengths > 0, here[rows, 2 * lengths - 1], 0.0)
+    for n, (begins, row) in enumerate(zip(frames == starts, rows)):  # plain numbers: faster than logarithms
+        padded[1] = begins  # a path begins with a blank or a token
+        here[:] = (two_back * skip + one_back + here) * probs.take(states + row)
+        if n % UNSCALED == 0 or n == longest - 1:
+            scale = here.max(axis=0)
+            scale[scale < TINY] = 1.0
+            here /= scale
+            log_scale += np.log(scale)
+    columns = np.arange(len(texts))
+    total = here[2 * lengths, columns] + np.where(lengths > 0, here[2 * lengths - 1, columns], 0.0)
     return np.where(total > 0, np.log(np.maximum(total, TINY)) + log_scale, -np.inf)
 
 

@@ -171,14 +171,14 @@ class NearWords:
             written, said: (N, L) numbers of letters, -1 behind the end; as many words of the one as of the other.
         """
         ends = (said >= 0).sum(1)
-        said = said.T[: ends.max(initial=0)].astype(np.intp)  # a row for each place of a letter
+        said = said.T[: ends.max(initial=0)].astype(np.intp, order="C")  # a row for each place of a letter
         deletions = self._deletion[said]
         deletions[1:][said[1:] == said[:-1]] = self._single
         costs = np.zeros((len(said) + 1, len(ends)), np.float32)  # of writing nothing for the first 0, 1, 2 ... letters
         np.cumsum(deletions, axis=0, out=costs[1:])
         said *= len(self._substitution)
         before = np.full(len(ends), -1)
-        for letter in written.T[: (written >= 0).sum(1).max(initial=0)].astype(np.intp):
+        for letter in written.T[: (written >= 0).sum(1).max(initial=0)].astype(np.intp, order="C"):
             insertion = np.where((letter == before) & (letter >= 0), self._double, self._insertion[letter])
             replaced = costs[:-1] + self._substitution.take(said + letter)
             costs += insertion
