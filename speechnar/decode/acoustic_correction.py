@@ -23,8 +23,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from speechnar.decode.corrector import LONGEST, Correction, Corrector, Gate, ends_sentence
+from speechnar.decode.corrector import Correction, Corrector, ends_sentence
 from speechnar.decode.forced_alignment import total_log_probs
+from speechnar.decode.letter_channel import LONGEST, Gate
 from speechnar.decode.spelling import ctc_tokens
 from speechnar.text.marked_word import MarkedWord
 from speechnar.text.whisper_bpe import BytePairs

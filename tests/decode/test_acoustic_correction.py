@@ -13,7 +13,8 @@ import pytest
 
 from speechnar.cli import main
 from speechnar.decode.acoustic_correction import FEATURES, AcousticCorrector, Utterance, without_overlap
-from speechnar.decode.corrector import CHANNEL, LETTERS, LM, Channel, Correction, Corrector, Gate
+from speechnar.decode.corrector import CHANNEL, LM, Correction, Corrector
+from speechnar.decode.letter_channel import LETTERS, Channel, Gate
 from speechnar.text.whisper_bpe import BytePairs
 
 TOKENIZER = BytePairs(("<blank>", "\u2581", *LETTERS))

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from speechnar.cli import main
-from speechnar.decode.corrector import CHANNEL, ENGLISH, LETTERS, LM, LONGEST, Channel, Corrector, Gate
+from speechnar.decode.corrector import CHANNEL, ENGLISH, LM, Corrector
+from speechnar.decode.letter_channel import LETTERS, Channel, Gate
 from speechnar.text.symbols import TextError
 
 TEXT = """the big clock struck
@@ -90,35 +91,6 @@ def test_the_neighbors_decide_between_equal_letters(tmp_path: Path) -> None:
     for line, word in (("a red xqat sat", "cat"), ("the old xqat flew", "bat")):
         (found,) = corrector.proposals(line.split())
         assert found.words == (word,) and found.place == 2
-
-
-def test_the_cost_of_letters_is_that_of_the_cheapest_edits(corrector: Corrector) -> None:
-    """By brute force: every way to write a word for another, letter by letter."""
-
-    def cost(said: str, written: str, before: str = "", put: str = "") -> float:
-        if not said and not written:
-            return 0.0
-        options = []
-        if said:
-            removed = 1.0 if said[0] == before else 2.0
-            options.append(removed + cost(said[1:], written, said[0], put))
-        if written:
-            added = 1.5 if written[0] == put else 4.0
-            options.append(added + cost(said, written[1:], before, written[0]))
-        if said and written:
-            changed = 0.0 if said[0] == written[0] else 3.0
-            options.append(changed + cost(said[1:], written[1:], said[0], written[0]))
-        return min(options)
-
-    words = ["good", "a", "cool", "abc'd"]
-    said = np.full((len(words), LONGEST), -1)
-    for row, word in zip(said, words):
-        row[: len(word)] = [LETTERS.index(letter) for letter in word]
-    for written in ("god", "goood", "b", "aab'", "ccoo"):
-        found = corrector.letter_costs(
-            np.array([LETTERS.index(letter) for letter in written]), said, np.array([len(word) for word in words])
-        )
-        assert found.tolist() == pytest.approx([cost(word, written) for word in words])
 
 
 def test_a_change_has_to_be_certain(tmp_path: Path) -> None:

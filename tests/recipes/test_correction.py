@@ -13,7 +13,8 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from speechnar.decode.corrector import LETTERS, Correction
+from speechnar.decode.corrector import Correction
+from speechnar.decode.letter_channel import LETTERS
 
 LOCAL = Path(__file__).parents[2] / "recipes" / "correction" / "local"
 NAMES = ("evaluate", "texts", "learn")

@@ -26,7 +26,8 @@ from rapidfuzz.distance import Levenshtein
 from texts import plain_words
 
 from speechnar.decode.acoustic_correction import FEATURES as OF_AUDIO
-from speechnar.decode.corrector import LETTERS, Channel, Corrector, Gate
+from speechnar.decode.corrector import Corrector
+from speechnar.decode.letter_channel import LETTERS, Channel, Gate
 from speechnar.evaluate.wer.normalizers import normalizer
 from speechnar.files import atomic_write
 
