@@ -1,4 +1,4 @@
-"""What a recognizer writes for words: the costs of its errors, letter by letter, and the words near what is written.
+"""Find the words that a recognizer may have written otherwise, by the costs of its errors, letter by letter.
 
     written     rrole     role   0.9 nats, one letter for a double one
                           rule   4.1 nats, and o for u
