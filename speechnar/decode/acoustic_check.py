@@ -24,7 +24,8 @@ from difflib import SequenceMatcher
 import numpy as np
 
 from speechnar.decode.forced_alignment import total_log_probs
-from speechnar.decode.spelling import ctc_tokens, key_of
+from speechnar.decode.spelling import MARKS, ctc_tokens, edit_distances, key_of
+from speechnar.text.abbreviations import TITLES
 from speechnar.text.whisper_bpe import BytePairs
 
 NUMBER_WORDS = frozenset(
@@ -159,7 +160,7 @@ class AcousticCheck:
             text: words of the decoder.
             confidences: in [0, 1], of each word of the decoder.
         """
-        if self._is_number(change, text):
+        if self._is_written_short(change, text):
             return False
         gain, n_tokens = self._gain(change, text)
         if not change.is_insertion:
@@ -194,14 +195,16 @@ class AcousticCheck:
             return 0.0, 1
         return float(with_run - without), max(1, len(longer) - len(shorter))
 
-    def _is_number(self, change: Change, text: Sequence[str]) -> bool:
-        """Return whether a change is that of a number from words to digits or back."""
+    def _is_written_short(self, change: Change, text: Sequence[str]) -> bool:
+        """Return whether the words of a change are the number in digits, or the title, that stands beside them."""
         run = text[change.text] if change.is_insertion else self._words[change.draft]
         other, at = (self._words, change.draft) if change.is_insertion else (text, change.text)
         beside = [*other[: at.start][-1:], *other[at.stop :][:1]]
-        return all(key_of(word) in NUMBER_WORDS for word in run) and any(
-            char.isdigit() for word in beside for char in word
-        )
+        if all(key_of(word) in NUMBER_WORDS for word in run):
+            return any(char.isdigit() for word in beside for char in word)
+        said = "".join(map(key_of, run))
+        titles = (TITLES[title].lower() for word in beside if (title := word.strip(MARKS)) in TITLES)
+        return any(2 * edit_distances(title, [said])[-1] <= len(title) for title in titles)
 
 
 def _is_repeated(change: Change, keys: Sequence[str]) -> bool:

@@ -142,6 +142,18 @@ def test_a_number_is_written_as_often_as_it_was_heard(draft: str, text: str, wro
     assert judged(words_of(draft), words_of(text)) == wrong
 
 
+@pytest.mark.parametrize(
+    ("draft", "text", "wrong"),
+    [
+        ("d doctter smith", "Dr. Smith", [False]),  # CTC wrote "doctor" in two pieces: none of it is lost
+        ("mister fox said smith", "Mr. Smith", [True]),
+        ("d doctter smith", "Mr. Smith", [True]),  # another title
+    ],
+)
+def test_a_title_stands_for_its_word(draft: str, text: str, wrong: list[bool]) -> None:
+    assert judged(words_of(draft), words_of(text)) == wrong
+
+
 def test_words_that_ctc_cannot_write_are_not_judged() -> None:
     assert judged(["view"], ["view", "9"]) == [False]
 
