@@ -19,6 +19,7 @@ from speechnar.models.folder import ModelError, load_model
 from speechnar.models.specs import MODELS, configs_of
 from speechnar.runtime.voice_folder import FLOW, VOICE, VoiceInfo
 from speechnar.text.symbols import SymbolTable
+from speechnar.train.provenance import digest_of
 
 ORIGIN = "origin.json"
 
@@ -123,9 +124,9 @@ def _sampled(model_dir: Path, acoustic: Any, audio: AudioConfig) -> dict[str, Vo
         parts["acoustic.onnx"] = acoustic_graph(acoustic, audio, mel is not None, prosody)
     if mel is not None:
         parts[FLOW] = flow_graph(mel, acoustic.mel_std)
-    width = acoustic.config.d_model
+    width, digest = acoustic.config.d_model, digest_of(model_dir / "acoustic")
     for latent, model, wanted in (("mel", mel, width + acoustic.config.n_mels), ("prosody", prosody, width)):
-        if model is not None and model.config.d_condition != wanted:
+        if model is not None and (model.config.d_condition != wanted or model.config.acoustic not in ("", digest)):
             raise ModelError(f"the {latent} of {model_dir} was trained on another acoustic model: train it on this one")
     return parts
 

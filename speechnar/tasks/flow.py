@@ -26,7 +26,7 @@ from speechnar.models.specs import configs_of
 from speechnar.nar.lengths import length_mask, token_of_frame
 from speechnar.text.symbols import SymbolTable
 from speechnar.train.loop import LoopConfig, train
-from speechnar.train.provenance import provenance_of, settings_of
+from speechnar.train.provenance import digest_of, provenance_of, settings_of
 from speechnar.train.update import Phase
 
 MEASURED = 100
@@ -87,7 +87,7 @@ class FlowTask:
         residuals = torch.cat([self._residual(self.data, utt_id)[0] for utt_id in self.data.utt_ids[:MEASURED]])
         (_, condition) = self._residual(self.data, self.data.utt_ids[0])
         sizes = {"n_features": residuals.shape[1], "d_condition": condition.shape[1]}
-        model = dataclasses.replace(config.model.value, **sizes)
+        model = dataclasses.replace(config.model.value, **sizes, acoustic=digest_of(acoustic))
         self.config = ModelConfig(self.data.audio, Choice(config.model.name, model))
         self.model: Any = build(self.config)
         self.model.set_statistics(residual_std=residuals.float().std(dim=0).clamp(min=1e-3))

@@ -47,10 +47,9 @@ def provenance_of(sources: Mapping[str, Path | Sequence[str] | None]) -> dict[st
     """Return a digest of each source of a training, by a name that a message can use.
 
     Args:
-        sources: files; folders, of which a model's are its weights, others all that is in them; names in their order.
-            What is not given or is not on this machine, such as a model on the hub, is told apart by its name alone.
+        sources: as `digest_of` takes each.
     """
-    return {name: _digest(source) for name, source in sources.items()}
+    return {name: digest_of(source) for name, source in sources.items()}
 
 
 def archive_stale_run(folder: Path, provenance: Mapping[str, str]) -> None:
@@ -75,7 +74,13 @@ def archive_stale_run(folder: Path, provenance: Mapping[str, str]) -> None:
         print(f"speechnar: {reason}: it is now {aside}, and training starts anew", file=sys.stderr)
 
 
-def _digest(source: Path | Sequence[str] | None) -> str:
+def digest_of(source: Path | Sequence[str] | None) -> str:
+    """Return the SHA-256 of a source of a training, in hexadecimal.
+
+    Args:
+        source: a file; a folder, of which a model's is its weights, another's all that is in it; names in their order.
+            What is not given or is not on this machine, such as a model on the hub, is told apart by its name alone.
+    """
     found = hashlib.sha256()
     if not isinstance(source, Path):
         found.update(json.dumps(source).encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -15,20 +16,24 @@ from speechnar.config import Choice
 from speechnar.export import export_voice, restore_voice
 from speechnar.export.voice_graphs import smoothed
 from speechnar.models.folder import ModelConfig, ModelError, load_model, save_model
+from speechnar.models.tts.fastspeech2 import FastSpeech2
 from speechnar.models.tts.flow_matching import FlowMatching, FlowMatchingConfig
 from speechnar.runtime.flow import MEL, Sampling
 from speechnar.runtime.frames import white_noise
 from speechnar.runtime.speech import SpeechError
 from speechnar.runtime.voice import Voice
+from speechnar.text.symbols import EN_US, SymbolTable
+from speechnar.train.provenance import digest_of
 
 SIZES = {"mel": (8, 16 + 8), "prosody": (3, 16)}
 FOLDERS = {"mel": "flow", "prosody": "prosody"}
 
 
-def save_flow(folder: Path, latent: str, d_condition: int = 0) -> None:
+def save_flow(folder: Path, latent: str, d_condition: int = 0, acoustic: str = "") -> None:
     torch.manual_seed(1)
     n_features, width = SIZES[latent]
-    config = FlowMatchingConfig(latent, n_features, d_condition or width, d_model=8, d_ff=8, kernel_size=3, n_layers=1)
+    sizes = {"d_model": 8, "d_ff": 8, "kernel_size": 3, "n_layers": 1}
+    config = FlowMatchingConfig(latent, n_features, d_condition or width, acoustic, **sizes)
     model = FlowMatching(config)
     torch.nn.init.normal_(model.out.weight)
     model.set_statistics(residual_std=torch.linspace(0.3, 0.5, n_features))
@@ -142,6 +147,39 @@ def test_a_flow_of_another_latent_or_acoustic_model_is_refused(tmp_path: Path) -
     save_flow(tmp_path / "flow", "mel", d_condition=40)
     with pytest.raises(ModelError, match="trained on another acoustic model"):
         export_voice(tmp_path, tmp_path / "voice")
+
+
+def test_a_flow_of_an_acoustic_model_that_was_trained_further_is_refused(tmp_path: Path) -> None:
+    save_models(tmp_path)
+    save_flow(tmp_path / "flow", "mel", acoustic=digest_of(tmp_path / "acoustic"))
+    export_voice(tmp_path, tmp_path / "voice")
+    model, config = load_model(tmp_path / "acoustic")
+    model.duration_out.bias.data += 0.1
+    save_model(tmp_path / "acoustic", config, model, SymbolTable.load(tmp_path / "acoustic" / "tokens.txt"))
+    with pytest.raises(ModelError, match="the mel of .* was trained on another acoustic model"):
+        export_voice(tmp_path, tmp_path / "voice")
+
+
+def test_each_speaker_of_a_voice_has_readings(tmp_path: Path) -> None:
+    save_models(tmp_path)
+    _, config = load_model(tmp_path / "acoustic")
+    sizes = dataclasses.replace(config.model.value, speakers=("ann", "bob"))
+    torch.manual_seed(3)
+    acoustic = FastSpeech2(sizes)
+    acoustic.duration_out.bias.data.fill_(1.8)  # about 5 frames a token
+    acoustic.set_statistics(log_f0_mean=[5.3, 4.7], log_f0_std=[0.2, 0.2])
+    acoustic.set_statistics(common_log_f0_mean=5.0, common_log_f0_std=0.3)
+    named = ModelConfig(AUDIO, Choice("fastspeech2", sizes))
+    save_model(tmp_path / "acoustic", named, acoustic, SymbolTable(EN_US))
+    save_flow(tmp_path / "prosody", "prosody")
+    export_voice(tmp_path, tmp_path / "voice")
+    voice = Voice(tmp_path / "voice", threads=1)
+    for speaker, log_f0 in (("ann", 5.3), ("bob", 4.7)):
+        one, again, two = (voice.synthesize(TEXT, speaker=speaker, seed=seed) for seed in (1, 1, 2))
+        np.testing.assert_array_equal(one.f0, again.f0)
+        assert one.f0.shape != two.f0.shape or not np.allclose(one.f0, two.f0)
+        for reading in (one, two):
+            assert np.log(reading.f0[reading.f0 > 0]).mean() == pytest.approx(log_f0, abs=0.3)
 
 
 @pytest.mark.parametrize("name", ["voice_mel", "voice_prosody"])

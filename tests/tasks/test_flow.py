@@ -20,6 +20,7 @@ from speechnar.tasks.acoustic import train_acoustic
 from speechnar.tasks.flow import FlowConfig, FlowTask, mel_residual, prosody_residual, train_flow
 from speechnar.text.symbols import SymbolTable
 from speechnar.train.loop import LoopConfig
+from speechnar.train.provenance import digest_of
 
 Features = tuple[Path, Path, Path]
 CONFIG = FlowConfig(
@@ -57,6 +58,7 @@ def test_training_lowers_the_loss_and_leaves_the_acoustic_model_alone(
     assert validation["validation/flow"] < sum(losses[:8]) / 8
     model, config = load_model(tmp_path / "flow")
     assert (config.model.value.n_features, config.model.value.d_condition) == (n_features, d_condition)
+    assert config.model.value.acoustic == digest_of(acoustic)
     assert not any(name.startswith("acoustic") for name in model.state_dict())
     after = load_file(acoustic / "model.safetensors")
     assert all(torch.equal(after[name], before[name]) for name in before)

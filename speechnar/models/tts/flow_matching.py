@@ -42,14 +42,16 @@ class FlowMatchingConfig:
 
     Attributes:
         latent: what is sampled, "mel" or "prosody".
-        n_features: values of a frame (mel) or a token (prosody) that are sampled. `n_features` and `d_condition` come
-            from the acoustic model: a training config leaves them out.
+        n_features: values of a frame (mel) or a token (prosody) that are sampled. `n_features`, `d_condition` and
+            `acoustic` come from the acoustic model: a training config leaves them out.
         d_condition: values of a frame or a token that the network reads.
+        acoustic: digest of the weights of the acoustic model, of `provenance_of`; "" where it is not known.
     """
 
     latent: str = "mel"
     n_features: int = 0
     d_condition: int = 0
+    acoustic: str = ""
     d_model: int = 192
     d_ff: int = 576
     kernel_size: int = 7
