@@ -80,6 +80,10 @@ def _ctc_graphs(model: Any, config: ModelConfig) -> RecognizerGraphs:
     """Return the graph of a model that is called as `CTC` is; round the model's weights in place."""
     if model.encoder.config.d_states:
         raise ModelError("the model reads encoder states that were cached, and no audio: it cannot be exported")
+    if model.encoder.config.pretrained is not None:
+        raise ModelError(
+            "the encoder is one of transformers, which the runtime has no graph for: it cannot be exported"
+        )
     if model.encoder.config.blocks is not None:
         raise ModelError("the encoder is blockwise, which the runtime has no graph for: it cannot be exported")
     round_weights(model)

@@ -26,7 +26,7 @@ from tqdm import tqdm
 
 from speechnar.data.manifest import DataError, load_cuts, read_wav, save_cuts
 from speechnar.files import atomic_write
-from speechnar.infer.pretrained_encoder import PretrainedEncoder, is_pretrained, pretrained_folder
+from speechnar.infer.pretrained_encoder import FrozenEncoder, is_pretrained, pretrained_folder
 from speechnar.infer.shipped_encoder import ShippedEncoder
 from speechnar.layers.augment import (
     SpecAugmentConfig,
@@ -124,7 +124,7 @@ def cache_states(
             wav2vec 2.0, HuBERT, WavLM or Whisper of transformers, by its folder or as `hf:owner/name`.
         cuts_path: each cut has one supervision with a text.
         out: the folder of the cache.
-        layer, unpadded: of an encoder of transformers, as `PretrainedEncoder` takes them.
+        layer, unpadded: of an encoder of transformers, as `FrozenEncoder` takes them.
 
     Raises:
         DataError: there is no manifest, audio cannot be read, or an utterance has no text.
@@ -218,7 +218,7 @@ def _encoder(
     if variant.mask_bands:
         raise ModelError(f"{model_dir} is used as it is, and its mel bands cannot be masked: drop mask_bands")
     if is_pretrained(model_dir):
-        pretrained = PretrainedEncoder(model_dir, layer, unpadded)
+        pretrained = FrozenEncoder(model_dir, layer, unpadded)
         return lambda batch: [pretrained(window.wav) for window in batch], pretrained.longest
     shipped = ShippedEncoder(model_dir)
     return lambda batch: [shipped(window.wav) for window in batch], LONGEST_STATES

@@ -1,68 +1,32 @@
-"""Run a pre-trained encoder of the transformers package: wav2vec 2.0, HuBERT, WavLM or Whisper.
+"""Find, check and run a pre-trained encoder of the transformers package: wav2vec 2.0, HuBERT, WavLM or Whisper.
 
-    samples -> the features that the model was trained with -> encoder -> states, one for 320 samples
-
-Each recording is encoded alone, without padding to the length of others: the first convolution of wav2vec 2.0 base is
-normalized over time, so that padding would change its states.
-
-Source: wav2vec 2.0 (Baevski et al. 2020); HuBERT (Hsu et al. 2021); WavLM (Chen et al. 2022); Whisper (Radford et al.
-    2023), section 2.2.
+The encoder itself is in `speechnar.layers.pretrained_encoder`.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
-import importlib
 import json
-import math
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from speechnar.extras import needing
+from speechnar.config import load
 from speechnar.hub.fetch import HubError, folder_of
-from speechnar.models.folder import ModelError
-
-MODEL_TYPES = ("wav2vec2", "hubert", "wavlm", "whisper")
-"""`model_type` of the configs that are known here."""
-
-SAMPLE_RATE = 16000
-HOP = 320
-"""Samples from one state to the next."""
-
-WINDOW = 400
-"""Samples that the convolutions of wav2vec 2.0 and its relatives read for one state."""
+from speechnar.layers.pretrained_encoder import (
+    MODEL_TYPES,
+    PretrainedEncoder,
+    PretrainedEncoderConfig,
+    load_transformers,
+    settings_of,
+)
+from speechnar.models.folder import ModelConfig, ModelError
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
-UNUSED = "masked_spec_embed"
-"""A weight for training alone, which some models lack."""
-
-
-def load_transformers() -> Any:
-    """Import transformers, without torchaudio where that does not load, as one that was built for another torch.
-
-    Raises:
-        ValueError: transformers is not installed.
-    """
-    with needing("a pre-trained encoder", "encoders"):
-        transformers = importlib.import_module("transformers")
-    try:
-        importlib.import_module("torchaudio")
-    except ImportError:
-        pass
-    except OSError:
-        sys.modules["torchaudio"] = None  # type: ignore[assignment]
-        try:
-            importlib.import_module("transformers.utils.import_utils").is_torchaudio_available.cache_clear()
-            importlib.import_module("transformers.audio_utils")  # the one that imports it
-        finally:
-            del sys.modules["torchaudio"]
-    return transformers
 
 
 def is_pretrained(source: Path) -> bool:
@@ -104,15 +68,76 @@ def wanted_files(names: Iterable[str], source: str | Path) -> list[str]:
     return [CONFIG, PREPROCESSOR, *weights, *fnmatch.filter(here, "model.safetensors.index.json")]
 
 
-class PretrainedEncoder:
-    """The encoder of a pre-trained model, frozen.
+def described(folder: Path, config: PretrainedEncoderConfig | None = None) -> PretrainedEncoderConfig:
+    """Return a config with the architecture and the preprocessor of a folder of `pretrained_folder`.
+
+    Raises:
+        ModelError: the folder has another kind of model.
+    """
+    architecture = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    kind = architecture.get("model_type")
+    if kind not in MODEL_TYPES:
+        raise ModelError(f"{folder} is a model of type {kind} but should be one of {', '.join(MODEL_TYPES)}")
+    preprocessor = json.loads((folder / PREPROCESSOR).read_text(encoding="utf-8"))
+    return dataclasses.replace(
+        config or PretrainedEncoderConfig(), architecture=architecture, preprocessor=preprocessor
+    )
+
+
+def with_architecture(config: PretrainedEncoderConfig, init: Path) -> PretrainedEncoderConfig:
+    """Return a training config's encoder with the architecture of the model that training starts from.
+
+    Args:
+        init: a model of transformers, whose architecture replaces that of the config; or a model folder of this
+            package, whose architecture is taken where the config has none.
+
+    Raises:
+        HubError: the model cannot be fetched.
+        ModelError: it is of another kind.
+        ConfigError: it is no model folder.
+    """
+    if is_pretrained(init):
+        return described(pretrained_folder(init), config)
+    its = load(ModelConfig, init / "config.yaml").model.value.encoder.pretrained
+    if config.architecture or its is None:
+        return config
+    return dataclasses.replace(config, architecture=its.architecture, preprocessor=its.preprocessor)
+
+
+def load_encoder(folder: Path, config: PretrainedEncoderConfig) -> Any:
+    """Return the encoder of a folder as transformers has it, float32.
+
+    Args:
+        config: of `described`.
+
+    Raises:
+        ModelError: weights are missing in the folder.
+        ValueError: transformers is not installed.
+    """
+    transformers = load_transformers()
+    verbosity = transformers.logging.get_verbosity()
+    transformers.logging.set_verbosity_error()  # else each weight that is not used here is told
+    try:
+        model, loaded = transformers.AutoModel.from_pretrained(
+            folder, config=settings_of(config), use_safetensors=True, local_files_only=True, output_loading_info=True
+        )
+    finally:
+        transformers.logging.set_verbosity(verbosity)
+    missing = sorted(name for name in loaded["missing_keys"] if not name.startswith("decoder."))
+    if missing:
+        raise ModelError(f"{folder} lacks {len(missing)} weights of its encoder, such as {missing[0]}: fetch it again")
+    encoder: Any = model.encoder if model.config.model_type == "whisper" else model
+    return encoder.float()
+
+
+class FrozenEncoder:
+    """The encoder of a pre-trained model, frozen. Each recording is encoded alone.
 
     Args:
         folder: of `pretrained_folder`.
-        layer: the number of the block whose output is taken, 0 for the input of the first; None for the encoder's
-            output, which most models normalize after the last block.
-        unpadded: of Whisper: whether a recording is encoded alone, and not with silence up to 30 s, as Whisper was
-            trained. That is many times faster.
+        layer: the number of the block whose output is taken, 0 for the input of the first; None, or the number of all
+            blocks, for the encoder's output, which most models normalize after the last block.
+        unpadded: of Whisper, as `PretrainedEncoderConfig` has it.
 
     Attributes:
         longest: the most states that it computes at once.
@@ -125,73 +150,25 @@ class PretrainedEncoder:
     """
 
     def __init__(self, folder: Path, layer: int | None = None, unpadded: bool = False) -> None:
-        model_type = json.loads((folder / CONFIG).read_text(encoding="utf-8")).get("model_type")
-        if model_type not in MODEL_TYPES:
-            raise ModelError(f"{folder} is a model of type {model_type} but should be one of {', '.join(MODEL_TYPES)}")
-        transformers = load_transformers()
-        self.whisper = model_type == "whisper"
-        if unpadded and not self.whisper:
-            raise ModelError(f"{folder} is a model of type {model_type}, which is never padded: leave --unpadded out")
-        self._extract: Any = transformers.AutoFeatureExtractor.from_pretrained(folder, local_files_only=True)
-        self._encoder: Any = _encoder(folder, transformers)
-        config = self._encoder.config
-        layers = config.encoder_layers if self.whisper else config.num_hidden_layers
-        if layer is not None and not 0 <= layer <= layers:
-            raise ModelError(f"--layer is {layer} but should be from 0 to {layers}, the layers of {folder}")
-        self.width: int = config.d_model if self.whisper else config.hidden_size
-        self.longest: int = config.max_source_positions if self.whisper else sys.maxsize
-        self._layer, self._unpadded = layer, unpadded
-        if unpadded:
-            self._positions = self._encoder.embed_positions.weight.detach()
+        config = described(folder)
+        kind = config.architecture["model_type"]
+        if unpadded and kind != "whisper":
+            raise ModelError(f"{folder} is a model of type {kind}, which is never padded: leave --unpadded out")
+        config = dataclasses.replace(config, unpadded=unpadded)
+        self._encoder = PretrainedEncoder(config, model=load_encoder(folder, config)).eval().requires_grad_(False)
+        blocks = self._encoder.blocks
+        if layer is not None and not 0 <= layer <= len(blocks):
+            raise ModelError(f"--layer is {layer} but should be from 0 to {len(blocks)}, the layers of {folder}")
+        self.width, self.longest = self._encoder.width, self._encoder.longest
+        self._taken: list[Tensor] = []
+        if layer is not None and layer < len(blocks):
+            blocks[layer].register_forward_pre_hook(lambda block, given: self._taken.append(given[0]))
 
     @torch.inference_mode()
     def __call__(self, wav: Tensor) -> Tensor:
-        """Return the states (T, width) of samples (T_wav,).
-
-        T is T_wav / 320, rounded up, of Whisper; of the others, (T_wav - 400) // 320 + 1, the windows that fit.
-        Samples that are too few for one state are padded with silence.
-        """
-        if self.whisper:
-            count = math.ceil(len(wav) / HOP)
-            wav = F.pad(wav, (0, count * HOP - len(wav)))
-            features = self._features(wav, padding="longest" if self._unpadded else "max_length")
-            if self._unpadded:
-                self._set_positions(count)
-            return self._states(features)[:count]
-        return self._states(self._features(F.pad(wav, (0, max(0, WINDOW - len(wav))))))
-
-    def _features(self, wav: Tensor, **padding: Any) -> Tensor:
-        """Return what the encoder is given: samples (1, T_wav), normalized or not, or log-mel (1, n_mels, T_mel)."""
-        found = self._extract(wav.numpy(), sampling_rate=SAMPLE_RATE, return_tensors="pt", **padding)
-        features: Tensor = found[self._extract.model_input_names[0]]
-        return features
-
-    def _states(self, features: Tensor) -> Tensor:
-        found = self._encoder(features, output_hidden_states=self._layer is not None)
-        return found.last_hidden_state[0] if self._layer is None else found.hidden_states[self._layer][0]
-
-    def _set_positions(self, count: int) -> None:
-        """Let Whisper's encoder, which refuses inputs of another length than its positions, have `count` of them."""
-        self._encoder.config.max_source_positions = count
-        self._encoder.embed_positions = nn.Embedding.from_pretrained(self._positions[:count])
-
-
-def _encoder(folder: Path, transformers: Any) -> Any:
-    """Return the encoder of a model folder, float32, in evaluation mode.
-
-    Raises:
-        ModelError: weights are missing in the folder.
-    """
-    verbosity = transformers.logging.get_verbosity()
-    transformers.logging.set_verbosity_error()  # else each weight that is not used here is told
-    try:
-        model, loaded = transformers.AutoModel.from_pretrained(
-            folder, use_safetensors=True, local_files_only=True, output_loading_info=True
-        )
-    finally:
-        transformers.logging.set_verbosity(verbosity)
-    missing = sorted(name for name in loaded["missing_keys"] if name != UNUSED and not name.startswith("decoder."))
-    if missing:
-        raise ModelError(f"{folder} lacks {len(missing)} weights of its encoder, such as {missing[0]}: fetch it again")
-    encoder: Any = model.encoder if model.config.model_type == "whisper" else model
-    return encoder.float().eval().requires_grad_(False)
+        """Return the states (T, width) of samples (T_wav,); T is that of `PretrainedEncoder.features`."""
+        self._taken.clear()
+        states, lengths = self._encoder(*self._encoder.features(wav[None], None))
+        if self._taken:
+            states = self._taken.pop()
+        return states[0] if lengths is None else states[0, : int(lengths[0])]

@@ -27,7 +27,7 @@ class ConformerConfig:
     """Widths and depths.
 
     Attributes:
-        subsampling: number of mel frames in one frame of the encoder: 2, 4 or 8.
+        subsampling: number of mel frames in one frame of the encoder: 2, 4 or 8; or 1 without convolutions.
         subsampling_channels: channels of the convolutions that subsample; 0 stacks frames in place of convolutions, for
             input that is no spectrum, such as the states of another encoder.
         kernel_size: width of the convolution module; odd.
@@ -44,8 +44,10 @@ class ConformerConfig:
     dropout: float = 0.1
 
     def __post_init__(self) -> None:
-        if self.subsampling not in (2, 4, 8):
-            raise ValueError(f"subsampling is {self.subsampling} but should be 2, 4 or 8")
+        if self.subsampling not in (2, 4, 8) and (self.subsampling, self.subsampling_channels) != (1, 0):
+            raise ValueError(
+                f"subsampling is {self.subsampling} but should be 2, 4 or 8, or 1 with subsampling_channels 0"
+            )
         if self.kernel_size % 2 == 0:
             raise ValueError(f"kernel_size is {self.kernel_size} but should be odd")
         if self.d_model % (2 * self.n_heads):

@@ -1,5 +1,9 @@
 """The encoder of all recognizers but Whisper: samples, or cached states of a frozen encoder, to vectors with CTC.
 
+    samples -> log-mel ------------------> Conformer -> CTC
+    samples -> pre-trained transformer --> Conformer -> CTC        trained together
+    cached states of a frozen encoder ---> Conformer -> CTC
+
 The config names the layers after which the shared CTC head is applied too (intermediate CTC), and says whether its
 distributions there are fed to the layers above (self-conditioning).
 
@@ -20,6 +24,7 @@ from speechnar.layers.conformer import Conformer, ConformerConfig
 from speechnar.layers.ctc_head import CTCHead
 from speechnar.layers.log_mel import LogMel
 from speechnar.layers.old_names import accept_old_names
+from speechnar.layers.pretrained_encoder import PretrainedEncoder, PretrainedEncoderConfig
 from speechnar.nar.blocks import BlockConfig, windows_of
 
 OLD_NAMES = {"head_norm.": "head.norm.", "head.weight": "head.out.weight", "head.bias": "head.out.bias"}
@@ -39,6 +44,9 @@ class CTCEncoderConfig:
             `subsampling_channels: 0`.
         blocks: the frames that are encoded at once, in mel frames or states, for recognition while one speaks; None to
             encode utterances as a whole. `block` and `history` are multiples of the subsampling.
+        pretrained: an encoder of transformers, trained with the rest, whose states are the Conformer's input; None for
+            log-mel frames. It needs `subsampling_channels: 0`. With `n_layers: 0` there are only linear layers between
+            its states and the symbols, as is usual.
     """
 
     conformer: ConformerConfig = ConformerConfig()
@@ -46,6 +54,7 @@ class CTCEncoderConfig:
     self_conditioned: bool = False
     d_states: int = 0
     blocks: BlockConfig | None = None
+    pretrained: PretrainedEncoderConfig | None = None
 
     def __post_init__(self) -> None:
         wrong = [layer for layer in self.intermediate_layers if not 1 <= layer < self.conformer.n_layers]
@@ -55,6 +64,11 @@ class CTCEncoderConfig:
             )
         if self.self_conditioned and not self.intermediate_layers:
             raise ValueError("self_conditioned needs intermediate_layers: name the blocks whose CTC is fed back")
+        if self.pretrained is not None and (self.d_states or self.blocks or self.conformer.subsampling_channels):
+            raise ValueError(
+                "a pre-trained encoder reads audio, whole utterances, and its states are stacked: leave d_states and"
+                " blocks out, and set subsampling_channels to 0"
+            )
         step = self.conformer.subsampling
         if self.blocks is not None and (self.blocks.block % step or self.blocks.history % step):
             raise ValueError(
@@ -81,7 +95,7 @@ class EncoderOutput:
 
 
 class CTCEncoder(nn.Module):
-    """Log-mel features, a Conformer and the CTC head."""
+    """Log-mel features or a pre-trained encoder, a Conformer and the CTC head."""
 
     mel_mean: Tensor
     mel_std: Tensor
@@ -90,16 +104,27 @@ class CTCEncoder(nn.Module):
         super().__init__()
         self.config = config
         d = config.conformer.d_model
-        channels = config.d_states or audio.n_mels
-        self.log_mel = None if config.d_states else LogMel(audio)
-        self.conformer = Conformer(config.conformer, channels)
+        channels = width = config.d_states or audio.n_mels
+        self.log_mel: nn.Module | None = None
+        self.pretrained: PretrainedEncoder | None = None
+        if config.pretrained is not None:
+            self.pretrained = PretrainedEncoder(config.pretrained, audio.sample_rate)
+            channels, width = self.pretrained.channels, self.pretrained.width
+        elif not config.d_states:
+            self.log_mel = LogMel(audio)
+        self.conformer = Conformer(config.conformer, width)
         self.head = CTCHead(d, n_symbols, config.self_conditioned)
         self.register_buffer("mel_mean", torch.zeros(channels))
         self.register_buffer("mel_std", torch.ones(channels))
         accept_old_names(self, OLD_NAMES)
 
     def raw_features(self, given: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return log-mel frames (B, T_mel, n_mels) of samples (B, T_wav); states (B, T, d_states) as they are."""
+        """Return log-mel frames (B, T_mel, n_mels) of samples (B, T_wav); states (B, T, d_states) as they are.
+
+        Of a pre-trained encoder, return its features.
+        """
+        if self.pretrained is not None:
+            return self.pretrained.features(given, lengths)
         return (given, lengths) if self.log_mel is None else self.log_mel(given, lengths)
 
     def features(self, given: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
@@ -131,5 +156,7 @@ class CTCEncoder(nn.Module):
             intermediate.append(logits.log_softmax(2))
             return self.head.conditioned(hidden, logits)
 
+        if self.pretrained is not None:
+            mel, mel_lengths = self.pretrained(mel, mel_lengths)
         hidden, lengths = self.conformer(mel, mel_lengths, between)
         return EncoderOutput(hidden, lengths, self.head(hidden).log_softmax(2), tuple(intermediate))

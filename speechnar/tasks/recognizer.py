@@ -1,7 +1,8 @@
 """Train a recognizer on transcribed speech, such as CTC, Mask-CTC or the autoregressive twin.
 
 samples -> speed, noise -> log-mel -> SpecAugment -> encoder -> CTC, intermediate CTC, consistency of two views
-           or cached states of a frozen encoder                -> decoder, if there is one
+           or features of a pre-trained encoder                -> decoder, if there is one
+           or cached states of a frozen encoder
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from speechnar.data.transcribed import TranscribedBatch, TranscribedData
 from speechnar.decode.methods import DecodeOptions
 from speechnar.infer.decode import decode_batch
 from speechnar.infer.encoded_data import EncodedData
+from speechnar.infer.pretrained_encoder import is_pretrained, load_encoder, pretrained_folder, with_architecture
 from speechnar.layers.augment import SpecAugmentConfig, change_speed, spec_augment, with_noise
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.losses.ctc import Targets
@@ -106,12 +108,24 @@ class RecognitionTask:
         model = dataclasses.replace(config.model.value, n_symbols=len(self.symbols))
         if isinstance(self.data, EncodedData):
             model = dataclasses.replace(model, encoder=dataclasses.replace(model.encoder, d_states=self.data.d_states))
+        pretrained = model.encoder.pretrained
+        if init is not None and pretrained is not None:
+            pretrained = with_architecture(pretrained, init)
+            model = dataclasses.replace(model, encoder=dataclasses.replace(model.encoder, pretrained=pretrained))
         self.config = ModelConfig(config.audio, Choice(config.model.name, model))
         self.model = build(self.config)
         if init is None:
             if config.freeze:
                 raise ModelError(f"freeze would keep {', '.join(config.freeze)} as drawn at random: give --init too")
-            _set_statistics(self.model.encoder, self.data)  # type: ignore[arg-type]
+            if pretrained is None:  # which has statistics of its own
+                _set_statistics(self.model.encoder, self.data)  # type: ignore[arg-type]
+        elif is_pretrained(init):
+            if pretrained is None:
+                raise ModelError(
+                    f"{init} is an encoder of transformers: add `pretrained: {{}}` to the config's encoder"
+                )
+            loaded = load_encoder(pretrained_folder(init), pretrained)
+            self.model.encoder.pretrained.model.load_state_dict(loaded.state_dict())  # type: ignore[union-attr]
         else:
             start_from(self.model, self.config, init, self.symbols)
         freeze(self.model, config.freeze)
@@ -140,6 +154,8 @@ class RecognitionTask:
         )
         if audio and augmentation.noise_share:
             given = with_noise(given, lengths, augmentation.noise_share, augmentation.noise_snr)
+        if pretrained := self.model.encoder.pretrained:
+            pretrained.resting = step < pretrained.config.frozen_steps
         mel, mel_lengths = self.model.encoder.features(given, lengths)  # type: ignore[operator, union-attr]
         if augmentation.spec:
             mel = spec_augment(mel, mel_lengths, augmentation.spec)

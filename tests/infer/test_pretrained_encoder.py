@@ -17,7 +17,8 @@ from speechnar.cli import main
 from speechnar.data.manifest import save_cuts
 from speechnar.hub.fetch import HubError
 from speechnar.infer.encoder_cache import EncoderCache, cache_states
-from speechnar.infer.pretrained_encoder import PretrainedEncoder, load_transformers, pretrained_folder, wanted_files
+from speechnar.infer.pretrained_encoder import FrozenEncoder, pretrained_folder, wanted_files
+from speechnar.layers.pretrained_encoder import load_transformers
 from speechnar.models.folder import ModelError
 
 pytest.importorskip("transformers")
@@ -77,7 +78,7 @@ def test_the_states_are_those_of_transformers(folders: dict[str, Path], kind: st
     with torch.inference_mode():
         made = theirs(features, output_hidden_states=True)
         expected = made.last_hidden_state if layer is None else made.hidden_states[layer]
-    encoder = PretrainedEncoder(folders[kind], layer)
+    encoder = FrozenEncoder(folders[kind], layer)
     states = encoder(wav)
     assert states.shape == (count, D) and encoder.width == D
     torch.testing.assert_close(states, expected[0, :count], atol=1e-5, rtol=1e-4)
@@ -96,11 +97,11 @@ def test_whisper_without_silence_is_its_encoder_written_down_again(folders: dict
         for block in model.layers:
             hidden = block(hidden, None)
         expected = model.layer_norm(hidden)[0]
-    encoder = PretrainedEncoder(folders["whisper"], unpadded=True)
+    encoder = FrozenEncoder(folders["whisper"], unpadded=True)
     for _ in range(2):  # another length in between changes nothing
         torch.testing.assert_close(encoder(wav), expected, atol=1e-5, rtol=1e-4)
         assert encoder(noise(100)).shape == (1, D) and encoder(noise(20000)).shape == (63, D)
-    with_silence = PretrainedEncoder(folders["whisper"])(wav)
+    with_silence = FrozenEncoder(folders["whisper"])(wav)
     assert with_silence.shape == (9, D) and not torch.allclose(with_silence, expected, atol=1e-3)
 
 
@@ -121,7 +122,7 @@ def manifest_of(folder: Path, lengths: tuple[int, ...]) -> Path:
 def test_a_cache_holds_the_states_of_each_utterance_alone(folders: dict[str, Path], kind: str, tmp_path: Path) -> None:
     lengths = (8000, 16000, 3001)
     assert main(["encode", str(folders[kind]), str(manifest_of(tmp_path, lengths)), str(tmp_path / "out")]) == 0
-    cache, encoder = EncoderCache(tmp_path / "out" / "cuts.jsonl.gz"), PretrainedEncoder(folders[kind])
+    cache, encoder = EncoderCache(tmp_path / "out" / "cuts.jsonl.gz"), FrozenEncoder(folders[kind])
     for number, length in enumerate(lengths):
         states = cache.states(range(number, number + 1))
         assert len(states) == (math.ceil(length / 320) if kind == "whisper" else (length - 400) // 320 + 1)
@@ -175,11 +176,11 @@ def test_what_cannot_be_used_is_one_sentence(
     other = tmp_path / "other"
     transformers.BertConfig().save_pretrained(other)
     with pytest.raises(ModelError, match="is a model of type bert but should be one of wav2vec2, hubert, wavlm, whi"):
-        PretrainedEncoder(other)
+        FrozenEncoder(other)
     with pytest.raises(ModelError, match="--layer is 3 but should be from 0 to 2, the layers of"):
-        PretrainedEncoder(folders["wavlm"], layer=3)
+        FrozenEncoder(folders["wavlm"], layer=3)
     with pytest.raises(ModelError, match="is a model of type hubert, which is never padded: leave --unpadded out"):
-        PretrainedEncoder(folders["hubert"], unpadded=True)
+        FrozenEncoder(folders["hubert"], unpadded=True)
     cuts = manifest_of(tmp_path, (4000,))
     with pytest.raises(ModelError, match="english_base is no model of transformers: leave --layer"):
         cache_states(Path("english_base"), cuts, tmp_path / "out", layer=1)
@@ -193,4 +194,4 @@ def test_weights_that_are_missing_are_not_drawn_at_random(tmp_path: Path) -> Non
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}), encoding="utf-8")
     with pytest.raises(ModelError, match="lacks 16 weights of its encoder, such as encoder.layers.2"):
-        PretrainedEncoder(folder)
+        FrozenEncoder(folder)

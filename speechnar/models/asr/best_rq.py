@@ -45,6 +45,8 @@ class BestRQConfig:
         if self.encoder.blocks is not None or self.encoder.intermediate_layers or self.encoder.self_conditioned:
             raise ValueError("pre-training has neither blocks nor intermediate CTC: leave blocks, intermediate_layers "
                              "and self_conditioned to the recognizer that starts from it")  # fmt: skip
+        if self.encoder.pretrained is not None:
+            raise ValueError("the encoder is pre-trained already: leave `pretrained` out, or train a recognizer")
         if min(self.codes, self.d_code, self.mask_frames) < 1:
             raise ValueError(
                 f"codes {self.codes}, d_code {self.d_code} and mask_frames {self.mask_frames} should be 1 or more"
