@@ -66,12 +66,11 @@ class PretrainedEncoderConfig:
     frozen_steps: int = 0
 
     def __post_init__(self) -> None:
-        kind = self.architecture.get("model_type", MODEL_TYPES[0])
-        if kind not in MODEL_TYPES:
-            raise ValueError(
-                f"the model_type of the pre-trained encoder is {kind!r}, not one of {', '.join(MODEL_TYPES)}"
-            )
-        if self.unpadded and kind != "whisper":
+        kind = self.architecture.get("model_type")
+        if self.architecture and kind not in MODEL_TYPES:
+            known = ", ".join(MODEL_TYPES)
+            raise ValueError(f"the pre-trained encoder is of model_type {kind}, which should be one of {known}")
+        if self.unpadded and kind not in (None, "whisper"):
             raise ValueError(f"the pre-trained encoder is a {kind}, which is never padded: leave unpadded out")
         if self.frozen_layers < 0 or self.frozen_steps < 0:
             raise ValueError(
@@ -107,7 +106,7 @@ def settings_of(config: PretrainedEncoderConfig) -> Any:
     Raises:
         ValueError: there is no architecture.
     """
-    if "model_type" not in config.architecture:
+    if not config.architecture:
         raise ValueError(
             "the pre-trained encoder has no architecture: give a transformers model by --init DIR or --init"
             f" hf:owner/name, or `architecture: {{model_type: NAME}}` with one of {', '.join(MODEL_TYPES)}"
@@ -221,7 +220,8 @@ class PretrainedEncoder(nn.Module):
 
     def _extracted(self, wav: Tensor, **padding: Any) -> Tensor:
         """Return the input that the model was trained on: samples (1, T_wav) or log-mel (1, n_mels, T_mel)."""
-        found = self._extract(wav.cpu().numpy(), sampling_rate=SAMPLE_RATE, return_tensors="pt", **padding)
+        with torch.autocast("cpu", enabled=False):  # transformers makes Whisper's log-mel by torch, for NumPy
+            found = self._extract(wav.cpu().numpy(), sampling_rate=SAMPLE_RATE, return_tensors="pt", **padding)
         extracted: Tensor = found[self._extract.model_input_names[0]]
         return extracted.to(wav.device)
 

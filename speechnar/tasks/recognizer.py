@@ -109,6 +109,8 @@ class RecognitionTask:
         if isinstance(self.data, EncodedData):
             model = dataclasses.replace(model, encoder=dataclasses.replace(model.encoder, d_states=self.data.d_states))
         pretrained = model.encoder.pretrained
+        if init is not None and pretrained is None and is_pretrained(init):
+            raise ModelError(f"{init} is an encoder of transformers: add `pretrained: {{}}` to the config's encoder")
         if init is not None and pretrained is not None:
             pretrained = with_architecture(pretrained, init)
             model = dataclasses.replace(model, encoder=dataclasses.replace(model.encoder, pretrained=pretrained))
@@ -120,10 +122,6 @@ class RecognitionTask:
             if pretrained is None:  # which has statistics of its own
                 _set_statistics(self.model.encoder, self.data)  # type: ignore[arg-type]
         elif is_pretrained(init):
-            if pretrained is None:
-                raise ModelError(
-                    f"{init} is an encoder of transformers: add `pretrained: {{}}` to the config's encoder"
-                )
             loaded = load_encoder(pretrained_folder(init), pretrained)
             self.model.encoder.pretrained.model.load_state_dict(loaded.state_dict())  # type: ignore[union-attr]
         else:
