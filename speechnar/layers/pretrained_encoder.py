@@ -51,7 +51,7 @@ class PretrainedEncoderConfig:
             transformers. `--init` of a transformers model brings it.
         preprocessor: the content of its `preprocessor_config.json`, which `--init` brings too.
         unpadded: of Whisper: whether a recording is encoded as long as it is, and not with silence up to 30 s, as
-            Whisper was trained. That is many times faster.
+            Whisper was trained. That is many times faster. The others are never padded.
         frozen_convolutions: whether the convolutions below the blocks are kept as they are.
         frozen_layers: the number of lowest blocks that are kept as they are, with all that is below them; with all
             blocks, the whole encoder is kept.
@@ -70,8 +70,6 @@ class PretrainedEncoderConfig:
         if self.architecture and kind not in MODEL_TYPES:
             known = ", ".join(MODEL_TYPES)
             raise ValueError(f"the pre-trained encoder is of model_type {kind}, which should be one of {known}")
-        if self.unpadded and kind not in (None, "whisper"):
-            raise ValueError(f"the pre-trained encoder is a {kind}, which is never padded: leave unpadded out")
         if self.frozen_layers < 0 or self.frozen_steps < 0:
             raise ValueError(
                 f"frozen_layers is {self.frozen_layers} and frozen_steps {self.frozen_steps}; both should be 0 or more"

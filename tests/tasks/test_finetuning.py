@@ -266,8 +266,6 @@ def test_what_cannot_be_trained_is_one_sentence(folders: dict[str, Path], corpus
         task_of("wav2vec2", corpus, None)
     with pytest.raises(ValueError, match="frozen_layers is 3, but the pre-trained encoder has 2 blocks"):
         task_of("hubert", corpus, folders["hubert"], frozen_layers=3)
-    with pytest.raises(ValueError, match="is a hubert, which is never padded: leave unpadded out"):
-        task_of("whisper", corpus, folders["hubert"])
     plain = CTCConfig(0, CTCEncoderConfig(dataclasses.replace(CONFORMER, subsampling_channels=4)))
     config = dataclasses.replace(config_of("wavlm"), model=Choice("ctc", plain))
     with pytest.raises(ModelError, match=r"wavlm is an encoder of transformers: add `pretrained: {}` to the config"):
