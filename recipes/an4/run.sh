@@ -12,7 +12,9 @@ source "$(dirname "$0")/../stages.sh"
 corpus=data/corpus/an4 #: DIR, the folder an4 of CMU's an4_sphere.tar.gz, unpacked
 threads=1
 pretrain=no            #: yes|no, also train CTC from an encoder that was pre-trained on the audio by BEST-RQ
+encoder=               #: NAME, DIR or hf:owner/name of transformers: also train CTC together with this encoder
 parse_options "$@"
+if [[ -n $encoder && $encoder != /* && -f $caller/$encoder/config.json ]]; then encoder=$caller/$encoder; fi
 
 shared=../../../shared/data # the corpus, packed, if it is there
 export OMP_NUM_THREADS=1
@@ -73,6 +75,10 @@ pretrained() {
   train_model recognizer conf/ctc.yaml --tokenizer exp/characters --train data/train.jsonl.gz --dev data/dev.jsonl.gz \
     --init exp/best_rq --out exp/ctc_pretrained &>exp/log/ctc_pretrained.log
 }
+finetuned() {
+  [[ -n $encoder ]] || return 0
+  train ctc_finetuned characters --init "$encoder"
+}
 evaluate() { python local/evaluate.py data exp; }
 
 learning="max_steps data/train.jsonl.gz data/dev.jsonl.gz"
@@ -87,4 +93,5 @@ run_stages exp \
   "consistency: $learning conf/cr_ctc.yaml" \
   "blockwise: $learning conf/ctc_self_block_03.yaml conf/ctc_self_block_06.yaml conf/ctc_self_block_12.yaml" \
   "pretrained: $learning pretrain conf/best_rq.yaml conf/ctc.yaml" \
+  "finetuned: $learning encoder conf/ctc_finetuned.yaml" \
   "evaluate: data/test.jsonl.gz data/dev.jsonl.gz"

@@ -83,7 +83,10 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
         help="start from a model folder, or from a HiFi-GAN: hf:owner/name or a folder",
     )
     recognizer.add_argument(
-        "--init", type=Path, metavar="DIR", help="a model folder whose encoder training starts from"
+        "--init",
+        type=Path,
+        metavar="DIR",
+        help="start from a model folder, or from a transformers encoder: hf:owner/name or a folder",
     )
     recognizer.add_argument(
         "--teacher", type=Path, metavar="DIR", help="a recognizer of the same tokens, from whose CTC to learn too"

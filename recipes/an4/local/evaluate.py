@@ -59,6 +59,7 @@ def rows() -> list[Row]:
     ]
     made += [
         Row("ctc_pretrained", "CTC after BEST-RQ, characters", greedy),
+        Row("ctc_finetuned", "CTC on a pre-trained encoder, characters", greedy),
         Row("cr_ctc", "CR-CTC, characters", greedy),
         Row("cr_ctc", "CR-CTC, prefix beam 10, characters", prefixes),
     ]
