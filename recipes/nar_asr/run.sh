@@ -44,9 +44,10 @@ for name in $decoders; do eval "$name() { train $name --init exp/ctc_self; }"; d
 semi_autoregressive() { train semi_autoregressive --init exp/aed; }
 paraformer_v2_ngrams() { train paraformer_v2_ngrams --init exp/paraformer_v2; }
 evaluate() { python local/evaluate.py data exp; }
+ablation() { python local/ablation.py data exp; }
 
 stages=("unpack:" "prepare: corpus" "tokenizer: subwords data/train.jsonl.gz" "encode: encoder data/train.jsonl.gz")
 for name in $encoders $decoders $continued; do
   stages+=("$name: max_steps conf/$name.yaml")
 done
-run_stages exp "${stages[@]}" "evaluate: local/evaluate.py"
+run_stages exp "${stages[@]}" "evaluate: local/evaluate.py" "ablation: local/ablation.py"
