@@ -86,7 +86,9 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     decode.add_argument("--ctc-weight", type=float, default=0.3, metavar="X", help="of CTC beside the decoder (0.3)")
     decode.add_argument("--masking-passes", type=int, default=1, metavar="N", help="of rescoring, each other masks (1)")
     decode.add_argument("--temperature", type=float, default=1.0, metavar="X", help="of CTC in searches (1)")
-    decode.add_argument("--lm", type=Path, metavar="FILE", help="n-gram model of words, of lm train, for beam")
+    decode.add_argument(
+        "--lm", type=Path, metavar="FILE", help="n-gram model of words, of lm train, for beam and rescoring"
+    )
     decode.add_argument("--lm-weight", type=float, default=0.5, metavar="X", help="of the language model (0.5)")
     decode.add_argument("--word-bonus", type=float, default=1.0, metavar="X", help="nats a word, with --lm (1)")
     decode.add_argument("--sampled", action="store_true", help="diffusion draws tokens at random, not the best first")

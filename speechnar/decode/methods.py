@@ -39,7 +39,7 @@ MAX_TOKENS = 1000
 """Longest text of speculative decoding, in tokens."""
 
 PARTICULAR: dict[str, tuple[str, tuple[str, ...]]] = {
-    "lm": ("a language model", ("beam",)),
+    "lm": ("a language model", ("beam", "rescoring", "autoregressive_rescoring")),
     "resizing": ("resizing", ("mask_ctc",)),
     "length_beam": ("a length beam", ("mask_predict",)),
     "deduplicated": (
@@ -72,7 +72,8 @@ class DecodeOptions:
             lengths, else those next to the length of CTC's best path; the best text by the mean log-probability of its
             tokens is taken.
         length_penalty: of autoregressive: scores are divided by the length to this power.
-        lm: of beam: file of an n-gram model of words, of `speechnar lm train`; none by default.
+        lm: of beam and both rescoring methods: file of an n-gram model of words, of `speechnar lm train`; none by
+            default.
         lm_weight, word_bonus: of `lm`; see `ScorerOptions`.
         deduplicated: of the methods that predict tokens in parallel: whether tokens that repeat the one before are left
             out of the text. Words such as `banana` lose tokens that they should have, if they are spelled `b an an a`.
@@ -166,10 +167,15 @@ DECODERS: dict[str, Callable[[DecodeOptions, Vocabulary], Decoder[Any]]] = {
     "crf": lambda options, vocabulary: CRFDecoder(vocabulary),
     "semi_autoregressive": lambda options, vocabulary: SemiAutoregressiveDecoder(vocabulary),
     "rescoring": lambda options, vocabulary: RescoringDecoder(
-        vocabulary, options.prefix_beam, options.ctc_weight, options.nbest_threshold, options.masking_passes
-    ),
+        vocabulary,
+        options.prefix_beam,
+        options.ctc_weight,
+        options.nbest_threshold,
+        options.scorer(vocabulary),
+        options.masking_passes,
+    ),  # fmt: skip
     "autoregressive_rescoring": lambda options, vocabulary: AutoregressiveRescoringDecoder(
-        vocabulary, options.prefix_beam, options.ctc_weight, options.nbest_threshold
+        vocabulary, options.prefix_beam, options.ctc_weight, options.nbest_threshold, options.scorer(vocabulary)
     ),
     "speculative": lambda options, vocabulary: SpeculativeDecoder(
         vocabulary, greedy_draft(vocabulary), MAX_TOKENS, VerifyConfig(options.iterations, options.acceptance_threshold)

@@ -32,6 +32,7 @@ import numpy as np
 
 from speechnar.decode.beam import Candidate, PrefixBeamConfig, nbest
 from speechnar.decode.interface import DecoderInput, DraftReader, MaskedReader, State, padded, single
+from speechnar.decode.scorer import Scorer
 from speechnar.text.symbols import Vocabulary
 
 
@@ -50,6 +51,7 @@ class RescoringDecoder:
     Attributes:
         ctc_weight: weight of CTC's score, in [0, 1], beside the decoder's.
         nbest_threshold: nats by which the CTC score of a text may be below the best one.
+        scorer: of the prefix beam search, such as a language model; its score is part of CTC's.
         masking_passes: over each text, 1 or more; 1 masks all tokens.
     """
 
@@ -57,13 +59,14 @@ class RescoringDecoder:
     config: PrefixBeamConfig = PrefixBeamConfig()
     ctc_weight: float = 0.3
     nbest_threshold: float = 8.0
+    scorer: Scorer | None = None
     masking_passes: int = 1
     iterations: int = 1
     batched: ClassVar[bool] = False
     reader: ClassVar[type | None] = MaskedReader
 
     def first(self, encoder_out: DecoderInput) -> NbestState:
-        found = nbest(single(encoder_out), self.vocabulary, None, self.config)
+        found = nbest(single(encoder_out), self.vocabulary, self.scorer, self.config)
         near = tuple(text for text in found if text.score >= found[0].score - self.nbest_threshold)
         done = len(near) == 1 or self.ctc_weight == 1
         return _state(NbestState(*padded([()]), np.zeros((1, 1)), done, 0, (), near, encoder_out.reader), near[0])

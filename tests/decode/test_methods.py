@@ -223,8 +223,8 @@ def test_a_language_model_decides_between_words_that_sound_alike(tmp_path: Path)
     vocabulary = Vocabulary(("<blank>", "a", "b", " "))
     heard = np.log(np.array([[[0.02, 0.44, 0.53, 0.01]]], np.float32))  # b is a little more probable
     given = DecoderInput(heard, np.array([1]), None, None)
-    for options, wanted in ((DecodeOptions("beam"), [2]), (DecodeOptions("beam", lm=str(lm)), [1])):
-        state = DECODERS[options.method](options, vocabulary).first(given)
-        assert state.sequences() == [wanted]
-    with pytest.raises(DecodeError, match="for the method beam, not for greedy"):
+    for method in ("beam", "rescoring", "autoregressive_rescoring"):
+        for options, wanted in ((DecodeOptions(method), [2]), (DecodeOptions(method, lm=str(lm)), [1])):
+            assert DECODERS[method](options, vocabulary).first(given).sequences() == [wanted]
+    with pytest.raises(DecodeError, match="for the methods beam, rescoring, autoregressive_rescoring, not for greedy"):
         DecodeOptions("greedy", lm=str(lm))

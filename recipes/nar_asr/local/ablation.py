@@ -10,8 +10,9 @@ exit. Models that are not trained are left out.
 
 import argparse
 import functools
+import itertools
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from time import process_time
 
@@ -29,7 +30,9 @@ Options = dict[str, object]
 
 LM = str(ENGLISH / "lm.npz")  # as in evaluate.py
 BEAM: Options = {"method": "beam"}
+BIGRAMS: Options = BEAM | {"lm": LM, "lm_weight": 0.7}
 TWIN: Options = {"method": "autoregressive"}
+TWIN_CHOOSES: Options = {"method": "autoregressive_rescoring"}
 MASK_PREDICT: Options = {"method": "mask_predict", "iterations": 4}
 MASK_CTC: Options = {"method": "mask_ctc", "resizing": False, "iterations": 1}
 GATES = [{"entropy_gate": nats} for nats in (0.25, 0.3, 0.35)]
@@ -37,13 +40,11 @@ REPEATS: list[Options] = [{"deduplicated": True}]
 BUDGETS: list[Options] = [{"iterations": number} for number in (4, 10)]
 TRICKS: tuple[tuple[str, str, Options, list[Options]], ...] = (  # name, model, without it, what it changes
     ("prefix beam", "ctc_self", {"method": "greedy"}, [BEAM]),
-    ("LM fusion", "ctc_self", BEAM, [{"lm": LM, "lm_weight": weight} for weight in (0.5, 0.7)]),
-    ("temperature", "ctc_self", BEAM | {"lm": LM, "lm_weight": 0.7}, [{"temperature": t} for t in (0.7, 1.5, 2.0)]),
+    ("LM fusion", "ctc_self", BEAM, [{"lm": LM, "lm_weight": w} for w in (0.5, 0.7)]),
+    ("temperature", "ctc_self", BIGRAMS, [{"temperature": t} for t in (0.7, 1.5, 2.0)]),
     ("rescoring", "mask_ctc", BEAM, [{"method": "rescoring", "ctc_weight": w} for w in (0.9, 0.7, 0.5)]),
-    (
-        "noisy parallel decoding", "aed", BEAM,
-        [{"method": "autoregressive_rescoring", "ctc_weight": weight} for weight in (0.9, 0.7, 0.5, 0.3)],
-    ),
+    ("noisy parallel decoding", "aed", BEAM, [TWIN_CHOOSES | {"ctc_weight": w} for w in (0.9, 0.7, 0.5, 0.3)]),
+    ("noisy parallel decoding", "aed", BIGRAMS, [TWIN_CHOOSES | {"ctc_weight": w} for w in (0.9, 0.7)]),
     ("length beam", "mask_ctc", MASK_PREDICT, [{"length_beam": number} for number in (3, 5)]),
     ("dynamic lengths", "mask_ctc", MASK_CTC | {"iterations": 4}, [{"resizing": True}]),
     ("de-duplication", "mask_ctc", MASK_PREDICT, REPEATS),
@@ -69,13 +70,15 @@ def said(options: Options) -> str:
     """Return options in words, such as `beam, lm weight 0.7`."""
     words = []
     for name, value in options.items():
-        name, text = name.replace("_", " "), str(value)
-        words.append(text if name == "method" else name if name == "lm" else f"{name} {text}")
+        if name == "lm":
+            words.append("bigrams")
+        else:
+            words.append(str(value) if name == "method" else f"{name} {value}")
     return ", ".join(words).replace("_", " ")
 
 
-def ablation(data: Path, exp: Path) -> list[str]:
-    """Return the lines of the table in Markdown."""
+def ablation(data: Path, exp: Path) -> Iterator[tuple[str, ...]]:
+    """Yield the rows of the table."""
     reference, cuts = read(data / "dev.txt"), exp / "encoded" / "dev" / "cuts.jsonl.gz"
 
     @functools.cache
@@ -84,7 +87,6 @@ def ablation(data: Path, exp: Path) -> list[str]:
             took = decode_corpus(exp / model, cuts, Path(folder) / "dev.txt", options, process_time)
             return read(Path(folder) / "dev.txt"), took
 
-    rows = [HEADER, ("---",) * len(HEADER)]
     for name, model, without, changes in TRICKS:
         if not (exp / model / "model.safetensors").exists():
             continue
@@ -95,13 +97,10 @@ def ablation(data: Path, exp: Path) -> list[str]:
             took = [timing for _, timing in both]
             times = [f"{1000 * (each.seconds - each.encoder_seconds) / each.utterances:.1f}" for each in took]
             steps = [f"{each.iterations:.1f}" for each in took]
-            rows.append(
-                (
-                    name, model, said(without), said(changed), f"{' to '.join(rates)} %", format_p(found["on"].p),
-                    " to ".join(times), " to ".join(steps),
-                )
+            yield (
+                name, model, said(without), said(changed), f"{' to '.join(rates)} %", format_p(found["on"].p),
+                " to ".join(times), " to ".join(steps),
             )  # fmt: skip
-    return [f"| {' | '.join(row)} |" for row in rows]
 
 
 def main() -> None:
@@ -110,13 +109,15 @@ def main() -> None:
     parser.add_argument("exp", type=Path)
     args = parser.parse_args()
     torch.set_num_threads(1)
-    lines = ablation(args.data, args.exp)
-    if len(lines) == 2:
+    if not any((args.exp / model / "model.safetensors").exists() for _, model, _, _ in TRICKS):
         parser.error(f"{args.exp} holds no trained model: run the stages before")
-    table = "\n".join(lines) + "\n"
+    table = ""
+    for row in itertools.chain([HEADER, ("---",) * len(HEADER)], ablation(args.data, args.exp)):
+        line = f"| {' | '.join(row)} |"
+        print(line, flush=True)
+        table += f"{line}\n"
     with atomic_write(args.exp / "ablation.md") as part:
         part.write_text(table, encoding="utf-8")
-    print(table, end="")
 
 
 if __name__ == "__main__":

@@ -74,6 +74,24 @@ def test_decode_and_measure(folder: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "--measure takes batches of 1, 8 and 32 by itself" in capsys.readouterr().err
 
 
+def test_the_command_takes_the_tricks_of_decoding(folder: Path) -> None:
+    model = untrained(folder, "mask_ctc", MODELS["mask_ctc"].config(9, ENCODER, DECODER))
+    cuts, out, wanted = folder / "test.jsonl.gz", folder / "tricks.txt", folder / "wanted.txt"
+    tricks = {
+        DecodeOptions("greedy"): ["--entropy-gate", "100"],
+        DecodeOptions("mask_predict", 2, length_beam=4): ["--length-beam", "4"],
+        DecodeOptions("mask_predict", 2, deduplicated=True): ["--deduplicate"],
+    }
+    read = []
+    for options, given in tricks.items():
+        decode_corpus(model, cuts, wanted, options)
+        command = ["decode", str(model), str(cuts), str(out), "--method", "mask_predict", "--iterations", "2", *given]
+        assert main(command) == 0
+        read.append(out.read_text(encoding="utf-8"))
+        assert read[-1] == wanted.read_text(encoding="utf-8")
+    assert len(set(read)) == 3
+
+
 def test_translate_and_measure(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     small = TransformerConfig(d_model=8, n_heads=2, d_ff=16, encoder_layers=1, decoder_layers=1, dropout=0.0)
     model = untrained(folder, "cmlm", MODELS["cmlm"].config(9, small))
