@@ -6,10 +6,10 @@
                            the        role is               `the` to `is` with it than with what is written
                            ...
 
-Options are other spellings of a word, two words in its place, one word for it and the next, and none, for one or two
-letters too many. Words that no lexicon has are doubtful, and words of which CTC is not certain. The best option has the
-smallest sum of costs, less its weighted gain. It is taken only if that is certain: a logistic regression on costs and
-gain says how often such a change is right.
+A word that no lexicon has may be another word or two, or one with a short word behind it. Any word of which CTC is not
+certain may be one with the next, if a lexicon has that, and a short one may be left out. A word that exists never
+becomes another one. The best option has the smallest sum of costs, less its weighted gain. It is taken only if that is
+certain: a logistic regression on costs and gain says how often such a change is right.
 
 Source: the noisy channel as in `corrector`; the probability of frames given a text is the sum over all paths of CTC
     (Graves et al. 2006, section 4.1). Three knowledge sources with weights: Bahl, Jelinek and Mercer 1983.
@@ -26,24 +26,19 @@ import numpy as np
 from speechnar.decode.corrector import Correction, Corrector, ends_sentence
 from speechnar.decode.forced_alignment import total_log_probs
 from speechnar.decode.letter_channel import LONGEST, Gate
-from speechnar.decode.spelling import ctc_tokens
-from speechnar.text.marked_word import MarkedWord
+from speechnar.decode.spelling import ctc_tokens, edit_distances
+from speechnar.text.marked_word import MarkedWord, plain
 from speechnar.text.whisper_bpe import BytePairs
 
 COMPARED = 8  # options of a word that the audio is asked about
 DOUBTFUL = 0.8  # confidence below which a known word may be wrong
-MOST_DOUBTFUL = 8  # known words of an utterance that are looked at, the least certain ones
-SHORT = 3  # letters of a word that may be left out
-SMALLEST = 1e-4  # probability
+SHORT = 3  # letters of a word that may be left out, or be the end of the word before
 LIMIT = 60.0  # nats, of a gain
-FEATURES = 20
-"""Of a correction, in this order: 1; the natural logarithms of the probability among all options and of one minus it;
-the costs of letters, and of the bigram model less that of what is written; the number of letters; the cost of letters
-for each; 1 if two words; 1 if the word has a capital within a sentence; the natural logarithm of the share of unknown
-words in the rest of the line; the gain, and the gain for each letter; the natural logarithms of the confidence of what
-is written and of one minus it; 1 if two words are replaced; 1 if a word is left out; 1 if it is left out and the next
-word begins with it; the gain, or 0 if it is a loss; 1 if two words are replaced of which the second is known; and the
-number of neighbors that are known."""
+FEATURES = 12
+"""Of a correction, in this order: 1; the costs of letters, and of the bigram model less that of what is written; the
+cost of letters for each letter; 1 if the word has a capital within a sentence; the gain; the gain, or 0 if it is a loss;
+the gain for each letter that changes; 1 if the word is left out; 1 if it is left out and the next word begins with it;
+1 if two words are replaced of which the second is known; and 1 if the word is a known one with an ending."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,19 +145,13 @@ class _Line:
         self._parsed = [MarkedWord.parse(word) for word in text.words]
         self._ids = [corrector.id_of(word) for word in self._parsed]
         self._unknown = set(corrector.unknown(self._parsed))
-        known = [
+        self.doubtful = [
             place
             for place, word in enumerate(self._parsed)
-            if word
-            and len(word.letters) < LONGEST
-            and place not in self._unknown
-            and text.confidences[place] < DOUBTFUL
+            if place in self._unknown or word and len(word.letters) < LONGEST and text.confidences[place] < DOUBTFUL
         ]
-        known = sorted(known, key=lambda place: text.confidences[place])[:MOST_DOUBTFUL]
-        self.doubtful = sorted({*self._unknown, *known})
-        self._of_others = math.log((max(1, len(self._unknown)) - 0.5) / (len(text.words) + 4))
         self._joined = {place: joined for place in self.doubtful if (joined := self._join(place))}
-        alone = [word.letters for place in self.doubtful if (word := self._parsed[place]) and len(word.letters) > 1]
+        alone = [word.letters for place in self._unknown if (word := self._parsed[place])]
         self._candidates = corrector.candidates([*alone, *self._joined.values()])
 
     def _join(self, place: int) -> str:
@@ -170,24 +159,23 @@ class _Line:
         word, after = self._parsed[place], self._parsed[place + 1] if place + 1 < len(self._parsed) else None
         if word is None or after is None or word.after or after.before or len(word.letters + after.letters) >= LONGEST:
             return ""
-        is_unknown = bool(self._unknown.intersection((place, place + 1)))
         joined = word.letters + after.letters
-        return joined if joined in self._corrector.places or is_unknown and not after.has_capital else ""
+        is_end = place in self._unknown and len(after.letters) <= SHORT and not after.has_capital
+        return joined if is_end or joined in self._corrector.places else ""
 
     def options(self, place: int, gate: Gate) -> list[_Option]:
         """Return the options of a word that are best without the audio."""
         corrector, word = self._corrector, self._parsed[place]
         assert word is not None
         found = []
-        if len(word.letters) > 1:
-            near = self._candidates[word.letters]
-            found += [_Option(place, 1, new, cost, 0.0) for cost, new in near if new != (word.letters,)]
-        if joined := self._joined.get(place):
-            if joined in corrector.places:
-                found.append(_Option(place, 2, (joined,), 0.0, 0.0))
-            else:
-                near = self._candidates[joined]
-                found += [_Option(place, 2, new, cost, 0.0) for cost, new in near if len(new) == 1]
+        if place in self._unknown:
+            found += [_Option(place, 1, new, cost, 0.0) for cost, new in self._candidates[word.letters]]
+        joined = self._joined.get(place, "")
+        if joined in corrector.places:
+            found.append(_Option(place, 2, (joined,), 0.0, 0.0))
+        elif joined:
+            near = self._candidates[joined]
+            found += [_Option(place, 2, new, cost, 0.0) for cost, new in near if len(new) == 1]
         if len(word.letters) <= SHORT and not word.before and not word.after:
             found.append(_Option(place, 1, (), len(word.letters), 0.0))
         state = corrector.state_before(place, self._ids)
@@ -214,37 +202,27 @@ class _Line:
         word, after = self._parsed[place], self._parsed[place + 1] if place + 1 < len(self._parsed) else None
         return bool(word and after and after.letters.startswith(word.letters) and after.letters != word.letters)
 
-    def _known_neighbors(self, option: _Option) -> int:
-        """Return how many of the words beside an option the bigram model has."""
-        beside = [*self._ids[: option.place][-1:], *self._ids[option.place + option.count :][:1]]
-        return sum(each is not None for each in beside)
-
     def correction(self, options: Sequence[_Option], gate: Gate) -> Correction:
         """Return the best of the options of a word."""
-        place = options[0].place
+        best = min(options, key=lambda option: option.total(gate))
+        place, end = best.place, best.place + best.count
         word = self._parsed[place]
         assert word is not None
-        totals = np.array([option.total(gate) for option in options])
-        n = int(totals.argmin())
-        best = options[n]
         is_unknown = place in self._unknown
-        others = np.append(totals, [] if is_unknown else [0.0])
-        share = float(1 / np.exp(np.minimum(totals[n] - others, 50.0)).sum())
-        size = len(word.letters)
-        confidence = min(max(self._text.confidences[place : place + best.count]), 1 - SMALLEST)
-        inside = word.has_capital and place > 0 and not ends_sentence(self._text.words[place - 1])
+        old, new = ("".join(map(plain, words)) for words in (self._text.words[place:end], best.words))
+        edits = max(1, edit_distances(old, [new])[-1])
         features = (
-            1.0, math.log(share), math.log(1.0001 - share), best.letters, best.lm, size, best.letters / size,
-            float(len(best.words) == 2), float(inside), self._of_others, best.gain, best.gain / size,
-            math.log(confidence + SMALLEST), math.log(1 - confidence), float(best.count == 2), float(not best.words),
-            float(not best.words and self._begins_next(place)), max(best.gain, 0.0),
-            float(best.count == 2 and self._ids[place + 1] is not None), float(self._known_neighbors(best)),
+            1.0, best.letters, best.lm, best.letters / len(word.letters),
+            float(word.has_capital and place > 0 and not ends_sentence(self._text.words[place - 1])),
+            best.gain, max(best.gain, 0.0), best.gain / edits,
+            float(not best.words), float(not best.words and self._begins_next(place)),
+            float(best.count == 2 and self._ids[place + 1] is not None),
+            float(self._corrector.has_ending(word.letters)),
         )  # fmt: skip
         weights = gate.unknown if is_unknown else gate.known
         logit = sum(a * b for a, b in zip(weights, features, strict=True))
-        return Correction(
-            place, best.words, features, 1 / (1 + math.exp(-min(max(logit, -60), 60))), best.count, is_unknown
-        )
+        confidence = 1 / (1 + math.exp(-min(max(logit, -60), 60)))
+        return Correction(place, best.words, features, confidence, best.count, is_unknown)
 
 
 def without_overlap(corrections: Iterable[Correction]) -> list[Correction]:

@@ -36,6 +36,8 @@ from speechnar.text.symbols import TextError
 
 LM, CHANNEL = "lm.npz", "channel.json"
 SENTENCE_ENDS, QUOTES = (".", "!", "?"), "\"'\u201d\u2019)"
+ENDINGS = ("ly", "d", "ed", "ing", "er", "est", "th", "eth", "ness", "less", "like", "man", "men")
+"""Of words that lexicons may leave out, such as `punctiliously` and `destroyeth`."""
 UNKNOWN = 13.0  # nats, the cost of a word that the bigram model does not have
 ENGLISH = Path(__file__).parents[1] / "assets" / "corrector" / "english"
 
@@ -189,6 +191,11 @@ class Corrector:
         """Return whether a lexicon has a word, or what is left of it without a final s."""
         stem = word.removesuffix("s").removesuffix("'")
         return any(form in self.places or pronouncer().knows(form) for form in (word, stem) if len(form) > 2)
+
+    def has_ending(self, word: str) -> bool:
+        """Return whether a word is another one of four letters or more, or one without its e, with an ending."""
+        stems = [word.removesuffix(ending) for ending in ENDINGS if word.endswith(ending)]
+        return any(len(stem) > 3 and (self.knows(stem) or self.knows(stem + "e")) for stem in stems)
 
     def candidates(self, written: Iterable[str]) -> dict[str, list[tuple[float, tuple[str, ...]]]]:
         """Return for each of some words those that may be meant, one or two, with the costs of their letters.
