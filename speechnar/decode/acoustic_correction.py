@@ -6,9 +6,8 @@
                            the        role is               `the` to `is` with it than with what is written
                            ...
 
-A word that no lexicon has may be another word or two, or one with a short word behind it. Any word of which CTC is not
-certain may be one with the next, if a lexicon has that, and a short one may be left out. A word that exists never
-becomes another one. The best option has the smallest sum of costs, less its weighted gain. It is taken only if that is
+A word that no lexicon has may be another word or two, or one with a neighbor. A short word of which CTC is not certain may
+be left out. A word that exists never becomes another one. The best option has the smallest sum of costs, less its weighted gain. It is taken only if that is
 certain: a logistic regression on costs and gain says how often such a change is right.
 
 Source: the noisy channel as in `corrector`; the probability of frames given a text is the sum over all paths of CTC
@@ -36,7 +35,7 @@ SHORT = 3  # letters of a word that may be left out, or be the end of the word b
 LIMIT = 60.0  # nats, of a gain
 FEATURES = 12
 """Of a correction, in this order: 1; the costs of letters, and of the bigram model less that of what is written; the
-cost of letters for each letter; 1 if the word has a capital within a sentence; the gain; the gain, or 0 if it is a loss;
+cost of letters for each letter; 1 if the word has a capital within a sentence; the gain; the gain, or 0 if it is below;
 the gain for each letter that changes; 1 if the word is left out; 1 if it is left out and the next word begins with it;
 1 if two words are replaced of which the second is known; and 1 if the word is a known one with an ending."""
 
@@ -161,7 +160,8 @@ class _Line:
             return ""
         joined = word.letters + after.letters
         is_end = place in self._unknown and len(after.letters) <= SHORT and not after.has_capital
-        return joined if is_end or joined in self._corrector.places else ""
+        is_known = joined in self._corrector.places and not self._unknown.isdisjoint((place, place + 1))
+        return joined if is_end or is_known else ""
 
     def options(self, place: int, gate: Gate) -> list[_Option]:
         """Return the options of a word that are best without the audio."""
