@@ -6,9 +6,10 @@
                            the        role is               `the` to `is` with it than with what is written
                            ...
 
-A word that no lexicon has may be another word or two, or one with a neighbor. A short word of which CTC is not certain may
-be left out. A word that exists never becomes another one. The best option has the smallest sum of costs, less its weighted gain. It is taken only if that is
-certain: a logistic regression on costs and gain says how often such a change is right.
+A word that no lexicon has may be another word or two, or one with a neighbor. A short word of which CTC is not certain
+may be left out. A word that exists never becomes another one. The best option has the smallest sum of costs, less its
+weighted gain. It is taken only if that is certain: a logistic regression on costs and gain says how often such a change
+is right.
 
 Source: the noisy channel as in `corrector`; the probability of frames given a text is the sum over all paths of CTC
     (Graves et al. 2006, section 4.1). Three knowledge sources with weights: Bahl, Jelinek and Mercer 1983.
