@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import math
 import subprocess
@@ -51,7 +52,24 @@ def test_what_is_repaired_and_what_is_harmed(recipe: dict[str, ModuleType]) -> N
 
 
 def test_the_threshold_harms_no_more_than_one_in_a_thousand(recipe: dict[str, ModuleType]) -> None:
-    assert recipe["learn"].best_threshold([recognized(recipe)]) == 0.9
+    learn, text = recipe["learn"], recognized(recipe)
+    changes = recipe["evaluate"].changes_of(text)
+    assert learn.right_words([text]) == 3
+    assert learn.best_threshold(changes, 3) == 0.9
+    assert learn.best_threshold(changes, 1000) == 0.9  # the second leaves more errors
+    assert learn.best_threshold([], 3) == 1.0
+
+
+def test_changes_are_judged_by_those_of_other_speakers(recipe: dict[str, ModuleType]) -> None:
+    """Of two speakers, of whom one has right changes alone, and the other wrong ones."""
+    learn, change = recipe["learn"], recipe["evaluate"].Change
+    features = (1.0, *(0.0,) * (learn.OF_AUDIO - 1))
+    right, wrong = change(1, 0, 0.5, features, True), change(-1, 1, 0.5, features, True)
+    texts = [recipe["evaluate"].Recognized(speaker, "a", ["a"], [], str) for speaker in ("anne", "bob")]
+    first, second = learn.held_out(texts, [[right] * 50, [wrong] * 50])[::50]
+    assert first.fewer == 1 and first.confidence < 0.1 and second.fewer == -1 and second.confidence > 0.9
+    (unseen,) = learn.held_out(texts, [[dataclasses.replace(right, is_unknown=False)], []])
+    assert unseen.confidence < 1e-6
 
 
 def test_costs_are_logarithms_of_how_often_letters_were_written(recipe: dict[str, ModuleType]) -> None:
