@@ -32,7 +32,7 @@ from speechnar.text.whisper_bpe import BytePairs
 
 COMPARED = 8  # options of a word that the audio is asked about
 DOUBTFUL = 0.8  # confidence below which a known word may be wrong
-SHORT = 3  # letters of a word that may be left out, or be the end of the word before
+SHORT = 3  # letters of a word that may be left out
 LIMIT = 60.0  # nats, of a gain
 FEATURES = 12
 """Of a correction, in this order: 1; the costs of letters, and of the bigram model less that of what is written; the
@@ -160,9 +160,8 @@ class _Line:
         if word is None or after is None or word.after or after.before or len(word.letters + after.letters) >= LONGEST:
             return ""
         joined = word.letters + after.letters
-        is_end = place in self._unknown and len(after.letters) <= SHORT and not after.has_capital
-        is_known = joined in self._corrector.places and not self._unknown.isdisjoint((place, place + 1))
-        return joined if is_end or is_known else ""
+        is_unknown = not self._unknown.isdisjoint((place, place + 1))
+        return joined if is_unknown and (joined in self._corrector.places or not after.has_capital) else ""
 
     def options(self, place: int, gate: Gate) -> list[_Option]:
         """Return the options of a word that are best without the audio."""

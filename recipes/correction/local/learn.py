@@ -35,7 +35,7 @@ from speechnar.evaluate.wer.normalizers import normalizer
 from speechnar.files import atomic_write
 
 WEIGHT = 1.0  # of the costs of letters, beside those of the bigram model
-LETTERS_BY_AUDIO, AUDIO = 0.7, 0.35  # the same of corrections by audio, and of the gain of the audio
+LETTERS_BY_AUDIO, AUDIO = 0.5, 0.85  # the same of corrections by audio, and of the gain of the audio
 SPLIT = 5.0  # nats, of two words that are written as one
 HARM, NEUTRAL = 20.0, 0.3  # weights of corrections that make a right word wrong, or a wrong word another wrong one
 RIDGE = 1.0  # of the logistic regression
