@@ -34,11 +34,12 @@ COMPARED = 8  # options of a word that the audio is asked about
 DOUBTFUL = 0.8  # confidence below which a known word may be wrong
 SHORT = 3  # letters of a word that may be left out
 LIMIT = 60.0  # nats, of a gain
-FEATURES = 12
+FEATURES = 13
 """Of a correction, in this order: 1; the costs of letters, and of the bigram model less that of what is written; the
 cost of letters for each letter; 1 if the word has a capital within a sentence; the gain; the gain, or 0 if it is below;
 the gain for each letter that changes; 1 if the word is left out; 1 if it is left out and the next word begins with it;
-1 if two words are replaced of which the second is known; and 1 if the word is a known one with an ending."""
+1 if two words are replaced of which the second is known; 1 if the word is a known one with an ending; and the mean
+confidence of the words of the utterance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +151,7 @@ class _Line:
             for place, word in enumerate(self._parsed)
             if place in self._unknown or word and len(word.letters) < LONGEST and text.confidences[place] < DOUBTFUL
         ]
+        self._confidence = sum(text.confidences) / max(1, len(text.confidences))
         self._joined = {place: joined for place in self.doubtful if (joined := self._join(place))}
         alone = [word.letters for place in self._unknown if (word := self._parsed[place])]
         self._candidates = corrector.candidates([*alone, *self._joined.values()])
@@ -217,7 +219,7 @@ class _Line:
             best.gain, max(best.gain, 0.0), best.gain / edits,
             float(not best.words), float(not best.words and self._begins_next(place)),
             float(best.count == 2 and self._ids[place + 1] is not None),
-            float(self._corrector.has_ending(word.letters)),
+            float(self._corrector.has_ending(word.letters)), self._confidence,
         )  # fmt: skip
         weights = gate.unknown if is_unknown else gate.known
         logit = sum(a * b for a, b in zip(weights, features, strict=True))
