@@ -175,7 +175,7 @@ def learn_gate(train: Path, dev: Path, folder: Path, spoken_form: SpokenForm) ->
     for system in SYSTEMS:
         texts = read_spoken(dev, Corrector(folder), spoken_form, system)
         made = [change for text in texts for change in changes_of(text)]
-        found.append(round(max(limit, best_threshold(made, right_words(texts), MOST_HARMED_BY_AUDIO), 4))
+        found.append(round(max(limit, best_threshold(made, right_words(texts), MOST_HARMED_BY_AUDIO)), 4))
     print(f"thresholds by audio: {found[0]} for drafts, {found[1]} for the default output")
     return dataclasses.replace(gate, draft=found[0], verified=found[1])
 
