@@ -10,8 +10,8 @@ it makes fewer errors. The threshold is the smallest at which at most 0.1 % of d
 those that were recognized and of those that were said, which are all right.
 
 Corrections by the audio have weights of their own, learned from drafts too. Their threshold is the smallest at which at
-most 0.05 % of the right words of train are made wrong by weights that were learned from other speakers, and at most
-0.05 % of dev's. That of the default output is chosen on dev in the same way, but is not below that of drafts.
+most 0.05 % of the right words of train and dev are made wrong, those of train by weights that were learned from other
+speakers. That of the default output is chosen on dev alone, and is not below that of drafts.
 """
 
 import argparse
@@ -129,7 +129,7 @@ def best_threshold(changes: Iterable[Change], right: int, most_harmed: float = M
         fewer += change.fewer
         if harmed > most_harmed * right:
             break
-        if fewer >= most:
+        if fewer > most:
             most, threshold = fewer, change.confidence
     return threshold
 
@@ -166,18 +166,16 @@ def learn_gate(train: Path, dev: Path, folder: Path, spoken_form: SpokenForm) ->
     texts = read_spoken(train, Corrector(folder), spoken_form, "draft")
     changes = [changes_of(text) for text in texts]
     gate = gate_of([change for made in changes for change in made])
-    limit = best_threshold(held_out(texts, changes), right_words(texts), MOST_HARMED_BY_AUDIO)
-    print(
-        f"by audio: {len(texts)} texts, {sum(map(len, changes))} corrections; threshold of other speakers {limit:.3f}"
-    )
+    judged, right = held_out(texts, changes), right_words(texts)
+    print(f"by audio: {len(texts)} texts, {len(judged)} corrections")
     write_channel(folder, dataclasses.replace(read_channel(folder), audio=gate))
-    found = []
-    for system in SYSTEMS:
-        texts = read_spoken(dev, Corrector(folder), spoken_form, system)
-        made = [change for text in texts for change in changes_of(text)]
-        found.append(round(max(limit, best_threshold(made, right_words(texts), MOST_HARMED_BY_AUDIO)), 4))
-    print(f"thresholds by audio: {found[0]} for drafts, {found[1]} for the default output")
-    return dataclasses.replace(gate, draft=found[0], verified=found[1])
+    of_dev = {system: read_spoken(dev, Corrector(folder), spoken_form, system) for system in SYSTEMS}
+    made = {system: [change for text in of_dev[system] for change in changes_of(text)] for system in SYSTEMS}
+    pooled = right + right_words(of_dev["draft"])
+    draft = best_threshold([*judged, *made["draft"]], pooled, MOST_HARMED_BY_AUDIO)
+    verified = max(draft, best_threshold(made["default"], right_words(of_dev["default"]), MOST_HARMED_BY_AUDIO))
+    print(f"thresholds by audio: {draft:.3f} for drafts, {verified:.3f} for the default output")
+    return dataclasses.replace(gate, draft=round(draft, 4), verified=round(verified, 4))
 
 
 def write_channel(folder: Path, channel: Channel) -> None:
