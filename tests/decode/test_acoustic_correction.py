@@ -38,7 +38,8 @@ CHANNEL_OF_TEST = Channel(
 @pytest.fixture(scope="module")
 def corrector(tmp_path_factory: pytest.TempPathFactory) -> AcousticCorrector:
     folder = tmp_path_factory.mktemp("corrector")
-    (folder / "text.txt").write_text("the red cat sat\nthe red bat sat\nthe old catalog burns\nsome day he sat\n" * 3)
+    text = "the red cat sat\nthe red bat sat\nthe old catalog burns\nsome day he sat\nsomeday he sat\n"
+    (folder / "text.txt").write_text(text * 3)
     assert main(["lm", "train", str(folder / "text.txt"), "-o", str(folder / LM), "--order", "2"]) == 0
     (folder / CHANNEL).write_text(json.dumps(dataclasses.asdict(CHANNEL_OF_TEST)))
     return AcousticCorrector(Corrector(folder), TOKENIZER)
