@@ -70,7 +70,9 @@ def said(options: Options) -> str:
     """Return options in words, such as `beam, lm weight 0.7`."""
     words = []
     for name, value in options.items():
-        if name == "lm":
+        if isinstance(value, bool):
+            words.append(name if value else f"no {name}")
+        elif name == "lm":
             words.append("bigrams")
         else:
             words.append(str(value) if name == "method" else f"{name} {value}")
