@@ -27,6 +27,8 @@ from speechnar.layers.pretrained_encoder import (
 from speechnar.models.folder import ModelConfig, ModelError
 
 CONFIG, PREPROCESSOR = "config.json", "preprocessor_config.json"
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+"""All weights in one file; or the names of the files, the shards, that large models have them in."""
 
 
 def is_pretrained(source: Path) -> bool:
@@ -45,7 +47,18 @@ def pretrained_folder(source: Path) -> Path:
             are pickled.
     """
     folder = folder_of(source, wanted=wanted_files)
-    wanted_files([path.name for path in folder.iterdir()], source)
+    here = [path.name for path in folder.iterdir()]
+    if WEIGHTS in wanted_files(here, source):
+        return folder
+    try:
+        shards = set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values())
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise HubError(f"{folder / INDEX} is no index of weights: fetch {source} again") from None
+    if missing := sorted(shards.difference(here)):
+        raise HubError(
+            f"{source} lacks {len(missing)} of the {len(shards)} files of its weights, such as {missing[0]}: fetch it"
+            " again"
+        )
     return folder
 
 
@@ -56,16 +69,16 @@ def wanted_files(names: Iterable[str], source: str | Path) -> list[str]:
         HubError: a file is missing, or the weights are pickled.
     """
     here = sorted(names)
-    weights = fnmatch.filter(here, "model*.safetensors")
     for name in (CONFIG, PREPROCESSOR):
         if name not in here:
             raise HubError(f"{source} has no {name}: take a model as transformers' save_pretrained writes it")
-    if not weights:
+    if WEIGHTS not in here and INDEX not in here:
         raise HubError(
             f"{source} has no model.safetensors, and pickled weights are not read: save it again by transformers'"
             " save_pretrained, or take a revision that has safetensors"
         )
-    return [CONFIG, PREPROCESSOR, *weights, *fnmatch.filter(here, "model.safetensors.index.json")]
+    weights = [WEIGHTS] if WEIGHTS in here else [INDEX, *fnmatch.filter(here, "model-*.safetensors")]
+    return [CONFIG, PREPROCESSOR, *weights]
 
 
 def described(folder: Path, config: PretrainedEncoderConfig | None = None) -> PretrainedEncoderConfig:

@@ -78,7 +78,8 @@ def digest_of(source: Path | Sequence[str] | None) -> str:
     """Return the SHA-256 of a source of a training, in hexadecimal.
 
     Args:
-        source: a file; a folder, of which a model's is its weights, another's all that is in it; names in their order.
+        source: a file; a folder, of which a model's is its weights and, of an encoder of transformers, its two
+            descriptions, another's all that is in it; names in their order.
             What is not given or is not on this machine, such as a model on the hub, is told apart by its name alone.
     """
     found = hashlib.sha256()
@@ -89,6 +90,8 @@ def digest_of(source: Path | Sequence[str] | None) -> str:
     else:
         weights = source / "model.safetensors"
         paths = [weights] if weights.exists() else sorted(source.rglob("*")) if source.is_dir() else [source]
+        if weights.exists() and (source / "preprocessor_config.json").exists():
+            paths += [source / "config.json", source / "preprocessor_config.json"]
         for path in paths:
             if path.is_file():
                 found.update(f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())

@@ -149,3 +149,47 @@ def test_weights_that_are_missing_are_not_drawn_at_random(tmp_path: Path) -> Non
     (folder / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}), encoding="utf-8")
     with pytest.raises(ModelError, match="lacks 16 weights of its encoder, such as encoder.layers.2"):
         FrozenEncoder(folder)
+
+
+def test_a_model_in_shards_is_whole_or_one_sentence(tmp_path: Path) -> None:
+    whole = saved("wav2vec2", tmp_path / "whole")
+    folder = tmp_path / "shards"
+    transformers.Wav2Vec2Model.from_pretrained(whole).save_pretrained(folder, max_shard_size="10KB")
+    (folder / "preprocessor_config.json").write_bytes((whole / "preprocessor_config.json").read_bytes())
+    shards = sorted(path.name for path in folder.glob("model-*.safetensors"))
+    assert len(shards) > 2
+    wav = noise(4000)
+    torch.testing.assert_close(FrozenEncoder(pretrained_folder(folder))(wav), FrozenEncoder(whole)(wav))
+    assert set(wanted_files([path.name for path in folder.iterdir()], folder)) == {
+        "config.json", "preprocessor_config.json", "model.safetensors.index.json", *shards
+    }  # fmt: skip
+    both = ["config.json", "preprocessor_config.json", "model.safetensors", "model.safetensors.index.json", *shards]
+    assert wanted_files(both, folder) == both[:3]
+    (folder / shards[0]).unlink()
+    (folder / shards[2]).unlink()
+    with pytest.raises(
+        HubError, match=f"shards lacks 2 of the {len(shards)} files of its weights, such as {shards[0]}: "
+    ):
+        pretrained_folder(folder)
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": []}', encoding="utf-8")
+    with pytest.raises(HubError, match="model.safetensors.index.json is no index of weights: fetch"):
+        pretrained_folder(folder)
+    (folder / "model.safetensors.index.json").unlink()
+    with pytest.raises(HubError, match="shards has no model.safetensors, and pickled weights are not read"):
+        pretrained_folder(folder)
+
+
+@pytest.mark.parametrize("name", ["preprocessor_config.json", "config.json"])
+def test_a_cache_is_made_again_where_the_encoder_is_described_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    folder, cuts = saved("hubert", tmp_path / "model"), manifest_of(tmp_path, (4000,))
+    command = ["encode", str(folder), str(cuts), str(tmp_path / "out")]
+    assert main(command) == 0
+    before = (tmp_path / "out" / "states.f16").read_bytes()
+    changed = json.loads((folder / name).read_text(encoding="utf-8"))
+    changed |= {"do_normalize": False} if name.startswith("pre") else {"layer_norm_eps": 0.1}
+    (folder / name).write_text(json.dumps(changed), encoding="utf-8")
+    assert main(command) == 0 and "up to date" not in capsys.readouterr().out
+    assert (tmp_path / "out" / "states.f16").read_bytes() != before
+    assert main(command) == 0 and "up to date" in capsys.readouterr().out
