@@ -14,8 +14,11 @@ from speechnar.extras import needing
 DETAILS = (
     "A text model writes the targets of `source<TAB>target` lines, each source once, and prints the conditional "
     "entropy of the targets before and after, over the teacher's tokens: the lower, the easier for a parallel model. "
-    "A recognizer writes the transcripts of a manifest. A voice is a teacher by `speechnar bulk`."
+    "A recognizer writes the transcripts of a manifest. A voice speaks texts (needs speechnar[ray] too): OUT is then a "
+    "folder with audio and a manifest, cuts.jsonl.gz, that has the phones, their durations and the F0; texts that are "
+    "spoken already are kept."
 )
+MODELS = "a model folder of `train text2text` or `train recognizer`; a voice, by its name or folder"
 
 
 def add_verbs(add: Callable[..., VerbParser]) -> None:
@@ -23,19 +26,24 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     verb = add(
         _distill, "distill", "let a trained model write the targets of a corpus (needs speechnar[train])", DETAILS
     )
-    verb.add_argument("teacher", type=Path, metavar="MODEL_DIR", help="of `train text2text` or `train recognizer`")
-    verb.add_argument("data", type=Path, metavar="DATA", help="pairs, or a manifest")
-    verb.add_argument("out", type=Path, metavar="OUT", help="the pairs or the manifest with the teacher's targets")
+    verb.add_argument("teacher", type=Path, metavar="TEACHER", help=MODELS)
+    verb.add_argument("data", type=Path, metavar="DATA", help="pairs, a manifest, or texts as `bulk synth` takes them")
+    verb.add_argument("out", type=Path, metavar="OUT", help="the pairs, manifest or folder of the teacher's targets")
     verb.add_argument("--method", metavar="NAME", help="as in `translate` and `decode` (a search by --beam)")
     verb.add_argument("--beam", type=int, default=4, metavar="N", help="hypotheses that a search keeps (4)")
     verb.add_argument("--iterations", type=int, default=1, metavar="N", help="of iterative methods (1)")
     verb.add_argument("--batch", type=int, default=32, metavar="N", help="inputs that are decoded at once (32)")
     verb.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
+    verb.add_argument("--speaker", metavar="NAME", help="of a voice with several")
+    verb.add_argument("--workers", type=int, metavar="N", help="processes of a voice, one thread each (all cores)")
     verb.reads("teacher", "data")
     verb.writes("out")
 
 
 def _distill(args: argparse.Namespace) -> None:
+    if not (args.teacher / "config.yaml").exists():
+        _speak(args)
+        return
     with needing("distill", "train"):
         import torch
 
@@ -62,3 +70,19 @@ def _distill(args: argparse.Namespace) -> None:
     print(f"{found.number} targets{kept}; {100 * found.changed:.1f} % of the words differ")
     if not math.isnan(found.before):
         print(f"conditional entropy, nats: {found.before:.3f} before, {found.after:.3f} after")
+
+
+def _speak(args: argparse.Namespace) -> None:
+    with needing("distill by a voice", "ray"), needing("distill", "train"):
+        from speechnar.infer.bulk import FAILURES, BulkError
+        from speechnar.infer.distill_voice import distill_texts
+
+    found = distill_texts(str(args.teacher), str(args.data), args.out, args.speaker, args.workers)
+    print(f"{found.number} utterances, {found.seconds / 3600:.2f} h in {args.out}")
+    print(
+        f"conditional entropy given the phone, nats: durations in frames {found.durations:.3f}, F0 in semitones"
+        f" {found.f0:.3f}"
+    )
+    if found.failed:
+        total = found.number + found.failed
+        raise BulkError(f"{found.failed} of {total} texts failed; {args.out / FAILURES} says why")

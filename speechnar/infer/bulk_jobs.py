@@ -126,7 +126,7 @@ class SynthJob:
                 failures[row.id] = str(error)
                 found: dict[str, Any] = {"audio": None, "duration": None, "error": str(error)}
             else:
-                found = {"audio": _encoded(wav, rate, container), "duration": len(wav) / rate, "error": None}
+                found = {"audio": encoded(wav, rate, container), "duration": len(wav) / rate, "error": None}
             table.append({"id": row.id, "text": text, "sample_rate": rate, **found})
         if self.format == TABLE:
             return Outcome({".parquet": _parquet(table, _speech_schema())}, failures)
@@ -242,7 +242,7 @@ def _cut(value: dict[str, Any]) -> Any:
         raise BulkError(f"the cut {value.get('id')!r} is not one of Lhotse's ({error!r}): make it again") from None
 
 
-def _encoded(wav: Any, sample_rate: int, container: str) -> bytes:
+def encoded(wav: Any, sample_rate: int, container: str) -> bytes:
     """Return the contents of an audio file of (T_wav,) float32."""
     from speechnar import audio
 
