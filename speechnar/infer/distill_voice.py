@@ -28,6 +28,8 @@ from speechnar.infer.bulk_jobs import USUAL_ERRORS, SynthJob, encoded, text_of
 from speechnar.infer.bulk_sources import rows_of
 
 if TYPE_CHECKING:
+    from lhotse.cut import Cut
+
     from speechnar.runtime import Speech, Voice
 
 CUTS = "cuts.jsonl.gz"
@@ -115,7 +117,9 @@ def distill_texts(voice: str, texts: str, out: Path, speaker: str | None = None,
 
     rows = rows_of(texts, "text")
     failed = run(TeachJob(voice, speaker), rows, str(out), None, workers or os.cpu_count() or 1)
-    cuts, lengths, pitches = [], [], []
+    cuts: list[Cut] = []
+    lengths: list[tuple[str, int]] = []
+    pitches: list[tuple[str, int]] = []
     for row in rows:
         path = out / f"{row.id}.json"
         if not path.exists():
