@@ -24,9 +24,7 @@ LONGEST = 24  # letters of a word that is corrected
 CLOSE = 4  # letters that only one of two words has, at most
 SIMILAR = 3  # letters by which their lengths differ, at most
 COMPARED = 100  # words of which the costs are computed: 98 % of dev's best candidates are among them
-UNLIKE = (
-    1.5  # nats a letter or a pair of letters that only one of two words has, in the rough cost by which they are taken
-)
+UNLIKE = 1.5  # nats a letter or a pair of letters that only one of two words has, in the rough cost that chooses them
 LONGER = 1.0  # nats a letter by which their lengths differ, in the same
 RARE = 0.35  # weight of the cost of the word itself, in the same
 FREQUENCY = 0.6  # weight of a word's own cost beside that of its letters, before the neighbors choose

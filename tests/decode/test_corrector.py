@@ -74,6 +74,21 @@ def test_misspelled_words_are_corrected_and_others_stay(corrector: Corrector, li
     assert corrector(line) == expected
 
 
+@pytest.mark.parametrize(
+    ("word", "has_ending"),
+    [
+        ("houseless", True),
+        ("strugglest", True),
+        ("clockly", True),
+        ("house", False),
+        ("houseq", False),
+        ("bigly", False),
+    ],
+)
+def test_known_words_have_endings(corrector: Corrector, word: str, has_ending: bool) -> None:
+    assert corrector.has_ending(word) == has_ending  # big is too short
+
+
 @pytest.mark.parametrize("line", ["", "   ", "\x00\x07", "a\x0cb", "🎉 ﬁ 你好", "\u2028 -- …", "x" * 100_000])
 def test_odd_lines_stay(corrector: Corrector, line: str) -> None:
     assert corrector(line) == line
