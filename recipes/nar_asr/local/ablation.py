@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Decode the dev set without and with each trick of decoding, on one thread; print the table, and write it.
+"""Decode dev without and with each trick of decoding, on one thread; print the table, and write it.
 
-    python local/ablation.py DATA_DIR EXP_DIR
+    python local/ablation.py DATA_DIR EXP_DIR [--split test-other]
 
-The table goes to EXP_DIR/ablation.md. Its decoder times are CPU time for an utterance, without the encoder and the CTC
-layers, at batch 1; p is that of a paired test of both transcripts. Fewer steps than there are iterations are an early
-exit. Models that are not trained are left out.
+The table goes to EXP_DIR/ablation.md, that of another split to EXP_DIR/ablation-SPLIT.md. Its decoder times are CPU
+time for an utterance, without the encoder and the CTC layers, at batch 1; p is that of a paired test of both
+transcripts. Fewer steps than there are iterations are an early exit. Models that are not trained are left out.
 """
 
 import argparse
@@ -79,15 +79,15 @@ def said(options: Options) -> str:
     return ", ".join(words).replace("_", " ")
 
 
-def ablation(data: Path, exp: Path) -> Iterator[tuple[str, ...]]:
+def ablation(data: Path, exp: Path, split: str) -> Iterator[tuple[str, ...]]:
     """Yield the rows of the table."""
-    reference, cuts = read(data / "dev.txt"), exp / "encoded" / "dev" / "cuts.jsonl.gz"
+    reference, cuts = read(data / f"{split}.txt"), exp / "encoded" / split / "cuts.jsonl.gz"
 
     @functools.cache
     def decoded(model: str, options: DecodeOptions) -> tuple[Mapping[str, str], Timing]:
         with tempfile.TemporaryDirectory() as folder:
-            took = decode_corpus(exp / model, cuts, Path(folder) / "dev.txt", options, process_time)
-            return read(Path(folder) / "dev.txt"), took
+            took = decode_corpus(exp / model, cuts, Path(folder) / "hyp.txt", options, process_time)
+            return read(Path(folder) / "hyp.txt"), took
 
     for name, model, without, changes in TRICKS:
         if not (exp / model / "model.safetensors").exists():
@@ -109,16 +109,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("exp", type=Path)
+    parser.add_argument("--split", default="dev")
     args = parser.parse_args()
     torch.set_num_threads(1)
     if not any((args.exp / model / "model.safetensors").exists() for _, model, _, _ in TRICKS):
         parser.error(f"{args.exp} holds no trained model: run the stages before")
     table = ""
-    for row in itertools.chain([HEADER, ("---",) * len(HEADER)], ablation(args.data, args.exp)):
+    for row in itertools.chain([HEADER, ("---",) * len(HEADER)], ablation(args.data, args.exp, args.split)):
         line = f"| {' | '.join(row)} |"
         print(line, flush=True)
         table += f"{line}\n"
-    with atomic_write(args.exp / "ablation.md") as part:
+    name = "ablation.md" if args.split == "dev" else f"ablation-{args.split}.md"
+    with atomic_write(args.exp / name) as part:
         part.write_text(table, encoding="utf-8")
 
 
