@@ -1,7 +1,7 @@
 """The entropy gate: where CTC is certain of an utterance, its best path is the text, and no decoder is run.
 
 Source: early exit by entropy: Xin et al. 2020, "DeeBERT: Dynamic Early Exiting for Accelerating BERT Inference",
-    section 3.2.
+    section 3.
 Differs: the only exit is before the decoder; the entropy is the mean of the frames in which CTC says a token.
 """
 

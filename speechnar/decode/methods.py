@@ -1,6 +1,9 @@
 """The methods of decoding by name, `DECODERS`, and the options that they are made of.
 
 The spec of a model names the methods that it can use (`speechnar.models.specs`).
+
+Source: repeated tokens, an error of parallel decoders: Wang et al. 2019, "Non-Autoregressive Machine Translation with
+    Auxiliary Regularization", section 1.
 """
 
 from __future__ import annotations
@@ -47,8 +50,8 @@ PARTICULAR: dict[str, tuple[str, tuple[str, ...]]] = {
         ("mask_predict", "mask_ctc", "levenshtein", "diffusion", "parallel", "crf"),
     ),
 }
-"""Options that are not for every method: what they are, and the methods. Repeats are left out where a decoder predicts
-tokens at once that do not see each other."""
+"""Options of a few methods: the name in error messages, and the methods. Repeats are an error of decoders that predict
+several tokens at once, none of which sees the others."""
 
 
 @dataclass(frozen=True)
@@ -198,10 +201,6 @@ def with_temperature(encoder_out: DecoderInput, temperature: float) -> DecoderIn
 
 
 def texts_of(state: State, options: DecodeOptions) -> list[list[int]]:
-    """Return the tokens of each utterance, without those that repeat the one before if the options say so.
-
-    Source: Lee et al. 2018, "Deterministic Non-Autoregressive Neural Sequence Modeling by Iterative Refinement",
-        section 5, which leaves repeats out of translations.
-    """
+    """Return the tokens of each utterance, without those that repeat the one before if the options say so."""
     texts = state.sequences()
     return [[token for token, _ in itertools.groupby(text)] for text in texts] if options.deduplicated else texts

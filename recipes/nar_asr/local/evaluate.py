@@ -56,6 +56,7 @@ ITERATIONS = (1, 2, 4)
 EASY_FIRST: dict[str, tuple[object, ...]] = {"threshold": (0.3, 0.6, 0.9), "iterations": (1, 4)}
 LM = str(ENGLISH / "lm.npz")  # of words, and of books and Tatoeba's sentences: the one of `speechnar correct`
 BIGRAMS = ways("beam", lm=(LM,), lm_weight=(0.5, 0.7), word_bonus=(0.0, 1.0))
+TWIN_CHOOSES = ways("autoregressive_rescoring", ctc_weight=(0.9, 0.7, 0.5))
 SYSTEMS = (
     System(AR, "autoregressive twin, greedy", "aed", ways("autoregressive", beam=(1,), ctc_weight=(0.0,))),
     System(AR, TWIN_BEAM, "aed", ways("autoregressive", ctc_weight=(0.3, 0.7))),
@@ -80,6 +81,7 @@ SYSTEMS = (
     System("iterative", "masked diffusion", "masked_diffusion", ways("diffusion", iterations=(1, 4, 10))),
     System("iterative", "masked diffusion, sampled", "masked_diffusion", ways("diffusion", sampled=(True,))),
     System("partially NAR", "four tokens a step", "semi_autoregressive", ways("semi_autoregressive")),
+    System("partially NAR", "CTC's ten texts, rescored by the twin", "aed", TWIN_CHOOSES),
     System("partially NAR", "CTC verified by the twin", "aed", ways("speculative", acceptance_threshold=(0.0, 4.0))),
     System("locally AR", "self-conditioned CTC, prefix beam 10, bigrams", "ctc_self", BIGRAMS),
     System("locally AR", "low-rank CRF over Paraformer-v2", "crf", ways("crf")),
