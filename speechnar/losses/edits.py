@@ -15,9 +15,11 @@ from torch import Tensor
 
 from speechnar.losses.ctc import SMOOTHING
 from speechnar.losses.mean import Mean
+from speechnar.losses.objectives import text_loss
 from speechnar.nar.edits import edits
 from speechnar.nar.lengths import length_mask
 from speechnar.nar.masking import random_masks
+from speechnar.text.symbols import Vocabulary
 
 
 class EditPolicies(Protocol):
@@ -40,7 +42,8 @@ def edit_losses(
     partial: Sequence[Sequence[int]],
     tokens: Tensor,
     lengths: Tensor,
-    mask_id: int,
+    symbols: Vocabulary,
+    objective: str = "cross_entropy",
 ) -> dict[str, Mean]:
     """Return the losses of the three policies, in nats.
 
@@ -49,9 +52,11 @@ def edit_losses(
         wrong: the text of each row whose tokens may have to be deleted.
         partial: the text of each row into which tokens are inserted.
         tokens: (B, N) the targets, padding of any value; lengths: (B,).
+        objective: of the tokens that are filled in, one of `speechnar.losses.objectives` without "axe"; but for
+            "cross_entropy", of a text that is masked as a whole.
 
     Returns:
-        `decoder`, the cross-entropy of masked tokens, with smoothed targets, for each mask; `deletions`, the
+        `decoder`, by the objective, cross-entropy with smoothed targets for each mask; `deletions`, the
         cross-entropy for each token of `wrong`; `insertions`, the cross-entropy for each gap of `partial`.
     """
     texts = [row[:n] for row, n in zip(tokens.tolist(), lengths.tolist())]
@@ -67,12 +72,16 @@ def edit_losses(
     logits = model.insertions(memory, given, given_lengths)[:, : counts.shape[1]]
     insertions = F.cross_entropy(logits[at], counts.clamp(max=logits.shape[2] - 1)[at])
 
-    hidden = random_masks(tokens, lengths, mask_id)
-    masks = (hidden == mask_id) & length_mask(lengths, hidden.shape[1])
-    choices = model.choices(memory, hidden, lengths)
-    decoder = F.cross_entropy(choices[masks], tokens[masks], label_smoothing=SMOOTHING)
+    if objective == "cross_entropy":
+        hidden = random_masks(tokens, lengths, symbols.mask_id)
+        masks = (hidden == symbols.mask_id) & length_mask(lengths, hidden.shape[1])
+        choices = model.choices(memory, hidden, lengths)
+        decoder = Mean(F.cross_entropy(choices[masks], tokens[masks], label_smoothing=SMOOTHING), masks.sum())
+    else:
+        choices = model.choices(memory, torch.full_like(tokens, symbols.mask_id), lengths)
+        decoder = text_loss(objective, choices, lengths, tokens, lengths, symbols.blank_id)
     return {
-        "decoder": Mean(decoder, masks.sum()),
+        "decoder": decoder,
         "deletions": Mean(deletions / real.sum().clamp(min=1), real.sum()),
         "insertions": Mean(insertions, at.sum()),
     }

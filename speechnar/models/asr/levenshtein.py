@@ -24,6 +24,7 @@ from speechnar.layers.token_decoder import TokenDecoder
 from speechnar.losses.ctc import Targets
 from speechnar.losses.edits import edit_losses, with_tokens_dropped
 from speechnar.losses.mean import Mean
+from speechnar.losses.objectives import WITHOUT_BLANKS, check_objective
 from speechnar.nar.edits import edits
 from speechnar.nar.lengths import length_mask
 from speechnar.nar.schedules import Schedule, check_share
@@ -37,6 +38,7 @@ class LevenshteinConfig:
         longest_run: the largest number of tokens that are inserted at one gap in one step.
         random_share: share of the utterances, over the training, whose insertions are learned from the target with
             tokens left out, and not from CTC's best path.
+        objective: of the tokens that are filled in: one of `speechnar.losses.objectives` without "axe".
     """
 
     n_symbols: int = 0
@@ -44,8 +46,10 @@ class LevenshteinConfig:
     decoder: DecoderConfig = DecoderConfig()
     longest_run: int = 8
     random_share: Schedule = Schedule(0.5, 0.5)
+    objective: str = "cross_entropy"
 
     def __post_init__(self) -> None:
+        check_objective(self.objective, WITHOUT_BLANKS)
         check_share("random_share", self.random_share)
 
 
@@ -101,7 +105,7 @@ def edit_terms(model: Levenshtein, encoder_out: EncoderOutput, targets: Targets)
             partial.append(with_tokens_dropped(text))
         else:
             partial.append([token for token, out in zip(draft, edits(draft, text).deleted) if not out])
-    return edit_losses(model, memory, drafts, partial, tokens, lengths, symbols.mask_id)
+    return edit_losses(model, memory, drafts, partial, tokens, lengths, symbols, model.config.objective)
 
 
 def _best_paths(encoder_out: EncoderOutput, blank_id: int) -> list[list[int]]:

@@ -22,6 +22,7 @@ from speechnar.layers.decoder_block import DecoderConfig
 from speechnar.layers.token_decoder import TokenDecoder
 from speechnar.losses.ctc import Targets, aligned_positions
 from speechnar.losses.mean import Mean
+from speechnar.losses.objectives import WITHOUT_BLANKS, check_objective, text_loss
 from speechnar.nar.lengths import length_mask
 from speechnar.nar.schedules import Schedule, check_share
 
@@ -34,6 +35,8 @@ class MaskedDiffusionConfig:
         largest_margin: positions of the canvas beyond a text, at most; their number is drawn for each batch.
         least_masked: smallest share that is masked, over the training, above 0 and at most 1; it bounds the weight of a
             token.
+        objective: one of `speechnar.losses.objectives` without "axe"; "cross_entropy" is the bound of diffusion, the
+            others are of a canvas that is masked as a whole, for decoding in one iteration.
     """
 
     n_symbols: int = 0
@@ -41,8 +44,10 @@ class MaskedDiffusionConfig:
     decoder: DecoderConfig = DecoderConfig()
     largest_margin: int = 8
     least_masked: Schedule = Schedule(0.1, 0.1)
+    objective: str = "cross_entropy"
 
     def __post_init__(self) -> None:
+        check_objective(self.objective, WITHOUT_BLANKS)
         check_share("least_masked", self.least_masked)
         if min(self.least_masked.first, self.least_masked.last) == 0:
             raise ValueError(
@@ -81,9 +86,10 @@ class MaskedDiffusion(nn.Module):
 
 
 def diffusion_terms(model: MaskedDiffusion, encoder_out: EncoderOutput, targets: Targets) -> dict[str, Mean]:
-    """Return `decoder`: the bound of diffusion on minus the log-probability, in nats for each position of a canvas.
+    """Return `decoder`, by the config's objective.
 
-    The share that is masked is drawn for each utterance, from `least_masked` to all.
+    Cross-entropy is the bound of diffusion on minus the log-probability, in nats for each position of a canvas. The
+    share that is masked is drawn for each utterance, from `least_masked` to all.
     """
     symbols, least = targets.symbols, model.config.least_masked.at(targets.progress)
     margin = int(torch.randint(1, model.config.largest_margin + 1, ()))
@@ -91,11 +97,14 @@ def diffusion_terms(model: MaskedDiffusion, encoder_out: EncoderOutput, targets:
     canvas = F.pad(targets.tokens, (0, margin), value=symbols.eos_id)
     text = length_mask(targets.token_lengths, canvas.shape[1])
     canvas = canvas.where(text, symbols.eos_id)
+    memory = model.memory(encoder_out, symbols.blank_id, aligned_positions(encoder_out, targets))
+    if model.config.objective != "cross_entropy":
+        logits = model.decode(memory, torch.full_like(canvas, symbols.mask_id), lengths).logits
+        return {"decoder": text_loss(model.config.objective, logits, lengths, canvas, lengths, symbols.blank_id)}
     share = torch.rand(len(canvas), 1, device=canvas.device) * (1 - least) + least
     real = length_mask(lengths, canvas.shape[1])
     masks = (torch.rand(canvas.shape, device=canvas.device) < share) & real
     hidden = canvas.masked_fill(masks, symbols.mask_id)
-    memory = model.memory(encoder_out, symbols.blank_id, aligned_positions(encoder_out, targets))
     logits = model.decode(memory, hidden, lengths).logits
     nats = F.cross_entropy(logits[masks], canvas[masks], reduction="none")
     weighted = (nats / share.expand_as(masks)[masks]).sum() / real.sum()

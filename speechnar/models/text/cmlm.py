@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from speechnar.layers.length_head import LengthHead
+from speechnar.layers.length_head import length_head
 from speechnar.layers.transformer import SourceMemory, TextModel, TokenLogits, TransformerConfig
 from speechnar.losses.mean import Mean
 from speechnar.losses.objectives import WITHOUT_BLANKS, check_objective, text_loss
@@ -29,6 +29,8 @@ class CMLMConfig:
 
     Attributes:
         reach: the largest difference between the lengths of source and target that can be told.
+        fertility: the largest number of target tokens of a source token; above 0, the length is the sum of all source
+            tokens' and `reach` does not count.
         least_masked: smallest share of the tokens of a target that is masked, in [0, 1], over the training.
         objective: one of `speechnar.losses.objectives` without "axe"; "cross_entropy" is of random masks, the others
             of a target that is masked as a whole, for decoding in one iteration.
@@ -37,6 +39,7 @@ class CMLMConfig:
     n_symbols: int = 0
     transformer: TransformerConfig = TransformerConfig()
     reach: int = 20
+    fertility: int = 0
     least_masked: Schedule = Schedule(0.0, 0.0)
     objective: str = "cross_entropy"
 
@@ -51,7 +54,7 @@ class CMLM(TextModel):
     def __init__(self, config: CMLMConfig) -> None:
         super().__init__(config.transformer, config.n_symbols)
         self.config = config
-        self.length = LengthHead(config.transformer.d_model, config.reach)
+        self.length = length_head(config.transformer.d_model, config.reach, config.fertility)
 
     def decode(self, memory: SourceMemory, tokens: Tensor, token_lengths: Tensor, mask_id: int) -> TokenLogits:
         """Predict the token at each position of tokens (B, N) with masks."""

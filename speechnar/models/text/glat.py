@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from speechnar.layers.length_head import LengthHead
+from speechnar.layers.length_head import length_head
 from speechnar.layers.transformer import SourceMemory, TextModel, TokenLogits, TransformerConfig, uniform_copy
 from speechnar.losses.mean import Mean
 from speechnar.losses.objectives import WITHOUT_BLANKS, check_objective, text_loss
@@ -28,6 +28,8 @@ class GLATConfig:
 
     Attributes:
         reach: the largest difference between the lengths of source and target that can be told.
+        fertility: the largest number of target tokens of a source token; above 0, the length is the sum of all source
+            tokens' and `reach` does not count.
         glancing: ratio of the tokens glanced at to those predicted wrong, in [0, 1], over the training.
         objective: one of `speechnar.losses.objectives` without "axe"; but for "cross_entropy", of all tokens.
     """
@@ -35,6 +37,7 @@ class GLATConfig:
     n_symbols: int = 0
     transformer: TransformerConfig = TransformerConfig()
     reach: int = 20
+    fertility: int = 0
     glancing: Schedule = Schedule(0.5, 0.3)
     objective: str = "cross_entropy"
 
@@ -49,7 +52,7 @@ class GLAT(TextModel):
     def __init__(self, config: GLATConfig) -> None:
         super().__init__(config.transformer, config.n_symbols)
         self.config = config
-        self.length = LengthHead(config.transformer.d_model, config.reach)
+        self.length = length_head(config.transformer.d_model, config.reach, config.fertility)
 
     def decode(self, memory: SourceMemory, tokens: Tensor, token_lengths: Tensor, mask_id: int) -> TokenLogits:
         """Predict the token at each position of tokens (B, N); where there is a mask, the input is a copied source."""

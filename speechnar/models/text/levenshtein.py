@@ -17,6 +17,7 @@ from speechnar.layers.edit_heads import EditHeads
 from speechnar.layers.transformer import SourceMemory, TextModel, TransformerConfig
 from speechnar.losses.edits import edit_losses, with_tokens_dropped
 from speechnar.losses.mean import Mean
+from speechnar.losses.objectives import WITHOUT_BLANKS, check_objective
 from speechnar.losses.pairs import Pairs
 from speechnar.nar.masking import random_masks
 
@@ -28,11 +29,16 @@ class TextLevenshteinConfig:
     Attributes:
         longest_run: the largest number of tokens that are inserted at one gap in one step; the first step writes the
             whole text at one gap.
+        objective: of the tokens that are filled in: one of `speechnar.losses.objectives` without "axe".
     """
 
     n_symbols: int = 0
     transformer: TransformerConfig = TransformerConfig()
     longest_run: int = 63
+    objective: str = "cross_entropy"
+
+    def __post_init__(self) -> None:
+        check_objective(self.objective, WITHOUT_BLANKS)
 
 
 class TextLevenshtein(TextModel):
@@ -81,4 +87,4 @@ def text_edit_terms(model: TextLevenshtein, pairs: Pairs) -> dict[str, Mean]:
         filled = hidden.where(hidden != mask_id, model.choices(memory, hidden, lengths).argmax(2))
     wrong = [row[:n] for row, n in zip(filled.tolist(), lengths.tolist())]
     partial = [with_tokens_dropped(text) for text in texts]
-    return edit_losses(model, memory, wrong, partial, tokens, lengths, mask_id)
+    return edit_losses(model, memory, wrong, partial, tokens, lengths, pairs.symbols, model.config.objective)

@@ -28,9 +28,11 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "axe": ("text_ctc", {"objective": "axe"}),
     "cmlm": ("cmlm", {}),
     "glat": ("glat", {}),
+    "fertility": ("glat", {"fertility": 3}),
     **{f"{name}_{of}": (name, {"objective": of}) for name in ("cmlm", "glat") for of in WHOLE},
     "da_transformer": ("da_transformer", {"transition_heads": 2}),
     "levenshtein": ("text_levenshtein", {"longest_run": 7}),
+    "levenshtein_oaxe": ("text_levenshtein", {"longest_run": 7, "objective": "oaxe"}),
 }
 
 
@@ -97,7 +99,7 @@ def outputs(model: Any, name: str, given: Pairs) -> tuple[Tensor, Tensor]:
     return torch.cat([logits, told.nan_to_num(neginf=0.0)], 2), given.token_lengths
 
 
-@pytest.mark.parametrize("kind", ["ctc", "cmlm", "glat", "da_transformer"])
+@pytest.mark.parametrize("kind", ["ctc", "cmlm", "glat", "fertility", "da_transformer"])
 @torch.no_grad()
 def test_a_source_in_a_batch_gives_what_it_gives_alone(kind: str) -> None:
     model, _ = built(kind)
