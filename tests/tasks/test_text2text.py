@@ -41,13 +41,20 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {name: (name, {}) for name in configs_of("text2text")}
-VARIANTS |= {"groups": ("transformer", {"group": 2})}
+VARIANTS |= {"groups": ("transformer", {"group": 2}), "growing": ("transformer", {"group": 2, "curriculum": (1,)})}
+VARIANTS |= {"fertility": ("glat", {"fertility": 3})}
 
 
 def trained(folder: Path, name: str, loop: LoopConfig = LOOP, init: Path | None = None) -> Path:
     model_name, changes = VARIANTS[name]
     model = MODELS[model_name].config(transformer=SMALL, **changes)
-    longer = {"cmlm": 2, "glat": 2, "text_levenshtein": 3}  # which see only a part of each target in a step
+    longer = {
+        "cmlm": 2,
+        "glat": 2,
+        "fertility": 2,
+        "text_levenshtein": 3,
+        "growing": 2,
+    }  # which see only a part of each target in a step
     loop = dataclasses.replace(loop, max_steps=longer.get(name, 1) * loop.max_steps)
     config = TextConfig(Choice(model_name, model), loop, batch_tokens=200, max_tokens=20)
     out = folder / name
@@ -58,7 +65,7 @@ def trained(folder: Path, name: str, loop: LoopConfig = LOOP, init: Path | None 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_every_text_model_learns_pairs_by_heart(folder: Path, name: str) -> None:
-    method = "semi_autoregressive" if name == "groups" else MODELS[VARIANTS[name][0]].decoders[0]
+    method = "semi_autoregressive" if name in ("groups", "growing") else MODELS[VARIANTS[name][0]].decoders[0]
     iterations = {"cmlm": 4, "text_levenshtein": 10}.get(name, 1)
     options = DecodeOptions(method, iterations, beam=2, ctc_weight=0.0)
     translator = Translator(trained(folder, name), options, False)
