@@ -40,7 +40,8 @@ class Translator:
             parallel decoding); None leaves the choice to the model itself.
 
     Raises:
-        ModelError: the model is no text model, or cannot be decoded by this method, or the rescorer has other tokens.
+        ModelError: the model is no text model, or cannot be decoded by this method; or the rescorer has other tokens,
+            or nothing to choose among.
     """
 
     model_dir: Path
@@ -71,6 +72,11 @@ class Translator:
         self.model = self.model.to(self._device)
         self._rescorer: Any = None
         if self.rescorer_dir is not None:
+            if options.length_beam < 2:
+                raise ModelError(
+                    f"{self.rescorer_dir} is to choose among candidates, and a length beam of {options.length_beam}"
+                    " leaves it none: give a length beam of 2 or more, or leave rescoring out"
+                )
             self._rescorer, rescorer_config = load_model(self.rescorer_dir)
             if not hasattr(self._rescorer, "score"):
                 name = rescorer_config.model.name

@@ -104,6 +104,8 @@ def test_an_autoregressive_model_chooses_among_lengths(folder: Path) -> None:
     assert translator.translate(["b", "ba ab"]) == ["a", "ab"]  # of aa and aab
     with pytest.raises(ModelError, match="rescoring needs an autoregressive one"):
         Translator(trained(folder, "cmlm"), options, False, trained(folder, "cmlm"))
+    with pytest.raises(ModelError, match="a length beam of 1 leaves it none: give a length beam of 2 or more"):
+        Translator(trained(folder, "cmlm"), DecodeOptions("mask_predict", 4), False, trained(folder, "transformer"))
     assert Translator(trained(folder, "groups")).options.method == "semi_autoregressive"
     with pytest.raises(DecodeError, match="predicts 2 tokens at once: decode it by semi_autoregressive"):
         Translator(trained(folder, "groups"), DecodeOptions("autoregressive"), False).translate(["ab"])
