@@ -18,6 +18,9 @@ DETAILS = (
     "folder with audio and a manifest, cuts.jsonl.gz, that has the phones, their durations and the F0; texts that are "
     "spoken already are kept."
 )
+OF_TEXT = {"method": None, "beam": 4, "iterations": 1, "batch": 32, "threads": 1}
+"""Options of teachers that write text, and what is taken where they are not given."""
+OF_VOICE = ("speaker", "workers")
 MODELS = "a model folder of `train text2text` or `train recognizer`; a voice, by its name or folder"
 
 
@@ -30,10 +33,10 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     verb.add_argument("data", type=Path, metavar="DATA", help="pairs, a manifest, or texts as `bulk synth` takes them")
     verb.add_argument("out", type=Path, metavar="OUT", help="the pairs, manifest or folder of the teacher's targets")
     verb.add_argument("--method", metavar="NAME", help="as in `translate` and `decode` (a search by --beam)")
-    verb.add_argument("--beam", type=int, default=4, metavar="N", help="hypotheses that a search keeps (4)")
-    verb.add_argument("--iterations", type=int, default=1, metavar="N", help="of iterative methods (1)")
-    verb.add_argument("--batch", type=int, default=32, metavar="N", help="inputs that are decoded at once (32)")
-    verb.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
+    verb.add_argument("--beam", type=int, metavar="N", help="hypotheses that a search keeps (4)")
+    verb.add_argument("--iterations", type=int, metavar="N", help="of iterative methods (1)")
+    verb.add_argument("--batch", type=int, metavar="N", help="inputs that are decoded at once (32)")
+    verb.add_argument("--threads", type=int, metavar="N", help="CPU threads (1)")
     verb.add_argument("--speaker", metavar="NAME", help="of a voice with several")
     verb.add_argument("--workers", type=int, metavar="N", help="processes of a voice, one thread each (all cores)")
     verb.reads("teacher", "data")
@@ -41,7 +44,14 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
 
 
 def _distill(args: argparse.Namespace) -> None:
-    if not (args.teacher / "config.yaml").exists():
+    is_voice = not (args.teacher / "config.yaml").exists()
+    others, kind = (OF_TEXT, "text models and recognizers") if is_voice else (OF_VOICE, "voices")
+    if given := [f"--{name}" for name in others if getattr(args, name) is not None]:
+        raise ValueError(f"only {kind} have {', '.join(given)}, and {args.teacher} is none: leave it out")
+    for name, usual in OF_TEXT.items():
+        if getattr(args, name) is None:
+            setattr(args, name, usual)
+    if is_voice:
         _speak(args)
         return
     with needing("distill", "train"):

@@ -30,7 +30,9 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     verb.add_argument("--iterations", type=int, default=1, metavar="N", help="of mask_predict (1)")
     verb.add_argument("--length-beam", type=int, default=1, metavar="N", help="lengths that mask_predict decodes (1)")
     verb.add_argument(
-        "--deduplicate", action="store_true", help="leave out tokens that repeat the one before, not for searches"
+        "--deduplicate",
+        action="store_true",
+        help="leave out tokens that repeat the one before, of mask_predict or levenshtein",
     )
     verb.add_argument(
         "--rescore", type=Path, metavar="MODEL_DIR", help="an autoregressive model that chooses among the lengths"

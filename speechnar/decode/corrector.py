@@ -18,7 +18,6 @@ Differs: costs are learned from a recognizer's text (recipes/correction), any nu
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -87,8 +86,7 @@ class Corrector:
 
     def __init__(self, folder: Path = ENGLISH) -> None:
         try:
-            values = json.loads((folder / CHANNEL).read_text(encoding="utf-8"))
-            self._channel = config.from_dict(Channel, values, str(folder / CHANNEL))
+            self._channel = config.load(Channel, folder / CHANNEL)
             self._lm = NgramModel.load(folder / LM)
         except (OSError, LMError, ValueError) as error:
             raise TextError(f"there is no corrector in {folder}, make it by recipes/correction: {error}") from None

@@ -16,7 +16,7 @@ from speechnar.decode.greedy import Alignment
 from speechnar.decode.result import DecodeError
 
 TINY = np.finfo(np.float64).tiny
-UNSCALED = 4  # frames until the probabilities of paths are scaled again, which are then 1e-300 or more
+UNSCALED = 4  # frames until the probabilities of paths are scaled again: of float32, these are then 1e-180 or more
 
 
 def align(log_probs: np.ndarray, tokens: Sequence[int], blank_id: int) -> Alignment:
@@ -67,7 +67,7 @@ def total_log_probs(
     """Return the natural log-probability of each text, the sum over all its paths; -inf where there is none.
 
     Args:
-        log_probs: (T, V) natural logarithms, T from 1.
+        log_probs: (T, V) float32 natural logarithms, T from 1; those below -103 count as impossible.
         texts: ids without blanks, of any lengths.
         spans: the first frame of each text, and the one after its last; by default, all frames.
     """

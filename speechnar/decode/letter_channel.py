@@ -163,7 +163,7 @@ class NearWords:
     def letter_costs(self, written: np.ndarray, said: np.ndarray) -> np.ndarray:
         """Return the costs (N,) of writing words for others, in nats: the sum of those of the cheapest edits.
 
-        At most `SIMILAR` letters in a row are left out, but at the beginning of a word.
+        At most `SIMILAR` letters in a row are left out, except at the beginning of a word.
 
         Args:
             written, said: (N, L) numbers of letters, -1 behind the end; as many words of the one as of the other.

@@ -45,6 +45,7 @@ PARTICULAR: dict[str, tuple[str, tuple[str, ...]]] = {
     "lm": ("a language model", ("beam", "rescoring", "autoregressive_rescoring")),
     "resizing": ("resizing", ("mask_ctc",)),
     "length_beam": ("a length beam", ("mask_predict",)),
+    "masking_passes": ("masking in passes", ("rescoring",)),
     "deduplicated": (
         "leaving repeats out",
         ("mask_predict", "mask_ctc", "levenshtein", "diffusion", "parallel", "crf"),

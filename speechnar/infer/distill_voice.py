@@ -116,7 +116,7 @@ def distill_texts(voice: str, texts: str, out: Path, speaker: str | None = None,
     from lhotse import Recording, SupervisionSegment
 
     rows = rows_of(texts, "text")
-    failed = run(TeachJob(voice, speaker), rows, str(out), None, workers or os.cpu_count() or 1)
+    failed = run(TeachJob(voice, speaker), rows, str(out), None, (os.cpu_count() or 1) if workers is None else workers)
     cuts: list[Cut] = []
     lengths: list[tuple[str, int]] = []
     pitches: list[tuple[str, int]] = []

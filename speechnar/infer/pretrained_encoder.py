@@ -85,16 +85,26 @@ def described(folder: Path, config: PretrainedEncoderConfig | None = None) -> Pr
     """Return a config with the architecture and the preprocessor of a folder of `pretrained_folder`.
 
     Raises:
-        ModelError: the folder has another kind of model.
+        ModelError: the folder has another kind of model, or a description that is damaged.
     """
-    architecture = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    architecture = _description(folder / CONFIG)
     kind = architecture.get("model_type")
     if kind not in MODEL_TYPES:
         raise ModelError(f"{folder} is a model of type {kind} but should be one of {', '.join(MODEL_TYPES)}")
-    preprocessor = json.loads((folder / PREPROCESSOR).read_text(encoding="utf-8"))
+    preprocessor = _description(folder / PREPROCESSOR)
     return dataclasses.replace(
         config or PretrainedEncoderConfig(), architecture=architecture, preprocessor=preprocessor
     )
+
+
+def _description(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ModelError(f"{path} is no description of a model: fetch the model again")
+    return found
 
 
 def with_architecture(config: PretrainedEncoderConfig, init: Path) -> PretrainedEncoderConfig:
@@ -106,12 +116,15 @@ def with_architecture(config: PretrainedEncoderConfig, init: Path) -> Pretrained
 
     Raises:
         HubError: the model cannot be fetched.
-        ModelError: it is of another kind.
+        ModelError: it is of another kind, or the model folder holds no recognizer.
         ConfigError: it is no model folder.
     """
     if is_pretrained(init):
         return described(pretrained_folder(init), config)
-    its = load(ModelConfig, init / "config.yaml").model.value.encoder.pretrained
+    model = load(ModelConfig, init / "config.yaml").model
+    if not hasattr(model.value, "encoder"):
+        raise ModelError(f"{init} holds the model {model.name}, which is no recognizer: start from another")
+    its = getattr(model.value.encoder, "pretrained", None)
     if config.architecture or its is None:
         return config
     return dataclasses.replace(config, architecture=its.architecture, preprocessor=its.preprocessor)

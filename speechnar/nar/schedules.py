@@ -59,7 +59,7 @@ class Schedule:
         Raises:
             ValueError: it is neither a number, nor a list of two, nor a mapping.
         """
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if isinstance(value, (int, float, str)) and not isinstance(value, bool):  # YAML reads 1e-1 as text
             value = [value, value]
         if isinstance(value, (list, tuple)) and len(value) == 2:
             value = {"first": value[0], "last": value[1]}

@@ -10,29 +10,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from tiny_channel import TINY_CHANNEL
 
 from speechnar.cli import main
 from speechnar.decode.acoustic_correction import FEATURES, AcousticCorrector, Utterance, without_overlap
 from speechnar.decode.corrector import CHANNEL, LM, Correction, Corrector
-from speechnar.decode.letter_channel import LETTERS, Channel, Gate
+from speechnar.decode.letter_channel import LETTERS, Gate
 from speechnar.text.whisper_bpe import BytePairs
 
 TOKENIZER = BytePairs(("<blank>", "\u2581", *LETTERS))
 GAIN = 5  # place of the gain among the features
 BY_GAIN = tuple(4.0 if n == GAIN else 0.0 for n in range(FEATURES))  # a change is certain if the gain is 1 nat or more
-CHANNEL_OF_TEST = Channel(
-    substitution=tuple(tuple(0.0 if a == b else 3.0 for b in LETTERS) for a in LETTERS),
-    deletion=(2.0,) * len(LETTERS),
-    insertion=(4.0,) * len(LETTERS),
-    single=1.0,
-    double=1.5,
-    split=5.0,
-    fragment=0.9,
-    weight=1.0,
-    confidence=(0.0,) * 10,
-    threshold=0.99,
-    audio=Gate(1.0, 0.5, BY_GAIN, BY_GAIN, 0.97, 1.0),
-)
+AUDIO = Gate(1.0, 0.5, BY_GAIN, BY_GAIN, 0.97, 1.0)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +30,7 @@ def corrector(tmp_path_factory: pytest.TempPathFactory) -> AcousticCorrector:
     text = "the red cat sat\nthe red bat sat\nthe old catalog burns\nsome day he sat\nsomeday he sat\n"
     (folder / "text.txt").write_text(text * 3)
     assert main(["lm", "train", str(folder / "text.txt"), "-o", str(folder / LM), "--order", "2"]) == 0
-    (folder / CHANNEL).write_text(json.dumps(dataclasses.asdict(CHANNEL_OF_TEST)))
+    (folder / CHANNEL).write_text(json.dumps(dataclasses.asdict(dataclasses.replace(TINY_CHANNEL, audio=AUDIO))))
     return AcousticCorrector(Corrector(folder), TOKENIZER)
 
 

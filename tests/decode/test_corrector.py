@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_channel import TINY_CHANNEL
 
 from speechnar.cli import main
 from speechnar.decode.corrector import CHANNEL, ENGLISH, LM, Corrector
-from speechnar.decode.letter_channel import LETTERS, Channel, Gate
+from speechnar.decode.letter_channel import Channel
 from speechnar.text.symbols import TextError
 
 TEXT = """the big clock struck
@@ -22,23 +23,9 @@ the boys struggle
 i would not go to the house
 the house of the boy is under the clock
 """
-SIZE = len(LETTERS)
-CHANNEL_OF_TEST = Channel(
-    substitution=tuple(tuple(0.0 if a == b else 3.0 for b in range(SIZE)) for a in range(SIZE)),
-    deletion=(2.0,) * SIZE,
-    insertion=(4.0,) * SIZE,
-    single=1.0,
-    double=1.5,
-    split=5.0,
-    fragment=0.9,
-    weight=1.0,
-    confidence=(5.0, 0, 0, 0, 0, 0, -4.0, 0, 0, 0),  # by the cost of letters for each letter alone
-    threshold=0.8,
-    audio=Gate(1.0, 0.5, (), (), 1.0, 1.0),
-)
 
 
-def folder_of(path: Path, channel: Channel = CHANNEL_OF_TEST) -> Path:
+def folder_of(path: Path, channel: Channel = TINY_CHANNEL) -> Path:
     path.mkdir()
     (path / "text.txt").write_text(TEXT)
     assert main(["lm", "train", str(path / "text.txt"), "-o", str(path / LM), "--order", "2"]) == 0
@@ -101,7 +88,7 @@ def test_long_lines_lose_nothing(corrector: Corrector) -> None:
 def test_the_neighbors_decide_between_equal_letters(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("a red cat sat\nthe old bat flew\n" * 3)
     assert main(["lm", "train", str(tmp_path / "text.txt"), "-o", str(tmp_path / LM), "--order", "2"]) == 0
-    (tmp_path / CHANNEL).write_text(json.dumps(dataclasses.asdict(CHANNEL_OF_TEST)))
+    (tmp_path / CHANNEL).write_text(json.dumps(dataclasses.asdict(TINY_CHANNEL)))
     corrector = Corrector(tmp_path)
     for line, word in (("a red xqat sat", "cat"), ("the old xqat flew", "bat")):
         (found,) = corrector.proposals(line.split())
@@ -112,7 +99,7 @@ def test_a_change_has_to_be_certain(tmp_path: Path) -> None:
     (proposal,) = Corrector(folder_of(tmp_path / "a")).proposals(["strugles"])
     assert proposal.words == ("struggles",) and proposal.features[3] == 1.0  # a g that was said twice
     assert proposal.confidence == pytest.approx(1 / (1 + np.exp(-(5.0 - 4.0 / 8))))
-    strict = dataclasses.replace(CHANNEL_OF_TEST, threshold=0.999)
+    strict = dataclasses.replace(TINY_CHANNEL, threshold=0.999)
     assert Corrector(folder_of(tmp_path / "b", strict))("strugles") == "strugles"
 
 

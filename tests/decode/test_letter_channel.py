@@ -6,23 +6,9 @@ import random
 
 import numpy as np
 import pytest
+from tiny_channel import TINY_CHANNEL
 
-from speechnar.decode.letter_channel import KEPT, LETTERS, Channel, Gate, NearWords, letters_of
-
-SIZE = len(LETTERS)
-CHANNEL = Channel(
-    substitution=tuple(tuple(0.0 if a == b else 3.0 for b in range(SIZE)) for a in range(SIZE)),
-    deletion=(2.0,) * SIZE,
-    insertion=(4.0,) * SIZE,
-    single=1.0,
-    double=1.5,
-    split=5.0,
-    fragment=0.9,
-    weight=1.0,
-    confidence=(),
-    threshold=0.8,
-    audio=Gate(1.0, 0.5, (), (), 1.0, 1.0),
-)
+from speechnar.decode.letter_channel import KEPT, LETTERS, NearWords, letters_of
 
 
 def cost(said: str, written: str, before: str = "", put: str = "") -> float:
@@ -43,7 +29,7 @@ def cost(said: str, written: str, before: str = "", put: str = "") -> float:
 
 
 def test_the_cost_of_letters_is_that_of_the_cheapest_edits() -> None:
-    near = NearWords(("a", "b"), np.zeros(2), CHANNEL)
+    near = NearWords(("a", "b"), np.zeros(2), TINY_CHANNEL)
     pairs = [(said, written) for said in ("good", "a", "cool", "abc'd") for written in ("god", "goood", "b", "aab'")]
     found = near.letter_costs(letters_of([pair[1] for pair in pairs]), letters_of([pair[0] for pair in pairs]))
     assert found.tolist() == pytest.approx([cost(*pair) for pair in pairs])
@@ -53,7 +39,7 @@ def test_the_nearest_words_are_found_in_the_order_of_their_costs() -> None:
     generator = random.Random(0)
     words = sorted({"".join(generator.choices("abcd", k=generator.randint(2, 5))) for _ in range(60)})
     costs = np.array([generator.uniform(5, 12) for _ in words])
-    near = NearWords(words, costs, CHANNEL)
+    near = NearWords(words, costs, TINY_CHANNEL)
     written = ["abcd", "ddab", "ba", "abcd"]
     found = near(written)
     assert list(found) == written[:3]
@@ -65,12 +51,12 @@ def test_the_nearest_words_are_found_in_the_order_of_their_costs() -> None:
 
 def test_words_looked_up_together_or_alone_or_again_have_the_same_near_words() -> None:
     words = ["clock", "clocks", "cloak", "struggle", "house", "it's", "a"]
-    near = NearWords(words, np.zeros(len(words)), CHANNEL)
+    near = NearWords(words, np.zeros(len(words)), TINY_CHANNEL)
     written = ["clokk", "its", "x", "strugle", "q" * 23] * 20 + [f"clo{letter}k" for letter in LETTERS]
     together = near(written)
     assert [each for _, each in together["clokk"]][:2] == ["clock", "cloak"]
     assert together["q" * 23] == []
     for word in written:
-        alone = NearWords(words, np.zeros(len(words)), CHANNEL)([word])[word]
+        alone = NearWords(words, np.zeros(len(words)), TINY_CHANNEL)([word])[word]
         assert together[word] == near([word])[word] == alone
     assert near([]) == {}

@@ -28,7 +28,8 @@ from speechnar.layers.decoder_block import DecoderConfig
 from speechnar.layers.pretrained_encoder import PretrainedEncoderConfig
 from speechnar.models.asr.ctc import CTCConfig
 from speechnar.models.asr.mask_ctc import MaskCTCConfig
-from speechnar.models.folder import ModelError, load_model
+from speechnar.models.folder import ModelConfig, ModelError, load_model
+from speechnar.models.text.ctc import TextCTCConfig
 from speechnar.nar.blocks import BlockConfig
 from speechnar.tasks.recognizer import Augmentation, RecognitionConfig, RecognitionTask, train_recognizer
 from speechnar.text.tokenizer import train_tokenizer
@@ -262,6 +263,15 @@ def test_what_cannot_be_trained_is_one_sentence(folders: dict[str, Path], corpus
         (other / name).write_text(json.dumps({"model_type": "bert"}), encoding="utf-8")
     with pytest.raises(ModelError, match="is a model of type bert but should be one of wav2vec2, hubert, wavlm, whi"):
         task_of("wav2vec2", corpus, other)
+    for damaged in ("{", "[]"):
+        (other / "config.json").write_text(damaged, encoding="utf-8")
+        with pytest.raises(ModelError, match=r"config.json is no description of a model: fetch the model again"):
+            task_of("wav2vec2", corpus, other)
+    translator = tmp_path / "translator"
+    translator.mkdir()
+    config_files.save(ModelConfig(AUDIO, Choice("text_ctc", TextCTCConfig())), translator / "config.yaml")
+    with pytest.raises(ModelError, match="translator holds the model text_ctc, which is no recognizer: start from an"):
+        task_of("wav2vec2", corpus, translator)
     with pytest.raises(ValueError, match="has no architecture: give a transformers model by --init DIR or --init hf:"):
         task_of("wav2vec2", corpus, None)
     with pytest.raises(ValueError, match="frozen_layers is 3, but the pre-trained encoder has 2 blocks"):

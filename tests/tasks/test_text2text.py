@@ -149,6 +149,8 @@ def test_distill_writes_the_targets_of_the_teacher(
     assert second == f"conditional entropy, nats: {before:.3f} before, {after:.3f} after"
     assert main(["distill", str(trained(folder, "groups")), str(tmp_path / "in.tsv"), str(tmp_path / "out.tsv")]) == 0
     assert "6 targets" in capsys.readouterr().out
+    assert main(["distill", str(teacher), str(tmp_path / "in.tsv"), str(tmp_path / "o.tsv"), "--workers", "1"]) == 1
+    assert "only voices have --workers, and" in capsys.readouterr().err
     (tmp_path / "latin.tsv").write_bytes(b"a\t\xe9\n")
     assert main(["distill", str(teacher), str(tmp_path / "latin.tsv"), str(tmp_path / "out.tsv")]) == 1
     assert "latin.tsv is not UTF-8 (byte 2): convert it" in capsys.readouterr().err

@@ -17,7 +17,6 @@ speakers. That of the default output is chosen on dev alone, and is not below th
 import argparse
 import dataclasses
 import itertools
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -32,7 +31,6 @@ from speechnar.decode.acoustic_correction import FEATURES as OF_AUDIO
 from speechnar.decode.corrector import CHANNEL, Corrector
 from speechnar.decode.letter_channel import LETTERS, Channel, Gate
 from speechnar.evaluate.wer.normalizers import normalizer
-from speechnar.files import atomic_write
 
 WEIGHT = 1.0  # of the costs of letters, beside those of the bigram model
 LETTERS_BY_AUDIO, AUDIO = 0.5, 0.85  # the same of corrections by audio, and of the gain of the audio
@@ -168,7 +166,7 @@ def learn_gate(train: Path, dev: Path, folder: Path, spoken_form: SpokenForm) ->
     gate = gate_of([change for made in changes for change in made])
     judged, right = held_out(texts, changes), right_words(texts)
     print(f"by audio: {len(texts)} texts, {len(judged)} corrections")
-    write_channel(folder, dataclasses.replace(read_channel(folder), audio=gate))
+    config.save(dataclasses.replace(config.load(Channel, folder / CHANNEL), audio=gate), folder / CHANNEL)
     of_dev = {system: read_spoken(dev, Corrector(folder), spoken_form, system) for system in SYSTEMS}
     made = {system: [change for text in of_dev[system] for change in changes_of(text)] for system in SYSTEMS}
     pooled = right + right_words(of_dev["draft"])
@@ -176,15 +174,6 @@ def learn_gate(train: Path, dev: Path, folder: Path, spoken_form: SpokenForm) ->
     verified = max(draft, best_threshold(made["default"], right_words(of_dev["default"]), MOST_HARMED_BY_AUDIO))
     print(f"thresholds by audio: {draft:.3f} for drafts, {verified:.3f} for the default output")
     return dataclasses.replace(gate, draft=round(draft, 4), verified=round(verified, 4))
-
-
-def write_channel(folder: Path, channel: Channel) -> None:
-    with atomic_write(folder / CHANNEL) as part:
-        part.write_text(json.dumps(dataclasses.asdict(channel), indent=1) + "\n", encoding="utf-8")
-
-
-def read_channel(folder: Path) -> Channel:
-    return config.from_dict(Channel, json.loads((folder / CHANNEL).read_text(encoding="utf-8")), str(folder / CHANNEL))
 
 
 def main() -> None:
@@ -198,7 +187,7 @@ def main() -> None:
     drafts = [(said, text) for *_, system, said, text in lines if system == "draft"]
     pairs = [(" ".join(plain_words(said.lower())), " ".join(plain_words(text))) for said, text in drafts]
     channel = learn_letters(pairs)
-    write_channel(args.folder, channel)
+    config.save(channel, args.folder / CHANNEL)
     corrector = Corrector(args.folder)
     train = [read_recognized(args.train, corrector, spoken_form, system) for system in ("draft", "said")]
     changes = [change for texts in train for text in texts for change in changes_of(text)]
@@ -209,16 +198,16 @@ def main() -> None:
         confidence=confidence_of(changes),
         fragment=round((sum(loose) + 0.5) / (len(loose) + 1), 4),
     )
-    write_channel(args.folder, channel)
+    config.save(channel, args.folder / CHANNEL)
     corrector = Corrector(args.folder)
     dev = [read_recognized(args.dev, corrector, spoken_form, system) for system in ("draft", "said")]
     threshold = max(
         best_threshold([x for text in texts for x in changes_of(text)], right_words(texts)) for texts in dev
     )
-    write_channel(args.folder, dataclasses.replace(channel, threshold=round(threshold, 4)))
+    config.save(dataclasses.replace(channel, threshold=round(threshold, 4)), args.folder / CHANNEL)
     print(f"{len(pairs)} texts; {len(changes)} corrections; threshold {threshold:.3f}")
     gate = learn_gate(args.train, args.dev, args.folder, spoken_form)
-    write_channel(args.folder, dataclasses.replace(read_channel(args.folder), audio=gate))
+    config.save(dataclasses.replace(config.load(Channel, args.folder / CHANNEL), audio=gate), args.folder / CHANNEL)
 
 
 if __name__ == "__main__":

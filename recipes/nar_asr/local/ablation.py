@@ -114,6 +114,8 @@ def main() -> None:
     torch.set_num_threads(1)
     if not any((args.exp / model / "model.safetensors").exists() for _, model, _, _ in TRICKS):
         parser.error(f"{args.exp} holds no trained model: run the stages before")
+    if not (args.data / f"{args.split}.txt").exists():
+        parser.error(f"{args.data} holds no split {args.split}: name another one")
     table = ""
     for row in itertools.chain([HEADER, ("---",) * len(HEADER)], ablation(args.data, args.exp, args.split)):
         line = f"| {' | '.join(row)} |"
