@@ -84,7 +84,7 @@ def test_what_is_no_teacher_is_one_sentence(tmp_path: Path, capsys: pytest.Captu
     assert "there is no voice 'nobody'" in capsys.readouterr().err
     assert main([*command, "--method", "beam"]) == 1
     assert (
-        "nobody only text models and recognizers have --method, and nobody is none: leave it out: leave it out"
+        "only text models and recognizers have --method, and nobody is none: leave it out"
         in capsys.readouterr().err
     )
     (tmp_path / "empty").mkdir()
