@@ -83,10 +83,7 @@ def test_what_is_no_teacher_is_one_sentence(tmp_path: Path, capsys: pytest.Captu
     assert main(command) == 1
     assert "there is no voice 'nobody'" in capsys.readouterr().err
     assert main([*command, "--method", "beam"]) == 1
-    assert (
-        "only text models and recognizers have --method, and nobody is none: leave it out"
-        in capsys.readouterr().err
-    )
+    assert "only text models and recognizers have --method, and nobody is none: leave it out" in capsys.readouterr().err
     (tmp_path / "empty").mkdir()
     assert main(["distill", str(tmp_path / "empty"), *command[2:]]) == 1
     assert "empty" in capsys.readouterr().err
