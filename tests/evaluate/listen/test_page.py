@@ -175,7 +175,8 @@ def test_what_is_missing_is_said_and_focused(browser, served) -> None:
         playwright.expect(page.get_by_role("radio").first).to_be_focused()
         page.keyboard.press("ArrowDown")
         playwright.expect(hint).to_have_text("")
-        page.get_by_role("button", name="Next").click()
+        with page.expect_response("**/api/ratings"):  # the next trial is shown before the answer is stored
+            page.get_by_role("button", name="Next").click()
         at(page, TITLES[1])
         assert rows(server.folder)[0][2] == "[2]"
 
