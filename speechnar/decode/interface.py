@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -194,11 +194,14 @@ class Verdict:
         best: (B, N + 1) int64, the most probable token at each position, and behind the last one.
         best_log_probs: (B, N + 1) natural log-probabilities of these.
         log_probs: (B, N) natural log-probabilities of the tokens that stand there.
+        second, second_log_probs: as the first two, of the second best token; None where the reader does not say it.
     """
 
     best: np.ndarray
     best_log_probs: np.ndarray
     log_probs: np.ndarray
+    second: np.ndarray | None = None
+    second_log_probs: np.ndarray | None = None
 
 
 class GraphReader(Protocol):
@@ -216,6 +219,14 @@ class DraftReader(Protocol):
 
     def keep(self, row: int, n: int, token: int) -> None:
         """Append to the text: of the rows that were read last, the first `n` tokens of one, and another token."""
+
+
+@runtime_checkable
+class BranchReader(DraftReader, Protocol):
+    """A `DraftReader` that can go on from an earlier place of the text."""
+
+    def branch(self, n: int, token: int) -> BranchReader:
+        """Return a reader whose text is the first `n` tokens of this one's, which was read up to there, and a token."""
 
 
 def single(encoder_out: DecoderInput) -> np.ndarray:

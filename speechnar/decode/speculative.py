@@ -29,12 +29,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from speechnar.decode.greedy import best_path
-from speechnar.decode.interface import DecoderInput, DraftReader, State, Verdict, refine, single
+from speechnar.decode.interface import BranchReader, DecoderInput, DraftReader, State, Verdict, refine, single
 from speechnar.decode.result import DecodeError
 from speechnar.decode.spelling import edit_distances
 from speechnar.text.symbols import Vocabulary
@@ -102,12 +102,33 @@ class Draft:
     acceptance_bonus: Sequence[float] = ()
 
 
+class Written(NamedTuple):
+    """A token of the text.
+
+    Attributes:
+        log_prob: what the decoder gives it.
+        other, other_log_prob: the best token at its place or, if it is the best itself, the second best, and what the
+            decoder gives that; -1 where the reader has no second best ones, or where the place is not that of a token
+            that was read.
+        place: number of tokens that the reader had read before it: those of the draft, whatever was written for them.
+        bonus: nats that were added to its acceptance threshold.
+    """
+
+    token: int
+    log_prob: float
+    other: int = -1
+    other_log_prob: float = -np.inf
+    place: int = 0
+    bonus: float = 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class SpeculativeState(State):
     """The accepted text and what is left of the draft; `tokens` is both, `scores` is -inf where the draft is left.
 
     Attributes:
-        accepted, log_probs: tokens that the decoder accepted or wrote, and what it gives them.
+        accepted: tokens that the decoder accepted or wrote.
+        kept: tokens of the reader's text.
         draft, thresholds: the whole draft as it is rewritten, and the acceptance threshold of each of its tokens.
         starts: places in the draft that the rows of the next pass begin at.
         limit: tokens of the text, at most.
@@ -115,8 +136,8 @@ class SpeculativeState(State):
         extra: tokens that were written behind the draft's last word.
     """
 
-    accepted: tuple[int, ...] = ()
-    log_probs: tuple[float, ...] = ()
+    accepted: tuple[Written, ...] = ()
+    kept: int = 0
     draft: tuple[int, ...] = ()
     thresholds: tuple[float, ...] = ()
     starts: tuple[int, ...] = (0,)
@@ -162,36 +183,63 @@ class SpeculativeDecoder:
         rows = self._rows(state)
         verdict = state.reader.read(rows)
         agreed = [
-            self._agreed(row, state.thresholds[start:], verdict, n) for n, (row, start) in enumerate(zip(rows, starts))
+            self._agreed(row, state.thresholds[start:], verdict, n, state.kept)
+            for n, (row, start) in enumerate(zip(rows, starts))
         ]
         row = int(np.argmax([len(taken) for taken in agreed]))
         n, place = len(agreed[row]), starts[row] + len(agreed[row])
-        taken = [pair for pairs in agreed[row] for pair in pairs]
-        accepted = (*state.accepted, *(token for token, _ in taken))
-        log_probs = (*state.log_probs, *(log_prob for _, log_prob in taken))
+        accepted = (*state.accepted, *(written for taken in agreed[row] for written in taken))
         token = int(verdict.best[row, n])
-        if token == vocabulary.eos_id:
-            return self._state(state, accepted=accepted, log_probs=log_probs, ended=True)
-        in_number = bool(accepted) and vocabulary.symbols[accepted[-1]][-1].isdigit()  # such as 6,000
-        accepted, log_probs = (*accepted, token), (*log_probs, float(verdict.best_log_probs[row, n]))
-        extra = state.extra + (place >= len(state.draft) and self._n_words(accepted) > state.words)
-        if extra > self.config.max_extra_tokens:
-            return self._state(state, accepted=accepted[:-extra], log_probs=log_probs[:-extra], ended=True)
-        if self.config.free_marks and place >= len(state.draft) and token in self._marks and not in_number:
-            return self._state(state, accepted=accepted, log_probs=log_probs, extra=extra, ended=True)
         state.reader.keep(row, n, token)
+        kept = state.kept + n
+        if token == vocabulary.eos_id:
+            return self._state(state, accepted=accepted, kept=kept, ended=True)
+        in_number = bool(accepted) and vocabulary.symbols[accepted[-1].token][-1].isdigit()  # such as 6,000
+        accepted = (*accepted, Written(token, float(verdict.best_log_probs[row, n]), *_second(verdict, row, n), kept))
+        kept += 1
+        extra = state.extra + (place >= len(state.draft) and self._n_words(w.token for w in accepted) > state.words)
+        if extra > self.config.max_extra_tokens:
+            return self._state(state, accepted=accepted[:-extra], kept=kept, ended=True)
+        if self.config.free_marks and place >= len(state.draft) and token in self._marks and not in_number:
+            return self._state(state, accepted=accepted, kept=kept, extra=extra, ended=True)
         draft, thresholds = list(state.draft), list(state.thresholds)
         self._rewrite(draft, thresholds, starts[row], place + 1, verdict, row)
         return self._state(
-            state, accepted=accepted, log_probs=log_probs, draft=tuple(draft), thresholds=tuple(thresholds),
+            state, accepted=accepted, kept=kept, draft=tuple(draft), thresholds=tuple(thresholds),
             starts=tuple(self._continuations(draft, place, token, lost=not n)), extra=extra,
         )  # fmt: skip
+
+    def branch(self, state: SpeculativeState, n: int) -> SpeculativeState:
+        """Return the state in which accepted token `n` is what it might be instead, and the text behind it a draft.
+
+        A mark at the end of the text is no part of the draft: a mark there ends a text, as it does behind any draft.
+        """
+        assert isinstance(state.reader, BranchReader)
+        written, rest = state.accepted[n], state.accepted[n + 1 :]
+        if rest and self.is_mark(rest[-1].token):
+            rest = rest[:-1]
+        changed = Written(written.other, written.other_log_prob, place=written.place)
+        return self._state(
+            SpeculativeState(*_row((), ()), reader=state.reader.branch(written.place, written.other)),
+            accepted=(*state.accepted[:n], changed), kept=written.place + 1, draft=tuple(each.token for each in rest),
+            thresholds=tuple(self.config.acceptance_threshold + each.bonus for each in rest), limit=state.limit,
+            words=state.words,
+        )  # fmt: skip
+
+    def complete(self, state: SpeculativeState, rest: Sequence[Written]) -> SpeculativeState:
+        """Return the state with more accepted tokens, which end the text."""
+        return self._state(state, accepted=(*state.accepted, *rest), ended=True)
+
+    def is_mark(self, token: int) -> bool:
+        return token in self._marks
 
     def _state(self, state: SpeculativeState, ended: bool = False, **changes: object) -> SpeculativeState:
         """Return the state with some fields changed, and those that follow from them."""
         state = replace(state, **changes)  # type: ignore[arg-type]
         rest = () if ended else state.draft[state.starts[0] :]
-        tokens, lengths, scores = _row((*state.accepted, *rest), state.log_probs)
+        tokens, lengths, scores = _row(
+            (*(written.token for written in state.accepted), *rest), [written.log_prob for written in state.accepted]
+        )
         done = ended or len(state.accepted) >= state.limit
         return replace(state, tokens=tokens, token_lengths=lengths, scores=scores, done=done)
 
@@ -207,36 +255,41 @@ class SpeculativeDecoder:
         return rows
 
     def _agreed(
-        self, row: np.ndarray, thresholds: Sequence[float], verdict: Verdict, n: int
-    ) -> list[list[tuple[int, float]]]:
+        self, row: np.ndarray, thresholds: Sequence[float], verdict: Verdict, n: int, kept: int
+    ) -> list[list[Written]]:
         """Return for each token at the beginning of row `n`, within the draft, that the decoder accepts, what is
-        written for it: tokens with their log-probabilities.
+        written for it.
         """
-        found: list[list[tuple[int, float]]] = []
+        found: list[list[Written]] = []
         size = min(len(row), len(thresholds))
         tokens, best = row[:size].tolist(), verdict.best[n, :size].tolist()
         given, best_given = verdict.log_probs[n, :size].tolist(), verdict.best_log_probs[n, :size].tolist()
         sentence_begins = False
         for place in range(size):
             following = tokens[place + 1] if place + 1 < size else None
-            written = self._written(
+            pairs = self._written(
                 tokens[place], best[place], given[place], best_given[place], thresholds[place], following
             )
-            if written is None:
+            if pairs is None:
                 break
+            bonus = thresholds[place] - self.config.acceptance_threshold
+            written = [Written(*pair, place=kept + place, bonus=bonus) for pair in pairs]
+            if len(pairs) == 1 and verdict.second is not None:  # else a mark stands before what was read
+                is_best = pairs[0][0] == best[place]
+                other, log_prob = _second(verdict, n, place) if is_best else (best[place], best_given[place])
+                written[0] = written[0]._replace(other=other, other_log_prob=log_prob)
             if sentence_begins and written:
-                written = [(self._capital(written[0][0]), written[0][1]), *written[1:]]
+                written[0] = written[0]._replace(token=self._capital(written[0].token))
             sentence_begins = sentence_begins and not written
             if self._ends_sentence(written) and not self._marks.get(tokens[place]):
                 sentence_begins = len(written) == 1
                 if not sentence_begins:
-                    token, log_prob = written[1]
-                    written[1] = (self._capital(token), log_prob)
+                    written[1] = written[1]._replace(token=self._capital(written[1].token))
             found.append(written)
         return found
 
-    def _ends_sentence(self, written: Sequence[tuple[int, float]]) -> bool:
-        return bool(written) and self._marks.get(written[0][0], False)
+    def _ends_sentence(self, written: Sequence[Written]) -> bool:
+        return bool(written) and self._marks.get(written[0].token, False)
 
     def _written(
         self, token: int, best: int, log_prob: float, best_log_prob: float, threshold: float, following: int | None
@@ -250,17 +303,17 @@ class SpeculativeDecoder:
         marks = self._marks
         if token == best:
             return [(token, log_prob)]
-        if self._alike(token, best) or (token in marks and best in marks and marks[best] >= marks[token]):
+        if self.alike(token, best) or (token in marks and best in marks and marks[best] >= marks[token]):
             return [(best, best_log_prob)]
         if self.config.free_marks:
             missed = best in marks and token not in marks
             if missed and log_prob >= np.log1p(-min(np.exp(best_log_prob), 0.999)) - threshold:
                 return [(best, best_log_prob), (token, log_prob)]
-            if marks.get(token) is False and following is not None and self._alike(following, best):
+            if marks.get(token) is False and following is not None and self.alike(following, best):
                 return []
         return [(token, log_prob)] if best_log_prob - log_prob <= threshold else None
 
-    def _alike(self, token: int, other: int) -> bool:
+    def alike(self, token: int, other: int) -> bool:
         """Return whether two tokens differ in their capitals alone, if at all."""
         symbols = self.vocabulary.symbols
         return symbols[token].lower() == symbols[other].lower()
@@ -331,16 +384,20 @@ class SpeculativeDecoder:
         return list(dict.fromkeys((by_spelling[0], place + 1, *same, *words, place)))
 
 
+def _second(verdict: Verdict, row: int, n: int) -> tuple[int, float]:
+    """Return the second best token at a position, and its log-probability; -1 and -inf where it is not known."""
+    if verdict.second is None or verdict.second_log_probs is None:
+        return -1, -np.inf
+    return int(verdict.second[row, n]), float(verdict.second_log_probs[row, n])
+
+
 def greedy_draft(vocabulary: Vocabulary) -> Callable[[DecoderInput], Draft]:
     """Return the function that makes a draft of CTC's best path, for a decoder with the vocabulary of CTC."""
     return lambda encoder_out: Draft(best_path(single(encoder_out), vocabulary).tokens.tolist())
 
 
-def verify(
-    draft: Draft, reader: DraftReader, vocabulary: Vocabulary, max_tokens: int, config: VerifyConfig
-) -> SpeculativeState:
-    """Verify one draft; see `SpeculativeDecoder`. `scores` of the result are -inf where the decoder read nothing."""
-    decoder = SpeculativeDecoder(vocabulary, lambda _: draft, max_tokens, config)
+def verify(decoder: SpeculativeDecoder, reader: DraftReader) -> SpeculativeState:
+    """Verify a draft that needs no output of an encoder. `scores` are -inf where the decoder read nothing."""
     return refine(decoder, DecoderInput(np.empty((1, 0, 0)), np.zeros(1, np.int64), reader))
 
 

@@ -87,8 +87,9 @@ class DecoderGraph(nn.Module):
         memory_0, memory_1, ... (B, heads, T, d_head): keys and values of the audio, of each layer in turn
         asked (K, 2): rows of (B * M) and ids
 
-    Outputs are the best token after each of the B * M tokens and its log-probability, (B * M,); the log-probability of
-    each id of `asked` after its row, (K,); and the keys and values to be added to `past`, (layers * 2, B, M, d_model).
+    Outputs are the two best tokens after each of the B * M tokens, the best first, and their log-probabilities,
+    (B * M, 2); the log-probability of each id of `asked` after its row, (K,); and the keys and values to be added to
+    `past`, (layers * 2, B, M, d_model).
     A text begins with the `PROMPT` tokens, whose ids follow the vocabulary.
 
     Embedding and output layer share one matrix, in the graph too.
@@ -124,5 +125,5 @@ class DecoderGraph(nn.Module):
             x = x + block.cross_project(Attention.apply(queries, *heard, memory_bias, block.n_heads))
             x = x + block.contract(F.gelu(block.expand(block.norm(x))))
         log_probs = (self.decoder.norm(x).flatten(0, 1) @ self.embedding + self.no_prompt).log_softmax(1)
-        best_log_probs, best = log_probs.max(1)
+        best_log_probs, best = log_probs.topk(2, dim=1)
         return best, best_log_probs, log_probs[asked[:, 0], asked[:, 1]], torch.stack(present)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,7 @@ class OnnxReader:
         self._frames = memory.shape[2]
         self._past = self._present = np.zeros((layers, 1, 0, heads * width), np.float32)
         self._before = np.zeros((0, 1), np.int64)  # for each token of the rows, the place of the one before it
+        self._prompt = len(info.prompt)
         self._pending = list(info.prompt)  # at the end of the text, but not yet in the past
 
     def read(self, rows: np.ndarray) -> Verdict:
@@ -83,12 +85,21 @@ class OnnxReader:
         }
         names = ["best", "best_log_probs", "log_probs", "present"]
         best, best_log_probs, log_probs, self._present = self._session.run(names, given | self._memory)
-        return Verdict(best[self._before], best_log_probs[self._before], log_probs.reshape(rows.shape))
+        if best.ndim == 1:  # of a graph of format 6
+            return Verdict(best[self._before], best_log_probs[self._before], log_probs.reshape(rows.shape))
+        ranked = [(best[self._before, n], best_log_probs[self._before, n]) for n in (0, 1)]
+        return Verdict(*ranked[0], log_probs.reshape(rows.shape), *ranked[1])
 
     def keep(self, row: int, n: int, token: int) -> None:
         read = [*range(len(self._pending)), *self._before[row, 1 : n + 1]]
         self._past = np.concatenate([self._past, self._present[:, :, read]], axis=2)
         self._pending = [token]
+
+    def branch(self, n: int, token: int) -> OnnxReader:
+        """Return a reader whose text is the first `n` tokens of this one's and another token."""
+        other = copy.copy(self)
+        other._past, other._pending = self._past[:, :, : self._prompt + n], [token]
+        return other
 
 
 class RowReader:

@@ -14,12 +14,13 @@ import numpy as np
 
 from speechnar.decode.acoustic_check import AcousticCheck, changes
 from speechnar.decode.annotations import sound_annotations
-from speechnar.decode.forced_alignment import align
+from speechnar.decode.forced_alignment import align, total_log_probs
 from speechnar.decode.greedy import words_of
 from speechnar.decode.result import DecodeError, Hypothesis, Word
 from speechnar.decode.scorer import ScorerOptions
-from speechnar.decode.speculative import Draft, VerifyConfig, verify
-from speechnar.decode.spelling import key_of
+from speechnar.decode.second_choice import reconsider
+from speechnar.decode.speculative import Draft, SpeculativeDecoder, VerifyConfig, verify
+from speechnar.decode.spelling import ctc_tokens, key_of
 from speechnar.runtime.folder import BundleFormat
 from speechnar.runtime.reader import DECODER, SEQUENCE_INPUTS, DecoderInfo, OnnxReader, RowReader, memory_names
 from speechnar.runtime.windows import EncodedAudio
@@ -139,7 +140,10 @@ class Verifier:
         """
         assert encoder_out.memory is not None
         reader = self._reader(self._session, self._info, encoder_out.memory)
-        state = verify(self._draft(draft, hot_words, known), reader, self._tokenizer, self._info.max_tokens, config)
+        its_draft = self._draft(draft, hot_words, known)
+        decoder = SpeculativeDecoder(self._tokenizer, lambda _: its_draft, self._info.max_tokens, config)
+        state = verify(decoder, reader)
+        state = reconsider(decoder, state, functools.partial(self._ctc, encoder_out.log_probs))
         (tokens,), probabilities = state.sequences(), np.exp(state.scores[0])
         words, confidences = self._tokenizer.decode(tokens).split(), self._confidences(tokens, probabilities.tolist())
         frames = [(round(word.start / frame_seconds), round(word.end / frame_seconds)) for word in draft.words]
@@ -165,6 +169,15 @@ class Verifier:
         for place in reversed(sound_annotations(words, spoken)):
             del words[place], confidences[place]
         return _Text(words, confidences, float(np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)).sum()))
+
+    def _ctc(self, log_probs: np.ndarray, texts: Sequence[Sequence[int]]) -> np.ndarray:
+        """Return what CTC gives texts in the decoder's tokens; NaN where it cannot spell one."""
+        spelled = [ctc_tokens(self._ctc_tokenizer, self._tokenizer.decode(text).split()) for text in texts]
+        found = np.full(len(texts), np.nan)
+        if any(known := [tokens is not None for tokens in spelled]):
+            judged = [tokens for tokens in spelled if tokens is not None]
+            found[known] = total_log_probs(log_probs, judged, self._ctc_tokenizer.blank_id)
+        return found
 
     def _draft(self, draft: Hypothesis, hot_words: Sequence[str], known: int) -> Draft:
         """Return the draft in the decoder's tokens, with a bonus for those of hot words and of known words."""

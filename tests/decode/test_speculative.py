@@ -10,7 +10,7 @@ import pytest
 
 from speechnar.decode.interface import Verdict
 from speechnar.decode.result import DecodeError
-from speechnar.decode.speculative import Draft, SpeculativeState, VerifyConfig, verify
+from speechnar.decode.speculative import Draft, SpeculativeDecoder, SpeculativeState, VerifyConfig, verify
 from speechnar.text.whisper_bpe import BytePairs
 
 TOKENS = BytePairs((*(f"▁{letter}" for letter in "abcdefgh"), *"ijkl", "</s>"))
@@ -47,7 +47,7 @@ def verified(
     config: VerifyConfig = DEFAULT,
     bonus: Sequence[float] = (),
 ) -> SpeculativeState:
-    return verify(Draft(draft, bonus), decoder, tokens, max_tokens, config)
+    return verify(SpeculativeDecoder(tokens, lambda _: Draft(draft, bonus), max_tokens, config), decoder)
 
 
 def text_of(state: SpeculativeState) -> list[int]:

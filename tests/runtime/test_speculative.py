@@ -12,8 +12,9 @@ from voiced import spoken_by_the_voice
 
 import speechnar
 from speechnar.decode.greedy import greedy
+from speechnar.decode.interface import DecoderInput
 from speechnar.decode.result import DecodeError, Word
-from speechnar.decode.speculative import Draft, SpeculativeState, VerifyConfig
+from speechnar.decode.speculative import SpeculativeDecoder, SpeculativeState, VerifyConfig
 from speechnar.runtime import speculative
 from speechnar.runtime.reader import DecoderInfo
 from speechnar.runtime.speculative import Verifier, when_said
@@ -56,8 +57,8 @@ def verified(
     drafts: list[str] = []
     written = iter(answers)
 
-    def verify(draft: Draft, *args: object) -> SpeculativeState:
-        drafts.append(PIECE.decode(draft.tokens))
+    def verify(decoder: SpeculativeDecoder, reader: object) -> SpeculativeState:
+        drafts.append(PIECE.decode(decoder.draft(DecoderInput(np.empty((1, 0, 0)), np.zeros(1, int))).tokens))
         tokens = PIECE.encode(next(written))
         scores = np.full((1, max(1, len(tokens))), np.log(0.9))
         return SpeculativeState(np.array([tokens or [0]]), np.array([len(tokens)]), scores[:, : len(tokens)])
