@@ -58,6 +58,8 @@ vocoder_periods() {
 flow() {
   [[ $decoder == flow ]] || return 0
   train_model flow conf/flow.yaml "${splits[@]}" --acoustic exp/acoustic_adversarial --out exp/flow
+  train_model flow conf/flow_adversarial.yaml "${splits[@]}" --acoustic exp/acoustic_adversarial --init exp/flow \
+    --out exp/flow_adversarial
   train_model flow conf/prosody.yaml "${splits[@]}" --acoustic exp/acoustic_adversarial --out exp/prosody
 }
 average() { python local/average.py exp/vocoder_average exp/vocoder_adversarial exp/vocoder_periods; }
@@ -69,7 +71,7 @@ export_voice() {
   cp conf/voice.yaml exp/voice
   if [[ $decoder == flow ]]; then
     mkdir exp/voice/flow exp/voice/prosody
-    cp exp/flow/{config.yaml,model.safetensors} exp/voice/flow
+    cp exp/flow_adversarial/{config.yaml,model.safetensors} exp/voice/flow
     cp exp/prosody/{config.yaml,model.safetensors} exp/voice/prosody
   fi
   speechnar export exp/voice exp/heart
@@ -87,6 +89,6 @@ run_stages exp \
   "vocoder_adversarial: $learning conf/vocoder.yaml conf/vocoder_adversarial.yaml" \
   "vocoder_periods: $learning conf/vocoder.yaml conf/vocoder_adversarial.yaml conf/vocoder_periods.yaml" \
   "average:" \
-  "flow: $learning decoder conf/flow.yaml conf/prosody.yaml" \
+  "flow: $learning decoder conf/flow.yaml conf/flow_adversarial.yaml conf/prosody.yaml" \
   "export_voice: decoder conf/voice.yaml" \
   "evaluate: $dev"

@@ -46,7 +46,7 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     _add_images(models)
     for model in (acoustic, flow, vocoder, recognizer, aligner, joint, speculative, pretraining, text2text):
         model.add_argument("config", type=Path, metavar="CONFIG", help="YAML: the model, the loop and the losses")
-        model.reads("config", "train", "dev", *(["init"] if model not in (flow, pretraining) else []))
+        model.reads("config", "train", "dev", *(["init"] if model is not pretraining else []))
         model.writes("out")
         if model in (recognizer, text2text):
             model.add_argument("--tokenizer", type=Path, required=True, metavar="DIR", help="of `speechnar tokenizer`")
@@ -73,7 +73,7 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     vocoder.add_argument("--predicted", action=Former, now="--gta-mels", type=Path)
     flow.add_argument("--acoustic", type=Path, required=True, metavar="DIR", help="of `speechnar train acoustic`")
     flow.reads("acoustic")
-    for model in (acoustic, aligner, text2text):
+    for model in (acoustic, aligner, flow, text2text):
         model.add_argument("--init", type=Path, metavar="DIR", help="a model folder whose weights training starts from")
     joint.add_argument("--init", type=Path, metavar="DIR", help="an acoustic model whose weights training starts from")
     vocoder.add_argument(
@@ -171,7 +171,7 @@ def _train_flow(args: argparse.Namespace) -> None:
     with needing("train", "train"):
         from speechnar.tasks.flow import FlowConfig, train_flow
 
-    train_flow(_config(FlowConfig, args), args.features, args.train, args.dev, args.out, args.acoustic)
+    train_flow(_config(FlowConfig, args), args.features, args.train, args.dev, args.out, args.acoustic, args.init)
 
 
 def _train_vocoder(args: argparse.Namespace) -> None:

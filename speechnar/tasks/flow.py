@@ -2,6 +2,14 @@
 
 The acoustic model is given the recordings' durations, F0 and energy. As its weights stay as they are, what it makes of
 an utterance is computed once and kept in memory, as float16: 0.4 GB for two hours of speech of 80 frames a second.
+
+Few steps from noise end on the way to a sample, where the mel is blurred, which one that was trained against a
+discriminator is not. So the decoder may be trained further on its own samples of few steps, against a discriminator.
+
+Source: GANSpeech (Yang et al. 2021), section 3, for the discriminator. Samples of few steps that are judged: ADD, Sauer
+    et al. 2023, section 3.
+Differs: the judged samples start from noise and take all of their steps; the loss of flow matching stays, in place of
+    distillation from a teacher.
 """
 
 from __future__ import annotations
@@ -16,15 +24,18 @@ import torch
 from torch import Tensor, nn
 from torch.utils.tensorboard import SummaryWriter
 
-from speechnar.config import Choice, one_of
+from speechnar.config import Choice, ConfigError, one_of
 from speechnar.data.batch import Batch, SpeechBatch
 from speechnar.data.dataset import SpeechData
 from speechnar.data.sampling import random_segments
+from speechnar.losses.adversarial import discriminator_loss, generator_loss
 from speechnar.losses.mean import Means
 from speechnar.models.folder import ModelConfig, ModelError, build, load_model, save_model
 from speechnar.models.specs import configs_of
+from speechnar.models.vocoder.discriminators import Judgment, MelDiscriminator, MelDiscriminatorConfig
 from speechnar.nar.lengths import length_mask, token_of_frame
 from speechnar.text.symbols import SymbolTable
+from speechnar.train.init import start_from
 from speechnar.train.loop import LoopConfig, train
 from speechnar.train.provenance import digest_of, provenance_of, settings_of
 from speechnar.train.update import Phase
@@ -41,12 +52,26 @@ class FlowConfig:
         model: a model of `MODELS` that samples, under its own key; the key `model` is short for `flow_matching`.
         batch_size, segment_length: segments in a batch and their length, in frames for the latent mel and in tokens for
             the latent prosody. A shorter utterance is a segment of its own length.
+        weights: of the terms: flow and, with a discriminator, adversarial and features.
+        discriminator: judges mels that are sampled; None trains by the loss of flow matching alone.
+        discriminator_learning_rate_ratio: relative to the decoder's.
+        steps: of the samples that are judged.
     """
 
     model: Choice = one_of(lambda: configs_of("flow"), default="flow_matching")
     loop: LoopConfig = LoopConfig()
     batch_size: int = 16
     segment_length: int = 200
+    weights: dict[str, float] = dataclasses.field(default_factory=dict)
+    discriminator: MelDiscriminatorConfig | None = None
+    discriminator_learning_rate_ratio: float = 1.0
+    steps: int = 2
+
+    def __post_init__(self) -> None:
+        if self.discriminator and self.model.value.latent != "mel":
+            raise ConfigError("a discriminator judges mels: leave it out for the latent prosody")
+        if self.steps < 1:
+            raise ConfigError(f"steps is {self.steps} but should be 1 or more")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,12 +98,17 @@ class FlowTask:
 
     Args:
         acoustic: the folder of the acoustic model, which stays as it is.
+        init: a model folder whose weights are the start.
 
     Raises:
-        ModelError: `acoustic` is no acoustic model, or one of other symbols, speakers or audio than the features.
+        ModelError: `init` is another model; `acoustic` is no acoustic model, or one of other symbols, speakers or audio
+            than the features.
     """
 
-    def __init__(self, config: FlowConfig, features: Path, train_cuts: Path, dev_cuts: Path, acoustic: Path) -> None:
+    def __init__(
+        self, config: FlowConfig, features: Path, train_cuts: Path, dev_cuts: Path, acoustic: Path,
+        init: Path | None = None,
+    ) -> None:  # fmt: skip
         self.settings = config
         self.data, self.dev = SpeechData(train_cuts, features), SpeechData(dev_cuts, features)
         self.acoustic: Any = self._acoustic(acoustic).requires_grad_(False)
@@ -91,7 +121,12 @@ class FlowTask:
         self.config = ModelConfig(self.data.audio, Choice(config.model.name, model))
         self.model: Any = build(self.config)
         self.model.set_statistics(residual_std=residuals.float().std(dim=0).clamp(min=1e-3))
+        if init:
+            start_from(self.model, self.config, init)
         self.modules: dict[str, nn.Module] = {"model": self.model}
+        if config.discriminator:
+            self.modules["discriminator"] = MelDiscriminator(config.discriminator)
+        self._sampled: tuple[FlowBatch, Tensor] | None = None
 
     def _acoustic(self, folder: Path) -> nn.Module:
         model, config = load_model(folder)
@@ -119,7 +154,38 @@ class FlowTask:
         return self._known[utt_id]
 
     def phases(self) -> tuple[Phase, ...]:
-        return (Phase("flow", ("model",), lambda batch, step: self._terms(self.model, batch)),)
+        flow = Phase("flow", ("model",), self.loss, self.settings.weights)
+        if not self.settings.discriminator:
+            return (flow,)
+        ratio = self.settings.discriminator_learning_rate_ratio
+        return (Phase("discriminator", ("discriminator",), self.adversary, learning_rate_ratio=ratio), flow)
+
+    def adversary(self, batch: FlowBatch, step: int) -> dict[str, Tensor]:
+        """Return the discriminator's loss; keep the sample, which `loss` goes on with."""
+        sample = self._sample(batch)
+        self._sampled = (batch, sample)
+        return discriminator_loss(self._judge(batch.residual, batch), self._judge(sample.detach(), batch))
+
+    def loss(self, batch: FlowBatch, step: int) -> dict[str, Any]:
+        """Return the terms of the decoder."""
+        terms = self._terms(self.model, batch)
+        if self.settings.discriminator:
+            before, self._sampled = self._sampled, None
+            sample = before[1] if before and before[0] is batch else self._sample(batch)
+            with torch.no_grad():
+                recorded = self._judge(batch.residual, batch)
+            terms |= generator_loss(recorded, self._judge(sample, batch))
+        return terms
+
+    def _sample(self, batch: FlowBatch) -> Tensor:
+        mask = length_mask(batch.lengths, batch.residual.shape[1])
+        noise = torch.randn_like(batch.residual)
+        return self.model.sample(noise, batch.condition, self.settings.steps, mask)
+
+    def _judge(self, residual: Tensor, batch: FlowBatch) -> Judgment:
+        """Judge the mel of a residual: the condition ends with the predicted mel."""
+        real = length_mask(batch.lengths, residual.shape[1])[:, :, None]
+        return self.modules["discriminator"]((batch.condition[:, :, -residual.shape[2] :] + residual) * real)
 
     def batches(self, epoch: int) -> list[list[Segment]]:
         """Return random segments, as many as cover the corpus once; longer utterances are drawn more often."""
@@ -202,9 +268,13 @@ RESIDUALS: dict[str, Callable[[Any, SpeechBatch], FlowBatch]] = {"mel": mel_resi
 """Functions that return what is sampled and what is read, by the latent of `FlowMatchingConfig`."""
 
 
-def train_flow(config: FlowConfig, features: Path, train_cuts: Path, dev_cuts: Path, out: Path, acoustic: Path) -> None:
+def train_flow(
+    config: FlowConfig, features: Path, train_cuts: Path, dev_cuts: Path, out: Path, acoustic: Path,
+    init: Path | None = None,
+) -> None:  # fmt: skip
     """Train until the config's end, from the checkpoint in `out` if there is one; write a model folder there."""
     torch.manual_seed(config.loop.seed)
     sources = {"training manifest": train_cuts, "features": features / "stats.json", "acoustic model": acoustic}
+    sources |= {"model of --init": init} if init else {}
     provenance = provenance_of(sources | {"training config": settings_of(config)})
-    train(FlowTask(config, features, train_cuts, dev_cuts, acoustic), config.loop, out, provenance=provenance)
+    train(FlowTask(config, features, train_cuts, dev_cuts, acoustic, init), config.loop, out, provenance=provenance)

@@ -12,10 +12,12 @@ from safetensors.torch import load_file
 from tiny_acoustic import CONFIG as ACOUSTIC
 
 from speechnar.cli import main
-from speechnar.config import Choice
+from speechnar.config import Choice, ConfigError
 from speechnar.data.dataset import SpeechData
 from speechnar.models.folder import ModelError, load_model
 from speechnar.models.tts.flow_matching import FlowMatchingConfig
+from speechnar.models.vocoder.discriminators import MelDiscriminatorConfig
+from speechnar.nar.lengths import length_mask
 from speechnar.tasks.acoustic import train_acoustic
 from speechnar.tasks.flow import FlowConfig, FlowTask, mel_residual, prosody_residual, train_flow
 from speechnar.text.symbols import SymbolTable
@@ -140,6 +142,47 @@ def test_other_symbols_are_refused(tmp_path: Path, hummed_features: Features, ac
     SymbolTable((*symbols[:-2], symbols[-1], symbols[-2])).save(tmp_path / "tokens.txt")
     with pytest.raises(ModelError, match="other symbols"):
         FlowTask(CONFIG, *hummed_features, tmp_path)
+
+
+def test_a_discriminator_judges_the_mels_of_samples(tmp_path: Path, hummed_features: Features, acoustic: Path) -> None:
+    loop = dataclasses.replace(CONFIG.loop, max_steps=2, validate_every=2)
+    config = dataclasses.replace(CONFIG, loop=loop, discriminator=MelDiscriminatorConfig((2, 2)), steps=3)
+    first, init = tmp_path / "first", tmp_path / "init"
+    train_flow(dataclasses.replace(CONFIG, loop=loop), *hummed_features, init, acoustic)
+    train_flow(config, *hummed_features, first, acoustic, init)
+    before, after = (load_file(folder / "model.safetensors") for folder in (init, first))
+    assert not all(torch.equal(before[name], after[name]) for name in before)
+    step = json.loads((first / "log.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert {"discriminator/adversary", "flow/flow", "flow/adversarial", "flow/features"} <= set(step)
+
+    task = FlowTask(config, *hummed_features, acoustic, init)
+    loaded = load_file(init / "model.safetensors")
+    assert all(torch.equal(value, loaded[name]) for name, value in task.model.state_dict().items())
+    batch = task.load(task.batches(0)[0])
+    torch.manual_seed(0)
+    noise = torch.randn_like(batch.residual)
+    mask = length_mask(batch.lengths, batch.residual.shape[1])
+    expected = task.model.sample(noise, batch.condition, 3, mask) + batch.condition[:, :, -12:]
+    judged: list[torch.Tensor] = []
+    task.modules["discriminator"].register_forward_pre_hook(lambda _, given: judged.append(given[0]))
+    torch.manual_seed(0)
+    task.adversary(batch, 0)
+    recorded, sampled = judged
+    torch.testing.assert_close(sampled, expected * mask[:, :, None])
+    torch.testing.assert_close(recorded, (batch.residual + batch.condition[:, :, -12:]) * mask[:, :, None])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"steps": 0}, "steps is 0 but should be 1 or more"),
+        ({"latent": "prosody"}, "leave it out for the latent prosody"),
+    ],
+)
+def test_what_cannot_be_judged_is_refused(changes: dict, said: str) -> None:
+    latent = changes.pop("latent", "mel")
+    with pytest.raises(ConfigError, match=said):
+        dataclasses.replace(of(latent), discriminator=MelDiscriminatorConfig(), **changes)
 
 
 def test_the_verb_trains(tmp_path: Path, hummed_features: Features, acoustic: Path) -> None:
