@@ -98,7 +98,7 @@ class FlowTask:
 
     Args:
         acoustic: the folder of the acoustic model, which stays as it is.
-        init: a model folder whose weights are the start.
+        init: a model folder whose weights are the start, with their deviation of the residual.
 
     Raises:
         ModelError: `init` is another model; `acoustic` is no acoustic model, or one of other symbols, speakers or audio
@@ -274,7 +274,9 @@ def train_flow(
 ) -> None:  # fmt: skip
     """Train until the config's end, from the checkpoint in `out` if there is one; write a model folder there."""
     torch.manual_seed(config.loop.seed)
-    sources = {"training manifest": train_cuts, "features": features / "stats.json", "acoustic model": acoustic}
-    sources |= {"model of --init": init} if init else {}
+    sources = {
+        "training manifest": train_cuts, "features": features / "stats.json", "acoustic model": acoustic,
+        "model of --init": init,
+    }  # fmt: skip
     provenance = provenance_of(sources | {"training config": settings_of(config)})
     train(FlowTask(config, features, train_cuts, dev_cuts, acoustic, init), config.loop, out, provenance=provenance)

@@ -38,7 +38,7 @@ def _given(config: Any) -> dict[str, Any]:
         if field.name not in NOT_THE_MODEL and value != default:
             nested = dataclasses.is_dataclass(value) and not hasattr(value, "short")
             plain = _given(value) if nested else to_dict(value)
-            if plain != {}:
+            if plain != {} or default is None:
                 found[field.name] = plain
     return found
 

@@ -15,6 +15,7 @@ from speechnar.config import Choice
 from speechnar.data.features import compute_features
 from speechnar.data.manifest import load_cuts, save_cuts
 from speechnar.models.tts.fastspeech2 import FastSpeech2Config
+from speechnar.models.vocoder.discriminators import MelDiscriminatorConfig
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocosConfig
 from speechnar.tasks.acoustic import AcousticConfig, train_acoustic
 from speechnar.tasks.vocoder import VocoderConfig, train_vocoder
@@ -172,3 +173,5 @@ def test_settings_at_their_defaults_and_the_length_of_a_run_do_not_count() -> No
     assert "learning_rate" not in text and "weights" not in text and '"batch_seconds": 1.0' in text
     wider = dataclasses.replace(ACOUSTIC, model=Choice("fastspeech2", dataclasses.replace(TINY, d_ff=16)))
     assert settings_of(wider) != settings_of(ACOUSTIC)
+    judged = dataclasses.replace(ACOUSTIC, discriminator=MelDiscriminatorConfig())  # its own settings are the defaults
+    assert settings_of(judged) != settings_of(ACOUSTIC)
