@@ -3,11 +3,11 @@
 The acoustic model is given the recordings' durations, F0 and energy. As its weights stay as they are, what it makes of
 an utterance is computed once and kept in memory, as float16: 0.4 GB for two hours of speech of 80 frames a second.
 
-Few steps from noise end on the way to a sample, where the mel is blurred, which one that was trained against a
-discriminator is not. So the decoder may be trained further on its own samples of few steps, against a discriminator.
+Few steps give a blurred mel; an acoustic model that was trained against a discriminator does not. So the decoder may be
+trained further on its own samples of few steps, against a discriminator too.
 
-Source: GANSpeech (Yang et al. 2021), section 3, for the discriminator. Samples of few steps that are judged: ADD, Sauer
-    et al. 2023, section 3.
+Source: GANSpeech (Yang et al. 2021), section 3, for the discriminator. Judged samples of few steps: Sauer et al.
+    2023, "Adversarial Diffusion Distillation", section 3.
 Differs: the judged samples start from noise and take all of their steps; the loss of flow matching stays, in place of
     distillation from a teacher.
 """
@@ -55,7 +55,7 @@ class FlowConfig:
         weights: of the terms: flow and, with a discriminator, adversarial and features.
         discriminator: judges mels that are sampled; None trains by the loss of flow matching alone.
         discriminator_learning_rate_ratio: relative to the decoder's.
-        steps: of the samples that are judged.
+        sample_steps: of the samples that are judged.
     """
 
     model: Choice = one_of(lambda: configs_of("flow"), default="flow_matching")
@@ -65,13 +65,13 @@ class FlowConfig:
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
     discriminator: MelDiscriminatorConfig | None = None
     discriminator_learning_rate_ratio: float = 1.0
-    steps: int = 2
+    sample_steps: int = 2
 
     def __post_init__(self) -> None:
         if self.discriminator and self.model.value.latent != "mel":
             raise ConfigError("a discriminator judges mels: leave it out for the latent prosody")
-        if self.steps < 1:
-            raise ConfigError(f"steps is {self.steps} but should be 1 or more")
+        if self.sample_steps < 1:
+            raise ConfigError(f"sample_steps is {self.sample_steps} but should be 1 or more")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,11 +122,21 @@ class FlowTask:
         self.model: Any = build(self.config)
         self.model.set_statistics(residual_std=residuals.float().std(dim=0).clamp(min=1e-3))
         if init:
-            start_from(self.model, self.config, init)
+            self._start(init, model)
         self.modules: dict[str, nn.Module] = {"model": self.model}
         if config.discriminator:
             self.modules["discriminator"] = MelDiscriminator(config.discriminator)
         self._sampled: tuple[FlowBatch, Tensor] | None = None
+
+    def _start(self, init: Path, model: Any) -> None:
+        """Take the weights of a decoder of the same latent and the same acoustic model."""
+        its = load_model(init)[1].model.value
+        if its.latent != model.latent or its.acoustic != model.acoustic:
+            raise ModelError(
+                f"{init} samples the {its.latent} of another acoustic model, or another latent: "
+                f"start from one that was trained for the {model.latent} of this one"
+            )
+        start_from(self.model, self.config, init)
 
     def _acoustic(self, folder: Path) -> nn.Module:
         model, config = load_model(folder)
@@ -180,7 +190,7 @@ class FlowTask:
     def _sample(self, batch: FlowBatch) -> Tensor:
         mask = length_mask(batch.lengths, batch.residual.shape[1])
         noise = torch.randn_like(batch.residual)
-        return self.model.sample(noise, batch.condition, self.settings.steps, mask)
+        return self.model.sample(noise, batch.condition, self.settings.sample_steps, mask)
 
     def _judge(self, residual: Tensor, batch: FlowBatch) -> Judgment:
         """Judge the mel of a residual: the condition ends with the predicted mel."""

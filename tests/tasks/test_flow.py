@@ -146,7 +146,7 @@ def test_other_symbols_are_refused(tmp_path: Path, hummed_features: Features, ac
 
 def test_a_discriminator_judges_the_mels_of_samples(tmp_path: Path, hummed_features: Features, acoustic: Path) -> None:
     loop = dataclasses.replace(CONFIG.loop, max_steps=2, validate_every=2)
-    config = dataclasses.replace(CONFIG, loop=loop, discriminator=MelDiscriminatorConfig((2, 2)), steps=3)
+    config = dataclasses.replace(CONFIG, loop=loop, discriminator=MelDiscriminatorConfig((2, 2)), sample_steps=3)
     first, init = tmp_path / "first", tmp_path / "init"
     train_flow(dataclasses.replace(CONFIG, loop=loop), *hummed_features, init, acoustic)
     train_flow(config, *hummed_features, first, acoustic, init)
@@ -172,10 +172,24 @@ def test_a_discriminator_judges_the_mels_of_samples(tmp_path: Path, hummed_featu
     torch.testing.assert_close(recorded, (batch.residual + batch.condition[:, :, -12:]) * mask[:, :, None])
 
 
+def test_a_start_of_another_latent_or_acoustic_model_is_refused(
+    tmp_path: Path, hummed_features: Features, acoustic: Path
+) -> None:
+    loop = dataclasses.replace(CONFIG.loop, max_steps=1, validate_every=1)
+    prosody = dataclasses.replace(of("prosody"), loop=loop)
+    train_flow(prosody, *hummed_features, tmp_path / "prosody", acoustic)
+    with pytest.raises(ModelError, match="start from one that was trained for the mel of this one"):
+        FlowTask(CONFIG, *hummed_features, acoustic, tmp_path / "prosody")
+    train_acoustic(dataclasses.replace(ACOUSTIC, loop=dataclasses.replace(ACOUSTIC.loop, seed=5)), *hummed_features,
+                   tmp_path / "other")  # fmt: skip
+    with pytest.raises(ModelError, match="start from one that was trained for the prosody of this one"):
+        FlowTask(prosody, *hummed_features, tmp_path / "other", tmp_path / "prosody")
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"steps": 0}, "steps is 0 but should be 1 or more"),
+        ({"sample_steps": 0}, "sample_steps is 0 but should be 1 or more"),
         ({"latent": "prosody"}, "leave it out for the latent prosody"),
     ],
 )
