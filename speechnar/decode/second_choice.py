@@ -32,11 +32,11 @@ class SecondChoiceConfig:
     """Limits of the second choice; `recipes/english_base/RESULTS.md` has error rates and speed of other values.
 
     Attributes:
-        lacking: nats that the decoder may give the second choice less than its first.
-        most: places of a text at which CTC is asked, those first at which least is lacking.
-        ctc_weight: of CTC's log-probability of a text, beside the decoder's of all its tokens.
-        caught_up: tokens behind a second choice that have to be those of the text again, before what is left of the
+        max_gap: nats that the decoder may give the second choice less than its first.
+        max_places: places of a text at which CTC is asked, those of the smallest gaps.
+        rejoin_tokens: tokens behind a second choice that have to be those of the text again, before what is left of the
             branch is taken to be as probable as it is there.
+        ctc_weight: of CTC's log-probability of a text, beside the decoder's of all its tokens.
         ctc_limit: nats by which CTC may find another text more or less probable; what is beyond counts as this.
     """
 
