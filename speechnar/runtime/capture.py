@@ -114,7 +114,7 @@ def _by_ffmpeg(name: str | None) -> Source:
             raise AudioError(
                 "name the microphone with --microphone; ffmpeg -list_devices true -f dshow -i x lists them"
             )
-        process = _ffmpeg(["-f", form, "-i", spelling.format(name=given)], subprocess.DEVNULL)
+        process = _ffmpeg(["-fflags", "nobuffer", "-f", form, "-i", spelling.format(name=given)], subprocess.DEVNULL)
         first = _read(process, round(BLOCK * RATE) * 2)
         if first:
             return Source(RATE, _blocks_of(process, first))
@@ -221,7 +221,7 @@ def _through_ffmpeg(read: Any, begin: bytes) -> Source:
 
 def _ffmpeg(source: list[str], stdin: int) -> subprocess.Popen[bytes]:
     """Begin to read a source, whose samples come as 16 bits of one channel at `RATE`."""
-    command = ["ffmpeg", "-v", "error", "-fflags", "nobuffer", *source, "-vn", "-ac", "1", "-ar", str(RATE)]
+    command = ["ffmpeg", "-v", "error", *source, "-vn", "-ac", "1", "-ar", str(RATE)]
     return subprocess.Popen([*command, "-f", "s16le", "-"], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -240,6 +240,8 @@ def _blocks_of(process: subprocess.Popen[bytes], first: bytes) -> Iterator[np.nd
 
 def _cause(process: subprocess.Popen[bytes]) -> str:
     """Return what a process that has ended says on stderr, in a line."""
-    _, errors = process.communicate()
+    assert process.stderr
+    errors = process.stderr.read()  # not `communicate`, which needs a stdin that nobody else has closed
+    process.wait()
     lines = errors.decode(errors="replace").strip().splitlines()
     return lines[-1] if lines else f"exit code {process.returncode}"

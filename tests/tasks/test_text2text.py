@@ -52,7 +52,7 @@ def trained(folder: Path, name: str, loop: LoopConfig = LOOP, init: Path | None 
         "cmlm": 2,
         "glat": 2,
         "fertility": 2,
-        "text_levenshtein": 3,
+        "text_levenshtein": 5,
         "growing": 2,
     }  # which see only a part of each target in a step
     loop = dataclasses.replace(loop, max_steps=longer.get(name, 1) * loop.max_steps)
