@@ -101,8 +101,8 @@ class FlowTask:
         init: a model folder whose weights are the start, with their deviation of the residual.
 
     Raises:
-        ModelError: `init` is another model; `acoustic` is no acoustic model, or one of other symbols, speakers or audio
-            than the features.
+        ModelError: `init` is another model, or one of another latent or acoustic model; `acoustic` is no acoustic
+            model, or one of other symbols, speakers or audio than the features.
     """
 
     def __init__(
@@ -130,13 +130,13 @@ class FlowTask:
 
     def _start(self, init: Path, model: Any) -> None:
         """Take the weights of a decoder of the same latent and the same acoustic model."""
+        start_from(self.model, self.config, init)
         its = load_model(init)[1].model.value
         if its.latent != model.latent or its.acoustic != model.acoustic:
             raise ModelError(
                 f"{init} samples the {its.latent} of another acoustic model, or another latent: "
                 f"start from one that was trained for the {model.latent} of this one"
             )
-        start_from(self.model, self.config, init)
 
     def _acoustic(self, folder: Path) -> nn.Module:
         model, config = load_model(folder)

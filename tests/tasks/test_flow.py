@@ -180,6 +180,8 @@ def test_a_start_of_another_latent_or_acoustic_model_is_refused(
     train_flow(prosody, *hummed_features, tmp_path / "prosody", acoustic)
     with pytest.raises(ModelError, match="start from one that was trained for the mel of this one"):
         FlowTask(CONFIG, *hummed_features, acoustic, tmp_path / "prosody")
+    with pytest.raises(ModelError, match="holds the model fastspeech2, not flow_matching"):
+        FlowTask(CONFIG, *hummed_features, acoustic, acoustic)
     train_acoustic(dataclasses.replace(ACOUSTIC, loop=dataclasses.replace(ACOUSTIC.loop, seed=5)), *hummed_features,
                    tmp_path / "other")  # fmt: skip
     with pytest.raises(ModelError, match="start from one that was trained for the prosody of this one"):
