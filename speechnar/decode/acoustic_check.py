@@ -25,6 +25,7 @@ import numpy as np
 
 from speechnar.decode.forced_alignment import total_log_probs
 from speechnar.decode.spelling import MARKS, ctc_tokens, edit_distances, key_of
+from speechnar.decode.spoken_numbers import is_said
 from speechnar.text.abbreviations import TITLES
 from speechnar.text.whisper_bpe import BytePairs
 
@@ -196,12 +197,14 @@ class AcousticCheck:
         return float(with_run - without), max(1, len(longer) - len(shorter))
 
     def _is_written_short(self, change: Change, text: Sequence[str]) -> bool:
-        """Return whether the words of a change are the number in digits, or the title, that stands beside them."""
+        """Return whether the words of a change are of the number in digits, or the title, that stands beside them."""
         run = text[change.text] if change.is_insertion else self._words[change.draft]
         other, at = (self._words, change.draft) if change.is_insertion else (text, change.text)
         beside = [*other[: at.start][-1:], *other[at.stop :][:1]]
         if all(key_of(word) in NUMBER_WORDS for word in run):
             return any(char.isdigit() for word in beside for char in word)
+        if is_said(text[change.text_block], self._words[change.draft_block]):
+            return True
         said = "".join(map(key_of, run))
         titles = (TITLES[title].lower() for word in beside if (title := word.strip(MARKS)) in TITLES)
         return any(2 * edit_distances(title, [said])[-1] <= len(title) for title in titles)

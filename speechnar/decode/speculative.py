@@ -18,6 +18,10 @@ out. The tokens behind are still accepted or rejected as they were read, behind 
 behind the end of a sentence that the draft lacks gets its capital. Only the end of a sentence that is none for the
 decoder costs a pass, as any other token does.
 
+Drafts spell numbers, decoders write digits ("three dollars and fifty cents", "$3.50"). So behind a digit nothing is
+written that is not the decoder's own choice: no mark without a pass, because it may be a decimal point, and no word of
+the draft that is only nearly as probable, because it may be of the number.
+
 Source: Stern et al. 2018, "Blockwise Parallel Decoding for Deep Autoregressive Models", section 3; Leviathan et al.
     2023, "Fast Inference from Transformers via Speculative Decoding", section 2.
 Differs: the draft is a CTC text, all at once. Behind a wrong token it is taken up again by its spelling, and where the
@@ -182,8 +186,9 @@ class SpeculativeDecoder:
         vocabulary, starts = self.vocabulary, state.starts
         rows = self._rows(state)
         verdict = state.reader.read(rows)
+        last = state.accepted[-1].token if state.accepted else None
         agreed = [
-            self._agreed(row, state.thresholds[start:], verdict, n, state.kept)
+            self._agreed(row, state.thresholds[start:], verdict, n, state.kept, last)
             for n, (row, start) in enumerate(zip(rows, starts))
         ]
         row = int(np.argmax([len(taken) for taken in agreed]))
@@ -194,7 +199,7 @@ class SpeculativeDecoder:
         kept = state.kept + n
         if token == vocabulary.eos_id:
             return self._state(state, accepted=accepted, kept=kept, ended=True)
-        in_number = bool(accepted) and vocabulary.symbols[accepted[-1].token][-1].isdigit()  # such as 6,000
+        in_number = bool(accepted) and self._ends_in_digit(accepted[-1].token)
         accepted = (*accepted, Written(token, float(verdict.best_log_probs[row, n]), *_second(verdict, row, n), kept))
         kept += 1
         extra = state.extra + (place >= len(state.draft) and self._n_words(w.token for w in accepted) > state.words)
@@ -255,10 +260,10 @@ class SpeculativeDecoder:
         return rows
 
     def _agreed(
-        self, row: np.ndarray, thresholds: Sequence[float], verdict: Verdict, n: int, kept: int
+        self, row: np.ndarray, thresholds: Sequence[float], verdict: Verdict, n: int, kept: int, last: int | None
     ) -> list[list[Written]]:
         """Return for each token at the beginning of row `n`, within the draft, that the decoder accepts, what is
-        written for it.
+        written for it. `last` is the token before them, if there is one.
         """
         found: list[list[Written]] = []
         size = min(len(row), len(thresholds))
@@ -267,12 +272,14 @@ class SpeculativeDecoder:
         sentence_begins = False
         for place in range(size):
             following = tokens[place + 1] if place + 1 < size else None
+            in_number = last is not None and self._ends_in_digit(last)
+            bonus = thresholds[place] - self.config.acceptance_threshold
+            threshold = bonus if in_number else thresholds[place]
             pairs = self._written(
-                tokens[place], best[place], given[place], best_given[place], thresholds[place], following
+                tokens[place], best[place], given[place], best_given[place], threshold, following, in_number
             )
             if pairs is None:
                 break
-            bonus = thresholds[place] - self.config.acceptance_threshold
             written = [Written(*pair, place=kept + place, bonus=bonus) for pair in pairs]
             if len(pairs) == 1 and verdict.second is not None:  # else a mark stands before what was read
                 is_best = pairs[0][0] == best[place]
@@ -286,19 +293,28 @@ class SpeculativeDecoder:
                 if not sentence_begins:
                     written[1] = written[1]._replace(token=self._capital(written[1].token))
             found.append(written)
+            last = written[-1].token if written else last
         return found
 
     def _ends_sentence(self, written: Sequence[Written]) -> bool:
         return bool(written) and self._marks.get(written[0].token, False)
 
     def _written(
-        self, token: int, best: int, log_prob: float, best_log_prob: float, threshold: float, following: int | None
+        self,
+        token: int,
+        best: int,
+        log_prob: float,
+        best_log_prob: float,
+        threshold: float,
+        following: int | None,
+        in_number: bool,
     ) -> list[tuple[int, float]] | None:
         """Return what is written for a token of the draft, or None if the decoder rejects it.
 
         Args:
             best: the token that the decoder prefers; `best_log_prob` and `log_prob` are what it gives the two.
             following: the next token of the draft, if the row has it.
+            in_number: whether a digit stands before, so that a mark may be a part of the number, as in 3.50 or 6,000.
         """
         marks = self._marks
         if token == best:
@@ -306,12 +322,15 @@ class SpeculativeDecoder:
         if self.alike(token, best) or (token in marks and best in marks and marks[best] >= marks[token]):
             return [(best, best_log_prob)]
         if self.config.free_marks:
-            missed = best in marks and token not in marks
+            missed = best in marks and token not in marks and not in_number
             if missed and log_prob >= np.log1p(-min(np.exp(best_log_prob), 0.999)) - threshold:
                 return [(best, best_log_prob), (token, log_prob)]
             if marks.get(token) is False and following is not None and self.alike(following, best):
                 return []
         return [(token, log_prob)] if best_log_prob - log_prob <= threshold else None
+
+    def _ends_in_digit(self, token: int) -> bool:
+        return self.vocabulary.symbols[token][-1:].isdigit()
 
     def alike(self, token: int, other: int) -> bool:
         """Return whether two tokens differ in their capitals alone, if at all."""

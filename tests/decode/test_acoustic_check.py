@@ -136,6 +136,14 @@ def test_a_number_in_digits_stands_for_its_words() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "wrong"),
+    [("paid $3.50 at", [False]), ("paid him at", [True])],
+)
+def test_a_number_in_digits_stands_for_words_that_are_misspelled(text: str, wrong: list[bool]) -> None:
+    assert judged(words_of("paid three dollers and fifty sense at"), words_of(text)) == wrong
+
+
+@pytest.mark.parametrize(
     ("draft", "text", "wrong"), [("one", "1, 1,", [True]), ("one one", "1, 1,", []), ("a", "a 1", [False])]
 )
 def test_a_number_is_written_as_often_as_it_was_heard(draft: str, text: str, wrong: list[bool]) -> None:

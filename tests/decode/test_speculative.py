@@ -315,6 +315,20 @@ def test_a_comma_within_a_number_ends_no_text() -> None:
     assert written("6", says)[0] == "6,000"
 
 
+def test_a_point_behind_a_digit_may_be_of_a_number_and_costs_a_pass() -> None:
+    """The draft has "6 b" where the decoder writes "6.000 c": a full stop in place would end the number."""
+    says = prefers(
+        **{"": {"▁6": 1.0}, "_6": {".": 0.6, "▁b": 0.4}, "_6.": {"000": 1.0}, "_6.000": {"▁c": 1.0}},
+        **{"_6_b": {"▁c": 1.0}},
+    )
+    assert written("6 b c", says)[0] == "6.000 c"
+
+
+def test_behind_a_digit_a_word_of_the_draft_has_to_be_the_decoders_own_choice() -> None:
+    says = prefers(**{"": {"▁6": 1.0}, "_6": {"▁c": 0.5, "▁b": 0.4}, "_6_b": {"▁c": 1.0}})
+    assert written("6 b c", says, acceptance_threshold=0.5)[0] == "6 c"
+
+
 def test_marks_may_be_verified_as_other_tokens_are() -> None:
     says = prefers(**{"": {"▁a": 1.0}, "_a": {",": 0.8, "▁b": 0.2}, "_a,": {"▁b": 1.0}})
     text, passes = written("a b", says, free_marks=False)

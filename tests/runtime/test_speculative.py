@@ -147,3 +147,19 @@ def test_a_softer_utterance_behind_a_loud_one_is_heard() -> None:
 @pytest.mark.parametrize("word", ["stop", "three", "computer"])
 def test_a_single_word_is_written_once(word: str) -> None:
     assert speechnar.transcribe(spoken_by_the_voice(word)).text.lower().strip(".,!") == word
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("Dr. Smith paid $3.50 at 10:30, didn't he?", ("$3.50", "10:30")),
+        ("The bill was $1,249.99, which was more than I expected.", ("$1,249.99",)),
+        ("I paid $3.50 for a coffee and $12.75 for lunch.", ("$3.50", "$12.75")),
+    ],
+)
+def test_money_and_times_are_written_once_and_in_digits(text: str, written: tuple[str, ...]) -> None:
+    """The draft spells them, and so the words "dollars", "cents" and "thirty" have to go."""
+    heard = speechnar.load_recognizer().transcribe(spoken_by_the_voice(text)).text.lower()
+    words = heard.replace(",", "").replace(".", "").replace("?", "").split()
+    assert all(number in heard for number in written)
+    assert not {"dollars", "cents", "sense", "thirty"} & set(words)
