@@ -203,7 +203,9 @@ class AcousticCheck:
         beside = [*other[: at.start][-1:], *other[at.stop :][:1]]
         if all(key_of(word) in NUMBER_WORDS for word in run):
             return any(char.isdigit() for word in beside for char in word)
-        if is_said(text[change.text_block], self._words[change.draft_block]):
+        block, changed = (change.text_block, change.text) if change.is_insertion else (change.draft_block, change.draft)
+        inside = slice(changed.start - block.start, changed.stop - block.start)
+        if is_said(text[change.text_block], self._words[change.draft_block], inside, not change.is_insertion):
             return True
         said = "".join(map(key_of, run))
         titles = (TITLES[title].lower() for word in beside if (title := word.strip(MARKS)) in TITLES)

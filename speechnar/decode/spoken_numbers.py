@@ -19,16 +19,30 @@ from speechnar.decode.spelling import edit_distances, key_of
 MOST_DIFFERENT = 0.4
 """Share of the letters of the longer one by which a number read aloud and the draft's words may differ."""
 
-DOTTED_TIME = re.compile(r"([^\w$]*(?:1?\d|2[0-4]))\.([0-5]\d\W*)")
+MOST_WORDS = 16
+"""Words of a text that are read aloud at once, at most: a number is short, and distances take quadratic time."""
+
+DOTTED_TIME = re.compile(r"([(\[\"']*(?:1?\d|2[0-4]))\.([0-5]\d[.,;:?!)\]\"']*)")
 """A number that may be a time, as 10.30."""
 
 
-def is_said(words: Sequence[str], draft: Sequence[str]) -> bool:
-    """Return whether words with digits, read aloud, are spelled like those of a draft; False for words without."""
-    if not any(char.isdigit() for word in words for char in word):
+def is_said(words: Sequence[str], draft: Sequence[str], run: slice, in_draft: bool) -> bool:
+    """Return whether a run of words belongs to a number that one text has in digits and the other spells.
+
+    Words with digits, read aloud, have to be spelled like the draft's, and less so without the run.
+
+    Args:
+        words, draft: the words of the two texts around the run, which are not the same.
+        run: places of the run, in the draft if `in_draft`, else in the words.
+    """
+    if len(words) > MOST_WORDS or not any(char.isdigit() for word in words for char in word):
         return False
     distance, longer = _distance(words, draft)
-    return distance <= MOST_DIFFERENT * longer
+    if distance > MOST_DIFFERENT * longer:
+        return False
+    rest = [*(draft if in_draft else words)]
+    del rest[run]
+    return distance < _distance(*((words, rest) if in_draft else (rest, draft)))[0]
 
 
 def with_times(words: Sequence[str], draft: Sequence[str]) -> list[str]:
@@ -42,7 +56,9 @@ def with_times(words: Sequence[str], draft: Sequence[str]) -> list[str]:
         return made
     matcher = SequenceMatcher(None, [key_of(word) for word in draft], [key_of(word) for word in words], autojunk=False)
     for kind, a, b, c, d in matcher.get_opcodes():
-        for place in range(c, d) if kind == "replace" and "point" not in draft[a:b] else ():
+        if kind != "replace" or d - c > MOST_WORDS or "point" in draft[a:b]:
+            continue
+        for place in range(c, d):
             if time := DOTTED_TIME.fullmatch(words[place]):
                 as_time = [*made[c:place], f"{time[1]}:{time[2]}", *made[place + 1 : d]]
                 if _distance(as_time, draft[a:b]) <= _distance(made[c:d], draft[a:b]):
