@@ -18,14 +18,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 
 import numpy as np
 
 from speechnar.decode.forced_alignment import total_log_probs
 from speechnar.decode.spelling import MARKS, ctc_tokens, edit_distances, key_of
-from speechnar.decode.spoken_numbers import is_said
+from speechnar.decode.spoken_numbers import said_by_numbers
 from speechnar.text.abbreviations import TITLES
 from speechnar.text.whisper_bpe import BytePairs
 
@@ -152,6 +152,25 @@ class AcousticCheck:
         self._log_probs, self._tokenizer, self._config = log_probs, tokenizer, config
         self._words, self._frames = words, frames
 
+    def wrong(self, text: Sequence[str], confidences: Sequence[float]) -> list[Change]:
+        """Return where the draft is right and the decoder's text, of words and their confidences in [0, 1], is not.
+
+        Words of the draft that spell a number of the text are not missing, and are no part of what is returned.
+        """
+        found = (self._beyond_numbers(change, text) for change in changes(self._words, text))
+        return [change for change in found if change and self.is_wrong(change, text, confidences)]
+
+    def _beyond_numbers(self, change: Change, text: Sequence[str]) -> Change | None:
+        """Return a change without the words at its ends that a number in digits stands for; None if none are left."""
+        if change.is_insertion:
+            return change
+        said = said_by_numbers(text[change.text_block], self._words[change.draft_block])
+        if not said:
+            return change
+        start, run = change.draft_block.start, range(change.draft.start, change.draft.stop)
+        left = [n for n in run if n - start not in said and key_of(self._words[n]) not in NUMBER_WORDS]
+        return replace(change, draft=slice(left[0], left[-1] + 1)) if left else None
+
     def is_wrong(self, change: Change, text: Sequence[str], confidences: Sequence[float]) -> bool:
         """Return whether the draft is right where the decoder's text differs from it by a change.
 
@@ -197,16 +216,12 @@ class AcousticCheck:
         return float(with_run - without), max(1, len(longer) - len(shorter))
 
     def _is_written_short(self, change: Change, text: Sequence[str]) -> bool:
-        """Return whether the words of a change are of the number in digits, or the title, that stands beside them."""
+        """Return whether the words of a change are the number in digits, or the title, that stands beside them."""
         run = text[change.text] if change.is_insertion else self._words[change.draft]
         other, at = (self._words, change.draft) if change.is_insertion else (text, change.text)
         beside = [*other[: at.start][-1:], *other[at.stop :][:1]]
         if all(key_of(word) in NUMBER_WORDS for word in run):
             return any(char.isdigit() for word in beside for char in word)
-        block, changed = (change.text_block, change.text) if change.is_insertion else (change.draft_block, change.draft)
-        inside = slice(changed.start - block.start, changed.stop - block.start)
-        if is_said(text[change.text_block], self._words[change.draft_block], inside, not change.is_insertion):
-            return True
         said = "".join(map(key_of, run))
         titles = (TITLES[title].lower() for word in beside if (title := word.strip(MARKS)) in TITLES)
         return any(2 * edit_distances(title, [said])[-1] <= len(title) for title in titles)

@@ -263,7 +263,7 @@ class SpeculativeDecoder:
         self, row: np.ndarray, thresholds: Sequence[float], verdict: Verdict, n: int, kept: int, last: int | None
     ) -> list[list[Written]]:
         """Return for each token at the beginning of row `n`, within the draft, that the decoder accepts, what is
-        written for it. `last` is the token before them, if there is one.
+        written for it. `last` is the token before them that was read, if there is one.
         """
         found: list[list[Written]] = []
         size = min(len(row), len(thresholds))
@@ -273,7 +273,9 @@ class SpeculativeDecoder:
         for place in range(size):
             following = tokens[place + 1] if place + 1 < size else None
             in_number = last is not None and self._ends_in_digit(last)
-            bonus = thresholds[place] - self.config.acceptance_threshold
+            bonus = thresholds[place]
+            if np.isfinite(bonus):
+                bonus -= self.config.acceptance_threshold
             threshold = bonus if in_number else thresholds[place]
             pairs = self._written(
                 tokens[place], best[place], given[place], best_given[place], threshold, following, in_number
@@ -293,7 +295,7 @@ class SpeculativeDecoder:
                 if not sentence_begins:
                     written[1] = written[1]._replace(token=self._capital(written[1].token))
             found.append(written)
-            last = written[-1].token if written else last
+            last = written[-1].token if written else tokens[place]
         return found
 
     def _ends_sentence(self, written: Sequence[Written]) -> bool:
@@ -319,10 +321,14 @@ class SpeculativeDecoder:
         marks = self._marks
         if token == best:
             return [(token, log_prob)]
-        if self.alike(token, best) or (token in marks and best in marks and marks[best] >= marks[token]):
+        if self.alike(token, best):
+            return [(best, best_log_prob)]
+        missed = best in marks and token not in marks
+        if in_number:
+            return [(token, log_prob)] if best_log_prob - log_prob <= threshold and not missed else None
+        if token in marks and best in marks and marks[best] >= marks[token]:
             return [(best, best_log_prob)]
         if self.config.free_marks:
-            missed = best in marks and token not in marks and not in_number
             if missed and log_prob >= np.log1p(-min(np.exp(best_log_prob), 0.999)) - threshold:
                 return [(best, best_log_prob), (token, log_prob)]
             if marks.get(token) is False and following is not None and self.alike(following, best):
@@ -330,6 +336,7 @@ class SpeculativeDecoder:
         return [(token, log_prob)] if best_log_prob - log_prob <= threshold else None
 
     def _ends_in_digit(self, token: int) -> bool:
+        """Return whether a number may go on behind a token."""
         return self.vocabulary.symbols[token][-1:].isdigit()
 
     def alike(self, token: int, other: int) -> bool:

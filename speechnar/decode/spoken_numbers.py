@@ -4,14 +4,14 @@
     decoder    $12.75                                       at  10.30
     aloud      twelve dollars and seventy-five cents            ten point three zero, or ten thirty
 
-A number is read aloud as the voices read it. If that is spelled like the draft, however CTC misspells it, no word of
-the draft is missing in the text; and of two ways to write a number, the one that is spelled more like it is meant.
+A number is read aloud as the voices read it. The words of the draft that this reading is spelled like, however CTC
+misspells them, are not missing in the text. A number that is spelled more like the draft as a time is a time.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import SequenceMatcher
 
 from speechnar.decode.spelling import edit_distances, key_of
@@ -19,56 +19,101 @@ from speechnar.decode.spelling import edit_distances, key_of
 MOST_DIFFERENT = 0.4
 """Share of the letters of the longer one by which a number read aloud and the draft's words may differ."""
 
-MOST_WORDS = 16
-"""Words of a text that are read aloud at once, at most: a number is short, and distances take quadratic time."""
+MOST_WORDS, MOST_SPELLED = 8, 16
+"""Words of a text, and of a draft, that are compared at once, at most: distances take quadratic time."""
 
-DOTTED_TIME = re.compile(r"([(\[\"']*(?:1?\d|2[0-4]))\.([0-5]\d[.,;:?!)\]\"']*)")
+DOTTED_TIME = re.compile(r"([(\[\"']*(?:1?\d|2[0-3]))\.([0-5]\d[.,;:?!)\]\"']*)")
 """A number that may be a time, as 10.30."""
 
+BEFORE_TIMES = frozenset("after around at before by from since till to until".split())
+BEHIND_TIMES = frozenset(("am", "pm"))
+"""Words beside which such a number is a time, if it is read as one."""
 
-def is_said(words: Sequence[str], draft: Sequence[str], run: slice, in_draft: bool) -> bool:
-    """Return whether a run of words belongs to a number that one text has in digits and the other spells.
+OF_NO_TIME = re.compile("po[iy]nt|dot|dol+[ae]r|cent|per ?cent|pound|euro")
+"""The spelling, in a draft, of numbers that are no times."""
 
-    Words with digits, read aloud, have to be spelled like the draft's, and less so without the run.
+
+def said_by_numbers(words: Sequence[str], draft: Sequence[str]) -> frozenset[int]:
+    """Return the places of a draft's words that the numbers of a text stand for.
+
+    Words of the draft are left out, one at a time, as long as the others are then spelled more like the text is read
+    aloud. There are none if what is left is not spelled like it.
 
     Args:
-        words, draft: the words of the two texts around the run, which are not the same.
-        run: places of the run, in the draft if `in_draft`, else in the words.
+        words, draft: the words of the two texts where these are not the same.
     """
-    if len(words) > MOST_WORDS or not any(char.isdigit() for word in words for char in word):
-        return False
-    distance, longer = _distance(words, draft)
-    if distance > MOST_DIFFERENT * longer:
-        return False
-    rest = [*(draft if in_draft else words)]
-    del rest[run]
-    return distance < _distance(*((words, rest) if in_draft else (rest, draft)))[0]
+    if not 0 < len(words) <= MOST_WORDS or len(draft) > MOST_SPELLED or not any(map(_has_digit, words)):
+        return frozenset()
+    aloud, left = _aloud(words), list(range(len(draft)))
+    distance = _distance(aloud, draft)
+    while left:
+        shorter = [[n for n in left if n != other] for other in left]
+        distances = [_distance(aloud, [draft[n] for n in each]) for each in shorter]
+        if min(distances) >= distance:
+            break
+        distance = min(distances)
+        left = shorter[distances.index(distance)]
+    return frozenset(left) if _is_like(aloud, [draft[n] for n in left]) else frozenset()
 
 
-def with_times(words: Sequence[str], draft: Sequence[str]) -> list[str]:
+def with_times(words: Sequence[str], draft: Sequence[str], keep: Collection[str] = ()) -> list[str]:
     """Return the words of a text with a colon in place of the point of a time, such as 10:30 for 10.30.
 
-    A number is a time if nobody says "point", and it is spelled no less like the draft's words when it is read aloud as
-    a time.
+    A number is a time where the draft has the same with a colon. It is one, too, if it stands behind a word such as
+    "at", or before "am" or "pm", and is spelled more like the draft's words when it is read aloud as a time.
+
+    Args:
+        keep: words that stay as they are, without marks around them.
     """
     made = list(words)
     if not any(DOTTED_TIME.fullmatch(word) for word in words):
         return made
+    kept = frozenset(map(key_of, keep))
     matcher = SequenceMatcher(None, [key_of(word) for word in draft], [key_of(word) for word in words], autojunk=False)
     for kind, a, b, c, d in matcher.get_opcodes():
-        if kind != "replace" or d - c > MOST_WORDS or "point" in draft[a:b]:
-            continue
         for place in range(c, d):
-            if time := DOTTED_TIME.fullmatch(words[place]):
-                as_time = [*made[c:place], f"{time[1]}:{time[2]}", *made[place + 1 : d]]
-                if _distance(as_time, draft[a:b]) <= _distance(made[c:d], draft[a:b]):
-                    made[c:d] = as_time
+            time = DOTTED_TIME.fullmatch(words[place])
+            if not time or key_of(words[place]) in kept:
+                continue
+            as_time = f"{time[1]}:{time[2]}"
+            if kind == "equal":
+                is_time = ":" in draft[a + place - c].strip(":")
+            else:
+                is_time = _is_time(made, slice(c, d), place, as_time, draft[a:b])
+            if is_time:
+                made[place] = as_time
     return made
 
 
-def _distance(words: Sequence[str], draft: Sequence[str]) -> tuple[int, int]:
-    """Return the edit distance between words read aloud and a draft, and the letters of the longer one."""
+def _is_time(words: Sequence[str], block: slice, place: int, as_time: str, draft: Sequence[str]) -> bool:
+    """Return whether the number at a place is spelled more like the draft of its block when it is a time."""
+    before, behind = words[max(0, place - 1) : place], words[place + 1 : place + 2]
+    is_before = any(key_of(word) in BEHIND_TIMES for word in behind)
+    if not is_before and not any(key_of(word) in BEFORE_TIMES for word in before):
+        return False
+    if block.stop - block.start > MOST_WORDS or len(draft) > MOST_SPELLED or OF_NO_TIME.search(" ".join(draft).lower()):
+        return False
+    with_point = _aloud(words[block])
+    with_colon = _aloud([*words[block.start : place], as_time, *words[place + 1 : block.stop]])
+    if not _is_like(with_colon, draft):
+        return False
+    return is_before or _distance(with_colon, draft) < _distance(with_point, draft)
+
+
+def _has_digit(word: str) -> bool:
+    return any(char.isdigit() for char in word)
+
+
+def _aloud(words: Sequence[str]) -> str:
+    """Return words as they are read aloud, without the spaces between them."""
     from speechnar.text.normalize import normalize  # it takes a tenth of a second to load
 
-    aloud, said = ("".join(map(key_of, each)) for each in (normalize(" ".join(words)).split(), draft))
-    return edit_distances(aloud, [said])[-1], max(len(aloud), len(said))
+    return "".join(map(key_of, normalize(" ".join(words)).split()))
+
+
+def _distance(aloud: str, draft: Sequence[str]) -> int:
+    return edit_distances(aloud, ["".join(map(key_of, draft))])[-1]
+
+
+def _is_like(aloud: str, draft: Sequence[str]) -> bool:
+    return _distance(aloud, draft) <= MOST_DIFFERENT * max(len(aloud), sum(len(key_of(word)) for word in draft))

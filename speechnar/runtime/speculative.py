@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from speechnar.decode.acoustic_check import AcousticCheck, changes
+from speechnar.decode.acoustic_check import AcousticCheck
 from speechnar.decode.annotations import sound_annotations
 from speechnar.decode.forced_alignment import align, total_log_probs
 from speechnar.decode.greedy import words_of
@@ -150,8 +150,7 @@ class Verifier:
         frames = [(round(word.start / frame_seconds), round(word.end / frame_seconds)) for word in draft.words]
         spoken = [word.text for word in draft.words]
         check = AcousticCheck(encoder_out.log_probs, self._ctc_tokenizer, spoken, frames)
-        wrong = [change for change in changes(spoken, words) if check.is_wrong(change, words, confidences)]
-        for change in reversed(wrong):
+        for change in reversed(check.wrong(words, confidences)):
             lost = _Text(spoken[change.draft], [word.confidence for word in draft.words[change.draft]], 0.0)
             if again and len(lost.words) >= FEWEST_READ_AGAIN:
                 start, end = check.span(change)
@@ -169,7 +168,7 @@ class Verifier:
             words[change.text], confidences[change.text] = lost.words, lost.confidences
         for place in reversed(sound_annotations(words, spoken)):
             del words[place], confidences[place]
-        words = with_times(words, spoken)
+        words = with_times(words, spoken, hot_words)
         return _Text(words, confidences, float(np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)).sum()))
 
     def _ctc(self, log_probs: np.ndarray, texts: Sequence[Sequence[int]]) -> np.ndarray:

@@ -329,6 +329,27 @@ def test_behind_a_digit_a_word_of_the_draft_has_to_be_the_decoders_own_choice() 
     assert written("6 b c", says, acceptance_threshold=0.5)[0] == "6 c"
 
 
+@pytest.mark.parametrize("bonus", [5.0, np.inf])
+def test_a_full_stop_behind_a_digit_is_written_before_words_that_are_expected(bonus: float) -> None:
+    says = prefers(
+        **{"": {"▁6": 1.0}, "_6": {".": 0.9, "▁b": 0.05}, "_6.": {"▁B": 0.9}, "_6_b": {"▁c": 1.0}},
+        **{"_6.▁b": {"▁c": 1.0}, "_6._b": {"▁c": 1.0}, "_6._B": {"▁c": 1.0}},
+    )
+    draft = WRITTEN.encode("6 b c")
+    state = verified(draft, Decoder(says), WRITTEN, 20, VerifyConfig(acceptance_threshold=0.5), [0.0, bonus, 0.0])
+    assert WRITTEN.decode(text_of(state)) == "6. B c"
+
+
+def test_a_mark_of_the_draft_within_a_number_is_verified() -> None:
+    says = prefers(
+        **{"": {"▁6": 1.0}, "_6": {".": 0.6, ",": 0.4}, "_6,": {"▁b": 1.0}, "_6.": {"000": 1.0}},
+        **{"_6.000": {"▁c": 1.0}, "_6,_b": {"▁c": 1.0}},
+    )
+    assert written("6, b c", says)[0] == "6.000 c"
+    kept = verified(WRITTEN.encode("6, b c"), Decoder(says), WRITTEN, 20, DEFAULT, [np.inf] * 4)
+    assert WRITTEN.decode(text_of(kept)) == "6, b c"
+
+
 def test_marks_may_be_verified_as_other_tokens_are() -> None:
     says = prefers(**{"": {"▁a": 1.0}, "_a": {",": 0.8, "▁b": 0.2}, "_a,": {"▁b": 1.0}})
     text, passes = written("a b", says, free_marks=False)
