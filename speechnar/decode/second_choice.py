@@ -22,7 +22,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from speechnar.decode.speculative import SpeculativeDecoder, SpeculativeState, Written
+from speechnar.decode.acceptance import Written
+from speechnar.decode.speculative import SpeculativeDecoder, SpeculativeState
 
 Texts = Sequence[Sequence[int]]
 
@@ -88,7 +89,7 @@ def reconsider(
 
 def _places(decoder: SpeculativeDecoder, state: SpeculativeState, config: SecondChoiceConfig) -> list[int]:
     """Return the places at which the second choice is another word, or part of one, in the order of the gap."""
-    begins = decoder.vocabulary.begins_word
+    begins, rule = decoder.vocabulary.begins_word, decoder.acceptance
     expected = [n for n, written in enumerate(state.accepted) if written.bonus]
     start = expected[-1] + 1 if expected else 0
     found = []
@@ -98,7 +99,7 @@ def _places(decoder: SpeculativeDecoder, state: SpeculativeState, config: Second
             continue
         if expected and n == start and not begins[other]:  # it would lengthen the expected word
             continue
-        if not (decoder.is_mark(other) or decoder.is_mark(token) or decoder.alike(other, token)):
+        if not (rule.is_mark(other) or rule.is_mark(token) or rule.alike(other, token)):
             found.append((gap, n))
     return [n for _, n in sorted(found)[: config.max_places]]
 
