@@ -15,9 +15,11 @@ parse_options "$@"
 export OMP_NUM_THREADS=1
 
 recognize() {
-  local name
+  local name changed
   [[ -e $cuts/train.jsonl.gz ]] || fail "there is no $cuts/train.jsonl.gz: run recipes/english_base to its stage prepare, or give --cuts"
-  python local/recognize.py "$cuts/train.jsonl.gz" data/train.tsv --systems draft --utterances "$utterances"
+  for changed in "" --speeds --noise; do
+    python local/recognize.py "$cuts/train.jsonl.gz" data/train.tsv --systems draft --utterances "$utterances" $changed
+  done
   for name in dev test_other test_read; do
     python local/recognize.py "$cuts/$name.jsonl.gz" "data/$name.tsv" --utterances "$utterances"
   done
@@ -27,6 +29,7 @@ language_model() {
   python local/texts.py data/sentences.txt --texts "$texts" --held-out data/dev.tsv data/test_other.tsv data/test_read.tsv
   mkdir -p exp/english
   speechnar lm train data/sentences.txt -o exp/english/lm.npz --order 2 --vocabulary 100000 --prune 4e-8
+  python local/rare_words.py data/sentences.txt exp/english
 }
 learn() { python local/learn.py data/train.tsv data/dev.tsv exp/english; }
 evaluate() { python local/evaluate.py exp/english data/dev.tsv data/test_other.tsv data/test_read.tsv; }

@@ -14,6 +14,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
+from speechnar.cli import main
 from speechnar.decode.corrector import Correction
 from speechnar.decode.letter_channel import LETTERS
 
@@ -49,6 +50,32 @@ def test_what_is_repaired_and_what_is_harmed(recipe: dict[str, ModuleType]) -> N
     right, errors = evaluate.is_right(["a b c"], ["a x c d"])
     np.testing.assert_array_equal(right[0], [True, False, True])
     assert errors.tolist() == [2]
+
+
+@pytest.mark.parametrize(
+    ("said", "words", "place", "new", "harmed"),
+    [
+        ("do you value your hide", "do you value your're hide", 3, ("you're",), 0),  # `your` of "your are" was no word
+        ("we did not go", "we nots go", 1, (), 0),  # wrong before
+        ("right in introducing it", "right in introducing it", 1, (), 1),
+        ("one counter moves", "one counter moves", 1, ("countermoves",), 2),
+        ("the the cat", "the the the cat", 1, (), 0),  # one of them was too many
+        ("it is a cat", "its a cat", 0, ("it's",), 0),
+    ],
+)
+def test_only_right_words_that_are_replaced_can_be_harmed(
+    recipe: dict[str, ModuleType], said: str, words: str, place: int, new: tuple[str, ...], harmed: int
+) -> None:
+    count = 2 if new == ("countermoves",) else 1
+    corrections = [Correction(place, new, (1.0,), 0.9, count)]
+
+    def spoken_form(text: str) -> str:
+        return text.replace("'re", " are").replace("'s", " is")
+
+    text = recipe["evaluate"].Recognized("anne", said, words.split(), corrections, spoken_form)
+    assert recipe["evaluate"].figures_of([text], 0.5).harmed == harmed
+    (change,) = recipe["evaluate"].changes_of(text)
+    assert change.harmed == harmed
 
 
 def test_the_threshold_harms_no_more_than_one_in_a_thousand(recipe: dict[str, ModuleType]) -> None:
@@ -107,3 +134,13 @@ def test_held_out_texts_are_left_out(tmp_path: Path) -> None:
     assert done.stdout == "3 sentences; files that are left out: held_out.txt\n"
     lines = (tmp_path / "out.txt").read_text().splitlines()
     assert lines == ["he said so twice i think in <unk>", "the old clock is here", "what do you say"]
+
+
+def test_rare_words_are_those_that_texts_repeat_and_no_lexicon_has(tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("the clock struck\n" * 5)
+    assert main(["lm", "train", str(tmp_path / "text.txt"), "-o", str(tmp_path / "lm.npz"), "--order", "2"]) == 0
+    lines = ["barsoom", "barsoom's", "barsooms", "zodanga's", "clocks", "clock's", "house", "yll", "zy", "<unk>"]
+    (tmp_path / "sentences.txt").write_text("".join(f"{line}\n" for line in lines) * 3 + "helium thark\nthark\n")
+    command = [sys.executable, str(LOCAL / "rare_words.py"), "sentences.txt", "."]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    assert (tmp_path / "rare_words.txt").read_text().split() == ["barsoom", "yll", "zodanga's"]

@@ -6,8 +6,9 @@
 FOLDER is that of a corrector, the TSV files are of recognize.py. Recognized text is corrected twice: as text alone, as
 `speechnar correct` does, and by the audio, as `speechnar transcribe --correct` does. Words are compared after Whisper's
 English normalizer. The relative reduction of the WER has a 95 % interval by bootstrap over speakers. A word is harmed
-if it is right before and wrong after. The last row gives the corrector of text the words that were said, of which none
-should change. A time is the CPU time of a text that is corrected alone, on one thread.
+if it is right, a correction replaces it, and it is wrong after. A word that no correction replaces is not harmed: where
+a neighbor changes, it may be aligned otherwise. The last row gives the corrector of text the words that were said, of
+which none should change. A time is the CPU time of a text that is corrected alone, on one thread.
 """
 
 import argparse
@@ -50,10 +51,44 @@ class Recognized:
     proposals: list[Correction]
     spoken_form: SpokenForm
 
+    def certain(self, threshold: float) -> list[Correction]:
+        """Return the corrections of at least this confidence."""
+        return without_overlap(each for each in self.proposals if each.confidence >= threshold)
+
     def corrected(self, threshold: float) -> str:
         """Return the text that is compared, with the corrections of at least this confidence."""
-        certain = without_overlap(each for each in self.proposals if each.confidence >= threshold)
-        return self.spoken_form(" ".join(corrected_words(self.words, certain)))
+        return self.spoken_form(" ".join(corrected_words(self.words, self.certain(threshold))))
+
+    @functools.cached_property
+    def right(self) -> list[list[int]]:
+        """The places of the said words that each recognized word is; none of a word that is not right as a whole.
+
+        Words are compared one by one here: a nonword such as "your're" is wrong, though the form that is compared makes
+        a right word of its beginning.
+        """
+        parts = [self.spoken_form(word).split() for word in self.words]
+        (chunks,) = jiwer.process_words([self.said], [" ".join(part for its in parts for part in its)]).alignments
+        said: dict[int, int] = {}
+        for chunk in chunks:
+            if chunk.type == "equal":
+                said.update(
+                    zip(range(chunk.hyp_start_idx, chunk.hyp_end_idx), range(chunk.ref_start_idx, chunk.ref_end_idx))
+                )
+        found, first = [], 0
+        for its in parts:
+            places = [said[n] for n in range(first, first + len(its)) if n in said]
+            found.append(places if len(places) == len(its) else [])
+            first += len(its)
+        return found
+
+    def harmed(self, corrections: Sequence[Correction], hits: np.ndarray) -> int:
+        """Return how many right words corrections replace by wrong ones.
+
+        Args:
+            hits: (N,) bool, whether each said word is right after the corrections.
+        """
+        replaced = {each.place + n for each in corrections for n in range(each.count)}
+        return sum(not hits[said] for place in replaced for said in self.right[place])
 
 
 @dataclass(frozen=True)
@@ -138,7 +173,7 @@ def changes_of(text: Recognized) -> list[Change]:
     texts = [" ".join(corrected_words(text.words, each)) for each in ([], *([one] for one in text.proposals))]
     right, errors = is_right([text.said] * len(texts), [text.spoken_form(each) for each in texts])
     return [
-        Change(int(errors[0] - after), int((right[0] & ~hits).sum()), each.confidence, each.features, each.is_unknown)
+        Change(int(errors[0] - after), text.harmed([each], hits), each.confidence, each.features, each.is_unknown)
         for each, hits, after in zip(text.proposals, right[1:], errors[1:])
     ]
 
@@ -160,8 +195,13 @@ def figures_of(texts: Sequence[Recognized], threshold: float) -> Figures:
     (before, errors_before), (after, errors_after) = (
         is_right(said, [text.corrected(least) for text in texts]) for least in (2.0, threshold)
     )
-    harmed = sum(int((a & ~b).sum()) for a, b in zip(before, after))
-    return Figures(errors_before, errors_after, sum(map(len, before)), sum(int(a.sum()) for a in before), harmed)
+    harmed = sum(text.harmed(text.certain(threshold), hits) for text, hits in zip(texts, after))
+    return Figures(errors_before, errors_after, sum(map(len, before)), right_words(texts), harmed)
+
+
+def right_words(texts: Sequence[Recognized]) -> int:
+    """Return how many of the said words are right."""
+    return sum(len(places) for text in texts for places in text.right)
 
 
 def milliseconds(correct: Callable[[T], object], texts: Sequence[T]) -> str:
@@ -191,7 +231,7 @@ def main() -> None:
     parser.add_argument("recognized", type=Path, nargs="+")
     parser.add_argument("--timed", type=int, default=100, metavar="N", help="texts of each row (100)")
     args = parser.parse_args()
-    spoken_form = normalizer("whisper")
+    spoken_form = functools.cache(normalizer("whisper"))
     rows = [["texts", "system", "by", "WER", "after", "less, relative", "95 %", "right words harmed", "ms a text"]]
     for path in args.recognized:
         lines = [line.split("\t") for line in path.read_text(encoding="utf-8").splitlines()]

@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Write down what a recognizer hears in recordings whose words are known, with and without its verifying decoder.
 
-    python local/recognize.py CUTS... OUT.tsv [--noise] [--systems draft default] [--utterances N]
+    python local/recognize.py CUTS... OUT.tsv [--noise | --speeds] [--systems draft default] [--utterances N]
 
 Writes `id<TAB>speaker<TAB>system<TAB>known words<TAB>recognized text` lines. For each of them, the recognized words
 with their frames and the output of CTC go to the folder of the same name without `.tsv`, from which
 `transcribe --correct` is learned and evaluated (about 100 kB a recording and system). The systems are `draft`, the text
 of CTC (`speechnar transcribe --iterations 0`), and `default`; with --noise, `draft_noisy` and `default_noisy`, of
-recordings with pink noise at a signal-to-noise ratio between 0 and 15 dB, drawn by the recording's id. The recordings
-come in a random order. Lines that OUT.tsv has already are kept, so that a run that was stopped goes on.
+recordings with pink noise at a signal-to-noise ratio between 0 and 15 dB, drawn by the recording's id; with --speeds,
+`draft_speeds` and `default_speeds`, of recordings that are played at 0.8 to 0.9 or 1.1 to 1.25 times their speed, so
+that voices are higher or lower than those that the recognizer knows. The recordings come in a random order. Lines that
+OUT.tsv has already are kept, so that a run that was stopped goes on.
 """
 
 import argparse
@@ -19,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from evaluate import audio_path
 
+from speechnar.audio import resample
 from speechnar.data.manifest import load_cuts, read_wav
 from speechnar.decode.acoustic_correction import Utterance
 from speechnar.decode.corrector import Correction
@@ -26,6 +29,7 @@ from speechnar.runtime import load_recognizer
 from speechnar.runtime.speech import SpeechWarning
 
 SNR = (0.0, 15.0)  # dB
+SPEEDS = ((0.8, 0.9), (1.1, 1.25))  # slower, faster
 SYSTEMS = {"draft": 0, "default": None}
 """Iterations of each system's decoder; None is the recognizer's own number."""
 
@@ -71,11 +75,19 @@ def with_noise(wav: np.ndarray, name: str) -> np.ndarray:
     return (noisy / max(1.0, float(np.abs(noisy).max()))).astype(np.float32)
 
 
+def at_speed(wav: np.ndarray, name: str, sample_rate: int) -> np.ndarray:
+    """Play (T_wav,) samples slower and lower, or faster and higher."""
+    draw = random.Random(name)
+    return resample(wav, round(sample_rate * draw.uniform(*draw.choice(SPEEDS))), sample_rate)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("cuts", type=Path, nargs="+", help="Lhotse manifests, such as recipes/english_base prepares")
     parser.add_argument("out", type=Path)
-    parser.add_argument("--noise", action="store_true", help="add noise to the recordings")
+    changed = parser.add_mutually_exclusive_group()
+    changed.add_argument("--noise", action="store_true", help="add noise to the recordings")
+    changed.add_argument("--speeds", action="store_true", help="play the recordings slower or faster")
     parser.add_argument("--recognizer", default="english_base", metavar="NAME|DIR")
     parser.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))
     parser.add_argument("--utterances", type=int, metavar="N", help="no more than N of each manifest")
@@ -85,7 +97,7 @@ def main() -> None:
     done = set()
     if args.out.exists():
         done = {tuple(line.split("\t")[:3:2]) for line in args.out.read_text(encoding="utf-8").splitlines()}
-    ending = "_noisy" if args.noise else ""
+    ending = "_noisy" if args.noise else "_speeds" if args.speeds else ""
     warnings.simplefilter("ignore", SpeechWarning)
     with open(args.out, "a", encoding="utf-8") as out:
         for path in args.cuts:
@@ -99,6 +111,8 @@ def main() -> None:
                 wav = read_wav(cut, recognizer.sample_rate)
                 if args.noise:
                     wav = with_noise(wav, cut.id)
+                elif args.speeds:
+                    wav = at_speed(wav, cut.id, recognizer.sample_rate)
                 for name, iterations in systems.items():
                     recorder = Recorder()
                     text = recognizer.transcribe(wav, iterations=iterations, name=cut.id, corrector=recorder).text
