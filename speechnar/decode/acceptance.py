@@ -2,9 +2,10 @@
 
 Capitals and marks cost no pass. Where the decoder prefers the same token with another capital, or another mark, its
 token is written in place of the draft's; a mark that it misses is written, and a comma that it does not want is left
-out. The tokens behind are still accepted or rejected as they were read, behind the draft's own writing; the first word
-behind the end of a sentence that the draft lacks gets its capital. Only the end of a sentence that is none for the
-decoder costs a pass, as any other token does.
+out. The decoder has read a text without the commas that were written so, and therefore expects few: a comma may be a
+little less probable than the word behind it. The tokens behind are still accepted or rejected as they were read, behind
+the draft's own writing; the first word behind the end of a sentence that the draft lacks gets its capital. Only the end
+of a sentence that is none for the decoder costs a pass, as any other token does.
 
 Drafts spell numbers, decoders write digits ("three dollars and fifty cents", "$3.50"). So behind a digit nothing is
 written that is not the decoder's own choice: no mark without a pass, because it may be a decimal point, and no word of
@@ -56,11 +57,13 @@ class Acceptance:
         vocabulary: of the decoder.
         threshold: nats by which the decoder may prefer another token, without the bonus of expected words.
         free_marks: whether marks are written, and commas left out, without a pass.
+        comma_bonus: nats by which a comma may be less probable than the word behind it, where marks are free.
     """
 
     vocabulary: Vocabulary
     threshold: float
     free_marks: bool
+    comma_bonus: float
 
     def agreed(
         self, row: np.ndarray, thresholds: Sequence[float], verdict: Verdict, n: int, kept: int, last: int | None
@@ -91,10 +94,14 @@ class Acceptance:
             )
             if pairs is None:
                 break
+            second = second_choice(verdict, n, place)
+            if len(pairs) == 1 and pairs[0][0] == best[place] and not bonus:
+                if self.misses_comma(pairs[0], second, last):
+                    pairs.insert(0, second)
             written = [Written(*pair, place=kept + place, bonus=bonus) for pair in pairs]
             if len(pairs) == 1 and verdict.second is not None:  # else a mark stands before what was read
                 is_best = pairs[0][0] == best[place]
-                other, log_prob = second_choice(verdict, n, place) if is_best else (best[place], best_given[place])
+                other, log_prob = second if is_best else (best[place], best_given[place])
                 written[0] = written[0]._replace(other=other, other_log_prob=log_prob)
             if sentence_begins and written:
                 written[0] = written[0]._replace(token=self._capital(written[0].token))
@@ -141,8 +148,20 @@ class Acceptance:
             if missed and log_prob >= np.log1p(-min(np.exp(best_log_prob), 0.999)) - threshold:
                 return [(best, best_log_prob), (token, log_prob)]
             if marks.get(token) is False and following is not None and self.alike(following, best):
-                return []
+                return [(token, log_prob)] if best_log_prob - log_prob <= self.comma_bonus else []
         return [(token, log_prob)] if best_log_prob - log_prob <= threshold else None
+
+    def misses_comma(self, chosen: tuple[int, float], second: tuple[int, float], last: int | None) -> bool:
+        """Return whether the second best token is a comma, `;` or `:` that is written before the best one.
+
+        Args:
+            chosen, second: the two tokens, with their log-probabilities.
+            last: the token before; no comma is written behind a mark, behind a digit, or at the beginning.
+        """
+        if not self.free_marks or last is None or self.is_mark(last) or self.ends_in_digit(last):
+            return False
+        is_comma = self._marks.get(second[0]) is False and self.vocabulary.begins_word[chosen[0]]
+        return is_comma and chosen[1] - second[1] <= self.comma_bonus
 
     def ends_in_digit(self, token: int) -> bool:
         """Return whether a number may go on behind a token."""

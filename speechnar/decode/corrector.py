@@ -6,9 +6,10 @@
                        roll            neighbors, by a bigram model
 
 A word that the bigram model, the pronouncing lexicon or a list of rare words has, with or without a final s, is never
-changed. Each of the others is decided by itself, with its neighbors as they are written, so no decision waits for another. A word changes
-only if that is certain: a logistic regression on the candidate's probability among all candidates, both costs, the
-length of the word and the share of such words in the line says how often such a change is right.
+changed. Each of the others is decided by itself, with its neighbors as they are written, so no decision waits for
+another. A word changes only if that is certain: a logistic regression on the candidate's probability among all
+candidates, both costs, the length of the word and the share of such words in the line says how often such a change is
+right.
 
 Source: Kernighan, Church and Gale 1990, "A spelling correction program based on a noisy channel model"; the neighbors:
     Church and Gale 1991, "Probability scoring for spelling correction", section 3.

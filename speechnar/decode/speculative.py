@@ -59,6 +59,7 @@ class VerifyConfig:
             rewritten; if more differ, the decoder's token belongs to another place.
         free_marks: whether marks are written, and commas left out, without a pass, and a mark behind the draft's last
             token ends the text.
+        comma_bonus: nats by which a comma may be less probable than the word behind it, where marks are free.
     """
 
     iterations: int = 40
@@ -74,6 +75,7 @@ class VerifyConfig:
     max_places: int = 3
     rewrite_difference: float = 0.7
     free_marks: bool = True
+    comma_bonus: float = 0.7
 
     def __post_init__(self) -> None:
         if self.iterations < 0 or self.acceptance_threshold < 0:
@@ -140,7 +142,8 @@ class SpeculativeDecoder:
     @cached_property
     def acceptance(self) -> Acceptance:
         """The rule by which the decoder accepts tokens of the draft."""
-        return Acceptance(self.vocabulary, self.config.acceptance_threshold, self.config.free_marks)
+        config = self.config
+        return Acceptance(self.vocabulary, config.acceptance_threshold, config.free_marks, config.comma_bonus)
 
     @property
     def iterations(self) -> int:
@@ -174,8 +177,11 @@ class SpeculativeDecoder:
         if token == vocabulary.eos_id:
             return self._state(state, accepted=accepted, kept=kept, ended=True)
         in_number = bool(accepted) and self.acceptance.ends_in_digit(accepted[-1].token)
-        log_prob = float(verdict.best_log_probs[row, n])
-        accepted = (*accepted, Written(token, log_prob, *second_choice(verdict, row, n), kept))
+        chosen, second = (token, float(verdict.best_log_probs[row, n])), second_choice(verdict, row, n)
+        last = accepted[-1].token if accepted else None
+        if place < len(state.draft) and self.acceptance.misses_comma(chosen, second, last):
+            accepted, second = (*accepted, Written(*second, place=kept)), (-1, -np.inf)
+        accepted = (*accepted, Written(*chosen, *second, kept))
         kept += 1
         extra = state.extra + (place >= len(state.draft) and self._n_words(w.token for w in accepted) > state.words)
         if extra > self.config.max_extra_tokens:

@@ -33,7 +33,9 @@ class Decoder:
         self.widest = max(self.widest, rows.size)
         said = np.array([[self.says((*self.text, *row[:n])) for n in range(len(row) + 1)] for row in rows.tolist()])
         given = np.array([[said[i, n, token] for n, token in enumerate(row)] for i, row in enumerate(rows)])
-        return Verdict(said.argmax(2), said.max(2), given.reshape(rows.shape))
+        ranked, probable = np.argsort(-said, axis=2), -np.sort(-said, axis=2)
+        first, second = ((ranked[:, :, n], probable[:, :, n]) for n in (0, 1))
+        return Verdict(*first, given.reshape(rows.shape), *second)
 
     def keep(self, row: int, n: int, token: int) -> None:
         self.text = (*self.text, *self.rows[row, :n].tolist(), token)
@@ -269,6 +271,50 @@ def test_a_capital_is_the_decoders_and_costs_no_pass() -> None:
 def test_a_comma_that_the_draft_lacks_is_written_and_costs_no_pass() -> None:
     says = prefers(**{"": {"▁a": 1.0}, "_a": {",": 0.8, "▁b": 0.15}, "_a_b": {"▁c": 1.0}})
     assert written("a b c", says, acceptance_threshold=0.5) == ("a, b c", 1)
+
+
+@pytest.mark.parametrize(("comma", "text"), [(0.3, "a, b c"), (0.2, "a b c")])  # 0.63 and 1.03 nats less
+def test_a_comma_that_is_nearly_as_probable_as_the_word_is_written(comma: float, text: str) -> None:
+    says = prefers(**{"": {"▁a": 1.0}, "_a": {"▁b": 0.56, ",": comma}, "_a_b": {"▁c": 1.0}})
+    assert written("a b c", says) == (text, 1)
+
+
+@pytest.mark.parametrize(("comma", "text"), [(0.3, "a, b c"), (0.2, "a b c")])
+def test_a_comma_of_the_draft_stays_if_it_is_nearly_as_probable_as_the_word(comma: float, text: str) -> None:
+    says = prefers(**{"": {"▁a": 1.0}, "_a": {"▁b": 0.56, ",": comma}, "_a,": {"▁b": 1.0}, "_a,_b": {"▁c": 1.0}})
+    assert written("a, b c", says) == (text, 1)
+
+
+def test_a_comma_before_a_word_that_the_decoder_writes_itself() -> None:
+    says = prefers(**{"": {"▁a": 1.0}, "_a": {"▁c": 0.5, ",": 0.4}, "_a_c": {"▁c": 1.0}})
+    assert written("a b c", says)[0] == "a, c c"
+
+
+@pytest.mark.parametrize(
+    ("draft", "says"),
+    [
+        ("a b", {"": {"▁a": 0.5, ",": 0.4}, "_a": {"▁b": 1.0}}),
+        ("a. B", {"": {"▁a": 1.0}, "_a": {".": 1.0}, "_a.": {"▁B": 0.5, ",": 0.4}}),
+        ("6 b", {"": {"▁6": 1.0}, "_6": {"▁b": 0.5, ",": 0.4}}),
+        ("a", {"": {"▁a": 1.0}, "_a": {"</s>": 0.5, ",": 0.4}}),
+    ],
+)
+def test_no_comma_at_the_beginning_behind_a_mark_within_a_number_or_at_the_end(
+    draft: str, says: dict[str, dict[str, float]]
+) -> None:
+    assert written(draft, prefers(**says))[0] == draft
+
+
+def test_no_comma_within_expected_words() -> None:
+    says = prefers(**{"": {"▁a": 1.0}, "_a": {"▁b": 0.5, ",": 0.4}, "_a_b": {"▁c": 1.0}})
+    state = verified(WRITTEN.encode("a b c"), Decoder(says), WRITTEN, 20, bonus=[5.0, 5.0, 0.0])
+    assert WRITTEN.decode(text_of(state)) == "a b c"
+
+
+def test_no_comma_within_a_word() -> None:
+    says = prefers(**{"": {"▁a": 1.0}, "_a": {"000": 0.5, ",": 0.4}})
+    word = [WRITTEN.ids["▁a"], WRITTEN.ids["000"]]
+    assert text_of(verified(word, Decoder(says), WRITTEN, 20)) == word
 
 
 def test_a_word_that_is_wrong_behind_a_missing_comma_costs_a_pass() -> None:
