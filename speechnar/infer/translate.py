@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from speechnar.data.pairs import known_tokens, padded
 from speechnar.decode.candidates import best_candidates
@@ -24,6 +25,9 @@ from speechnar.text.tokenizer import Characters, load_tokenizer
 
 MOST_TOKENS = 64
 """Tokens of a source that is translated at once; a longer line is divided, at the ends of sentences if it has any."""
+
+MANY = 16
+"""Batches beyond which progress is shown, if stderr is a terminal."""
 
 _END = re.compile(r"(?<=[.!?…;:,])\s+")
 
@@ -105,10 +109,13 @@ class Translator:
         flat = [tokens for line in parts for tokens in line]
         order = sorted(range(len(flat)), key=lambda n: len(flat[n]))
         found = [""] * len(flat)
-        for start in range(0, len(order), batch):
-            chosen = order[start : start + batch]
-            for number, text in zip(chosen, self._decoded([flat[n] for n in chosen])):
-                found[number] = text
+        hidden = None if len(flat) > MANY * batch else True
+        with tqdm(total=len(flat), unit=" texts", leave=False, disable=hidden) as bar:
+            for start in range(0, len(order), batch):
+                chosen = order[start : start + batch]
+                for number, text in zip(chosen, self._decoded([flat[n] for n in chosen])):
+                    found[number] = text
+                bar.update(len(chosen))
         texts = iter(found)
         kept = sum(not its and bool(line.strip()) for line, its in zip(lines, parts))
         if kept:

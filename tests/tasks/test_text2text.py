@@ -113,6 +113,22 @@ def test_an_autoregressive_model_chooses_among_lengths(folder: Path) -> None:
         Translator(trained(folder, "transformer"), options, False)
 
 
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("number", "shown"), [(16, False), (17, True)])
+def test_many_lines_have_a_progress_bar_on_a_terminal(
+    folder: Path, number: int, shown: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    translator = Translator(trained(folder, "transformer"), DecodeOptions("autoregressive", ctc_weight=0.0), False)
+    for screen, expected in ((Terminal(), shown), (io.StringIO(), False)):
+        monkeypatch.setattr("sys.stderr", screen)
+        translator.translate(["b"] * number, batch=1)
+        assert (f"/{number}" in screen.getvalue()) == expected
+
+
 def test_a_model_starts_from_the_weights_of_another(folder: Path, tmp_path: Path) -> None:
     start = trained(folder, "transformer")
     short = dataclasses.replace(LOOP, max_steps=1, learning_rate=0.0)
