@@ -29,7 +29,6 @@ language_model() {
   python local/texts.py data/sentences.txt --texts "$texts" --held-out data/dev.tsv data/test_other.tsv data/test_read.tsv
   mkdir -p exp/english
   speechnar lm train data/sentences.txt -o exp/english/lm.npz --order 2 --vocabulary 100000 --prune 4e-8
-  python local/rare_words.py data/sentences.txt exp/english
 }
 learn() { python local/learn.py data/train.tsv data/dev.tsv exp/english; }
 evaluate() { python local/evaluate.py exp/english data/dev.tsv data/test_other.tsv data/test_read.tsv; }

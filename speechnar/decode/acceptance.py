@@ -28,6 +28,8 @@ SENTENCE_ENDS = (".", "?", "!", "...")
 MARKS = (",", ";", ":")
 """Tokens that are a mark: those behind which a sentence begins, and others."""
 
+QUOTES = "\"'\u201d\u2019"
+
 
 class Written(NamedTuple):
     """A token of the text.
@@ -57,7 +59,8 @@ class Acceptance:
         vocabulary: of the decoder.
         threshold: nats by which the decoder may prefer another token, without the bonus of expected words.
         free_marks: whether marks are written, and commas left out, without a pass.
-        comma_bonus: nats by which a comma may be less probable than the word behind it, where marks are free.
+        comma_bonus: nats by which a comma, `;` or `:` may be less probable than the word behind it, where marks are
+            free: the draft's stays, and one that the draft lacks is written if it is the decoder's second choice.
     """
 
     vocabulary: Vocabulary
@@ -156,12 +159,16 @@ class Acceptance:
 
         Args:
             chosen, second: the two tokens, with their log-probabilities.
-            last: the token before; no comma is written behind a mark, behind a digit, or at the beginning.
+            last: the token before. A comma is written behind a word alone: not at the beginning, nor behind a digit or
+                a mark.
         """
-        if not self.free_marks or last is None or self.is_mark(last) or self.ends_in_digit(last):
+        symbols, begins = self.vocabulary.symbols, self.vocabulary.begins_word
+        if not self.free_marks or self._marks.get(second[0]) is not False:
             return False
-        is_comma = self._marks.get(second[0]) is False and self.vocabulary.begins_word[chosen[0]]
-        return is_comma and chosen[1] - second[1] <= self.comma_bonus
+        if last is None or not symbols[last].rstrip(QUOTES)[-1:].isalpha():
+            return False
+        word_begins = begins[chosen[0]] and any(map(str.isalnum, symbols[chosen[0]]))
+        return word_begins and chosen[1] - second[1] <= self.comma_bonus
 
     def ends_in_digit(self, token: int) -> bool:
         """Return whether a number may go on behind a token."""

@@ -5,11 +5,10 @@
                        role            how often a recognizer writes one for another, and that of the word between its
                        roll            neighbors, by a bigram model
 
-A word that the bigram model, the pronouncing lexicon or a list of rare words has, with or without a final s, is never
-changed. Each of the others is decided by itself, with its neighbors as they are written, so no decision waits for
-another. A word changes only if that is certain: a logistic regression on the candidate's probability among all
-candidates, both costs, the length of the word and the share of such words in the line says how often such a change is
-right.
+A word that the bigram model or the pronouncing lexicon has, with or without a final s, is never changed. Each of the
+others is decided by itself, with its neighbors as they are written, so no decision waits for another. A word changes
+only if that is certain: a logistic regression on the candidate's probability among all candidates, both costs, the
+length of the word and the share of such words in the line says how often such a change is right.
 
 Source: Kernighan, Church and Gale 1990, "A spelling correction program based on a noisy channel model"; the neighbors:
     Church and Gale 1991, "Probability scoring for spelling correction", section 3.
@@ -34,7 +33,7 @@ from speechnar.text.g2p import pronouncer
 from speechnar.text.marked_word import MarkedWord
 from speechnar.text.symbols import TextError
 
-LM, CHANNEL, RARE_WORDS = "lm.npz", "channel.json", "rare_words.txt"
+LM, CHANNEL = "lm.npz", "channel.json"
 SENTENCE_ENDS, QUOTES = (".", "!", "?"), "\"'\u201d\u2019)"
 ENDINGS = ("ly", "es", "d", "ed", "ing", "er", "est", "th", "eth", "ness", "less", "like", "man", "men")
 """Of words that lexicons may leave out, such as `punctiliously` and `destroyeth`."""
@@ -79,7 +78,7 @@ class Corrector:
     """A corrector of recognized text. Threads may share one.
 
     Args:
-        folder: of `lm.npz`, `channel.json` and perhaps `rare_words.txt`, which recipes/correction makes.
+        folder: of `lm.npz` and `channel.json`, which recipes/correction makes.
 
     Raises:
         TextError: a file is missing or damaged.
@@ -89,7 +88,6 @@ class Corrector:
         try:
             self._channel = config.load(Channel, folder / CHANNEL)
             self._lm = NgramModel.load(folder / LM)
-            self._rare_words = frozenset(read_rare_words(folder))
         except (OSError, LMError, ValueError) as error:
             raise TextError(f"there is no corrector in {folder}, make it by recipes/correction: {error}") from None
         letters = frozenset(LETTERS)
@@ -190,11 +188,7 @@ class Corrector:
     def knows(self, word: str) -> bool:
         """Return whether a lexicon has a word, or what is left of it without a final s."""
         stem = word.removesuffix("s").removesuffix("'")
-        return any(
-            form in self.places or form in self._rare_words or pronouncer().knows(form)
-            for form in (word, stem)
-            if len(form) > 2
-        )
+        return any(form in self.places or pronouncer().knows(form) for form in (word, stem) if len(form) > 2)
 
     def has_ending(self, word: str) -> bool:
         """Return whether a word is another one of four letters or more, or one without its e, with an ending."""
@@ -214,16 +208,6 @@ class Corrector:
                 if parts[0] in self.places and parts[1] in self.places and (size > 1 or word[0] in "ai"):
                     found[word].append((self._channel.split, parts))
         return found
-
-
-def read_rare_words(folder: Path) -> list[str]:
-    """Return the words of a corrector that are too rare for its bigram model, or to be anyone's correction.
-
-    Raises:
-        OSError, ValueError: the file is there, but cannot be read or is not UTF-8.
-    """
-    path = folder / RARE_WORDS
-    return path.read_text(encoding="utf-8").split() if path.exists() else []
 
 
 def ends_sentence(word: str) -> bool:

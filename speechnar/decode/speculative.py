@@ -9,7 +9,7 @@
 
 Where the draft is right, no token is predicted one by one. A wrong token costs a pass, unless the decoder has read on
 behind another wrong token and predicted a similarly spelled token here: then the draft has been rewritten already. With
-an acceptance threshold of 0 and enough iterations, the result is what the decoder would have written token by token.
+an acceptance threshold of 0 and enough iterations, the words are those that the decoder would write token by token.
 Decoders of speech may repeat themselves endlessly: what they write far behind the end of the draft is left out.
 
 Capitals and marks cost no pass: see `speechnar.decode.acceptance`.
@@ -59,7 +59,8 @@ class VerifyConfig:
             rewritten; if more differ, the decoder's token belongs to another place.
         free_marks: whether marks are written, and commas left out, without a pass, and a mark behind the draft's last
             token ends the text.
-        comma_bonus: nats by which a comma may be less probable than the word behind it, where marks are free.
+        comma_bonus: nats by which a comma, `;` or `:` may be less probable than the word behind it, where marks are
+            free: the draft's stays, and one that the draft lacks is written if it is the decoder's second choice.
     """
 
     iterations: int = 40
@@ -78,10 +79,9 @@ class VerifyConfig:
     comma_bonus: float = 0.7
 
     def __post_init__(self) -> None:
-        if self.iterations < 0 or self.acceptance_threshold < 0:
-            raise DecodeError(
-                f"iterations {self.iterations} and acceptance_threshold {self.acceptance_threshold} should be 0 or more"
-            )
+        for name in ("iterations", "acceptance_threshold", "comma_bonus"):
+            if getattr(self, name) < 0:
+                raise DecodeError(f"{name} is {getattr(self, name)} but should be 0 or more")
 
 
 @dataclass(frozen=True)
@@ -172,6 +172,9 @@ class SpeculativeDecoder:
         n, place = len(agreed[row]), starts[row] + len(agreed[row])
         accepted = (*state.accepted, *(written for taken in agreed[row] for written in taken))
         token = int(verdict.best[row, n])
+        if 0 < n == rows.shape[1] and self._expected(state, place, token):  # it is read by the next pass
+            state.reader.keep(row, n - 1, int(rows[row, n - 1]))
+            return self._state(state, accepted=accepted, kept=state.kept + n, starts=(place,))
         state.reader.keep(row, n, token)
         kept = state.kept + n
         if token == vocabulary.eos_id:
@@ -179,7 +182,8 @@ class SpeculativeDecoder:
         in_number = bool(accepted) and self.acceptance.ends_in_digit(accepted[-1].token)
         chosen, second = (token, float(verdict.best_log_probs[row, n])), second_choice(verdict, row, n)
         last = accepted[-1].token if accepted else None
-        if place < len(state.draft) and self.acceptance.misses_comma(chosen, second, last):
+        is_free = place < len(state.draft) and state.thresholds[place] <= self.config.acceptance_threshold
+        if is_free and self.acceptance.misses_comma(chosen, second, last):
             accepted, second = (*accepted, Written(*second, place=kept)), (-1, -np.inf)
         accepted = (*accepted, Written(*chosen, *second, kept))
         kept += 1
@@ -194,6 +198,12 @@ class SpeculativeDecoder:
             state, accepted=accepted, kept=kept, draft=tuple(draft), thresholds=tuple(thresholds),
             starts=tuple(self._continuations(draft, place, token, lost=not n)), extra=extra,
         )  # fmt: skip
+
+    def _expected(self, state: SpeculativeState, place: int, token: int) -> bool:
+        """Return whether the draft expects another token than this at a place."""
+        if place >= len(state.draft) or state.draft[place] == token:
+            return False
+        return state.thresholds[place] > self.config.acceptance_threshold
 
     def branch(self, state: SpeculativeState, n: int) -> SpeculativeState:
         """Return the state in which accepted token `n` is what it might be instead, and the text behind it a draft.

@@ -13,7 +13,7 @@ import pytest
 from tiny_channel import TINY_CHANNEL
 
 from speechnar.cli import main
-from speechnar.decode.corrector import CHANNEL, ENGLISH, LM, RARE_WORDS, Corrector
+from speechnar.decode.corrector import CHANNEL, ENGLISH, LM, Corrector
 from speechnar.decode.letter_channel import Channel
 from speechnar.text.symbols import TextError
 
@@ -103,23 +103,12 @@ def test_a_change_has_to_be_certain(tmp_path: Path) -> None:
     assert Corrector(folder_of(tmp_path / "b", strict))("strugles") == "strugles"
 
 
-def test_rare_words_stay_and_are_no_correction(tmp_path: Path) -> None:
-    folder = folder_of(tmp_path / "a")
-    assert Corrector(folder)("the clokk strugles") == "the clock struggles"
-    (folder / RARE_WORDS).write_text("clokk\nhousse\n")
-    correct = Corrector(folder)
-    assert correct("the clokk strugles, Clokk's") == "the clokk struggles, Clokk's"
-    assert correct("the houssee") != "the housse"
-
-
 def test_a_damaged_folder_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(TextError, match="there is no corrector in .*, make it by recipes/correction: .*No such file"):
         Corrector(tmp_path)
     (folder_of(tmp_path / "a") / LM).write_bytes(b"PK nothing")
-    (folder_of(tmp_path / "b") / RARE_WORDS).write_bytes(b"\xff\xfe")
-    for name in "ab":
-        with pytest.raises(TextError, match="there is no corrector in"):
-            Corrector(tmp_path / name)
+    with pytest.raises(TextError, match="there is no corrector in"):
+        Corrector(tmp_path / "a")
 
 
 def test_the_corrector_of_the_package() -> None:

@@ -237,7 +237,7 @@ def test_options_are_checked() -> None:
         VerifyConfig(acceptance_threshold=-0.1)
 
 
-WRITTEN = BytePairs(("▁a", "▁A", "▁b", "▁B", "▁c", ",", ";", ".", "▁6", "000", "</s>"))
+WRITTEN = BytePairs(("▁a", "▁A", "▁b", "▁B", "▁c", ",", ";", ".", "▁6", "000", ',"', "▁-", "</s>"))
 
 
 def prefers(**says: dict[str, float]) -> Says:
@@ -297,6 +297,8 @@ def test_a_comma_before_a_word_that_the_decoder_writes_itself() -> None:
         ("a. B", {"": {"▁a": 1.0}, "_a": {".": 1.0}, "_a.": {"▁B": 0.5, ",": 0.4}}),
         ("6 b", {"": {"▁6": 1.0}, "_6": {"▁b": 0.5, ",": 0.4}}),
         ("a", {"": {"▁a": 1.0}, "_a": {"</s>": 0.5, ",": 0.4}}),
+        ('a," b', {"": {"▁a": 1.0}, "_a": {',"': 1.0}, '_a,"': {"▁b": 0.5, ",": 0.4}}),
+        ("a - b", {"": {"▁a": 1.0}, "_a": {"▁-": 0.5, ",": 0.4}, "_a_-": {"▁b": 0.5, ",": 0.4}}),
     ],
 )
 def test_no_comma_at_the_beginning_behind_a_mark_within_a_number_or_at_the_end(
@@ -305,10 +307,37 @@ def test_no_comma_at_the_beginning_behind_a_mark_within_a_number_or_at_the_end(
     assert written(draft, prefers(**says))[0] == draft
 
 
-def test_no_comma_within_expected_words() -> None:
-    says = prefers(**{"": {"▁a": 1.0}, "_a": {"▁b": 0.5, ",": 0.4}, "_a_b": {"▁c": 1.0}})
-    state = verified(WRITTEN.encode("a b c"), Decoder(says), WRITTEN, 20, bonus=[5.0, 5.0, 0.0])
+@pytest.mark.parametrize("first_width", [1, 8])
+@pytest.mark.parametrize("bonus", [5.0, np.inf])
+@pytest.mark.parametrize("after_a", [{"▁b": 0.5, ",": 0.4}, {"▁c": 0.6, "▁b": 0.3}])
+def test_expected_words_have_no_comma_within_and_stay_at_the_end_of_a_row_too(
+    first_width: int, bonus: float, after_a: dict[str, float]
+) -> None:
+    says = prefers(**{"": {"▁a": 1.0}, "_a": after_a, "_a_b": {"▁c": 1.0}})
+    config = VerifyConfig(first_width=first_width)
+    state = verified(WRITTEN.encode("a b c"), Decoder(says), WRITTEN, 20, config, [bonus, bonus, 0.0])
     assert WRITTEN.decode(text_of(state)) == "a b c"
+
+
+def test_an_expected_word_that_the_decoder_rejects_ends_no_text_and_costs_a_pass() -> None:
+    says = prefers(**{"": {"▁a": 1.0}, "_a": {"▁c": 0.9, "▁b": 1e-6}, "_a_c": {"▁c": 1.0}})
+    config = VerifyConfig(first_width=1)
+    state = verified(WRITTEN.encode("a b c"), Decoder(says), WRITTEN, 20, config, [0.0, 5.0, 0.0])
+    assert WRITTEN.decode(text_of(state)) == "a c c"
+
+
+def test_no_comma_behind_the_draft() -> None:
+    says = prefers(**{"": {"▁a": 1.0}, "_a": {"▁b": 0.5, ",": 0.4}})
+    assert written("a", says)[0] == "a b"
+
+
+def test_a_comma_that_is_written_is_no_second_choice() -> None:
+    says = prefers(**{"": {"▁a": 1.0}, "_a": {"▁b": 0.5, ",": 0.4}, "_a_b": {"▁c": 1.0}})
+    rejected = prefers(**{"": {"▁a": 1.0}, "_a": {"▁c": 0.5, ",": 0.4}, "_a_c": {"▁c": 1.0}})
+    for decoder, words in ((says, "_a,_b_c"), (rejected, "_a,_c_c")):
+        accepted = verified(WRITTEN.encode("a b c"), Decoder(decoder), WRITTEN, 20).accepted
+        assert "".join(WRITTEN.symbols[each.token] for each in accepted).replace("▁", "_") == words
+        assert [(each.place, each.other) for each in accepted[1:3]] == [(1, -1), (1, -1)]
 
 
 def test_no_comma_within_a_word() -> None:

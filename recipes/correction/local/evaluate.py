@@ -6,14 +6,15 @@
 FOLDER is that of a corrector, the TSV files are of recognize.py. Recognized text is corrected twice: as text alone, as
 `speechnar correct` does, and by the audio, as `speechnar transcribe --correct` does. Words are compared after Whisper's
 English normalizer. The relative reduction of the WER has a 95 % interval by bootstrap over speakers. A word is harmed
-if it is right, a correction replaces it, and it is wrong after. A word that no correction replaces is not harmed: where
-a neighbor changes, it may be aligned otherwise. The last row gives the corrector of text the words that were said, of
-which none should change. A time is the CPU time of a text that is corrected alone, on one thread.
+if it is right, a correction replaces it, and a right word is lost. A word that no correction replaces is not harmed:
+where a neighbor changes, it may be aligned otherwise. The last row gives the corrector of text the words that were
+said, of which none should change. A time is the CPU time of a text that is corrected alone, on one thread.
 """
 
 import argparse
 import functools
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,35 +61,38 @@ class Recognized:
         return self.spoken_form(" ".join(corrected_words(self.words, self.certain(threshold))))
 
     @functools.cached_property
-    def right(self) -> list[list[int]]:
-        """The places of the said words that each recognized word is; none of a word that is not right as a whole.
+    def right(self) -> list[bool] | None:
+        """True for each recognized word that is right as a whole; None if the compared form is not that of the words.
 
-        Words are compared one by one here: a nonword such as "your're" is wrong, though the form that is compared makes
-        a right word of its beginning.
+        A nonword such as "your're" is wrong, though its form, "your are", has a right word. Numbers of several words
+        and some contractions are compared in another form than that of their words.
         """
         parts = [self.spoken_form(word).split() for word in self.words]
-        (chunks,) = jiwer.process_words([self.said], [" ".join(part for its in parts for part in its)]).alignments
-        said: dict[int, int] = {}
-        for chunk in chunks:
+        flat = [part for its in parts for part in its]
+        if flat != self.spoken_form(" ".join(self.words)).split():
+            return None
+        hits = np.zeros(len(flat), bool)
+        for chunk in jiwer.process_words([self.said], [" ".join(flat)]).alignments[0]:
             if chunk.type == "equal":
-                said.update(
-                    zip(range(chunk.hyp_start_idx, chunk.hyp_end_idx), range(chunk.ref_start_idx, chunk.ref_end_idx))
-                )
-        found, first = [], 0
-        for its in parts:
-            places = [said[n] for n in range(first, first + len(its)) if n in said]
-            found.append(places if len(places) == len(its) else [])
-            first += len(its)
-        return found
+                hits[chunk.hyp_start_idx : chunk.hyp_end_idx] = True
+        ends = np.cumsum([len(its) for its in parts])
+        return [bool(its) and bool(hits[end - len(its) : end].all()) for its, end in zip(parts, ends)]
 
-    def harmed(self, corrections: Sequence[Correction], hits: np.ndarray) -> int:
-        """Return how many right words corrections replace by wrong ones.
+    def harmed(self, corrections: Sequence[Correction], lost: int) -> int:
+        """Return how many right words corrections replace by others, at most as many as are lost.
 
         Args:
-            hits: (N,) bool, whether each said word is right after the corrections.
+            lost: said words that are right before the corrections and wrong after. All of them count if `right` is
+                None.
         """
-        replaced = {each.place + n for each in corrections for n in range(each.count)}
-        return sum(not hits[said] for place in replaced for said in self.right[place])
+        if self.right is None:
+            return lost
+        replaced = 0
+        for each in corrections:
+            places = range(each.place, each.place + each.count)
+            old = Counter(self.spoken_form(self.words[place]) for place in places if self.right[place])
+            replaced += (old - Counter(map(self.spoken_form, each.words))).total()
+        return min(replaced, lost)
 
 
 @dataclass(frozen=True)
@@ -173,7 +177,13 @@ def changes_of(text: Recognized) -> list[Change]:
     texts = [" ".join(corrected_words(text.words, each)) for each in ([], *([one] for one in text.proposals))]
     right, errors = is_right([text.said] * len(texts), [text.spoken_form(each) for each in texts])
     return [
-        Change(int(errors[0] - after), text.harmed([each], hits), each.confidence, each.features, each.is_unknown)
+        Change(
+            int(errors[0] - after),
+            text.harmed([each], int((right[0] & ~hits).sum())),
+            each.confidence,
+            each.features,
+            each.is_unknown,
+        )
         for each, hits, after in zip(text.proposals, right[1:], errors[1:])
     ]
 
@@ -195,13 +205,14 @@ def figures_of(texts: Sequence[Recognized], threshold: float) -> Figures:
     (before, errors_before), (after, errors_after) = (
         is_right(said, [text.corrected(least) for text in texts]) for least in (2.0, threshold)
     )
-    harmed = sum(text.harmed(text.certain(threshold), hits) for text, hits in zip(texts, after))
-    return Figures(errors_before, errors_after, sum(map(len, before)), right_words(texts), harmed)
+    harmed = sum(text.harmed(text.certain(threshold), int((a & ~b).sum())) for text, a, b in zip(texts, before, after))
+    return Figures(errors_before, errors_after, sum(map(len, before)), sum(int(a.sum()) for a in before), harmed)
 
 
 def right_words(texts: Sequence[Recognized]) -> int:
     """Return how many of the said words are right."""
-    return sum(len(places) for text in texts for places in text.right)
+    right, _ = is_right([text.said for text in texts], [text.spoken_form(" ".join(text.words)) for text in texts])
+    return sum(int(each.sum()) for each in right)
 
 
 def milliseconds(correct: Callable[[T], object], texts: Sequence[T]) -> str:

@@ -41,7 +41,7 @@ HARM, NEUTRAL = 20.0, 0.3  # weights of corrections that make a right word wrong
 RIDGE = 1.0  # of the logistic regression
 FEATURES = 10
 PARTS = 5  # of the training speakers, whose changes are judged by weights that were learned from the others
-MOST_HARMED_BY_AUDIO = 0.0002  # of right words; the recognizer knows train's, so that those of others need a margin
+MOST_HARMED_BY_AUDIO = 0.0002  # of right words; those of the tests are harmed more often than train's
 SYSTEMS = ("draft", "default")
 DRAFTS = ("draft", "draft_noisy", "draft_speeds")  # of train
 NEVER = (-20.0, *(0.0,) * (OF_AUDIO - 1))  # weights of corrections that were not seen
@@ -158,11 +158,13 @@ def held_out(texts: Sequence[Recognized], changes: Sequence[Sequence[Change]]) -
 
 def learn_gate(train: Path, dev: Path, folder: Path, spoken_form: SpokenForm) -> Gate:
     """Return the weights of corrections by audio, and the thresholds."""
-    texts = [text for system in DRAFTS for text in read_spoken(train, Corrector(folder), spoken_form, system)]
+    of_train = {system: read_spoken(train, Corrector(folder), spoken_form, system) for system in DRAFTS}
+    texts = [text for its in of_train.values() for text in its]
     changes = [changes_of(text) for text in texts]
     gate = gate_of([change for made in changes for change in made])
     judged, right = held_out(texts, changes), right_words(texts)
-    print(f"by audio: {len(texts)} texts, {len(judged)} corrections")
+    numbers = ", ".join(f"{len(texts)} of {system}" for system, texts in of_train.items())
+    print(f"by audio: texts: {numbers}; {len(judged)} corrections")
     config.save(dataclasses.replace(config.load(Channel, folder / CHANNEL), audio=gate), folder / CHANNEL)
     of_dev = {system: read_spoken(dev, Corrector(folder), spoken_form, system) for system in SYSTEMS}
     made = {system: [change for text in of_dev[system] for change in changes_of(text)] for system in SYSTEMS}
