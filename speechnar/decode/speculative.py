@@ -172,7 +172,8 @@ class SpeculativeDecoder:
         n, place = len(agreed[row]), starts[row] + len(agreed[row])
         accepted = (*state.accepted, *(written for taken in agreed[row] for written in taken))
         token = int(verdict.best[row, n])
-        if 0 < n == rows.shape[1] and self._expected(state, place, token):  # it is read by the next pass
+        is_expected = place < len(state.draft) and state.thresholds[place] > self.config.acceptance_threshold
+        if is_expected and token != state.draft[place] and 0 < n == rows.shape[1]:  # the next pass reads the draft's
             state.reader.keep(row, n - 1, int(rows[row, n - 1]))
             return self._state(state, accepted=accepted, kept=state.kept + n, starts=(place,))
         state.reader.keep(row, n, token)
@@ -182,8 +183,7 @@ class SpeculativeDecoder:
         in_number = bool(accepted) and self.acceptance.ends_in_digit(accepted[-1].token)
         chosen, second = (token, float(verdict.best_log_probs[row, n])), second_choice(verdict, row, n)
         last = accepted[-1].token if accepted else None
-        is_free = place < len(state.draft) and state.thresholds[place] <= self.config.acceptance_threshold
-        if is_free and self.acceptance.misses_comma(chosen, second, last):
+        if place < len(state.draft) and not is_expected and self.acceptance.misses_comma(chosen, second, last):
             accepted, second = (*accepted, Written(*second, place=kept)), (-1, -np.inf)
         accepted = (*accepted, Written(*chosen, *second, kept))
         kept += 1
@@ -198,12 +198,6 @@ class SpeculativeDecoder:
             state, accepted=accepted, kept=kept, draft=tuple(draft), thresholds=tuple(thresholds),
             starts=tuple(self._continuations(draft, place, token, lost=not n)), extra=extra,
         )  # fmt: skip
-
-    def _expected(self, state: SpeculativeState, place: int, token: int) -> bool:
-        """Return whether the draft expects another token than this at a place."""
-        if place >= len(state.draft) or state.draft[place] == token:
-            return False
-        return state.thresholds[place] > self.config.acceptance_threshold
 
     def branch(self, state: SpeculativeState, n: int) -> SpeculativeState:
         """Return the state in which accepted token `n` is what it might be instead, and the text behind it a draft.
