@@ -12,7 +12,8 @@ source "$(dirname "$0")/../stages.sh"
 corpora=data/corpora #: DIR, the corpora as published: LibriSpeech, CMU Arctic, Kathleen, LJSpeech and AN4
 tatoeba=             #: FILE, deu.txt of deu-eng.zip: its English sentences are spoken too
 texts=               #: N, texts that the voice speaks, at most
-utterances=160       #: N, training utterances that the weights are quantized for
+utterances=140       #: N, training utterances that the weights are quantized for
+halved=0             #: 0|1|2|3|4|5|6, upper layers of the encoder that run on merged frames
 parse_options "$@"
 
 shared=../../../shared/data # the corpora, packed, if they are there
@@ -48,13 +49,22 @@ draft() {
   train_model speculative conf/draft.yaml --init exp/init --dev "$encoded/dev/written.jsonl.gz" --out exp/draft \
     --train "$encoded"/{train/written,varied/cuts,spoken/cuts}.jsonl.gz
 }
-decoder() { # its --init has the draft of the stage before, which is saved with it
-  train_model speculative conf/decoder.yaml --init exp/draft --dev "$encoded/dev/written.jsonl.gz" --out exp/decoder \
-    --train "$encoded"/{train/written,varied/cuts}.jsonl.gz
+fine_tune() {
+  train_model whisper conf/fine_tune.yaml --init exp/draft --dev data/dev_written.jsonl.gz --out exp/fine_tuned \
+    --train data/{train_written,spoken}.jsonl.gz
 }
-quantize() { speechnar quantize exp/decoder data/train_written.jsonl.gz exp/recognizer --utterances "$utterances"; }
+halve() {
+  if [[ $halved != 0 ]]; then python local/halve.py exp/fine_tuned exp/halved --layers "$halved"; fi
+}
+quantize() {
+  speechnar quantize "exp/$([[ $halved == 0 ]] && echo fine_tuned || echo halved)" data/train_written.jsonl.gz \
+    exp/recognizer --utterances "$utterances" --variant conf/variant_varied.yaml
+}
 export_recognizer() {
   cp conf/card.yaml exp/recognizer/recognizer.yaml
+  if [[ $halved != 0 ]]; then # what is measured there is not
+    grep -v "^measured" conf/card.yaml >exp/recognizer/recognizer.yaml
+  fi
   speechnar export exp/recognizer exp/english_base
 }
 evaluate() {
@@ -75,7 +85,8 @@ run_stages exp \
   "write: data/dev.jsonl.gz data/train.jsonl.gz" \
   "encode: data/spoken.jsonl.gz conf/variant_varied.yaml conf/variant_spoken.yaml" \
   "draft: max_steps conf/draft.yaml" \
-  "decoder: max_steps conf/decoder.yaml" \
-  "quantize: utterances" \
+  "fine_tune: max_steps conf/fine_tune.yaml" \
+  "halve: halved" \
+  "quantize: utterances conf/variant_varied.yaml" \
   "export_recognizer: conf/card.yaml" \
   "evaluate: data/test_other.jsonl.gz data/test_read.jsonl.gz"

@@ -47,11 +47,14 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     quantize = add(
         _quantize, "quantize", "quantize a Whisper recognizer for training utterances (needs speechnar[train])"
     )
-    quantize.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="of `speechnar train speculative`")
+    quantize.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="of `speechnar train whisper`")
     quantize.add_argument("cuts", type=Path, metavar="CUTS", help="a manifest of training utterances")
     quantize.add_argument("out", type=Path, metavar="OUT", help="the model folder to export")
     quantize.add_argument("--utterances", type=int, default=160, metavar="N", help="that are drawn from CUTS (160)")
-    quantize.reads("model_dir", "cuts")
+    quantize.add_argument(
+        "--variant", type=Path, metavar="YAML", help="how the audio of every second utterance is varied"
+    )
+    quantize.reads("model_dir", "cuts", "variant")
     quantize.writes("out")
 
 
@@ -92,5 +95,8 @@ def _quantize(args: argparse.Namespace) -> None:
     if args.utterances < 1:
         raise ValueError(f"--utterances is {args.utterances} but should be 1 or more")
     with needing("quantize", "train"):
+        from speechnar import config
         from speechnar.export.quantize_whisper import quantize_recognizer
-    quantize_recognizer(args.model_dir, args.cuts, args.out, args.utterances)
+        from speechnar.infer.encoder_cache import Variant
+    variant = config.load(Variant, args.variant) if args.variant else None
+    quantize_recognizer(args.model_dir, args.cuts, args.out, args.utterances, variant)

@@ -39,25 +39,30 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     joint.set_defaults(verb=_train_joint)
     speculative = models.add_parser("speculative", help="the draft or the decoder around a cached encoder")
     speculative.set_defaults(verb=_train_speculative)
+    whisper = models.add_parser("whisper", help="encoder, draft and decoder of a Whisper together, on audio")
+    whisper.set_defaults(verb=_train_whisper)
     pretraining = models.add_parser("pretraining", help="audio alone: the encoder of a recognizer, by BEST-RQ")
     pretraining.set_defaults(verb=_train_pretraining)
     text2text = models.add_parser("text2text", help="text to text: CTC, CMLM, GLAT, DA-Transformer and their twin")
     text2text.set_defaults(verb=_train_text2text)
     _add_images(models)
-    for model in (acoustic, flow, vocoder, recognizer, aligner, joint, speculative, pretraining, text2text):
+    for model in (acoustic, flow, vocoder, recognizer, aligner, joint, speculative, whisper, pretraining, text2text):
         model.add_argument("config", type=Path, metavar="CONFIG", help="YAML: the model, the loop and the losses")
         model.reads("config", "train", "dev", *(["init"] if model is not pretraining else []))
         model.writes("out")
         if model in (recognizer, text2text):
             model.add_argument("--tokenizer", type=Path, required=True, metavar="DIR", help="of `speechnar tokenizer`")
             model.reads("tokenizer")
-        elif model not in (aligner, speculative, pretraining):
+        elif model not in (aligner, speculative, whisper, pretraining):
             model.add_argument("--features", type=Path, required=True, metavar="DIR", help="of `speechnar features`")
             model.reads("features")
         manifest, metavar = ("a manifest", "CUTS") if model is not text2text else ("`source<TAB>target` lines", "PAIRS")
         if model is speculative:
             model.add_argument("--init", type=Path, required=True, metavar="DIR", help="the model that was cached")
             model.add_argument("--train", type=Path, nargs="+", required=True, metavar="CUTS", help="of the caches")
+        elif model is whisper:
+            model.add_argument("--init", type=Path, required=True, metavar="DIR", help="the model to start from")
+            model.add_argument("--train", type=Path, nargs="+", required=True, metavar="CUTS", help="of recordings")
         elif model is recognizer:
             text = "manifest to train on; of a model that reads cached states, one or more caches"
             model.add_argument("--train", type=Path, nargs="+", required=True, metavar="CUTS", help=text)
@@ -224,6 +229,13 @@ def _train_speculative(args: argparse.Namespace) -> None:
         from speechnar.tasks.speculative import SpeculativeConfig, train_speculative
 
     train_speculative(_config(SpeculativeConfig, args), args.init, args.train, args.dev, args.out)
+
+
+def _train_whisper(args: argparse.Namespace) -> None:
+    with needing("train", "train"):
+        from speechnar.tasks.fine_tuning import FineTuningConfig, fine_tune
+
+    fine_tune(_config(FineTuningConfig, args), args.init, args.train, args.dev, args.out)
 
 
 def _train_pretraining(args: argparse.Namespace) -> None:

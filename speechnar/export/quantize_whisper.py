@@ -19,15 +19,15 @@ from tqdm import tqdm
 
 from speechnar.data.manifest import load_cuts, read_wav
 from speechnar.export.quantize import round_parts
-from speechnar.infer.encoder_cache import STATE_HOP
+from speechnar.infer.encoder_cache import Variant, varied
 from speechnar.models.asr.whisper import SAMPLE_RATE, SILENCE, Whisper
 from speechnar.models.folder import ModelError, load_model, save_model
 from speechnar.text.symbols import SymbolTable
 from speechnar.text.whisper_bpe import DECODER_TOKENS, BytePairs, decoder_tokens
 
-ENCODER_STEP, DRAFT_STEP, DECODER_STEP, OUTPUT_STEP = 0.3, 0.2, 0.31, 0.15
-"""Steps as shares of a row's root mean square. Quantization should cost each part about as much for each of its
-weights, and the output layer is by far the most sensitive: recipes/english_base/RESULTS.md has what was measured."""
+ENCODER_STEP, DRAFT_STEP, DECODER_STEP, OUTPUT_STEP = 0.12, 0.12, 0.18, 0.09
+"""Steps as shares of a row's root mean square; the output layer is by far the most sensitive part.
+recipes/english_base/RESULTS.md has what these and larger steps cost."""
 
 UTTERANCES = 160
 
@@ -35,12 +35,16 @@ UTTERANCES = 160
 class _Calibration:
     """The utterances that a recognizer is quantized for, and one pass of each part over them."""
 
-    def __init__(self, model: Whisper, cuts: Sequence[Cut], tokenizer: BytePairs) -> None:
+    def __init__(self, model: Whisper, cuts: Sequence[Cut], tokenizer: BytePairs, variant: Variant | None) -> None:
         self.model = model
         self.texts = [torch.tensor([tokenizer.encode(cut.supervisions[0].text)]) for cut in cuts]
         self.silence = round(SILENCE * SAMPLE_RATE)
-        wavs = (F.pad(torch.from_numpy(read_wav(cut, SAMPLE_RATE)), (0, self.silence)) for cut in cuts)
-        self.mels = [model.features(wav[None]) for wav in wavs]
+        self.mels: list[Tensor] = []
+        for number, cut in enumerate(cuts):
+            wav = torch.from_numpy(read_wav(cut, SAMPLE_RATE))[None]
+            if variant and number % 2:
+                wav = varied(wav, variant)
+            self.mels.append(model.features(F.pad(wav, (0, self.silence))))
         self.states: list[Tensor] = []
         self.progress = tqdm(desc="quantize", unit="utt")
 
@@ -52,7 +56,7 @@ class _Calibration:
 
     def draft(self) -> None:
         for states in self.states:
-            self.model.draft(states[:, : -(self.silence // STATE_HOP)], None)
+            self.model.draft(states[:, : -(self.silence // self.model.config.state_hop)], None)
 
     def decode(self) -> None:
         for states, text in zip(self.states, self.texts):
@@ -61,14 +65,18 @@ class _Calibration:
 
 
 @torch.no_grad()
-def quantize_weights(model: Whisper, cuts: Sequence[Cut], tokenizer: BytePairs) -> None:
+def quantize_weights(model: Whisper, cuts: Sequence[Cut], tokenizer: BytePairs, variant: Variant | None = None) -> None:
     """Quantize the matrices of encoder, draft, decoder and output layer, in place.
 
     Args:
         cuts: each has one supervision with a text.
+        variant: how the audio of every second one is varied, so that the weights suit noise and rooms too;
+            nothing is joined or masked.
     """
-    work = _Calibration(model, cuts, tokenizer)
-    round_parts(list(model.encoder.blocks), work.encode, ENCODER_STEP)
+    work = _Calibration(model, cuts, tokenizer, variant)
+    merge = model.encoder.merge
+    numbered = [[merge[str(n)], block] if str(n) in merge else [block] for n, block in enumerate(model.encoder.blocks)]
+    round_parts([part for parts in numbered for part in parts], work.encode, ENCODER_STEP)
     work.encode()
     draft = model.draft
     layers = [nn.ModuleList([a, b]) for a, b in zip(draft.convolutions, draft.blocks)]
@@ -87,11 +95,14 @@ def quantize_weights(model: Whisper, cuts: Sequence[Cut], tokenizer: BytePairs) 
     work.progress.close()
 
 
-def quantize_recognizer(model_dir: Path, cuts_path: Path, out: Path, utterances: int = UTTERANCES) -> None:
+def quantize_recognizer(
+    model_dir: Path, cuts_path: Path, out: Path, utterances: int = UTTERANCES, variant: Variant | None = None
+) -> None:
     """Write the model folder `out`: that of a Whisper recognizer with its matrices quantized, ready to be exported.
 
     Args:
         cuts_path: a manifest of training utterances, of which `utterances` are drawn at random, always the same ones.
+        variant: as `quantize_weights` takes it.
 
     Raises:
         ModelError: `model_dir` is no model folder, or has another kind of model.
@@ -102,6 +113,7 @@ def quantize_recognizer(model_dir: Path, cuts_path: Path, out: Path, utterances:
         raise ModelError(f"{model_dir} holds no Whisper recognizer: others are quantized by `speechnar export`")
     cuts = load_cuts(cuts_path)
     chosen = random.Random(0).sample(cuts, min(utterances, len(cuts)))
-    quantize_weights(model.eval(), chosen, BytePairs.load_lines(decoder_tokens(model_dir)))
+    torch.manual_seed(0)
+    quantize_weights(model.eval(), chosen, BytePairs.load_lines(decoder_tokens(model_dir)), variant)
     save_model(out, config, model, SymbolTable.load(model_dir / "tokens.txt"))
     shutil.copy(decoder_tokens(model_dir), out / DECODER_TOKENS)

@@ -86,11 +86,13 @@ def _sizes(info: RecognizerInfo, found: dict[str, Tensor]) -> WhisperConfig:
     """Return the sizes of the model, from its weights and from `recognizer.json`; the dropout is the default."""
     assert info.decoder
     longest = info.window_seconds < WHISPER_SECONDS  # else the graph hears less than the encoder may
+    n_layers = sum(name.startswith("encoder.") and name.endswith(".qkv.bias") for name in found)
+    merged = [int(name.split(".")[2]) for name in found if name.startswith("encoder.merge.")]
     d_model, n_mels, _ = found["encoder.conv1.weight"].shape
     return WhisperConfig(
         n_symbols=len(info.symbols), n_tokens=len(found["decoder.embedding.weight"]), n_mels=n_mels, d_model=d_model,
         d_ff=len(found["encoder.blocks.0.expand.bias"]), n_heads=info.decoder.past[1],
-        n_layers=sum(name.startswith("encoder.") and name.endswith(".qkv.bias") for name in found),
+        n_layers=n_layers, halved_layers=n_layers - merged[0] if merged else 0,
         decoder_layers=info.decoder.past[0] // 2, max_tokens=info.decoder.max_tokens,
         max_frames=round(info.window_seconds * 1.5 * SAMPLE_RATE / (2 * HOP_LENGTH)) if longest else 1500,
         d_draft=len(found["draft.merge.bias"]),
@@ -106,7 +108,7 @@ def _check(model: Whisper, recognizer_dir: Path) -> None:
     silence = torch.zeros(1, round(SILENCE * SAMPLE_RATE))
     with torch.inference_mode():
         states = model.encoder(model.features(torch.cat([torch.from_numpy(wav), silence], dim=1)), None)
-        spoken = states[:, : (wav.shape[1] // HOP_LENGTH + 1) // 2]
+        spoken = states[:, : model.encoder.state_lengths(wav.shape[1] // HOP_LENGTH)]
         expected = model.draft(spoken, None).logits.softmax(2).numpy()
     error = float(np.abs(np.exp(log_probs) - expected).max()) if log_probs.shape == expected.shape else np.inf
     if not error < TOLERANCE:

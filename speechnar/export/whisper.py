@@ -58,7 +58,8 @@ class FusedAttention(nn.Module):
 class WhisperGraph(nn.Module):
     """wav (1, T_wav) to log_probs (1, T, V), and the decoder's memory (1, layers * 2, heads, T_states, d_head).
 
-    T_states is more than 2 T: the decoder, but not the CTC branch, gets the silence after the audio.
+    T_states is more than T, or than 2 T where states are not merged: the decoder, but not the CTC branch, gets the
+    silence after the audio.
     """
 
     def __init__(self, model: Whisper) -> None:
@@ -70,7 +71,7 @@ class WhisperGraph(nn.Module):
     def forward(self, wav: Tensor) -> tuple[Tensor, Tensor]:
         model = self.model
         states = model.encoder(model.features(F.pad(wav, (0, round(SILENCE * SAMPLE_RATE)))), None)
-        spoken = states[:, : (wav.shape[1] // HOP_LENGTH + 1) // 2]
+        spoken = states[:, : model.encoder.state_lengths(wav.shape[1] // HOP_LENGTH)]
         return model.draft(spoken, None).logits.log_softmax(2), model.decoder.memory(states)
 
 

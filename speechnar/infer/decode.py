@@ -36,7 +36,7 @@ from speechnar.decode.methods import DECODERS, DecodeOptions, texts_of, with_tem
 from speechnar.decode.overlap import Segment, merged
 from speechnar.decode.result import DecodeError
 from speechnar.files import atomic_write
-from speechnar.infer.encoder_cache import STATE_RATE, EncoderCache
+from speechnar.infer.encoder_cache import EncoderCache
 from speechnar.infer.reader import (
     TorchCausalReader,
     TorchEditReader,
@@ -96,7 +96,7 @@ def _cached(cuts_path: Path) -> list[Given]:
     """Return the utterances of a manifest of cached encoder states."""
     cache = EncoderCache(cuts_path)
     return [
-        Given(u.utt_id, (u.end - u.start) / STATE_RATE, functools.partial(cache.states, range(n, n + 1)))
+        Given(u.utt_id, (u.end - u.start) / cache.rate, functools.partial(cache.states, range(n, n + 1)))
         for n, u in enumerate(cache.utterances)
     ]
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from speechnar.data.manifest import DataError
 from speechnar.data.sampling import BucketSampler, prefetch
 from speechnar.data.transcribed import TranscribedBatch, load_symbols, token_ids
-from speechnar.infer.encoder_cache import STATE_RATE, EncoderCache
+from speechnar.infer.encoder_cache import EncoderCache
 
 
 class EncodedData:
@@ -82,8 +82,9 @@ class EncodedData:
         for utt_id in self.texts:
             having = [n for n, places in enumerate(self._places) if utt_id in places]
             drawn[utt_id] = variant = int(rng.choice(having)) if self._shuffle else having[0]
-            utterance = self._caches[variant].utterances[self._places[variant][utt_id]]
-            seconds[utt_id] = (utterance.end - utterance.start) / STATE_RATE
+            cache = self._caches[variant]
+            utterance = cache.utterances[self._places[variant][utt_id]]
+            seconds[utt_id] = (utterance.end - utterance.start) / cache.rate
         sampler = BucketSampler(seconds, self._max_duration, self._num_buckets, self._shuffle, self._seed)
         return [tuple((utt_id, drawn[utt_id]) for utt_id in batch) for batch in sampler.batch_ids(epoch)]
 

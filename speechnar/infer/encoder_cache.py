@@ -2,6 +2,8 @@
 
     cuts -> windows of one or more utterances -> speed, noise -> log-mel -> masks -> encoder -> states, 50 a second
 
+A Whisper with merged frames has 25 states a second.
+
 A cache is a folder. `cuts.jsonl.gz` has a Lhotse cut for each window, whose supervisions are the utterances in it, and
 `states.f16` the states of all windows, one after another. Augmentation of the audio is fixed in a cache, so a corpus is
 cached in several variants.
@@ -24,6 +26,7 @@ from lhotse.cut import Cut
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from speechnar.config import ConfigError
 from speechnar.data.manifest import DataError, load_cuts, read_wav, save_cuts
 from speechnar.files import atomic_write
 from speechnar.infer.pretrained_encoder import FrozenEncoder, is_pretrained, pretrained_folder
@@ -44,13 +47,10 @@ BATCH_SECONDS = 60.0
 """Audio that the encoder is run on at once."""
 
 STATE_HOP = 2 * HOP_LENGTH
-"""Samples between two states."""
+"""Samples between two states of an encoder that does not merge frames."""
 
-STATE_RATE = SAMPLE_RATE // STATE_HOP
-"""States a second."""
-
-LONGEST_STATES = 1500
-"""The most states that the encoder of a shipped recognizer computes at once: 30 s."""
+LONGEST_SHIPPED = 30 * SAMPLE_RATE
+"""The most samples that the encoder of a shipped recognizer is given at once."""
 
 PAUSE_SECONDS = (0.1, 0.6)
 """Shortest and longest pause between two utterances of a window."""
@@ -94,6 +94,10 @@ class Variant:
     telephone_share: float = 0.0
     quiet_share: float = 0.0
     quiet_db: float = 20.0
+
+    def __post_init__(self) -> None:
+        if self.speed - self.speed_range <= 0:
+            raise ConfigError(f"speed_range is {self.speed_range} but should be less than the speed, {self.speed}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,7 +152,7 @@ def cache_states(
         print(f"{out} is up to date")
         return
     digest = hashlib.sha256(json.dumps(sources).encode()).hexdigest()[:16]  # another encoder, another manifest
-    encode, longest = _encoder(model_dir, variant, layer, unpadded)
+    encode, longest, hop = _encoder(model_dir, variant, layer, unpadded)
     out.mkdir(parents=True, exist_ok=True)
     noted.unlink(missing_ok=True)
     torch.manual_seed(seed)
@@ -156,14 +160,14 @@ def cache_states(
     with atomic_write(out / STATES) as part, open(part, "wb") as file:
         progress = tqdm(total=len(cuts), desc=out.name, unit="utt")
         first = 0
-        for batch in _batches(_windows(cuts, variant, longest * STATE_HOP)):
+        for batch in _batches(_windows(cuts, variant, longest)):
             for window, states in zip(batch, encode(batch)):
                 stored = states.half()
                 if not stored.isfinite().all():
                     name = window.utterances[0][0].id
                     raise DataError(f"a state of {name} is no number of 16 bits: listen to it, or take another --layer")
                 file.write(stored.numpy().tobytes())
-                cached.append(_cut_of(window, len(cached), first, states, digest))
+                cached.append(_cut_of(window, len(cached), first, states, hop, digest))
                 first += len(states)
                 progress.update(len(window.utterances))
         progress.close()
@@ -179,14 +183,14 @@ def _windows(cuts: Sequence[Cut], variant: Variant, longest: int) -> Iterator[Wi
     length = 0
     low, high = PAUSE_SECONDS
     for cut in cuts:
-        wav = _varied(torch.from_numpy(read_wav(cut, SAMPLE_RATE))[None], variant)[0]
+        wav = varied(torch.from_numpy(read_wav(cut, SAMPLE_RATE))[None], variant)[0]
         pause = (low + (high - low) * float(torch.rand(()))) * SAMPLE_RATE
         if len(wav) + SILENCE * SAMPLE_RATE > longest:
             continue
         if held and length + pause + len(wav) > variant.joined_seconds * SAMPLE_RATE:
             yield Window(torch.cat(parts), tuple(held))
             parts, held, length = [], [], 0
-        if held:  # the next utterance starts at a whole frame of the CTC branch, two states
+        if held:  # the next utterance starts at a whole frame of the CTC branch
             frame = 2 * STATE_HOP
             parts.append(PAUSE_LEVEL * torch.randn(round(pause / frame) * frame - length % frame))
             length += len(parts[-1])
@@ -210,18 +214,19 @@ def _batches(windows: Iterator[Window]) -> Iterator[list[Window]]:
 
 def _encoder(
     model_dir: Path, variant: Variant, layer: int | None, unpadded: bool
-) -> tuple[Callable[[Sequence[Window]], list[Tensor]], int]:
-    """Return a function that encodes windows, and the most states that it can be asked for."""
+) -> tuple[Callable[[Sequence[Window]], list[Tensor]], int, int]:
+    """Return a function that encodes windows, the most samples of a window, and the samples between two states."""
     if (model_dir / "config.yaml").exists():
         model, config = load_model(model_dir)
-        return lambda batch: _encode(model, batch, variant), config.model.value.max_frames
+        sizes = config.model.value
+        return lambda batch: _encode(model, batch, variant), sizes.max_frames * STATE_HOP, sizes.state_hop
     if variant.mask_bands:
         raise ModelError(f"{model_dir} is used as it is, and its mel bands cannot be masked: drop mask_bands")
     if is_pretrained(model_dir):
         pretrained = FrozenEncoder(model_dir, layer, unpadded)
-        return lambda batch: [pretrained(window.wav) for window in batch], pretrained.longest
+        return lambda batch: [pretrained(window.wav) for window in batch], pretrained.longest * STATE_HOP, STATE_HOP
     shipped = ShippedEncoder(model_dir)
-    return lambda batch: [shipped(window.wav) for window in batch], LONGEST_STATES
+    return lambda batch: [shipped(window.wav) for window in batch], LONGEST_SHIPPED, shipped.state_hop
 
 
 def _encode(model: nn.Module, batch: Sequence[Window], variant: Variant) -> list[Tensor]:
@@ -234,11 +239,11 @@ def _encode(model: nn.Module, batch: Sequence[Window], variant: Variant) -> list
         mel = spec_augment(mel, lengths, SpecAugmentConfig(band_width=variant.mask_bands, time_masks_per_second=0))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         states = model.encoder(mel, lengths)  # type: ignore[operator]
-    return [each[:length] for each, length in zip(states, ((lengths + 1) // 2).tolist())]
+    return [each[:length] for each, length in zip(states, model.encoder.state_lengths(lengths).tolist())]  # type: ignore
 
 
-def _cut_of(window: Window, number: int, first: int, its_states: Tensor, digest: str) -> Cut:
-    """Return the cut of a window whose states (T, d_model) start at state `first` of the cache.
+def _cut_of(window: Window, number: int, first: int, its_states: Tensor, hop: int, digest: str) -> Cut:
+    """Return the cut of a window whose states (T, d_model), `hop` samples apart, start at state `first` of the cache.
 
     The supervisions' `states` are the first state of the utterance in the window and the one after its last. `digest`
     is of what the states were made from: training starts anew where a manifest changes, and so where the encoder does.
@@ -246,7 +251,7 @@ def _cut_of(window: Window, number: int, first: int, its_states: Tensor, digest:
     supervisions = []
     for cut, start, end in window.utterances:
         spoken = cut.supervisions[0]
-        states = [start // STATE_HOP, min(-(-end // STATE_HOP), len(its_states))]
+        states = [start // hop, min(-(-end // hop), len(its_states))]
         supervisions.append(
             SupervisionSegment(
                 cut.id, f"window-{number}", start / SAMPLE_RATE, (end - start) / SAMPLE_RATE,
@@ -254,12 +259,12 @@ def _cut_of(window: Window, number: int, first: int, its_states: Tensor, digest:
             )
         )  # fmt: skip
     count, d_model = its_states.shape
-    custom = {"first_state": first, "n_states": count, "d_model": d_model, "sources": digest}
-    return MonoCut(f"window-{number}", 0.0, count / STATE_RATE, 0, supervisions=supervisions, custom=custom)
+    custom = {"first_state": first, "n_states": count, "d_model": d_model, "state_hop": hop, "sources": digest}
+    return MonoCut(f"window-{number}", 0.0, count * hop / SAMPLE_RATE, 0, supervisions=supervisions, custom=custom)
 
 
-def _varied(wav: Tensor, variant: Variant) -> Tensor:
-    """Return an utterance (1, T_wav) at another speed, in a room, with noise, over a telephone, or softer."""
+def varied(wav: Tensor, variant: Variant) -> Tensor:
+    """Return audio (1, T_wav) at another speed, in a room, with noise, over a telephone, or softer."""
 
     def chosen(share: float) -> bool:
         return share > 0 and float(torch.rand(())) < share
@@ -307,6 +312,7 @@ class EncoderCache:
 
     Attributes:
         d_states: the width of a state.
+        rate: states a second.
 
     Raises:
         DataError: there is no such file, or the states beside it are missing or fewer than it says.
@@ -330,6 +336,7 @@ class EncoderCache:
         if not path.exists():
             raise DataError(f"there is no {path}: make it with `speechnar encode`")
         self.d_states: int = custom["d_model"]
+        self.rate: float = SAMPLE_RATE / custom.get("state_hop", STATE_HOP)
         self.vectors = np.memmap(path, np.float16, "r").reshape(-1, self.d_states)
         if len(self.vectors) < last:
             raise DataError(f"{path} holds {len(self.vectors)} states of {last}: delete it, and run `speechnar encode`")
@@ -342,7 +349,7 @@ class EncoderCache:
 
     def seconds(self, run: range) -> float:
         """Return how long a run is with the silence at the end of its window."""
-        return (self.utterances[run[-1]].padded_end - self.utterances[run[0]].start) / STATE_RATE
+        return (self.utterances[run[-1]].padded_end - self.utterances[run[0]].start) / self.rate
 
     def texts(self, run: range) -> list[str]:
         """Return the texts of a run's utterances."""

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from speechnar.models.folder import ModelError
-from speechnar.runtime.recognizer_folder import find_recognizer
+from speechnar.runtime.recognizer_folder import RecognizerInfo, find_recognizer
 
 STATES = "/encoder/norm/LayerNormalization_output_0"
 """Name of the encoder's output inside of the graph, which `speechnar export` gives it."""
@@ -27,16 +27,23 @@ class ShippedEncoder:
     Args:
         recognizer: the name of a recognizer in the wheel, or a recognizer folder.
 
+    Attributes:
+        state_hop: samples between two states.
+
     Raises:
         SpeechError: there is no such recognizer.
-        ModelError: the recognizer has no encoder with states of 20 ms.
+        ModelError: the recognizer has no Whisper encoder.
     """
 
     def __init__(self, recognizer: str | Path) -> None:
-        path = find_recognizer(recognizer) / "model.onnx.gz"
+        folder = find_recognizer(recognizer)
+        path = folder / "model.onnx.gz"
         graph = onnx.load_from_string(gzip.decompress(path.read_bytes()))
         if not any(STATES in node.output for node in graph.graph.node):
             raise ModelError(f"the recognizer {recognizer} has no Whisper encoder: take another, such as english_base")
+        info = RecognizerInfo.load(folder)
+        assert info.decoder  # which every recognizer with these states has
+        self.state_hop = round(info.frame_seconds * info.sample_rate / info.decoder.memory_per_frame)
         del graph.graph.output[:]
         graph.graph.output.append(onnx.helper.make_tensor_value_info(STATES, onnx.TensorProto.FLOAT, None))
         options = onnxruntime.SessionOptions()

@@ -16,7 +16,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -56,7 +56,7 @@ class SpeculativeConfig:
     Attributes:
         part: "draft" or "decoder", which is trained.
         batch_seconds: of audio in a batch, at most.
-        masks: on the states, 50 a second.
+        masks: on the states, 50 a second, or 25 where the encoder merges frames.
         weights: of the terms. Of the draft: `ctc` of the last layer, `intermediate` of the mean of the layers below
             it, and `consistency` of two views of each utterance, masked apart, which is computed if it is given. Of the
             decoder: `tokens`.
@@ -82,7 +82,7 @@ class SpeculativeConfig:
 
 @dataclasses.dataclass(frozen=True)
 class CachedBatch(Batch):
-    """states (B, T, d_model), 50 a second; lengths (B,); tokens (B, T_text), 0-padded; token_lengths (B,)."""
+    """states (B, T, d_model); lengths (B,); tokens (B, T_text), 0-padded; token_lengths (B,)."""
 
     states: Tensor
     lengths: Tensor
@@ -129,7 +129,7 @@ class SpeculativeTask(ABC):
         """Return the ids that the part should write for a text."""
 
     @abstractmethod
-    def terms(self, model: nn.Module, batch: CachedBatch) -> Mapping[str, Tensor | Mean]:
+    def terms(self, model: nn.Module, batch: CachedBatch) -> dict[str, Mean]:
         """Return the loss terms of a batch as it is, each a mean over tokens."""
 
     @abstractmethod
@@ -202,21 +202,13 @@ class DraftTask(SpeculativeTask):
         return self.tokenizer.encode(text)
 
     def terms(self, model: nn.Module, batch: CachedBatch) -> dict[str, Mean]:
-        return self._terms(cast(Draft, model), batch)[0]
+        return draft_terms(cast(Draft, model), batch, self.symbols)[0]
 
     def loss(self, batch: CachedBatch, step: int) -> dict[str, Mean]:
         model = cast(Draft, self.modules["model"])
         if self.settings.weights.get("consistency"):
-            return self._terms(model, self.masked(batch.twice()), views=2)[0]
-        return self._terms(model, self.masked(batch))[0]
-
-    def _terms(self, model: Draft, batch: CachedBatch, views: int = 1) -> tuple[dict[str, Mean], Tensor]:
-        """Return the terms of CTC, and the log-probabilities (B, T / 2, V) of the last layer."""
-        output = model(batch.states, batch.lengths)
-        log_probs, *below = (logits.float().log_softmax(2) for logits in (output.logits, *output.intermediate))
-        encoder_out = EncoderOutput(batch.states, output.lengths, log_probs, tuple(below))
-        targets = Targets(batch.tokens, batch.token_lengths, self.symbols, views)
-        return ctc_terms(model, encoder_out, targets), log_probs
+            return draft_terms(model, self.masked(batch.twice()), self.symbols, views=2)[0]
+        return draft_terms(model, self.masked(batch), self.symbols)[0]
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
         """Return the terms (nats a token), and the error rates of words and characters of the best path (%)."""
@@ -226,12 +218,12 @@ class DraftTask(SpeculativeTask):
         means = Means()
         references, hypotheses = [], []
         for text, batch in self.dev_batches(next(model.parameters()).device):
-            terms, log_probs = self._terms(model, batch)
+            terms, log_probs = draft_terms(model, batch, self.symbols)
             means.add(terms, len(batch.tokens[0]))
             path = best_path(log_probs[0].cpu().numpy(), self.tokenizer)
             references.append(text)
             hypotheses.append(self.tokenizer.decode(path.tokens.tolist()))
-        _show(writer, references, hypotheses, step)
+        show(writer, references, hypotheses, step)
         rates = {"wer": jiwer.wer(references, hypotheses), "cer": jiwer.cer(references, hypotheses)}
         return means.values() | {name: 100 * rate for name, rate in rates.items()}
 
@@ -248,20 +240,11 @@ class DecoderTask(SpeculativeTask):
     def tokens(self, text: str) -> list[int]:
         return self.tokenizer.encode(text)
 
-    def terms(self, model: nn.Module, batch: CachedBatch) -> dict[str, Tensor]:
-        return self._terms(cast(Decoder, model), batch)[0]
+    def terms(self, model: nn.Module, batch: CachedBatch) -> dict[str, Mean]:
+        return decoder_terms(cast(Decoder, model), batch, self.tokenizer.eos_id)[0]
 
     def loss(self, batch: CachedBatch, step: int) -> dict[str, Mean]:
-        terms = self.terms(self.modules["model"], self.masked(batch))
-        return {name: Mean(term, (batch.token_lengths + 1).sum()) for name, term in terms.items()}
-
-    def _terms(self, model: Decoder, batch: CachedBatch) -> tuple[dict[str, Tensor], Tensor]:
-        """Return the term, and logits (B, T_text + 1, V) of each token and of the end."""
-        logits = model(batch.tokens, model.memory(batch.states), batch.lengths).float()
-        real = length_mask(batch.token_lengths, batch.tokens.shape[1])
-        targets = F.pad(batch.tokens.masked_fill(~real, -1), (0, 1), value=-1)
-        targets[torch.arange(len(targets)), batch.token_lengths] = self.tokenizer.eos_id
-        return {"tokens": F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)}, logits
+        return self.terms(self.modules["model"], self.masked(batch))
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
         """Return the cross-entropy (nats a token) and how many of the next tokens are the right ones (%)."""
@@ -269,17 +252,39 @@ class DecoderTask(SpeculativeTask):
         means = Means()
         references, hypotheses = [], []
         for text, batch in self.dev_batches(next(model.parameters()).device):
-            terms, logits = self._terms(model, batch)
+            terms, logits = decoder_terms(model, batch, self.tokenizer.eos_id)
             best = logits[0, :-1].argmax(1)
             right = (best == batch.tokens[0]).float().mean()
             means.add({**terms, "right": 100 * right}, len(best))
             references.append(text)
             hypotheses.append(self.tokenizer.decode(best.tolist()))
-        _show(writer, references, hypotheses, step)
+        show(writer, references, hypotheses, step)
         return means.values()
 
 
-def _show(writer: SummaryWriter, references: Sequence[str], hypotheses: Sequence[str], step: int) -> None:
+def draft_terms(
+    model: Draft, batch: CachedBatch, symbols: SymbolTable, views: int = 1
+) -> tuple[dict[str, Mean], Tensor]:
+    """Return the terms of CTC, and the log-probabilities (B, T, V) of the last layer, at 25 frames a second."""
+    output = model(batch.states, batch.lengths)
+    log_probs, *below = (logits.float().log_softmax(2) for logits in (output.logits, *output.intermediate))
+    encoder_out = EncoderOutput(batch.states, output.lengths, log_probs, tuple(below))
+    targets = Targets(batch.tokens, batch.token_lengths, symbols, views)
+    return ctc_terms(model, encoder_out, targets), log_probs
+
+
+def decoder_terms(model: Decoder, batch: CachedBatch, eos_id: int) -> tuple[dict[str, Mean], Tensor]:
+    """Return the cross-entropy, and logits (B, T_text + 1, V) of each token and of the end."""
+    logits = model(batch.tokens, model.memory(batch.states), batch.lengths).float()
+    real = length_mask(batch.token_lengths, batch.tokens.shape[1])
+    targets = F.pad(batch.tokens.masked_fill(~real, -1), (0, 1), value=-1)
+    targets[torch.arange(len(targets)), batch.token_lengths] = eos_id
+    term = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-1)
+    return {"tokens": Mean(term, (batch.token_lengths + 1).sum())}, logits
+
+
+def show(writer: SummaryWriter, references: Sequence[str], hypotheses: Sequence[str], step: int) -> None:
+    """Write the first texts of the dev set, and what the model made of them, to TensorBoard."""
     pairs = list(zip(references, hypotheses))[:SHOWN]
     writer.add_text("reference, hypothesis", "\n\n".join(f"{a}\n{b}" for a, b in pairs), step)
 

@@ -116,7 +116,7 @@ def train(
     ranks.same_weights(modules)
     average = EMA(modules, config.ema_decay)
     phases = task.phases()
-    updaters = {p.name: Updater(p, _trained(modules, p), config, ranks) for p in phases}
+    updaters = {p.name: Updater(p, modules, config, ranks) for p in phases}
     optimizers = {name: updater.optimizer for name, updater in updaters.items()}
     # Where the run stands: plain numbers, written to the checkpoint as they are.
     state: dict[str, Any] = {"step": 0, "epoch": 0, "batch": 0, "seconds": 0.0, "bad": {}, "skipped": 0, "meter": {}}
@@ -197,10 +197,6 @@ def train(
             where = f"run again to go on from {folder / 'checkpoint'}"
             print(f"speechnar: stopped after step {state['step']}; {where}", file=sys.stderr)
         raise SystemExit(128 + signals.number)
-
-
-def _trained(modules: Mapping[str, nn.Module], phase: Phase) -> list[nn.Parameter]:
-    return [weight for name in phase.modules for weight in modules[name].parameters() if weight.requires_grad]
 
 
 def _finished(state: Mapping[str, Any], config: LoopConfig) -> bool:

@@ -27,6 +27,7 @@ class Phase:
             order, so a later one may use what an earlier one computed, if nothing is accumulated.
         weights: of the terms.
         learning_rate_ratio: its learning rate, relative to the config's.
+        module_ratios: learning rates of modules, relative to the phase's; those that are not named have 1.
         first_step: steps done before it joins; its learning rate rises from there on.
     """
 
@@ -36,6 +37,7 @@ class Phase:
     weights: Mapping[str, float] = field(default_factory=dict)
     learning_rate_ratio: float = 1.0
     first_step: int = 0
+    module_ratios: Mapping[str, float] = field(default_factory=dict)
 
 
 class Part(NamedTuple):
@@ -49,12 +51,22 @@ class Updater:
     """Train the modules of one phase.
 
     Args:
-        weights: those that the phase trains.
+        modules: all modules of the task.
     """
 
-    def __init__(self, phase: Phase, weights: list[nn.Parameter], config: LoopConfig, ranks: Ranks) -> None:
-        self.phase, self.weights, self.config, self.ranks = phase, weights, config, ranks
-        self.optimizer = _adamw(weights, config, fused=torch.cuda.is_available())
+    def __init__(self, phase: Phase, modules: Mapping[str, nn.Module], config: LoopConfig, ranks: Ranks) -> None:
+        self.phase, self.config, self.ranks = phase, config, ranks
+        by_ratio: dict[float, list[nn.Parameter]] = {}
+        for name in phase.modules:
+            trained = by_ratio.setdefault(phase.module_ratios.get(name, 1.0), [])
+            trained += [weight for weight in modules[name].parameters() if weight.requires_grad]
+        self.weights = [weight for weights in by_ratio.values() for weight in weights]
+        groups, self.ratios = [], []
+        for ratio, weights in by_ratio.items():
+            for group in _groups(weights, config):
+                groups.append(group)
+                self.ratios.append(ratio)
+        self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=True)
 
     def update(self, parts: Sequence[Part], step: int, learning_rate: float) -> dict[str, float]:
         """Take one step of the optimizer, unless the loss or the gradient is not finite.
@@ -65,8 +77,8 @@ class Updater:
         """
         accelerator = self.ranks.accelerator
         scaler = accelerator.scaler  # only for fp16
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
+        for group, ratio in zip(self.optimizer.param_groups, self.ratios, strict=True):
+            group["lr"] = learning_rate * ratio
         self.optimizer.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
         for part in parts:
@@ -119,11 +131,10 @@ class Updater:
         return total, dict(zip((*terms, "loss"), self.ranks.sum(contributions)))
 
 
-def _adamw(weights: list[nn.Parameter], config: LoopConfig, fused: bool) -> torch.optim.AdamW:
-    """Return an AdamW that decays matrices and kernels, not biases and scales."""
+def _groups(weights: list[nn.Parameter], config: LoopConfig) -> list[dict[str, Any]]:
+    """Return the groups of an AdamW that decays matrices and kernels, not biases and scales."""
     groups = [
         {"params": [w for w in weights if w.dim() >= 2], "weight_decay": config.weight_decay},
         {"params": [w for w in weights if w.dim() < 2], "weight_decay": 0.0},
     ]
-    groups = [group for group in groups if group["params"]]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=fused)
+    return [group for group in groups if group["params"]]

@@ -90,6 +90,7 @@ def test_configs_of_recipes_and_examples_load(path: Path) -> None:
     from speechnar.infer.encoder_cache import Variant
     from speechnar.tasks.acoustic import AcousticConfig
     from speechnar.tasks.aligner import AlignerTraining
+    from speechnar.tasks.fine_tuning import FineTuningConfig
     from speechnar.tasks.flow import FlowConfig
     from speechnar.tasks.image import ImageTraining
     from speechnar.tasks.joint import JointConfig
@@ -102,7 +103,7 @@ def test_configs_of_recipes_and_examples_load(path: Path) -> None:
 
     kinds = {"acoustic": AcousticConfig, "audio": AudioConfig, "voice": VoiceCard, "vocoder": VocoderConfig}
     kinds |= {"card": RecognizerCard, "aligner": AlignerTraining, "joint": JointConfig}
-    kinds |= {"draft": SpeculativeConfig, "decoder": SpeculativeConfig, "variant": Variant}
+    kinds |= {"draft": SpeculativeConfig, "fine": FineTuningConfig, "variant": Variant}
     kinds |= {"vqvae": VQVAETraining, "maskgit": ImageTraining, "image": ImageTraining}
     kinds |= {"best": PretrainingConfig, "flow": FlowConfig, "prosody": FlowConfig}
     kinds |= dict.fromkeys(("ctc", "mask", "ar", "cr"), RecognitionConfig)

@@ -25,11 +25,11 @@ from speechnar.runtime.recognizer_folder import RecognizerInfo
 Folders = tuple[Path, Path, Whisper]
 
 
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Whisper]:
+@pytest.fixture(scope="module", params=[0, 1], ids=["states of 20 ms", "states of 40 ms"])
+def folders(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[Path, Path, Whisper]:
     """A model folder, the recognizer exported from it, and the model with the weights that were exported."""
     folder, out = tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("recognizer")
-    return folder, out, make(folder, out)
+    return folder, out, make(folder, out, request.param)
 
 
 @pytest.fixture(scope="module")

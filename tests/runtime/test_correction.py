@@ -51,7 +51,7 @@ def test_hot_words_stay() -> None:
 
 def test_a_draft_of_the_packages_recognizer_gets_better() -> None:
     """The voice in the package says a sentence, of which CTC misspells some words."""
-    said = "Several scientists measured the temperature of the volcano on Wednesday."
+    said = "The committee discussed the financial situation in February."
     recognizer, speech = speechnar.load_recognizer(threads=1), speechnar.load_voice(threads=1).synthesize(said)
     corrector = AcousticCorrector(Corrector(), BytePairs(recognizer.info.symbols))
     draft = recognizer.transcribe(speech.wav, speech.sample_rate, iterations=0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from speechnar.decode.greedy import greedy
 from speechnar.decode.interface import DecoderInput
 from speechnar.decode.result import DecodeError, Word
 from speechnar.decode.speculative import SpeculativeDecoder, SpeculativeState, VerifyConfig
+from speechnar.evaluate.wer.normalizers import normalizer
 from speechnar.runtime import speculative
 from speechnar.runtime.reader import DecoderInfo
 from speechnar.runtime.speculative import Verifier, when_said
@@ -146,20 +148,21 @@ def test_a_softer_utterance_behind_a_loud_one_is_heard() -> None:
 
 @pytest.mark.parametrize("word", ["stop", "three", "computer"])
 def test_a_single_word_is_written_once(word: str) -> None:
-    assert speechnar.transcribe(spoken_by_the_voice(word)).text.lower().strip(".,!") == word
+    normalized = normalizer("whisper")  # to which "three" and "3" are the same
+    assert normalized(speechnar.transcribe(spoken_by_the_voice(word)).text) == normalized(word)
 
 
 @pytest.mark.parametrize(
     ("text", "written"),
     [
-        ("Dr. Smith paid $3.50 at 10:30, didn't he?", ("$3.50", "10:30")),
-        ("The bill was $1,249.99, which was more than I expected.", ("$1,249.99",)),
-        ("I paid $3.50 for a coffee and $12.75 for lunch.", ("$3.50", "$12.75")),
+        ("Dr. Smith paid $3.50 at 10:30, didn't he?", (r"\$3\.50", r"10[.:]30")),
+        ("The bill was $1,249.99, which was more than I expected.", (r"\$1,?249\.99",)),
+        ("I paid $3.50 for a coffee and $12.75 for lunch.", (r"\$3\.50", r"\$12\.75")),
     ],
 )
 def test_money_and_times_are_written_once_and_in_digits(text: str, written: tuple[str, ...]) -> None:
     """The draft spells them, and so the words "dollars", "cents" and "thirty" have to go."""
     heard = speechnar.load_recognizer().transcribe(spoken_by_the_voice(text)).text.lower()
     words = heard.replace(",", "").replace(".", "").replace("?", "").split()
-    assert all(number in heard for number in written)
+    assert all(re.search(number, heard) for number in written)
     assert not {"dollars", "cents", "sense", "thirty"} & set(words)

@@ -3,8 +3,8 @@
 
     python local/speak.py TEXTS OUT_DIR OUT_CUTS [--voice VOICE] [--limit N]
 
-TEXTS has a text a line. OUT_DIR gets the audio, OUT_CUTS the manifest. Each utterance has a pitch, a speed and a length
-of the vocal tract of its own. What was stopped goes on where it was.
+TEXTS has a text a line. OUT_DIR gets the audio, OUT_CUTS the manifest. The voice's speakers take turns, and each
+utterance has a pitch, a speed and a length of the vocal tract of its own. What was stopped goes on where it was.
 """
 
 import argparse
@@ -23,11 +23,11 @@ SPEED, PITCH = (0.85, 1.2), (-3.0, 3.0)  # PITCH in semitones
 FORMANTS = (0.8, 1.12)  # all frequencies are multiplied by this: below 1 is a longer vocal tract, and a lower voice
 
 
-def cut_of(path: Path, text: str, voice: str):
+def cut_of(path: Path, text: str, speaker: str):
     """Return the cut of a synthesized utterance."""
     cut = Recording.from_file(path, recording_id=path.stem).to_cut()
     cut.id = path.stem
-    cut.supervisions = [SupervisionSegment(path.stem, path.stem, 0, cut.duration, text=text, speaker=voice)]
+    cut.supervisions = [SupervisionSegment(path.stem, path.stem, 0, cut.duration, text=text, speaker=speaker)]
     return cut
 
 
@@ -41,6 +41,7 @@ def main() -> None:
     args = parser.parse_args()
     texts = args.texts.read_text(encoding="utf-8").splitlines()[: args.limit]
     voice = speechnar.load_voice(args.voice)
+    speakers = voice.speakers or [None]
     args.out.mkdir(parents=True, exist_ok=True)
     part = args.out / "texts.part"  # a line for each text that is done
     with open(part, "a+", encoding="utf-8") as table:
@@ -53,13 +54,17 @@ def main() -> None:
             rng = random.Random(number)
             ratio = rng.uniform(*FORMANTS)
             speech = voice.synthesize(
-                texts[number], speed=rng.uniform(*SPEED) / ratio, pitch=rng.uniform(*PITCH), seed=number
-            )
+                texts[number], speed=rng.uniform(*SPEED) / ratio, pitch=rng.uniform(*PITCH), seed=number,
+                speaker=speakers[number % len(speakers)],
+            )  # fmt: skip
             wav = audio.resample(speech.wav, round(speech.sample_rate * ratio), SAMPLE_RATE)
             audio.write(args.out / f"spoken{number}.flac", wav, SAMPLE_RATE)
             table.write(f"{texts[number]}\n")
             table.flush()
-    cuts = [cut_of(args.out.resolve() / f"spoken{n}.flac", text, args.voice) for n, text in enumerate(texts)]
+    cuts = [
+        cut_of(args.out.resolve() / f"spoken{n}.flac", text, speakers[n % len(speakers)] or args.voice)
+        for n, text in enumerate(texts)
+    ]
     save_cuts(cuts, args.manifest)
     part.unlink()
 

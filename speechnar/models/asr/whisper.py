@@ -1,7 +1,7 @@
 """Whisper's encoder and decoder with a CTC branch: CTC drafts the whole text at once, and the decoder verifies it.
 
-    wav -> features -> encoder -> states, 50 a second -> CTC branch (25 frames a second) -> the draft, in parallel
-                                                      -> memory -> decoder(the draft)    -> the best token after each
+    wav -> features -> encoder -> states, 50 or 25 a second -> CTC branch (25 frames a second) -> the draft, in parallel
+                                                            -> memory -> decoder(the draft)    -> the best tokens
 
 The decoder predicts the token at every position of a draft at once, so that a few iterations verify and correct the
 text (`speechnar.decode.speculative`).
@@ -18,13 +18,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import cast
+from typing import TypeVar, cast
 
 import librosa
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from speechnar.config import ConfigError
 from speechnar.layers.blocks import AttentionBlock, ConvNeXtBlock, masked
 from speechnar.layers.ctc_head import CTCHead
 from speechnar.layers.decoder_block import DecoderBlock, DecoderConfig, KeyValues
@@ -37,6 +38,7 @@ OUTPUT_SCALE = 8.0
 OLD_NAMES = {"norm.": "head.norm.", "head.weight": "head.out.weight", "head.bias": "head.out.bias"}
 OLD_NAMES |= {"condition.": "head.condition."}
 """Names of the weights of the CTC branch in models of earlier versions."""
+Lengths = TypeVar("Lengths", Tensor, int)
 PROMPT = 4  # vectors before the first token
 SILENCE = 0.5
 """Seconds of silence appended to the audio for the encoder and the decoder: Whisper finds the end by it."""
@@ -49,8 +51,10 @@ class WhisperConfig:
     Attributes:
         n_symbols: outputs of the CTC branch, including the blank.
         n_tokens: size of the decoder's vocabulary; its last token ends a text.
-        max_frames: the longest input, in states of 20 ms.
+        max_frames: the longest input, in frames of 20 ms.
         max_tokens: the longest text, in tokens.
+        halved_layers: so many of the encoder's upper layers run at 25 frames a second: pairs of frames are merged below
+            them, and draft and decoder get states of 40 ms in place of 20 ms.
         d_draft, draft_layers, dropout: width, depth and dropout of the CTC branch.
     """
 
@@ -64,9 +68,19 @@ class WhisperConfig:
     decoder_layers: int = 6
     max_frames: int = 1500
     max_tokens: int = 220
+    halved_layers: int = 0
     d_draft: int = 256
     draft_layers: int = 3
     dropout: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.halved_layers <= self.n_layers:
+            raise ConfigError(f"halved_layers is {self.halved_layers} but should be from 0 to {self.n_layers}")
+
+    @property
+    def state_hop(self) -> int:
+        """Samples between two states."""
+        return HOP_LENGTH * (4 if self.halved_layers else 2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,8 +116,13 @@ class WhisperFeatures(nn.Module):
         return ((mel + 4) / 4).transpose(1, 2)
 
 
+def halved(x: Tensor) -> Tensor:
+    """Return pairs of frames side by side, (B, ceil(T / 2), 2 C) of (B, T, C); behind an odd frame are zeros."""
+    return torch.cat([x[:, ::2], F.pad(x, (0, 0, 0, 1))[:, 1::2]], dim=2)
+
+
 class Encoder(nn.Module):
-    """Whisper's encoder."""
+    """Whisper's encoder; its upper layers may run on merged pairs of frames."""
 
     rates: Tensor
 
@@ -116,27 +135,44 @@ class Encoder(nn.Module):
         self.register_buffer("rates", rates, persistent=False)  # of the sinusoidal positions
         self.blocks = nn.ModuleList(AttentionBlock(d, config.d_ff, config.n_heads) for _ in range(config.n_layers))
         self.norm = nn.LayerNorm(d)
+        self.merge = nn.ModuleDict()  # by the number of the block above it
+        if config.halved_layers:
+            merge = self.merge[str(config.n_layers - config.halved_layers)] = nn.Linear(2 * d, d)
+            merge.weight.data = torch.eye(d).repeat(1, 2) / 2  # the average, to begin with
+            nn.init.zeros_(merge.bias)
+
+    def state_lengths(self, mel_lengths: Lengths) -> Lengths:
+        """Return the number of states of log-mels by their frames, (B,) or one number."""
+        lengths = (mel_lengths + 1) // 2
+        return (lengths + 1) // 2 if self.merge else lengths
 
     def forward(self, mel: Tensor, mel_lengths: Tensor | None) -> Tensor:
-        """Encode log-mel (B, T_mel, n_mels) at 10 ms as states (B, ceil(T_mel / 2), d_model) at 20 ms."""
+        """Encode log-mel (B, T_mel, n_mels) at 10 ms as states (B, T, d_model) at 20 ms, or at 40 ms if merged.
+
+        T is ceil(T_mel / 2), or half of that, rounded up.
+        """
         mask = None if mel_lengths is None else length_mask(mel_lengths, mel.shape[1])
         x = F.gelu(self.conv1(masked(mel, mask).transpose(1, 2))).transpose(1, 2)
         x = F.gelu(self.conv2(masked(x, mask).transpose(1, 2))).transpose(1, 2)
         mask = None if mel_lengths is None else length_mask((mel_lengths + 1) // 2, x.shape[1])
         angles = torch.arange(x.shape[1], device=x.device)[:, None] * self.rates
         x = x + torch.cat([angles.sin(), angles.cos()], dim=1)
-        for block in self.blocks:
+        for number, block in enumerate(self.blocks):
+            if str(number) in self.merge:
+                x = self.merge[str(number)](halved(masked(x, mask)))
+                mask = None if mel_lengths is None else length_mask(self.state_lengths(mel_lengths), x.shape[1])
             x = block(x, mask)
         return self.norm(x)
 
 
 class Draft(nn.Module):
-    """The CTC branch: pairs of states become one frame; layers are conditioned on the output of the layer below."""
+    """The CTC branch, at 25 frames a second; layers are conditioned on the output of the layer below."""
 
     def __init__(self, config: WhisperConfig) -> None:
         super().__init__()
         d = config.d_draft
-        self.merge = nn.Linear(2 * config.d_model, d)
+        self.merges = not config.halved_layers  # else the encoder has merged pairs already
+        self.merge = nn.Linear((2 if self.merges else 1) * config.d_model, d)
         self.convolutions = nn.ModuleList(
             ConvNeXtBlock(d, 2 * d, 7, config.dropout, 1 / config.draft_layers) for _ in range(config.draft_layers)
         )
@@ -148,18 +184,21 @@ class Draft(nn.Module):
         accept_old_names(self, OLD_NAMES)
 
     def forward(self, states: Tensor, lengths: Tensor | None) -> DraftOutput:
-        """Compute logits at 40 ms of states (B, T, d_model) at 20 ms."""
+        """Compute logits at 40 ms of states (B, T, d_model) at 20 ms, or at 40 ms if the encoder merges frames."""
         states = masked(states, None if lengths is None else length_mask(lengths, states.shape[1]))
-        x = self.merge(torch.cat([states[:, ::2], F.pad(states, (0, 0, 0, 1))[:, 1::2]], dim=2))
-        halved = (lengths + 1) // 2 if lengths is not None else torch.tensor([x.shape[1]]).expand(x.shape[0])
-        mask = None if lengths is None else length_mask(halved, x.shape[1])
+        x = self.merge(halved(states) if self.merges else states)
+        if lengths is None:
+            frames = torch.tensor([x.shape[1]]).expand(x.shape[0])
+        else:
+            frames = (lengths + 1) // 2 if self.merges else lengths
+        mask = None if lengths is None else length_mask(frames, x.shape[1])
         logits: list[Tensor] = []
         for convolution, block in zip(self.convolutions, self.blocks):
             if logits:
                 x = self.head.conditioned(x, logits[-1])
             x = block(convolution(x, mask), mask)
             logits.append(self.head(x))
-        return DraftOutput(logits[-1], tuple(logits[:-1]), halved)
+        return DraftOutput(logits[-1], tuple(logits[:-1]), frames)
 
 
 class Decoder(nn.Module):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import librosa
 import numpy as np
 import pytest
 import torch
 
+from speechnar.config import ConfigError
 from speechnar.models.asr.whisper import PROMPT, Whisper, WhisperConfig, WhisperFeatures
 
 CONFIG = WhisperConfig(
@@ -15,10 +18,10 @@ CONFIG = WhisperConfig(
 )  # fmt: skip
 
 
-@pytest.fixture
-def model() -> Whisper:
+@pytest.fixture(params=[0, 1], ids=["states of 20 ms", "states of 40 ms"])
+def model(request: pytest.FixtureRequest) -> Whisper:
     torch.manual_seed(0)
-    model = Whisper(CONFIG).eval()
+    model = Whisper(dataclasses.replace(CONFIG, halved_layers=request.param)).eval()
     draft, decoder = model.draft, model.decoder
     for weight in (draft.head.out.weight, draft.head.condition.weight, decoder.prompt, decoder.positions):
         torch.nn.init.normal_(weight, std=0.1)
@@ -54,7 +57,7 @@ def test_a_batch_gives_what_each_utterance_gives_alone(model: Whisper, lengths: 
     mel, tokens = torch.randn(2, 24, 6), torch.randint(11, (2, 5))
     mel_lengths = torch.tensor(lengths)
     states = model.encoder(mel, mel_lengths)
-    state_lengths = (mel_lengths + 1) // 2
+    state_lengths = model.encoder.state_lengths(mel_lengths)
     drafts = model.draft(states, state_lengths)
     logits = model.decoder(tokens, model.decoder.memory(states), state_lengths)
     for row, length in enumerate(lengths):
@@ -96,8 +99,29 @@ def test_the_decoder_goes_on_from_a_past_as_from_the_text_itself(model: Whisper)
 def test_gradient_reaches_every_weight(model: Whisper) -> None:
     mel_lengths = torch.tensor([24, 15])
     states = model.encoder(torch.randn(2, 24, 6), mel_lengths)
-    drafts = model.draft(states, (mel_lengths + 1) // 2)
-    logits = model.decoder(torch.arange(11).expand(2, -1), model.decoder.memory(states), (mel_lengths + 1) // 2)
+    state_lengths = model.encoder.state_lengths(mel_lengths)
+    drafts = model.draft(states, state_lengths)
+    logits = model.decoder(torch.arange(11).expand(2, -1), model.decoder.memory(states), state_lengths)
     (drafts.logits.square().mean() + drafts.intermediate[0].square().mean() + logits.square().mean()).backward()
     for name, parameter in model.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+@torch.no_grad()
+def test_the_upper_layers_run_on_averages_of_pairs_to_begin_with() -> None:
+    torch.manual_seed(0)
+    plain, merged = Whisper(CONFIG).eval(), Whisper(dataclasses.replace(CONFIG, halved_layers=1)).eval()
+    merged.encoder.load_state_dict(plain.encoder.state_dict(), strict=False)
+    seen = []
+    plain.encoder.blocks[0].register_forward_hook(lambda block, given, made: seen.append(made))
+    merged.encoder.blocks[1].register_forward_pre_hook(lambda block, given: seen.append(given[0]))
+    mel = torch.randn(1, 20, 6)
+    assert plain.encoder(mel, None).shape[1] == 10
+    assert merged.encoder(mel, None).shape[1] == 5
+    torch.testing.assert_close(seen[1], (seen[0][:, ::2] + seen[0][:, 1::2]) / 2, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("layers", [-1, 3])
+def test_no_more_layers_are_halved_than_there_are(layers: int) -> None:
+    with pytest.raises(ConfigError, match="halved_layers is"):
+        dataclasses.replace(CONFIG, halved_layers=layers)
