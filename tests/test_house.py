@@ -193,7 +193,13 @@ PROSE = sorted(
     or path.is_relative_to(PACKAGE)
     or path.is_relative_to(ROOT / "tests")
 )
-PROSE = [path for path in PROSE if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)]
+ENVIRONMENTS = [found.parent for found in ROOT.glob("*/pyvenv.cfg")]  # virtual environments, under any name
+PROSE = [
+    path
+    for path in PROSE
+    if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+    and not any(path.is_relative_to(environment) for environment in ENVIRONMENTS)
+]
 BRITISH = re.compile(
     r"\b(analys(ed|es|ing)|artefacts?|behaviours?|centres?|centred|colou?rised|colours?|coloured|favou?rite|favours?|grey"
     r"|(initial|linear|normal|optim|organ|phonem|quant|recogn|student|summar|synthes|token|vocal)is(e|ed|er|ers|es|ing)"

@@ -511,7 +511,7 @@ def test_a_process_that_ends_ends_the_others_in_one_sentence(tmp_path: Path) -> 
     processes[1].send_signal(signal.SIGKILL)
     _, errors = processes[0].communicate(timeout=60)
     processes[1].wait()
-    assert processes[0].returncode == 1
+    assert processes[0].returncode == 1, errors
     assert "Traceback" not in errors
     told = [line for line in errors.splitlines() if line.startswith("speechnar: another process of this training has")]
     assert len(told) == 1 and told[0].endswith("run the command again to go on from the last checkpoint")
