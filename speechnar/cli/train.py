@@ -63,6 +63,8 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
         elif model is whisper:
             model.add_argument("--init", type=Path, required=True, metavar="DIR", help="the model to start from")
             model.add_argument("--train", type=Path, nargs="+", required=True, metavar="CUTS", help="of recordings")
+            model.add_argument("--teacher", type=Path, metavar="DIR", help="a model to learn from besides the texts")
+            model.reads("teacher")
         elif model is recognizer:
             text = "manifest to train on; of a model that reads cached states, one or more caches"
             model.add_argument("--train", type=Path, nargs="+", required=True, metavar="CUTS", help=text)
@@ -235,7 +237,7 @@ def _train_whisper(args: argparse.Namespace) -> None:
     with needing("train", "train"):
         from speechnar.tasks.fine_tuning import FineTuningConfig, fine_tune
 
-    fine_tune(_config(FineTuningConfig, args), args.init, args.train, args.dev, args.out)
+    fine_tune(_config(FineTuningConfig, args), args.init, args.train, args.dev, args.out, args.teacher)
 
 
 def _train_pretraining(args: argparse.Namespace) -> None:

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from speechnar.layers.dropout import Dropout
+
 
 def masked(x: Tensor, mask: Tensor | None) -> Tensor:
     """Set the padding of (B, T, C) to zero by a (B, T) mask; None means that there is no padding."""
@@ -38,7 +40,7 @@ class ConvNeXtBlock(nn.Module):
         self.expand = nn.Linear(d_model, d_ff)
         self.contract = nn.Linear(d_ff, d_model)
         self.scale = nn.Parameter(torch.full((d_model,), scale))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         y = self.norm(self.depthwise(x, mask))
@@ -93,7 +95,7 @@ class AttentionBlock(nn.Module):
         self.norm = nn.LayerNorm(d_model)
         self.expand = nn.Linear(d_model, d_ff)
         self.contract = nn.Linear(d_ff, d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         x = x + self.dropout(self.project(self.attend(self.qkv(self.attention_norm(x)), mask)))

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from speechnar.layers.decoder_block import DecoderBlock, DecoderConfig, KeyValues
+from speechnar.layers.dropout import Dropout
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class ClassTransformer(nn.Module):
         self.classes = nn.Embedding(config.n_classes + 1, d)
         self.embedding = nn.Embedding(config.n_codes + extra_tokens, d)
         self.positions = nn.Parameter(torch.randn(config.n_tokens + 1, d))
-        self.dropout = nn.Dropout(config.blocks.dropout)
+        self.dropout = Dropout(config.blocks.dropout)
         self.blocks = nn.ModuleList(
             DecoderBlock(config.blocks, cross_attention=False) for _ in range(config.blocks.n_layers)
         )

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from speechnar.layers.blocks import Conv, masked
 from speechnar.layers.direct_convolution import depthwise, directly, halve
+from speechnar.layers.dropout import Dropout
 from speechnar.nar.lengths import length_mask
 
 
@@ -105,7 +106,7 @@ class Subsampling(nn.Module):
             bands = (bands + 1) // 2
         self.convs = nn.ModuleList(convs)
         self.project = nn.Linear(channels * bands, d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, mel: Tensor, mel_lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         x, lengths = mel[:, None], mel_lengths
@@ -125,7 +126,7 @@ class Stacking(nn.Module):
         super().__init__()
         self.factor = factor
         self.project = nn.Linear(factor * channels, d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         if lengths is not None:
@@ -156,7 +157,7 @@ class ConformerBlock(nn.Module):
         self.convolution = ConvolutionModule(d, config.kernel_size)
         self.feed_out = FeedForward(d, config.d_ff)
         self.norm = nn.LayerNorm(d)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, turns: Tensor, mask: Tensor | None) -> Tensor:
         drop = self.dropout if self.training else _nothing

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from speechnar.layers.dropout import Dropout
+
 
 @dataclass(frozen=True)
 class DecoderConfig:
@@ -76,7 +78,7 @@ class DecoderBlock(nn.Module):
         self.norm = nn.LayerNorm(d)
         self.expand = nn.Linear(d, config.d_ff)
         self.contract = nn.Linear(config.d_ff, d)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def memory(self, hidden: Tensor) -> KeyValues:
         """Return cross-attention's keys and values of encoder output (B, T, d_model), the same in every step."""

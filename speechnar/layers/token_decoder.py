@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from speechnar.layers.cross_attention import Memory, sinusoids_at, token_positions
 from speechnar.layers.ctc_encoder import EncoderOutput
 from speechnar.layers.decoder_block import DecoderBlock, DecoderConfig, KeyValues, sinusoids
+from speechnar.layers.dropout import Dropout
 from speechnar.nar.lengths import length_mask
 
 OLD_NAMES = {name: f"decoder.{name}" for name in ("embedding.", "blocks.", "norm.", "out.")}
@@ -43,7 +44,7 @@ class TokenDecoder(nn.Module):
         d = config.d_model
         self.projection = nn.Linear(d_encoder, d)
         self.embedding = nn.Embedding(n_symbols, d)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.blocks = nn.ModuleList(DecoderBlock(config) for _ in range(config.n_layers))
         self.norm = nn.LayerNorm(d)
         self.out = nn.Linear(d, n_symbols)

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from speechnar.layers.decoder_block import DecoderBlock, DecoderConfig, KeyValues, sinusoids
+from speechnar.layers.dropout import Dropout
 from speechnar.nar.lengths import length_mask
 
 
@@ -76,7 +77,7 @@ class Transformer(nn.Module):
         sizes = DecoderConfig(config.d_model, config.n_heads, config.decoder_layers, config.d_ff, config.dropout)
         self.embedding = nn.Embedding(n_symbols, config.d_model)
         nn.init.normal_(self.embedding.weight, std=config.d_model**-0.5)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.encoder = nn.ModuleList(DecoderBlock(sizes, cross_attention=False) for _ in range(config.encoder_layers))
         self.encoder_norm = nn.LayerNorm(config.d_model)
         self.decoder = nn.ModuleList(DecoderBlock(sizes) for _ in range(config.decoder_layers))

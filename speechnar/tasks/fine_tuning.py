@@ -6,8 +6,12 @@
 Whisper's encoder was trained for a decoder alone. Trained with both terms, its upper layers also hold what the draft
 needs, which a frozen encoder (`speechnar.tasks.speculative`) cannot give. Audio is augmented anew in every epoch.
 
+A few hours of speech teach less than Whisper knows. So a teacher, such as Whisper itself, may hear the same audio with
+more silence behind it: its states and its distributions over tokens are then targets besides the texts.
+
 Source: joint CTC and attention, Kim et al. 2017, section 2.3; learning rates by part and frozen lower layers, Howard
-    and Ruder 2018, section 3.2; Wortsman et al. 2022 (WiSE-FT), section 3, for the interpolation.
+    and Ruder 2018, section 3.2; Wortsman et al. 2022 (WiSE-FT), section 3, for the interpolation; Gandhi et al. 2023
+    (Distil-Whisper), section 3.2, for the teacher.
 Differs: the CTC branch has layers of its own.
 """
 
@@ -22,7 +26,6 @@ from typing import NamedTuple, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from lhotse.cut import Cut
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
@@ -35,10 +38,12 @@ from speechnar.data.sampling import BucketSampler
 from speechnar.decode.greedy import best_path
 from speechnar.infer.encoder_cache import PAUSE_LEVEL, PAUSE_SECONDS, Variant, varied
 from speechnar.layers.augment import SpecAugmentConfig, spec_augment
+from speechnar.losses.distillation import distributions_term, states_term
 from speechnar.losses.mean import Mean, Means
 from speechnar.models.asr.whisper import HOP_LENGTH, SAMPLE_RATE, SILENCE, Decoder, Draft, Encoder
-from speechnar.models.folder import ModelError, load_model, save_model
+from speechnar.models.folder import load_model, save_model
 from speechnar.tasks.speculative import NUM_BUCKETS, CachedBatch, decoder_terms, draft_terms, show
+from speechnar.tasks.teacher import Teacher, load_whisper, log_mels
 from speechnar.text.symbols import SymbolTable
 from speechnar.text.whisper_bpe import DECODER_TOKENS, BytePairs, decoder_tokens
 from speechnar.train.init import freeze
@@ -46,7 +51,7 @@ from speechnar.train.loop import LoopConfig, Phase, train
 from speechnar.train.provenance import provenance_of, settings_of
 
 PARTS = ("encoder", "draft", "decoder")
-TERMS = ("ctc", "intermediate", "tokens")
+TERMS = ("ctc", "intermediate", "tokens", "states", "distributions")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,7 +64,8 @@ class FineTuningConfig:
         variant: how training audio differs from the recordings. A window of several utterances, which last up to
             `joined_seconds`, is varied as a whole; `mask_bands` has no effect.
         masks: on the log-mel.
-        weights: of the terms: `ctc` and `intermediate` of the draft, `tokens` of the decoder.
+        weights: of the terms: `ctc` and `intermediate` of the draft, `tokens` of the decoder; with a teacher, `states`
+            of the encoder and `distributions` of the decoder.
         frozen_layers: so many of the encoder's lowest layers, and what is below them, stay as they are.
         draft_learning_rate_ratio: relative to that of encoder and decoder, which are trained already.
         interpolation_weight: of the weights that encoder and decoder start from, in their average with the trained
@@ -118,25 +124,32 @@ class FineTuningTask:
         init: the model folder to start from.
         train_cuts: manifests; each cut has one supervision with a text.
         dev_cuts: the manifest to validate on.
+        teacher: a model folder to learn from (`speechnar.tasks.teacher`); None for the terms of the texts alone.
 
     Utterances that are longer than the model hears, or writes, are left out; stderr says how many.
 
     Raises:
         DataError: there is no such manifest, an utterance has no text, or all are too long.
         ConfigError: more layers are frozen than the encoder has, or windows are longer than it hears.
-        ModelError: there is no such model, or it is no Whisper.
+        ModelError: there is no such model, it is no Whisper, or the teacher does not fit it.
     """
 
-    def __init__(self, config: FineTuningConfig, init: Path, train_cuts: Sequence[Path], dev_cuts: Path) -> None:
+    def __init__(
+        self,
+        config: FineTuningConfig,
+        init: Path,
+        train_cuts: Sequence[Path],
+        dev_cuts: Path,
+        teacher: Path | None = None,
+    ) -> None:
         self.settings, self.init = config, init
-        whisper, self.config = load_model(init)
-        if self.config.spec.graph != "whisper":
-            raise ModelError(f"{init} holds the model {self.config.model.name}, which is no Whisper recognizer")
+        whisper, self.config = load_whisper(init)
         self.symbols = SymbolTable.load(init / "tokens.txt")
         self.draft_tokens = BytePairs(self.symbols.symbols)
         self.decoder_tokens = BytePairs.load_lines(decoder_tokens(init))
         self.features: nn.Module = whisper.features
         self.modules: dict[str, nn.Module] = {name: whisper.get_submodule(name).train() for name in PARTS}
+        self.teacher = None if teacher is None else Teacher(teacher, init)
         sizes = self.config.model.value
         if config.frozen_layers > sizes.n_layers:
             raise ConfigError(f"frozen_layers is {config.frozen_layers} but the encoder has {sizes.n_layers}")
@@ -208,20 +221,11 @@ class FineTuningTask:
         ]
         return AudioBatch(*(part for pair in padded for part in pair))
 
-    def features_of(self, batch: AudioBatch, is_varied: bool) -> tuple[Tensor, Tensor, Tensor]:
+    def features_of(self, rows: Sequence[Tensor], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
         """Return log-mel (B, T_mel, n_mels) with silence at its end, and the lengths (B,) with and without it."""
-        rows = [wav[:length][None] for wav, length in zip(batch.wav.cpu(), batch.lengths.tolist())]
-        if is_varied:
-            rows = [varied(row, self.settings.variant) for row in rows]
-        silence = round(SILENCE * SAMPLE_RATE)
-        device = batch.wav.device
-        with torch.no_grad(), torch.autocast("cpu", enabled=False):
-            mels = [self.features(F.pad(row, (0, silence)))[0] for row in rows]
-        lengths = torch.tensor([len(mel) for mel in mels], device=device)
-        mel = pad_sequence(mels, batch_first=True).to(device)
-        if is_varied:
-            mel = spec_augment(mel, lengths, self.settings.masks)
-        return mel, lengths, torch.tensor([row.shape[1] // HOP_LENGTH for row in rows], device=device)
+        mel, lengths = log_mels(self.features, rows, SILENCE)
+        spoken = torch.tensor([row.shape[1] // HOP_LENGTH for row in rows])
+        return mel.to(device), lengths.to(device), spoken.to(device)
 
     def encoded(
         self, batch: AudioBatch, mel: Tensor, lengths: Tensor, spoken: Tensor
@@ -236,10 +240,20 @@ class FineTuningTask:
 
     def loss(self, batch: AudioBatch, step: int) -> dict[str, Mean]:
         """Return the loss terms of a batch, augmented."""
-        mel, lengths, spoken = self.features_of(batch, True)
+        rows = [varied(row, self.settings.variant) for row in _rows(batch)]
+        mel, lengths, spoken = self.features_of(rows, batch.wav.device)
+        mel = spec_augment(mel, lengths, self.settings.masks)
         for_draft, for_decoder = self.encoded(batch, mel, lengths, spoken)
         terms, _ = draft_terms(cast(Draft, self.modules["draft"]), for_draft, self.symbols)
-        terms |= decoder_terms(cast(Decoder, self.modules["decoder"]), for_decoder, self.decoder_tokens.eos_id)[0]
+        of_tokens, logits = decoder_terms(
+            cast(Decoder, self.modules["decoder"]), for_decoder, self.decoder_tokens.eos_id
+        )
+        terms |= of_tokens
+        if self.teacher is not None:
+            states, distributions = self.teacher(rows, batch.written)
+            terms["states"] = states_term(for_draft.states, states, for_draft.lengths)
+            # Not of the end, which the teacher finds by more silence.
+            terms["distributions"] = distributions_term(logits, distributions, batch.written_lengths)
         return terms
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:
@@ -251,7 +265,7 @@ class FineTuningTask:
         of_draft, of_decoder = Means(), Means()
         references, hypotheses = [], []
         for batch, text in self._dev_batches(device):
-            for_draft, for_decoder = self.encoded(batch, *self.features_of(batch, False))
+            for_draft, for_decoder = self.encoded(batch, *self.features_of(_rows(batch), device))
             drafted, log_probs = draft_terms(cast(Draft, self.modules["draft"]), for_draft, self.symbols)
             written, logits = decoder_terms(
                 cast(Decoder, self.modules["decoder"]), for_decoder, self.decoder_tokens.eos_id
@@ -282,6 +296,11 @@ class FineTuningTask:
         shutil.copy(decoder_tokens(self.init), folder / DECODER_TOKENS)
 
 
+def _rows(batch: AudioBatch) -> list[Tensor]:
+    """Return the audio of each window, (1, T_wav), on the CPU."""
+    return [wav[:length][None] for wav, length in zip(batch.wav.cpu(), batch.lengths.tolist())]
+
+
 def _wav_of(window: Joined) -> np.ndarray:
     """Return the audio of a window, (T_wav,) float32 at 16 kHz, with pauses between its utterances."""
     rng = np.random.default_rng(window.seed)
@@ -294,12 +313,21 @@ def _wav_of(window: Joined) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def fine_tune(config: FineTuningConfig, init: Path, train_cuts: Sequence[Path], dev_cuts: Path, out: Path) -> None:
+def fine_tune(
+    config: FineTuningConfig,
+    init: Path,
+    train_cuts: Sequence[Path],
+    dev_cuts: Path,
+    out: Path,
+    teacher: Path | None = None,
+) -> None:
     """Train until the config's end, or go on from the checkpoint in `out`; leave a model folder there.
 
     A folder that was trained from another model or other manifests is renamed (`speechnar.train.provenance`).
     """
     torch.manual_seed(config.loop.seed)
     manifests = {f"manifest {n} of --train": path for n, path in enumerate(train_cuts)}
-    provenance = provenance_of({"training config": settings_of(config), "model of --init": init, **manifests})
-    train(FineTuningTask(config, init, train_cuts, dev_cuts), config.loop, out, provenance=provenance)
+    teachers = {} if teacher is None else {"model of --teacher": teacher}
+    sources = {"training config": settings_of(config), "model of --init": init, **teachers, **manifests}
+    task = FineTuningTask(config, init, train_cuts, dev_cuts, teacher)
+    train(task, config.loop, out, provenance=provenance_of(sources))

@@ -20,7 +20,7 @@ from speechnar.data.manifest import DataError, load_cuts, save_cuts
 from speechnar.infer.encoder_cache import EncoderCache, Variant, cache_states
 from speechnar.models.asr.whisper import SILENCE
 from speechnar.models.folder import load_model
-from speechnar.tasks.fine_tuning import FineTuningConfig, FineTuningTask, Joined
+from speechnar.tasks.fine_tuning import FineTuningConfig, FineTuningTask, Joined, _rows
 from speechnar.tasks.speculative import CachedBatch
 from speechnar.text.whisper_bpe import DECODER_TOKENS
 from speechnar.train.loop import LoopConfig
@@ -106,14 +106,14 @@ def test_a_window_has_the_audio_and_the_texts_of_its_utterances(folders: Cached)
     assert task.decoder_tokens.decode(batch.written[0].tolist()) == text
     assert task.draft_tokens.decode(batch.drafted[0].tolist()) == text
     with torch.no_grad():
-        for_draft, for_decoder = task.encoded(batch, *task.features_of(batch, False))
+        for_draft, for_decoder = task.encoded(batch, *task.features_of(_rows(batch), batch.wav.device))
     assert int(for_decoder.lengths[0]) - int(for_draft.lengths[0]) == SILENCE * 50
     assert for_draft.states.shape[1] == int(for_draft.lengths[0])
 
 
 def encoded(task: FineTuningTask, windows: list[Joined]) -> tuple[CachedBatch, CachedBatch]:
     batch = task.load(windows)
-    return task.encoded(batch, *task.features_of(batch, False))
+    return task.encoded(batch, *task.features_of(_rows(batch), batch.wav.device))
 
 
 def test_utterances_are_the_same_beside_longer_ones(folders: Cached) -> None:

@@ -84,13 +84,18 @@ class TextCTC(TextModel):
         return self._frames(self.transformer.memory(encoded))
 
     def _frames(self, memory: SourceMemory, path: Tensor | None = None, given: Tensor | None = None) -> Frames:
-        """Return the distributions; the frames that are True in `given` (B, T) see their token in `path` (B, T)."""
+        logits, lengths = self._logits(memory, path, given)
+        return Frames(logits.log_softmax(2), lengths)
+
+    def _logits(
+        self, memory: SourceMemory, path: Tensor | None = None, given: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return logits (B, T, V) and lengths; the frames that are True in `given` (B, T) see their token in `path`."""
         lengths = memory.encoded.lengths * self.config.stretch
         x = uniform_copy(memory.encoded, lengths, memory.encoded.hidden.shape[1] * self.config.stretch)
         if path is not None and given is not None:
             x = torch.where(given[:, :, None], self.transformer.embed(path).to(x.dtype), x)
-        logits = self.transformer.logits(self.transformer.decode_all(x, lengths, memory))
-        return Frames(logits.log_softmax(2), lengths)
+        return self.transformer.logits(self.transformer.decode_all(x, lengths, memory)), lengths
 
 
 def text_ctc_terms(model: TextCTC, pairs: Pairs) -> dict[str, Mean]:
@@ -100,10 +105,11 @@ def text_ctc_terms(model: TextCTC, pairs: Pairs) -> dict[str, Mean]:
     path = given = None
     if model.config.glancing:
         with torch.no_grad():
-            guess = model._frames(memory)
-            path = best_alignment(guess.log_probs, guess.lengths, tokens, token_lengths, blank_id)
-            ratio = model.config.glancing.at(pairs.progress)
-            given = glance(guess.log_probs.argmax(2), path, guess.lengths, ratio)
+            logits, lengths = model._logits(memory)  # need not be normalized to find the best path
+            path = best_alignment(logits, lengths, tokens, token_lengths, blank_id)
+            is_right = logits.gather(2, path[:, :, None])[:, :, 0] >= logits.amax(2)  # faster than argmax
+            predicted = torch.where(is_right, path, -1)
+            given = glance(predicted, path, lengths, model.config.glancing.at(pairs.progress))
     frames = model._frames(memory, path, given)
     loss = axe_loss if model.config.objective == "axe" else ctc_loss
     value = loss(frames.log_probs, frames.lengths, tokens, token_lengths, blank_id)

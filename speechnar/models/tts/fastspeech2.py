@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from speechnar.layers.blocks import AttentionBlock, Conv, ConvNeXt
+from speechnar.layers.dropout import Dropout
 from speechnar.layers.statistics import fill_buffers
 from speechnar.nar.lengths import N_POSITION_FEATURES, length_mask, position_features, regulate, token_of_frame
 
@@ -109,11 +110,11 @@ class FastSpeech2(nn.Module):
         if self.note:  # zero at first, so that singing begins with a model of speech
             nn.init.zeros_(self.note.weight)
             nn.init.zeros_(self.note.bias)
-        self.duration = nn.Sequential(nn.Dropout(config.predictor_dropout), nn.Linear(d, d // 2))
+        self.duration = nn.Sequential(Dropout(config.predictor_dropout), nn.Linear(d, d // 2))
         self.duration_net = ConvNeXt(2, d // 2, d, 3, config.predictor_dropout)
         self.duration_out = nn.Linear(d // 2, 1)
         self.position = nn.Linear(N_POSITION_FEATURES, d)
-        self.prosody_in = nn.Sequential(nn.Dropout(config.predictor_dropout), nn.Linear(d, d))
+        self.prosody_in = nn.Sequential(Dropout(config.predictor_dropout), nn.Linear(d, d))
         self.prosody_net = ConvNeXt(config.prosody_layers, d, d, 2 * k - 1, config.dropout)
         self.prosody_out = nn.Linear(d, 3)
         self.prosody_embedding = Conv(3, d, 3)

@@ -1,0 +1,98 @@
+"""A Whisper that learns from another one, which hears more silence."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+import yaml
+from cached import Cached, cached
+
+from speechnar import config
+from speechnar.cli import main
+from speechnar.models.asr.whisper import Whisper
+from speechnar.models.folder import ModelError, load_model, save_model
+from speechnar.tasks.fine_tuning import FineTuningConfig
+from speechnar.tasks.teacher import TEACHER_SILENCE, Teacher
+from speechnar.text.symbols import SymbolTable
+from speechnar.text.whisper_bpe import DECODER_TOKENS
+from speechnar.train.loop import LoopConfig
+
+LOOP = LoopConfig(max_steps=2, log_every=1, validate_every=0, warmup_steps=0, precision="no", ema_decay=0.0)
+ONLY = {"ctc": 0.0, "intermediate": 0.0, "tokens": 0.0, "states": 0.0, "distributions": 0.0}
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Cached:
+    return cached(tmp_path_factory.mktemp("cached"))
+
+
+@pytest.fixture(scope="module")
+def teacher(folders: Cached, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder with the same tokens, other weights, and room for the silence."""
+    return saved(folders, tmp_path_factory.mktemp("teacher") / "model", max_frames=1500)
+
+
+def saved(folders: Cached, folder: Path, **sizes: int) -> Path:
+    whisper, its = load_model(folders.model)
+    torch.manual_seed(5)
+    made = Whisper(dataclasses.replace(whisper.config, **sizes))  # type: ignore[arg-type]
+    its = dataclasses.replace(its, model=config.Choice("whisper", made.config))
+    save_model(folder, its, made, SymbolTable.load(folders.model / "tokens.txt"))
+    shutil.copy(folders.model / DECODER_TOKENS, folder)
+    return folder
+
+
+def test_a_teacher_hears_ten_seconds_of_silence_behind_each_text(folders: Cached, teacher: Path) -> None:
+    rows = [0.1 * torch.randn(1, 16000), 0.1 * torch.randn(1, 9600)]
+    written = torch.tensor([[3, 4, 5], [6, 7, 0]])
+    states, logits = Teacher(teacher, folders.model)(rows, written)
+    whisper = load_model(teacher)[0].eval()
+    for row, (wav, tokens) in enumerate(zip(rows, written)):
+        with torch.no_grad():
+            alone = whisper.encoder(whisper.features(F.pad(wav, (0, int(16000 * TEACHER_SILENCE)))), None)
+            expected = whisper.decoder(tokens[None], whisper.decoder.memory(alone), None)
+        assert torch.allclose(states[row, : alone.shape[1]], alone[0], atol=1e-4)
+        assert torch.allclose(logits[row], expected[0], atol=1e-3)
+
+
+def test_states_are_averaged_for_a_model_that_merges_frames(folders: Cached, teacher: Path, tmp_path: Path) -> None:
+    merged = saved(folders, tmp_path / "merged", halved_layers=1)
+    rows, written = [0.1 * torch.randn(1, 16000)], torch.tensor([[3]])
+    whole, _ = Teacher(teacher, folders.model)(rows, written)
+    pairs, _ = Teacher(teacher, merged)(rows, written)
+    assert torch.allclose(pairs, (whole[:, ::2] + whole[:, 1::2]) / 2, atol=1e-5)
+    with pytest.raises(ModelError, match="merges frames, and .* does not"):
+        Teacher(merged, folders.model)
+
+
+def test_a_teacher_with_other_tokens_or_states_is_refused(folders: Cached, teacher: Path, tmp_path: Path) -> None:
+    other = shutil.copytree(teacher, tmp_path / "other")
+    (other / DECODER_TOKENS).write_text("a\nb\n", encoding="utf-8")
+    with pytest.raises(ModelError, match="has other tokens than"):
+        Teacher(other, folders.model)
+    wide = saved(folders, tmp_path / "wide", d_model=2 * load_model(folders.model)[0].config.d_model)
+    with pytest.raises(ModelError, match="states of .* values"):
+        Teacher(wide, folders.model)
+
+
+@pytest.mark.parametrize(("term", "part"), [("states", "encoder"), ("distributions", "decoder")])
+def test_each_term_of_a_teacher_trains(folders: Cached, teacher: Path, tmp_path: Path, term: str, part: str) -> None:
+    settings = FineTuningConfig(
+        dataclasses.replace(LOOP, weight_decay=0.0), batch_seconds=5.0, weights=ONLY | {term: 1.0}
+    )
+    (tmp_path / "c.yaml").write_text(yaml.safe_dump(config.to_dict(settings)), encoding="utf-8")
+    options = ["--init", folders.model, "--train", folders.manifest, "--dev", folders.manifest, "--teacher", teacher]
+    out = tmp_path / "m"
+    assert main(["train", "whisper", str(tmp_path / "c.yaml"), *map(str, options), "--out", str(out)]) == 0
+    before, after = load_model(folders.model)[0].state_dict(), load_model(out)[0].state_dict()
+    changed = {name.split(".")[0] for name, value in after.items() if not torch.equal(value, before[name])}
+    assert part in changed and "draft" not in changed
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert lines[0][f"whisper/{term}"] > 0
+    assert json.loads((out / "checkpoint" / "state.json").read_text())["provenance"]["model of --teacher"]
