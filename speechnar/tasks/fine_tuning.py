@@ -328,6 +328,8 @@ def fine_tune(
     torch.manual_seed(config.loop.seed)
     manifests = {f"manifest {n} of --train": path for n, path in enumerate(train_cuts)}
     teachers = {} if teacher is None else {"model of --teacher": teacher}
-    sources = {"training config": settings_of(config), "model of --init": init, **teachers, **manifests}
+    provenance = provenance_of(
+        {"training config": settings_of(config), "model of --init": init, **teachers, **manifests}
+    )
     task = FineTuningTask(config, init, train_cuts, dev_cuts, teacher)
-    train(task, config.loop, out, provenance=provenance_of(sources))
+    train(task, config.loop, out, provenance=provenance)
