@@ -78,7 +78,7 @@ def ctc_terms(model: nn.Module, encoder_out: EncoderOutput, targets: Targets) ->
 def ctc_loss(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: Tensor, blank_id: int) -> Tensor:
     """Return minus the log-probability of the tokens, over all alignments.
 
-    Only the columns of the text's own symbols are worked on, which takes a fraction of the time where there are thousands.
+    Only the columns of the text's own symbols are worked on: with thousands of symbols, half of the time or less.
 
     Args:
         log_probs: (B, T, V) float32; lengths: (B,) frames.
