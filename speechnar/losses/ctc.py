@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
 from speechnar.decode.forced_alignment import align
 from speechnar.decode.result import DecodeError
@@ -82,39 +83,46 @@ def ctc_loss(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: 
 
     Args:
         log_probs: (B, T, V) float32; lengths: (B,) frames.
-        tokens: (B, T_text), padding of any value; token_lengths: (B,).
+        tokens: (B, T_text) in [0, V), padding of any value; token_lengths: (B,).
 
     Returns:
         A scalar. An utterance with fewer frames than its tokens need counts as 0, without gradient.
     """
-    with_blank = F.pad(tokens, (1, 0), value=blank_id).clamp(0, log_probs.shape[2] - 1)
-    own = log_probs.gather(2, with_blank[:, None].expand(-1, log_probs.shape[1], -1))
-    # Column 0 is the blank's. A token that comes again has the column of its first place.
-    columns = (tokens[:, :, None] == tokens[:, None]).int().argmax(2) + 1 if tokens.shape[1] else tokens
-    total = _MinusLogProbability.apply(own, lengths, columns, token_lengths)
-    return total.sum() / token_lengths.sum().clamp(min=1)
+    loss = _torch_ctc
+    if 0 < tokens.shape[1] < log_probs.shape[2] - 1:
+        with_blank = F.pad(tokens, (1, 0), value=blank_id).clamp(0, log_probs.shape[2] - 1)
+        log_probs = log_probs.gather(2, with_blank[:, None].expand(-1, log_probs.shape[1], -1))
+        # Column 0 is the blank's. A token that comes again has the column of its first place.
+        tokens, blank_id = (tokens[:, :, None] == tokens[:, None]).int().argmax(2) + 1, 0
+        if torch.is_grad_enabled() and log_probs.requires_grad:
+            loss = _MinusLogProbability.apply
+    return loss(log_probs, lengths, tokens, token_lengths, blank_id).sum() / token_lengths.sum().clamp(min=1)
+
+
+def _torch_ctc(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: Tensor, blank_id: int) -> Tensor:
+    frames_first = log_probs.transpose(0, 1)
+    return F.ctc_loss(frames_first, tokens, lengths, token_lengths, blank_id, reduction="none", zero_infinity=True)
 
 
 class _MinusLogProbability(torch.autograd.Function):
     """CTC by torch, whose gradient takes the log-probabilities of a frame for all there are, which these are not."""
 
     @staticmethod
-    def forward(ctx, log_probs, lengths, tokens, token_lengths):  # type: ignore[no-untyped-def]
-        """Return (B,) of log_probs (B, T, K), whose column 0 is the blank; 0 where a text does not fit."""
+    def forward(ctx, log_probs, lengths, tokens, token_lengths, blank_id):  # type: ignore[no-untyped-def]
+        """Return (B,) of log_probs (B, T, K); 0 where a text does not fit."""
         with torch.enable_grad():
             given = log_probs.detach().requires_grad_()
-            total = F.ctc_loss(
-                given.transpose(0, 1), tokens, lengths, token_lengths, 0, reduction="none", zero_infinity=True
-            )
+            total = _torch_ctc(given, lengths, tokens, token_lengths, blank_id)
             (gradient,) = torch.autograd.grad(total.sum(), given)  # the probability minus the posterior
         real = length_mask(lengths, log_probs.shape[1]) & (total != 0)[:, None]
         ctx.save_for_backward(torch.where(real[:, :, None], gradient - log_probs.exp(), 0))
         return total.detach()
 
     @staticmethod
+    @once_differentiable
     def backward(ctx, *gradients):  # type: ignore[no-untyped-def]
         (posteriors,) = ctx.saved_tensors
-        return posteriors * gradients[0][:, None, None], None, None, None
+        return posteriors * gradients[0][:, None, None], None, None, None, None
 
 
 def best_paths(log_probs: Tensor, lengths: Tensor, tokens: Tensor, token_lengths: Tensor, blank_id: int) -> Tensor:

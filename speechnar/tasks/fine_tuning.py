@@ -51,7 +51,8 @@ from speechnar.train.loop import LoopConfig, Phase, train
 from speechnar.train.provenance import provenance_of, settings_of
 
 PARTS = ("encoder", "draft", "decoder")
-TERMS = ("ctc", "intermediate", "tokens", "states", "distributions")
+TEACHER_TERMS = ("states", "distributions")
+TERMS = ("ctc", "intermediate", "tokens", *TEACHER_TERMS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,8 +65,8 @@ class FineTuningConfig:
         variant: how training audio differs from the recordings. A window of several utterances, which last up to
             `joined_seconds`, is varied as a whole; `mask_bands` has no effect.
         masks: on the log-mel.
-        weights: of the terms: `ctc` and `intermediate` of the draft, `tokens` of the decoder; with a teacher, `states`
-            of the encoder and `distributions` of the decoder.
+        weights: of the terms, 1 where none is given: `ctc` and `intermediate` of the draft, `tokens` of the decoder;
+            with a teacher, `states` of the encoder and `distributions` of the decoder.
         frozen_layers: so many of the encoder's lowest layers, and what is below them, stay as they are.
         draft_learning_rate_ratio: relative to that of encoder and decoder, which are trained already.
         interpolation_weight: of the weights that encoder and decoder start from, in their average with the trained
@@ -130,7 +131,8 @@ class FineTuningTask:
 
     Raises:
         DataError: there is no such manifest, an utterance has no text, or all are too long.
-        ConfigError: more layers are frozen than the encoder has, or windows are longer than it hears.
+        ConfigError: more layers are frozen than the encoder has, windows are longer than it hears, or a term needs a
+            teacher.
         ModelError: there is no such model, it is no Whisper, or the teacher does not fit it.
     """
 
@@ -149,8 +151,11 @@ class FineTuningTask:
         self.decoder_tokens = BytePairs.load_lines(decoder_tokens(init))
         self.features: nn.Module = whisper.features
         self.modules: dict[str, nn.Module] = {name: whisper.get_submodule(name).train() for name in PARTS}
-        self.teacher = None if teacher is None else Teacher(teacher, init)
         sizes = self.config.model.value
+        self.teacher = None if teacher is None else Teacher(teacher, init, sizes)
+        for name in TEACHER_TERMS if teacher is None else ():
+            if config.weights.get(name):
+                raise ConfigError(f"the weight of {name} needs a teacher: give --teacher, or leave it out")
         if config.frozen_layers > sizes.n_layers:
             raise ConfigError(f"frozen_layers is {config.frozen_layers} but the encoder has {sizes.n_layers}")
         if config.frozen_layers:
@@ -323,13 +328,11 @@ def fine_tune(
 ) -> None:
     """Train until the config's end, or go on from the checkpoint in `out`; leave a model folder there.
 
-    A folder that was trained from another model or other manifests is renamed (`speechnar.train.provenance`).
+    A folder that was trained from another model, teacher or manifest is renamed (`speechnar.train.provenance`).
     """
     torch.manual_seed(config.loop.seed)
     manifests = {f"manifest {n} of --train": path for n, path in enumerate(train_cuts)}
-    teachers = {} if teacher is None else {"model of --teacher": teacher}
-    provenance = provenance_of(
-        {"training config": settings_of(config), "model of --init": init, **teachers, **manifests}
-    )
+    models = {"model of --init": init, "model of --teacher": teacher}
+    provenance = provenance_of({"training config": settings_of(config), **models, **manifests})
     task = FineTuningTask(config, init, train_cuts, dev_cuts, teacher)
     train(task, config.loop, out, provenance=provenance)

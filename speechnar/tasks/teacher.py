@@ -14,19 +14,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from speechnar.models.asr.whisper import SAMPLE_RATE, Whisper, halved
+from speechnar.models.asr.whisper import HOP_LENGTH, SAMPLE_RATE, SILENCE, Whisper, WhisperConfig, halved
 from speechnar.models.folder import ModelConfig, ModelError, load_model
 from speechnar.text.whisper_bpe import decoder_tokens
 
 TEACHER_SILENCE = 10.0
-"""Seconds of silence behind what a teacher hears. Whisper was trained with 30 s of audio and silence."""
+"""Seconds of silence behind what a teacher hears; less where both are more than it hears, which for Whisper is 30 s."""
 
 
 def load_whisper(folder: Path) -> tuple[Whisper, ModelConfig]:
     """Load a recognizer with all its parts, and its config.
 
     Raises:
-        ModelError: there is no such model, or it is no Whisper.
+        ModelError: it is no Whisper.
+        ConfigError: there is no such model.
     """
     model, config = load_model(folder)
     if config.spec.graph != "whisper":
@@ -46,23 +47,31 @@ class Teacher:
 
     Args:
         folder: the teacher's model folder.
-        learner: that of the model that learns.
+        learner: that of the model that learns; own: its sizes.
 
     Raises:
-        ModelError: there is no such model, it is no Whisper, or its tokens, or its states, do not fit the learner's.
+        ModelError: it is no Whisper, or its tokens, or its states, do not fit the learner's.
+        ConfigError: there is no such model.
     """
 
-    def __init__(self, folder: Path, learner: Path) -> None:
+    def __init__(self, folder: Path, learner: Path, own: WhisperConfig) -> None:
         whisper, config = load_whisper(folder)
-        own, its = load_model(learner)[1].model.value, config.model.value
+        its = config.model.value
         if decoder_tokens(folder).read_bytes() != decoder_tokens(learner).read_bytes():
             raise ModelError(f"the teacher {folder} has other tokens than {learner}: start both from one vocabulary")
         if its.d_model != own.d_model:
             raise ModelError(f"the teacher {folder} has states of {its.d_model} values, {learner} of {own.d_model}")
         if its.state_hop > own.state_hop:
             raise ModelError(f"the teacher {folder} merges frames, and {learner} does not")
+        if its.max_tokens < own.max_tokens:
+            raise ModelError(
+                f"the teacher {folder} reads {its.max_tokens} tokens, and {learner} writes {own.max_tokens}"
+            )
         self.merges = its.state_hop < own.state_hop
-        self.whisper = whisper.eval().requires_grad_(False)
+        self.hears = its.max_frames * 2 * HOP_LENGTH / SAMPLE_RATE
+        self.features = whisper.features  # stays on the CPU, as audio does
+        self.encoder = whisper.encoder.eval().requires_grad_(False)
+        self.decoder = whisper.decoder.eval().requires_grad_(False)
 
     @torch.no_grad()
     def __call__(self, rows: Sequence[Tensor], written: Tensor) -> tuple[Tensor, Tensor]:
@@ -72,9 +81,10 @@ class Teacher:
             rows: the audio of each text, (1, T_wav).
             written: (B, N) tokens of the decoder.
         """
-        mel, lengths = (each.to(written.device) for each in log_mels(self.whisper.features, rows, TEACHER_SILENCE))
-        whisper = self.whisper.to(written.device)
-        states = whisper.encoder(mel, lengths)
-        heard = whisper.encoder.state_lengths(lengths)
-        logits = whisper.decoder(written, whisper.decoder.memory(states), heard)
+        spoken = max(row.shape[1] for row in rows) / SAMPLE_RATE
+        silence = max(SILENCE, min(TEACHER_SILENCE, self.hears - spoken))
+        mel, lengths = (each.to(written.device) for each in log_mels(self.features, rows, silence))
+        encoder, decoder = self.encoder.to(written.device), self.decoder.to(written.device)
+        states = encoder(mel, lengths)
+        logits = decoder(written, decoder.memory(states), encoder.state_lengths(lengths))
         return (halved(states).unflatten(2, (2, -1)).mean(2) if self.merges else states), logits

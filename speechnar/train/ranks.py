@@ -122,7 +122,8 @@ def _told() -> Iterator[None]:
     except RuntimeError as error:
         reason = " ".join(str(error).split())[:120]
         if torch.distributed.is_initialized():  # its threads can abort a process that exits with them
-            torch.distributed.destroy_process_group()
+            with contextlib.suppress(Exception):
+                torch.distributed.destroy_process_group()
         raise TrainingError(
             f"another process of this training has ended ({reason}): look for its own message, then run the command"
             " again to go on from the last checkpoint"

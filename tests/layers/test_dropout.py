@@ -56,7 +56,17 @@ def test_a_rate_too_small_for_a_byte_is_torchs() -> None:
     assert torch.equal(Dropout(0.5)(torch.empty(0, 3)), torch.empty(0, 3))
 
 
-@pytest.mark.parametrize("rate", [-0.1, 1.0, 1.5])
-def test_a_rate_out_of_range_is_refused(rate: float) -> None:
-    with pytest.raises(ValueError, match="should be from 0 to below 1"):
-        Dropout(rate)
+def test_a_compiled_model_is_one_graph() -> None:
+    compiled = torch.compile(Dropout(0.5), backend="eager", fullgraph=True)
+    y = compiled(torch.ones(100_000))
+    assert float((y == 0).float().mean()) == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_rate_that_is_changed_counts() -> None:
+    layer, x = Dropout(0.5), torch.ones(1000)
+    layer.p = 0.0
+    assert layer(x) is x
+    layer.p = 1.0
+    assert not layer(x).any()
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        Dropout(1.5)

@@ -56,6 +56,33 @@ def test_a_text_that_does_not_fit_has_no_loss_and_no_gradient() -> None:
     assert float(loss.detach()) == 0 and log_probs.grad is not None and not log_probs.grad.any()
 
 
+@pytest.mark.parametrize("padding", [-1, 0, 3, 10**6])
+@pytest.mark.parametrize(("symbols", "blank_id"), [(9, 0), (9, 4), (9, 8), (5, 0)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_gradient_is_torchs(symbols: int, blank_id: int, padding: int, dtype: torch.dtype) -> None:
+    """With texts that repeat tokens, are empty, or do not fit; 5 symbols are fewer than the texts are long."""
+    generator = torch.Generator().manual_seed(3)
+    logits = torch.randn(5, 12, symbols, generator=generator, dtype=dtype, requires_grad=True)
+    lengths, counts = torch.tensor([12, 9, 7, 5, 3]), torch.tensor([6, 3, 0, 4, 3])
+    tokens = torch.randint(1, symbols, (5, 6), generator=generator)
+    tokens[0] = tokens[0, 0]
+    tokens[4] = tokens[4, 0]  # three times the same takes five frames
+    tokens = (tokens + blank_id) % symbols
+    real = torch.arange(6) < counts[:, None]
+    given = torch.where(real, tokens, padding)
+    frames_first = logits.log_softmax(2).transpose(0, 1)
+    total = torch.nn.functional.ctc_loss(
+        frames_first, tokens, lengths, counts, blank_id, reduction="sum", zero_infinity=True
+    )
+    (expected,) = torch.autograd.grad(total / counts.sum(), logits)
+    loss = ctc_loss(logits.log_softmax(2), lengths, given, counts, blank_id)
+    (gradient,) = torch.autograd.grad(loss, logits)
+    torch.testing.assert_close(loss, total / counts.sum())
+    torch.testing.assert_close(gradient, expected)
+    with torch.no_grad():
+        torch.testing.assert_close(ctc_loss(logits.log_softmax(2), lengths, given, counts, blank_id), loss)
+
+
 def test_smoothing_leaves_the_blank_and_padding_out() -> None:
     log_probs = some_log_probs(2, 3, 4)
     real = [(0, 0), (0, 1), (0, 2), (1, 0)]

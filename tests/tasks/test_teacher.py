@@ -15,9 +15,10 @@ from cached import Cached, cached
 
 from speechnar import config
 from speechnar.cli import main
-from speechnar.models.asr.whisper import Whisper
+from speechnar.config import ConfigError
+from speechnar.models.asr.whisper import Whisper, WhisperConfig
 from speechnar.models.folder import ModelError, load_model, save_model
-from speechnar.tasks.fine_tuning import FineTuningConfig
+from speechnar.tasks.fine_tuning import FineTuningConfig, FineTuningTask
 from speechnar.tasks.teacher import TEACHER_SILENCE, Teacher
 from speechnar.text.symbols import SymbolTable
 from speechnar.text.whisper_bpe import DECODER_TOKENS
@@ -38,6 +39,10 @@ def teacher(folders: Cached, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return saved(folders, tmp_path_factory.mktemp("teacher") / "model", max_frames=1500)
 
 
+def sizes(folder: Path) -> WhisperConfig:
+    return load_model(folder)[1].model.value
+
+
 def saved(folders: Cached, folder: Path, **sizes: int) -> Path:
     whisper, its = load_model(folders.model)
     torch.manual_seed(5)
@@ -51,7 +56,7 @@ def saved(folders: Cached, folder: Path, **sizes: int) -> Path:
 def test_a_teacher_hears_ten_seconds_of_silence_behind_each_text(folders: Cached, teacher: Path) -> None:
     rows = [0.1 * torch.randn(1, 16000), 0.1 * torch.randn(1, 9600)]
     written = torch.tensor([[3, 4, 5], [6, 7, 0]])
-    states, logits = Teacher(teacher, folders.model)(rows, written)
+    states, logits = Teacher(teacher, folders.model, sizes(folders.model))(rows, written)
     whisper = load_model(teacher)[0].eval()
     for row, (wav, tokens) in enumerate(zip(rows, written)):
         with torch.no_grad():
@@ -64,21 +69,38 @@ def test_a_teacher_hears_ten_seconds_of_silence_behind_each_text(folders: Cached
 def test_states_are_averaged_for_a_model_that_merges_frames(folders: Cached, teacher: Path, tmp_path: Path) -> None:
     merged = saved(folders, tmp_path / "merged", halved_layers=1)
     rows, written = [0.1 * torch.randn(1, 16000)], torch.tensor([[3]])
-    whole, _ = Teacher(teacher, folders.model)(rows, written)
-    pairs, _ = Teacher(teacher, merged)(rows, written)
+    whole, _ = Teacher(teacher, folders.model, sizes(folders.model))(rows, written)
+    pairs, _ = Teacher(teacher, merged, sizes(merged))(rows, written)
     assert torch.allclose(pairs, (whole[:, ::2] + whole[:, 1::2]) / 2, atol=1e-5)
     with pytest.raises(ModelError, match="merges frames, and .* does not"):
-        Teacher(merged, folders.model)
+        Teacher(merged, folders.model, sizes(folders.model))
 
 
 def test_a_teacher_with_other_tokens_or_states_is_refused(folders: Cached, teacher: Path, tmp_path: Path) -> None:
     other = shutil.copytree(teacher, tmp_path / "other")
     (other / DECODER_TOKENS).write_text("a\nb\n", encoding="utf-8")
     with pytest.raises(ModelError, match="has other tokens than"):
-        Teacher(other, folders.model)
+        Teacher(other, folders.model, sizes(folders.model))
     wide = saved(folders, tmp_path / "wide", d_model=2 * load_model(folders.model)[0].config.d_model)
     with pytest.raises(ModelError, match="states of .* values"):
-        Teacher(wide, folders.model)
+        Teacher(wide, folders.model, sizes(folders.model))
+    short = saved(folders, tmp_path / "short", max_tokens=5)
+    with pytest.raises(ModelError, match="reads 5 tokens, and .* writes 20"):
+        Teacher(short, folders.model, sizes(folders.model))
+
+
+def test_a_teacher_hears_no_more_than_it_can(folders: Cached) -> None:
+    """The model of the fixture hears 4 s: of 3 s, with 1 s of silence, there are 200 states."""
+    own = sizes(folders.model)
+    assert own.max_frames == 200
+    states, _ = Teacher(folders.model, folders.model, own)([torch.zeros(1, 48000)], torch.tensor([[3]]))
+    assert states.shape[1] == 200
+
+
+def test_a_term_without_its_teacher_is_refused(folders: Cached, tmp_path: Path) -> None:
+    settings = FineTuningConfig(LOOP, weights={"states": 1.0})
+    with pytest.raises(ConfigError, match="the weight of states needs a teacher: give --teacher"):
+        FineTuningTask(settings, folders.model, [folders.manifest], folders.manifest)
 
 
 @pytest.mark.parametrize(("term", "part"), [("states", "encoder"), ("distributions", "decoder")])
@@ -95,4 +117,6 @@ def test_each_term_of_a_teacher_trains(folders: Cached, teacher: Path, tmp_path:
     assert part in changed and "draft" not in changed
     lines = [json.loads(line) for line in (out / "log.jsonl").read_text(encoding="utf-8").splitlines()]
     assert lines[0][f"whisper/{term}"] > 0
-    assert json.loads((out / "checkpoint" / "state.json").read_text())["provenance"]["model of --teacher"]
+    once_more = ["train", "whisper", str(tmp_path / "c.yaml"), *map(str, options[:-1]), str(folders.model)]
+    assert main([*once_more, "--out", str(out)]) == 0
+    assert len(list(tmp_path.glob("m*"))) == 2  # the run with the other teacher was renamed
