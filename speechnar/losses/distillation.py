@@ -1,4 +1,4 @@
-"""What a teacher knows beyond a text: its encoder's states, and how probable it finds every other token.
+"""Learn from a teacher beyond a text: from its encoder's states, and from the probability of every other token.
 
 Source: Hinton et al. 2015, section 2, at temperature 1; states, Romero et al. 2015 (FitNets), section 2.2. Of Whisper:
     Gandhi et al. 2023 (Distil-Whisper), section 3.2.

@@ -43,7 +43,7 @@ def log_mels(features: nn.Module, rows: Sequence[Tensor], silence: float) -> tup
 
 
 class Teacher:
-    """What a model learns from besides texts.
+    """A model that another one learns from, besides texts.
 
     Args:
         folder: the teacher's model folder.
