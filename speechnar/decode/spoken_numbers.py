@@ -14,7 +14,7 @@ import re
 from collections.abc import Collection, Sequence
 from difflib import SequenceMatcher
 
-from speechnar.decode.spelling import edit_distances, key_of
+from speechnar.decode.spelling import MARKS, edit_distances, key_of
 
 MOST_DIFFERENT = 0.4
 """Share of the letters of the longer one by which a number read aloud and the draft's words may differ."""
@@ -24,6 +24,9 @@ MOST_WORDS, MOST_SPELLED = 8, 16
 
 DOTTED_TIME = re.compile(r"([(\[\"']*(?:1?\d|2[0-3]))\.([0-5]\d[.,;:?!)\]\"']*)")
 """A number that may be a time, as 10.30."""
+
+MONEY = re.compile(r"([(\[\"']*[$\u00a3\u20ac])([1-9]\d{3,})((?:\.\d\d)?[.,;:?!)\]\"']*)")
+"""An amount of a thousand or more without commas, as $1249.99."""
 
 BEFORE_TIMES = frozenset("after around at before by from since till to until".split())
 BEHIND_TIMES = frozenset(("am", "pm"))
@@ -60,12 +63,14 @@ def with_times(words: Sequence[str], draft: Sequence[str], keep: Collection[str]
     """Return the words of a text with a colon in place of the point of a time, such as 10:30 for 10.30.
 
     A number is a time where the draft has the same with a colon. It is one, too, if it stands behind a word such as
-    "at", or before "am" or "pm", and is spelled more like the draft's words when it is read aloud as a time.
+    "at", or before "am" or "pm", and is spelled more like the draft's words when it is read aloud as a time. Where the
+    draft has digits, nothing tells how they were said: then full tens of minutes behind "at" and at the end of a
+    clause, or before "am" or "pm", are a time, since decimal fractions seldom end in zero. "p.M." becomes "p.m.".
 
     Args:
         keep: words that stay as they are, without marks around them.
     """
-    made = list(words)
+    made = [word.lower() if key_of(word) in BEHIND_TIMES and word[0].islower() else word for word in words]
     if not any(DOTTED_TIME.fullmatch(word) for word in words):
         return made
     kept = frozenset(map(key_of, keep))
@@ -80,9 +85,32 @@ def with_times(words: Sequence[str], draft: Sequence[str], keep: Collection[str]
                 is_time = ":" in draft[a + place - c].strip(":")
             else:
                 is_time = _is_time(made, slice(c, d), place, as_time, draft[a:b])
+            if not is_time and any(map(_has_digit, draft[a:b])):
+                is_time = _is_round_time(made, place)
             if is_time:
                 made[place] = as_time
     return made
+
+
+def with_commas(words: Sequence[str], keep: Collection[str] = ()) -> list[str]:
+    """Return the words of a text with commas between the thousands of money, such as $1,249.99 for $1249.99.
+
+    Args:
+        keep: words that stay as they are, without marks around them.
+    """
+    kept = frozenset(map(key_of, keep))
+    amounts = (None if key_of(word) in kept else MONEY.fullmatch(word) for word in words)
+    return [f"{found[1]}{int(found[2]):,}{found[3]}" if found else word for word, found in zip(words, amounts)]
+
+
+def _is_round_time(words: Sequence[str], place: int) -> bool:
+    """Return whether a number stands as a time does, and is of full tens of minutes, as in "at 10.30, or"."""
+    word, behind = words[place], words[place + 1 : place + 2]
+    if word.rstrip(MARKS + "'")[-1] != "0":
+        return False
+    ends = not word[-1].isdigit() or not behind
+    is_behind_at = place > 0 and key_of(words[place - 1]) == "at"
+    return ends and is_behind_at or any(key_of(each) in BEHIND_TIMES for each in behind)
 
 
 def _is_time(words: Sequence[str], block: slice, place: int, as_time: str, draft: Sequence[str]) -> bool:

@@ -21,7 +21,7 @@ from speechnar.decode.scorer import ScorerOptions
 from speechnar.decode.second_choice import reconsider
 from speechnar.decode.speculative import Draft, SpeculativeDecoder, VerifyConfig, verify
 from speechnar.decode.spelling import ctc_tokens, key_of
-from speechnar.decode.spoken_numbers import with_times
+from speechnar.decode.spoken_numbers import with_commas, with_times
 from speechnar.runtime.folder import BundleFormat
 from speechnar.runtime.reader import DECODER, SEQUENCE_INPUTS, DecoderInfo, OnnxReader, RowReader, memory_names
 from speechnar.runtime.windows import EncodedAudio
@@ -168,7 +168,7 @@ class Verifier:
             words[change.text], confidences[change.text] = lost.words, lost.confidences
         for place in reversed(sound_annotations(words, spoken)):
             del words[place], confidences[place]
-        words = with_times(words, spoken, hot_words)
+        words = with_commas(with_times(words, spoken, hot_words), hot_words)
         return _Text(words, confidences, float(np.log(np.maximum(probabilities, SMALLEST_PROBABILITY)).sum()))
 
     def _ctc(self, log_probs: np.ndarray, texts: Sequence[Sequence[int]]) -> np.ndarray:

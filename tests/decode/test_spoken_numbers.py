@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from speechnar.decode.spoken_numbers import said_by_numbers, with_times
+from speechnar.decode.spoken_numbers import said_by_numbers, with_commas, with_times
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,15 @@ def test_numbers_stand_for_the_words_that_they_are_read_as(text: str, draft: str
         ('at ("10.30")', "at ten thirty", 'at ("10:30")'),
         ("so 10.30 it is", "so 10:30 it is", "so 10:30 it is"),  # the draft has it as a time
         ("at 10.30 sharp", "at 10.30 sharp", "at 10.30 sharp"),
+        ("at 10.30, didn't he?", "at 10.30 didn't he", "at 10:30, didn't he?"),
+        ("it was at 9.00", "it was at 9.00", "it was at 9:00"),
+        ('"at 7.50" pm', "at 7.50 pm", '"at 7:50" pm'),
+        ("it closed at 10.45.", "it closed at 10.45.", "it closed at 10.45."),  # perhaps a fraction
+        ("version 3.10.", "version 3.10.", "version 3.10."),
+        ("10.30", "10.30", "10.30"),
+        ("at 10.30, didn't he?", "at03 didn't he", "at 10:30, didn't he?"),
+        ("closes at 8.40 p.M.", "closes at 8 Pm.", "closes at 8:40 p.m."),
+        ("6 PM. or 7 A.M.", "6 PM. or 7 A.M.", "6 PM. or 7 A.M."),
         ("at 10.30 meters", "at ten point three zero meters", "at 10.30 meters"),
         ("by 3.11 is", "by three poynt eleven is", "by 3.11 is"),
         ("version 3.10", "version three ten", "version 3.10"),
@@ -53,6 +62,19 @@ def test_numbers_stand_for_the_words_that_they_are_read_as(text: str, draft: str
 )
 def test_a_number_that_is_read_as_a_time_has_a_colon(text: str, draft: str, expected: str) -> None:
     assert with_times(text.split(), draft.split()) == expected.split()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("was $1249.99, which", "was $1,249.99, which"),
+        ('"$12000." or \u00a31000000?', '"$12,000." or \u00a31,000,000?'),
+        ("$999.99 in 1999, $0500, $1,249 and 1249.99", "$999.99 in 1999, $0500, $1,249 and 1249.99"),
+    ],
+)
+def test_money_has_commas_between_thousands(text: str, expected: str) -> None:
+    assert with_commas(text.split()) == expected.split()
+    assert with_commas(text.split(), keep=text.split()) == text.split()
 
 
 def test_expected_words_stay_as_they_are() -> None:

@@ -155,8 +155,8 @@ def test_a_single_word_is_written_once(word: str) -> None:
 @pytest.mark.parametrize(
     ("text", "written"),
     [
-        ("Dr. Smith paid $3.50 at 10:30, didn't he?", (r"\$3\.50", r"10[.:]30")),
-        ("The bill was $1,249.99, which was more than I expected.", (r"\$1,?249\.99",)),
+        ("Dr. Smith paid $3.50 at 10:30, didn't he?", (r"\$3\.50", r"10:30")),
+        ("The bill was $1,249.99, which was more than I expected.", (r"\$1,249\.99",)),
         ("I paid $3.50 for a coffee and $12.75 for lunch.", (r"\$3\.50", r"\$12\.75")),
     ],
 )
