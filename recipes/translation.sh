@@ -26,6 +26,10 @@ ar() { train ar train ar; }
 distill() {
   speechnar distill exp/ar data/train.tsv data/distilled.tsv --beam 4 --batch 64 --threads "$threads"
 }
+language_model() { # of the targets, which the prefix beam search of CTC may follow
+  cut -f 2 data/train.tsv >exp/targets.txt
+  speechnar lm train exp/targets.txt -o exp/lm --order 4
+}
 distilled() { parallel distilled ""; }
 raw() { parallel train _raw; }
 evaluate() { python ../translation_table.py data exp; }
@@ -41,5 +45,6 @@ run_translation() { # "NEED...": of the stage `prepare`
     "distill: data/train.tsv" \
     "distilled: $learning $configs data/distilled.tsv" \
     "raw: $learning $configs data/train.tsv" \
+    "language_model: data/train.tsv" \
     "evaluate: data/test.tsv data/dev.tsv"
 }

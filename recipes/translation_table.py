@@ -35,8 +35,8 @@ class System:
     rescorer: str | None = None
 
 
-def systems() -> list[System]:
-    """Return all systems, the baseline first."""
+def systems(lm: Path) -> list[System]:
+    """Return all systems, the baseline first; those with the n-gram model `lm` if there is one."""
     rows = [
         System(TWIN, "ar", DecodeOptions("autoregressive", beam=4, ctc_weight=0.0, length_penalty=1.0)),
         System("twin, greedy", "ar", DecodeOptions("autoregressive", beam=1, ctc_weight=0.0)),
@@ -47,6 +47,9 @@ def systems() -> list[System]:
             System(f"CTC and glancing, {data}", f"ctc_glat{suffix}", DecodeOptions("greedy")),
             System(f"CTC and glancing, prefix beam 10, {data}", f"ctc_glat{suffix}", DecodeOptions("beam", beam=10)),
         ]
+        if lm.exists():
+            with_lm = DecodeOptions("beam", beam=10, lm=str(lm), lm_weight=0.4, word_bonus=1.5)
+            rows += [System(f"CTC and glancing, prefix beam 10 with 4-grams, {data}", f"ctc_glat{suffix}", with_lm)]
         rows += [
             System(f"CMLM, {n} iterations, 3 lengths, {data}", f"cmlm{suffix}",
                    DecodeOptions("mask_predict", n, length_beam=3))
@@ -76,7 +79,8 @@ def main() -> None:
     parser.add_argument("--timed", type=int, default=200, metavar="N", help="of these that are timed")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    trained = [system for system in systems() if (args.exp / system.model / "model.safetensors").exists()]
+    found = systems(args.exp / "lm")
+    trained = [system for system in found if (args.exp / system.model / "model.safetensors").exists()]
     if not trained or trained[0].label != TWIN:
         parser.error(f"{args.exp} holds no twin: run the stages before")
     sources, references = map(list, zip(*read_pairs(args.data / "test.tsv")[: args.sentences]))
@@ -91,8 +95,8 @@ def main() -> None:
         with atomic_write(path) as part:
             part.write_text("".join(f"{text}\n" for text in texts[system.label]), encoding="utf-8")
         measurements.write(measurements.measurements_path(path), measured[system.label])
-    found = translation_quality(references, texts, TWIN)
-    rows = [Row(label, found[label], measured[label]) for label in texts]
+    quality = translation_quality(references, texts, TWIN)
+    rows = [Row(label, quality[label], measured[label]) for label in texts]
     print(format_comparison(rows, "BLEU", TWIN, markdown=True))
     plot_comparison(out / "bleu_latency.png", rows, "BLEU")
 

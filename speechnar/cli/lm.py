@@ -67,6 +67,8 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
 def _train(args: argparse.Namespace) -> None:
     from speechnar.lm.kneser_ney import KneserNeyOptions, train
 
+    if args.output.name.endswith((".arpa", ".arpa.gz")):
+        raise ValueError(f"-o is {args.output}, but the model is no ARPA file: give a name with another ending")
     options = KneserNeyOptions(args.order, args.vocabulary, tuple(args.min_counts), args.prune)
     model = train(_lines(args.texts), options)
     model.save(args.output)

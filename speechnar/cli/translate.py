@@ -37,12 +37,15 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     verb.add_argument(
         "--rescore", type=Path, metavar="MODEL_DIR", help="an autoregressive model that chooses among the lengths"
     )
+    verb.add_argument("--lm", type=Path, metavar="FILE", help="n-gram model of words, of lm train, for beam")
+    verb.add_argument("--lm-weight", type=float, default=0.4, metavar="X", help="of the n-gram model (0.4)")
+    verb.add_argument("--word-bonus", type=float, default=1.5, metavar="NATS", help="for each word, with --lm (1.5)")
     verb.add_argument("--batch", type=int, default=32, metavar="N", help="texts that are decoded at once (32)")
     verb.add_argument(
         "--measure", action="store_true", help="write NAME.speed.json beside NAME.txt, for `speechnar compare`"
     )
     verb.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads (1)")
-    verb.reads("model_dir", "file", "rescore")
+    verb.reads("model_dir", "file", "rescore", "lm")
     verb.writes("output")
 
 
@@ -59,11 +62,13 @@ def _translate(args: argparse.Namespace) -> None:
     if args.measure and args.output is None:
         raise ValueError("--measure writes a file beside the output: give the output with -o")
     torch.set_num_threads(args.threads)
+    method = args.method or ("beam" if args.lm else None)
     options = DecodeOptions(  # where no method is named, the translator takes that of the model
-        args.method or "mask_predict", args.iterations, beam=args.beam, ctc_weight=0.0, length_beam=args.length_beam,
-        length_penalty=args.length_penalty, deduplicated=args.deduplicate,
+        method or "mask_predict", args.iterations, beam=args.beam, ctc_weight=0.0, length_beam=args.length_beam,
+        length_penalty=args.length_penalty, deduplicated=args.deduplicate, lm=str(args.lm) if args.lm else None,
+        lm_weight=args.lm_weight, word_bonus=args.word_bonus,
     )  # fmt: skip
-    translator = Translator(args.model_dir, options, args.method is None, args.rescore)
+    translator = Translator(args.model_dir, options, method is None, args.rescore)
     text = sys.stdin.buffer.read() if args.file is None else args.file.read_bytes()
     lines = utf8_lines(text, args.file or "stdin")
     last = [] if lines[-1] else [lines.pop()]

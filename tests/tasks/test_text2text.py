@@ -96,6 +96,28 @@ def test_the_command_writes_a_line_for_each_line(
     assert "is not UTF-8 (byte 3)" in capsys.readouterr().err
 
 
+def test_a_language_model_has_a_say_in_the_search_of_ctc(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, sources, lm = trained(folder, "text_ctc"), tmp_path / "in.txt", tmp_path / "lm"
+    sources.write_text("".join(f"{source}\n" for source, _ in PAIRS), encoding="utf-8")
+    (tmp_path / "text.txt").write_text("bb bb\n", encoding="utf-8")
+    train = ["lm", "train", str(tmp_path / "text.txt"), "--order", "2", "-o"]
+    assert main([*train, str(tmp_path / "lm.arpa")]) == 1
+    assert "is no ARPA file: give a name with another ending" in capsys.readouterr().err
+    assert main([*train, str(lm)]) == 0
+    found = []
+    for weight in ("0", "20"):
+        out = tmp_path / f"{weight}.txt"
+        options = ["--lm", str(lm), "--lm-weight", weight, "--word-bonus", "0", "-o", str(out)]
+        assert main(["translate", str(model), "-f", str(sources), *options]) == 0
+        found.append(out.read_text(encoding="utf-8").splitlines())
+    assert found[0] == [target for _, target in PAIRS]
+    assert found[1] != found[0]
+    assert main(["translate", str(trained(folder, "transformer")), "-f", str(sources), "--lm", str(lm)]) == 1
+    assert "which cannot decode by beam" in capsys.readouterr().err
+
+
 def test_an_autoregressive_model_chooses_among_lengths(folder: Path) -> None:
     options = DecodeOptions("mask_predict", 4, length_beam=3)
     translator = Translator(trained(folder, "cmlm"), options, False, trained(folder, "transformer"))
