@@ -48,8 +48,8 @@ def systems(lm: Path) -> list[System]:
             System(f"CTC and glancing, prefix beam 10, {data}", f"ctc_glat{suffix}", DecodeOptions("beam", beam=10)),
         ]
         if lm.exists():
-            with_lm = DecodeOptions("beam", beam=10, lm=str(lm), lm_weight=0.4, word_bonus=1.5)
-            rows += [System(f"CTC and glancing, prefix beam 10 with 4-grams, {data}", f"ctc_glat{suffix}", with_lm)]
+            with_lm = DecodeOptions("beam", beam=5, lm=str(lm), lm_weight=0.4, word_bonus=1.5)
+            rows += [System(f"CTC and glancing, prefix beam 5 with 4-grams, {data}", f"ctc_glat{suffix}", with_lm)]
         rows += [
             System(f"CMLM, {n} iterations, 3 lengths, {data}", f"cmlm{suffix}",
                    DecodeOptions("mask_predict", n, length_beam=3))
