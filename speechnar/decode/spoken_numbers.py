@@ -70,10 +70,11 @@ def with_times(words: Sequence[str], draft: Sequence[str], keep: Collection[str]
     Args:
         keep: words that stay as they are, without marks around them.
     """
-    made = [word.lower() if key_of(word) in BEHIND_TIMES and word[0].islower() else word for word in words]
+    kept = frozenset(map(key_of, keep))
+    in_small_letters = BEHIND_TIMES - kept
+    made = [word.lower() if key_of(word) in in_small_letters and word[0].islower() else word for word in words]
     if not any(DOTTED_TIME.fullmatch(word) for word in words):
         return made
-    kept = frozenset(map(key_of, keep))
     matcher = SequenceMatcher(None, [key_of(word) for word in draft], [key_of(word) for word in words], autojunk=False)
     for kind, a, b, c, d in matcher.get_opcodes():
         for place in range(c, d):

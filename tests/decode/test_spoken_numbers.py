@@ -79,6 +79,7 @@ def test_money_has_commas_between_thousands(text: str, expected: str) -> None:
 
 def test_expected_words_stay_as_they_are() -> None:
     assert with_times(["at", "10.30."], ["at", "ten", "thirty"], keep=["10.30"]) == ["at", "10.30."]
+    assert with_times(["pM", "aM"], [], keep=["pM"]) == ["pM", "am"]
 
 
 def test_many_numbers_in_a_row_are_left_as_they_are() -> None:
