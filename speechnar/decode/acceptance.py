@@ -178,6 +178,10 @@ class Acceptance:
         """Return whether a token is a mark behind a word."""
         return token in self._marks
 
+    def is_other(self, token: int, other: int) -> bool:
+        """Return whether two tokens differ in more than capitals and marks."""
+        return not (self.alike(token, other) or self.is_mark(token) or self.is_mark(other))
+
     def alike(self, token: int, other: int) -> bool:
         """Return whether two tokens differ in their capitals alone, if at all."""
         symbols = self.vocabulary.symbols

@@ -2,9 +2,8 @@
 
     draft     the  night  before  she  left
     decoder   the  knight             predicts every position in one pass; the first difference ends what it accepts
-    rows           before  she  left  behind its own token the draft continues after the tokens that are spelled alike,
-                   night  before ...  at the same position,
-                   she  left ...      or a word later, if the place is not clear
+    rows           before  she  left  behind its own token the draft continues where it is spelled like the text that
+                   night  before ...  was written since the two last agreed; at several places, if these are as like
     decoder                           reads all rows in one pass; the row with the longest accepted beginning is taken
 
 Where the draft is right, no token is predicted one by one. A wrong token costs a pass, unless the decoder has read on
@@ -46,13 +45,17 @@ class VerifyConfig:
         acceptance_threshold: nats by which the decoder may prefer another token before the draft's token is replaced.
         first_width: tokens that the first pass reads. It is wider than the others: what the decoder predicts far ahead
             rewrites the draft there, and so saves passes.
-        width: tokens that each later pass reads, over all its rows. With 11, which ONNX Runtime reads in the same time,
-            there are fewer passes, but fewer commas and question marks are right.
-        min_row: tokens of a row, at least, however many rows there are.
+        width: tokens that a later pass reads, over all its rows, if it has several.
+        min_row: tokens of such a row, at least, however many rows there are.
+        max_row: tokens of the only row of a later pass, at most.
+        tokens_behind_doubt: such a row ends so many tokens behind the first that the decoder would not accept when it
+            last read it: there it will probably end what it accepts.
         max_length_ratio, extra_length: a text of more than ratio * (tokens of the draft) + extra tokens is taken for an
             endless repetition and cut.
         max_extra_tokens: tokens behind the draft's last word that are taken before they count as a repetition.
-        search_range: tokens of the draft among which the place is sought that is spelled like the decoder's token.
+        min_agreed: tokens of a row that the decoder accepts, from which on the draft's place is certain.
+        search_range: tokens of the draft, besides two for each of the text since then, among which the next place is
+            sought by the spelling.
         spelling_tolerance: letters more than the fewest that may differ where the draft continues.
         max_places: places at which the draft may continue by spelling.
         rewrite_difference: share of the letters of the longer spelling that may differ where a word of the draft is
@@ -68,9 +71,12 @@ class VerifyConfig:
     first_width: int = 64
     width: int = 8
     min_row: int = 2
+    max_row: int = 16
+    tokens_behind_doubt: int = 3
     max_length_ratio: float = 1.5
     extra_length: int = 12
     max_extra_tokens: int = 3
+    min_agreed: int = 2
     search_range: int = 4
     spelling_tolerance: int = 1
     max_places: int = 3
@@ -105,7 +111,9 @@ class SpeculativeState(State):
         accepted: tokens that the decoder accepted or wrote.
         kept: tokens of the reader's text.
         draft, thresholds: the whole draft as it is rewritten, and the acceptance threshold of each of its tokens.
+        doubted: for each of its tokens, whether the decoder would not accept it when it last read it.
         starts: places in the draft that the rows of the next pass begin at.
+        agreed_to: number of accepted tokens, and of the draft's, up to which the two agree.
         limit: tokens of the text, at most.
         words: number of words in the draft at first.
         extra: tokens that were written behind the draft's last word.
@@ -115,7 +123,9 @@ class SpeculativeState(State):
     kept: int = 0
     draft: tuple[int, ...] = ()
     thresholds: tuple[float, ...] = ()
+    doubted: tuple[bool, ...] = ()
     starts: tuple[int, ...] = (0,)
+    agreed_to: tuple[int, int] = (0, 0)
     limit: int = 0
     words: int = 0
     extra: int = 0
@@ -155,7 +165,10 @@ class SpeculativeDecoder:
         thresholds = tuple(self.config.acceptance_threshold + extra for extra in bonus)
         limit = min(self.max_tokens, int(self.config.max_length_ratio * len(tokens)) + self.config.extra_length)
         empty = SpeculativeState(*_row((), ()), reader=encoder_out.reader)
-        return self._state(empty, draft=tokens, thresholds=thresholds, limit=limit, words=self._n_words(tokens))
+        return self._state(
+            empty, draft=tokens, thresholds=thresholds, doubted=(False,) * len(tokens), limit=limit,
+            words=self._n_words(tokens),
+        )  # fmt: skip
 
     def step(self, state: SpeculativeState) -> SpeculativeState:
         """Read the rows of the draft behind the accepted text, and take the one with the longest accepted beginning."""
@@ -192,11 +205,13 @@ class SpeculativeDecoder:
             return self._state(state, accepted=accepted[:-extra], kept=kept, ended=True)
         if self.config.free_marks and place >= len(state.draft) and self.acceptance.is_mark(token) and not in_number:
             return self._state(state, accepted=accepted, kept=kept, extra=extra, ended=True)
-        draft, thresholds = list(state.draft), list(state.thresholds)
-        self._rewrite(draft, thresholds, starts[row], place + 1, verdict, row)
+        draft, thresholds, doubted = list(state.draft), list(state.thresholds), list(state.doubted)
+        self._rewrite(draft, thresholds, doubted, starts[row], place + 1, verdict, row)
+        agreed_to = (len(accepted) - 1, place) if n >= self.config.min_agreed else state.agreed_to
         return self._state(
             state, accepted=accepted, kept=kept, draft=tuple(draft), thresholds=tuple(thresholds),
-            starts=tuple(self._continuations(draft, place, token, lost=not n)), extra=extra,
+            doubted=tuple(doubted), agreed_to=agreed_to,
+            starts=tuple(self._continuations(draft, place, accepted, *agreed_to)), extra=extra,
         )  # fmt: skip
 
     def branch(self, state: SpeculativeState, n: int) -> SpeculativeState:
@@ -213,7 +228,7 @@ class SpeculativeDecoder:
             SpeculativeState(*_row((), ()), reader=state.reader.branch(written.place, written.other)),
             accepted=(*state.accepted[:n], changed), kept=written.place + 1, draft=tuple(each.token for each in rest),
             thresholds=tuple(self.config.acceptance_threshold + each.bonus for each in rest), limit=state.limit,
-            words=state.words,
+            doubted=(False,) * len(rest), words=state.words, agreed_to=(n + 1, 0),
         )  # fmt: skip
 
     def complete(self, state: SpeculativeState, rest: Sequence[Written]) -> SpeculativeState:
@@ -232,26 +247,42 @@ class SpeculativeDecoder:
 
     def _rows(self, state: SpeculativeState) -> np.ndarray:
         """Return the rows of the next pass, (B, N): the draft from each of its starts on, padded with `</s>`."""
-        config, draft, starts = self.config, state.draft, state.starts
-        width = max(config.min_row, config.width // len(starts)) if state.step else config.first_width
-        width = min(width, state.limit - len(state.accepted))
-        rows = np.full((len(starts), min(width, len(draft) - min(starts))), self.vocabulary.eos_id)
+        draft, starts = state.draft, state.starts
+        width = min(self._width(state), state.limit - len(state.accepted), len(draft) - min(starts))
+        rows = np.full((len(starts), width), self.vocabulary.eos_id)
         for row, start in zip(rows, starts):
             its = draft[start : start + len(row)]
             row[: len(its)] = its
         return rows
 
+    def _width(self, state: SpeculativeState) -> int:
+        """Return the number of tokens of each row of the next pass, at most."""
+        config, starts = self.config, state.starts
+        if not state.step:
+            return config.first_width
+        if len(starts) > 1:
+            return max(config.min_row, config.width // len(starts))
+        ahead = (*state.doubted[starts[0] : starts[0] + config.max_row], True)
+        return min(config.max_row, ahead.index(True) + 1 + config.tokens_behind_doubt)
+
     def _n_words(self, tokens: Iterable[int]) -> int:
         return sum(self.vocabulary.begins_word[token] for token in tokens)
 
     def _rewrite(
-        self, draft: list[int], thresholds: list[float], start: int, first: int, verdict: Verdict, row: int
+        self,
+        draft: list[int],
+        thresholds: list[float],
+        doubted: list[bool],
+        start: int,
+        first: int,
+        verdict: Verdict,
+        row: int,
     ) -> None:
         """Rewrite the draft, in place, behind a wrong token, where the decoder has read on.
 
         From the place on where a wrong word would cost another pass, the rest of each whole word becomes the one token
         that the decoder predicts there, if the two are spelled alike; if they are not, the row was compared at the
-        wrong place. What is rewritten is still a draft.
+        wrong place. What is rewritten is still a draft. `doubted` says what of the draft the decoder would not accept.
 
         Args:
             start: place in the draft that the row begins at.
@@ -261,6 +292,10 @@ class SpeculativeDecoder:
         end = min(start + verdict.log_probs.shape[1], len(draft))
         edges = [n for n in range(first, end) if vocabulary.begins_word[draft[n]]]
         usual = min(thresholds, default=0.0)
+        for place in range(first, end):
+            best, best_log_prob = int(verdict.best[row, place - start]), verdict.best_log_probs[row, place - start]
+            lacking = float(best_log_prob - verdict.log_probs[row, place - start])
+            doubted[place] = lacking > thresholds[place] and self.acceptance.is_other(draft[place], best)
         for a, b in reversed(list(zip(edges, edges[1:]))):
             lacking = verdict.best_log_probs[row, a - start : b - start] - verdict.log_probs[row, a - start : b - start]
             wrong = np.flatnonzero(lacking > thresholds[a:b])
@@ -274,25 +309,27 @@ class SpeculativeDecoder:
             if edit_distances(after, [before])[1] <= self.config.rewrite_difference * max(len(before), len(after)):
                 draft[place:b] = [token]
                 thresholds[place:b] = [usual]
+                doubted[place:b] = [False]
 
-    def _continuations(self, draft: Sequence[int], place: int, token: int, lost: bool) -> list[int]:
-        """Return the places at which the draft may continue behind a token of the decoder, the most probable first.
+    def _continuations(
+        self, draft: Sequence[int], place: int, accepted: Sequence[Written], first: int, start: int
+    ) -> list[int]:
+        """Return the places at which the draft may continue behind the decoder's last token, the most probable first.
 
-        They are the places behind the tokens that are spelled like the decoder's; and other words, if the draft is lost
-        because the decoder's token came at the first place of the row.
+        They are those up to which the draft is spelled like the text, from where the two last agreed.
+
+        Args:
+            place: of the draft's token in whose place the decoder's last one was written.
+            first, start: where the two agreed, in the text and in the draft.
         """
-        if place >= len(draft) or draft[place] == token:
+        if place >= len(draft) or draft[place] == accepted[-1].token:
             return [min(place + 1, len(draft))]
-        config, symbols, begins = self.config, self.vocabulary.symbols, self.vocabulary.begins_word
-        range_end = place + 1 + config.search_range
-        distances = edit_distances(symbols[token], [symbols[old] for old in draft[place:range_end]])
+        config, symbols = self.config, self.vocabulary.symbols
+        written = "".join(symbols[each.token] for each in accepted[first:]).lower()
+        end = start + 2 * (len(accepted) - first) + config.search_range
+        distances = edit_distances(written, [symbols[token].lower() for token in draft[start:end]])
         near = [n for n, distance in enumerate(distances) if distance <= min(distances) + config.spelling_tolerance]
-        by_spelling = [place + n for n in sorted(near, key=distances.__getitem__)][: config.max_places]
-        if not lost:
-            return by_spelling
-        same = [n + 1 for n in range(place + 1, min(range_end, len(draft))) if draft[n] == token][:1]
-        words = [n for n in range(place + 1, len(draft)) if begins[draft[n]]][:2]
-        return list(dict.fromkeys((by_spelling[0], place + 1, *same, *words, place)))
+        return [start + n for n in sorted(near, key=distances.__getitem__)][: config.max_places]
 
 
 def greedy_draft(vocabulary: Vocabulary) -> Callable[[DecoderInput], Draft]:

@@ -136,11 +136,11 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".part") as part:
         wav = 0.1 * torch.randn(1, 25000, generator=torch.Generator().manual_seed(0))
-        outputs = ("log_probs", "memory") if decoder else ("log_probs",)
-        axes = {"wav": {1: "samples"}, "log_probs": {1: "time"}, "memory": {3: "states"}}
+        memory = memory_names(decoder.past[0]) if decoder else []
+        axes = {"wav": {1: "samples"}, "log_probs": {1: "time"}} | {name: {2: "states"} for name in memory}
         export_graph(
-            parts.graph, {"wav": wav}, outputs, (), Path(part) / "model.onnx", {}, checked={"wav": wav[:, :12345]},
-            axes={name: axes[name] for name in ("wav", *outputs)},
+            parts.graph, {"wav": wav}, ["log_probs", *memory], (), Path(part) / "model.onnx", {},
+            checked={"wav": wav[:, :12345]}, axes=axes,
             exact=("/features/", "/log_mel/"), integer_products=bool(decoder),
             change=_fourier_by_formula if decoder else None, opsets=OPSETS if decoder else None,
         )  # fmt: skip

@@ -73,6 +73,10 @@ def restore_recognizer(recognizer_dir: Path, model_dir: Path) -> None:
 def _named(heard: dict[str, Tensor], written: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the weights of the two graphs by their names in `Whisper`; the embedding lies beside the prompt."""
     found = {name.removeprefix("model."): value for name, value in heard.items() if name.startswith("model.")}
+    for kind in ("weight", "bias"):
+        for n in range(sum(name.startswith("memory.") and name.endswith(kind) for name in heard) // 2):
+            keys_and_values = torch.cat([heard[f"memory.{2 * n}.{kind}"], heard[f"memory.{2 * n + 1}.{kind}"]])
+            found[f"decoder.blocks.{n}.cross_kv.{kind}"] = keys_and_values
     found |= {name: value for name, value in written.items() if name.startswith("decoder.")}
     found = {name.replace(".contract.layer.", ".contract."): value for name, value in found.items()}
     if "embedding" in written:

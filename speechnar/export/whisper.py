@@ -56,7 +56,8 @@ class FusedAttention(nn.Module):
 
 
 class WhisperGraph(nn.Module):
-    """wav (1, T_wav) to log_probs (1, T, V), and the decoder's memory (1, layers * 2, heads, T_states, d_head).
+    """wav (1, T_wav) to log_probs (1, T, V), and the decoder's memory: each layer's keys, then its values, (1, heads,
+    T_states, d_head) each, as outputs of their own. One array of all of them would take a tenth of the encoder's time.
 
     T_states is more than T, or than 2 T where states are not merged: the decoder, but not the CTC branch, gets the
     silence after the audio.
@@ -65,14 +66,22 @@ class WhisperGraph(nn.Module):
     def __init__(self, model: Whisper) -> None:
         super().__init__()
         self.model = model
+        self.n_heads = model.config.n_heads
         for block in (*model.encoder.blocks, *model.draft.blocks):
             block.attend = FusedAttention(cast(AttentionBlock, block).attend.n_heads)
+        self.memory = nn.ModuleList()
+        for block in model.decoder.blocks:
+            projection = cast(DecoderBlock, block).cross_kv
+            for weight, bias in zip(projection.weight.chunk(2), projection.bias.chunk(2)):
+                self.memory.append(part := nn.Linear(weight.shape[1], weight.shape[0]))
+                part.weight.data, part.bias.data = weight.data, bias.data
 
-    def forward(self, wav: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, wav: Tensor) -> tuple[Tensor, ...]:
         model = self.model
         states = model.encoder(model.features(F.pad(wav, (0, round(SILENCE * SAMPLE_RATE)))), None)
         spoken = states[:, : model.encoder.state_lengths(wav.shape[1] // HOP_LENGTH)]
-        return model.draft(spoken, None).logits.log_softmax(2), model.decoder.memory(states)
+        memory = (part(states).unflatten(2, (self.n_heads, -1)).transpose(1, 2) for part in self.memory)
+        return model.draft(spoken, None).logits.log_softmax(2), *memory
 
 
 class DecoderGraph(nn.Module):

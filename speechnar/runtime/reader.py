@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -51,15 +52,15 @@ class OnnxReader:
     Keys and values of the text that is kept are not computed again.
 
     Args:
-        memory: (layers * 2, heads, T, d_head), keys and values of the audio.
+        memory: keys and values of the audio, of each layer in turn, (heads, T, d_head).
     """
 
-    def __init__(self, session: InferenceSession, info: DecoderInfo, memory: np.ndarray) -> None:
+    def __init__(self, session: InferenceSession, info: DecoderInfo, memory: Sequence[np.ndarray]) -> None:
         layers, heads, width = info.past
         self._session = session
-        parts = np.ascontiguousarray(memory)  # a part of a window is not, and every pass would copy it
+        parts = map(np.ascontiguousarray, memory)  # a part of a window is not, and every pass would copy it
         self._memory = {name: part[None] for name, part in zip(memory_names(layers), parts)}
-        self._frames = memory.shape[2]
+        self._frames = memory[0].shape[1]
         self._past = self._present = np.zeros((layers, 1, 0, heads * width), np.float32)
         self._before = np.zeros((0, 1), np.int64)  # for each token of the rows, the place of the one before it
         self._prompt = len(info.prompt)
@@ -106,10 +107,10 @@ class RowReader:
     """A `DraftReader` of one utterance, for the graph of recognizers of format 5 and older.
 
     Args:
-        memory: (layers * 2, heads, T, d_head), keys and values of the audio.
+        memory: keys and values of the audio, of each layer in turn, (heads, T, d_head).
     """
 
-    def __init__(self, session: InferenceSession, info: DecoderInfo, memory: np.ndarray) -> None:
+    def __init__(self, session: InferenceSession, info: DecoderInfo, memory: Sequence[np.ndarray]) -> None:
         layers, heads, width = info.past
         self._session = session
         parts = (part if n % 2 else part.swapaxes(1, 2) for n, part in enumerate(memory))

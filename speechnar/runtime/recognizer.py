@@ -274,8 +274,9 @@ class Recognizer:
         inputs = {"wav": np.pad(wav, (0, max(lacking, 0)))[None].astype(np.float32)}
         if not self.info.decoder:
             return EncodedAudio(self._session.run(["log_probs"], inputs)[0][0])
-        log_probs, memory = self._session.run(["log_probs", "memory"], inputs)
-        return EncodedAudio(log_probs[0], memory[0], self.info.decoder.memory_per_frame)
+        log_probs, *memory = self._session.run(None, inputs)
+        parts = memory[0][0] if len(memory) == 1 else [part[0] for part in memory]  # one array until format 7
+        return EncodedAudio(log_probs[0], tuple(parts), self.info.decoder.memory_per_frame)
 
 
 def _later(word: Word, seconds: float) -> Word:

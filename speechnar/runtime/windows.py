@@ -31,13 +31,13 @@ class EncodedAudio:
 
     Attributes:
         log_probs: (T, V) natural logarithms of CTC.
-        memory: keys and values for the cross-attention of a decoder, (layers * 2, heads, n * T or a little less,
-            d_head); None where there is no decoder.
+        memory: keys and values of each layer for the cross-attention of a decoder, in turn, (heads, n * T or a little
+            less, d_head); None where there is no decoder.
         per_frame: n, the encoder states for each frame.
     """
 
     log_probs: np.ndarray
-    memory: np.ndarray | None = None
+    memory: tuple[np.ndarray, ...] | None = None
     per_frame: int = 1
 
     def __len__(self) -> int:
@@ -46,7 +46,8 @@ class EncodedAudio:
     def part(self, start: int, end: int | None = None) -> EncodedAudio:
         """Return the frames from `start` to before `end`."""
         n = self.per_frame
-        memory = None if self.memory is None else self.memory[:, :, n * start : None if end is None else n * end]
+        frames = slice(n * start, None if end is None else n * end)
+        memory = None if self.memory is None else tuple(part[:, frames] for part in self.memory)
         return EncodedAudio(self.log_probs[start:end], memory, n)
 
 

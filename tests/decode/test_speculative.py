@@ -16,7 +16,7 @@ from speechnar.text.whisper_bpe import BytePairs
 TOKENS = BytePairs((*(f"▁{letter}" for letter in "abcdefgh"), *"ijkl", "</s>"))
 END = TOKENS.eos_id
 DEFAULT = VerifyConfig()
-FIRST_WIDTH, WIDTH = VerifyConfig.first_width, VerifyConfig.width
+FIRST_WIDTH, WIDTH = VerifyConfig.first_width, VerifyConfig.max_row
 Says = Callable[[tuple[int, ...]], np.ndarray]
 
 
@@ -198,19 +198,52 @@ def test_a_draft_goes_on_behind_what_is_spelled_as_the_decoders_token() -> None:
     tokens, words = spelled("▁a ▁sure ▁means ▁of ▁not ▁encountering ▁objections ▁because ▁that ▁was ▁known")
     draft = [words[0], tokens.ids["▁sh"], tokens.ids["ure"], *words[2:]]
     decoder = Decoder(sure_of(words, tokens, "</s>"))
-    made = verified(draft, decoder, tokens, 100, VerifyConfig(width=12))
+    made = verified(draft, decoder, tokens, 100, VerifyConfig(tokens_behind_doubt=12))
     assert (text_of(made), made.step) == (words, 2)
     assert len(decoder.rows) == 1
+
+
+def test_a_draft_that_is_lost_is_found_again_by_the_text_written_since_then() -> None:
+    text = "▁Chapter ▁1 ▁Mrs ▁Rachel ▁Lind ▁is ▁surprised ▁Mrs ▁Rachel ▁Lind ▁lived ▁just ▁where ▁the ▁Av on ly ▁main"
+    heard = (
+        "▁Chapter ▁one ▁M ▁Mrs ▁Rach al ▁Lind ▁is ▁surprised ▁M ▁Mrs ▁Rachel ▁Lind ▁lived ▁just ▁where ▁the ▁aven ly"
+    )
+    tokens = BytePairs((*dict.fromkeys(f"{text} {heard}".split()), "▁zzzzzzzzzzzzzzzz", "</s>"))
+    words, draft = ([tokens.ids[symbol] for symbol in each.split()] for each in (text, heard))
+    made = verified(draft, Decoder(sure_of(words, tokens, "▁zzzzzzzzzzzzzzzz")), tokens, 100)
+    assert text_of(made) == words and made.step <= 9
+
+
+def test_a_row_ends_where_the_decoder_doubted_the_draft() -> None:
+    text = "▁earthquakes ▁but ▁which ▁luxury ▁from ▁symphony ▁did ▁chemist ▁upon ▁gardeners ▁known ▁means"
+    tokens, (*words, misspelled) = spelled(f"{text} ▁luxurys")
+    doubted, widths = 9, []
+
+    def says(text: tuple[int, ...]) -> np.ndarray:
+        """Say one word after the other, but another one at one place, whatever stands before."""
+        wanted = (*words, tokens.eos_id)[min(len(text), len(words))]
+        other = tokens.ids["▁zzzzzzzzzzzzzzzz"]
+        return np.where(np.arange(len(tokens)) == (other if len(text) == doubted else wanted), 0.0, -9.0)
+
+    class Watched(Decoder):
+        def read(self, rows: np.ndarray) -> Verdict:
+            widths.append(rows.shape)
+            return super().read(rows)
+
+    draft = [*words[:3], misspelled, *words[4:]]
+    verified(draft, Watched(says), tokens, 100, VerifyConfig(tokens_behind_doubt=1))
+    assert widths[:2] == [(1, len(draft)), (1, doubted + 1 - 4 + 1)]
 
 
 def test_what_is_read_beside_what_was_said_leaves_the_draft() -> None:
     tokens, words = spelled("▁earthquakes ▁but ▁which ▁luxury ▁from ▁symphony ▁did ▁chemist ▁upon ▁gardeners ▁known")
     draft = [words[-1], *words]  # a word too many
-    made = verified(draft, Decoder(sure_of(words, tokens, "▁zzzzzzzzzzzzzzzz")), tokens, 100)
-    assert (text_of(made), made.step) == (words, 3)
-    config = VerifyConfig(rewrite_difference=1.0)
+    config = VerifyConfig(tokens_behind_doubt=12)
     made = verified(draft, Decoder(sure_of(words, tokens, "▁zzzzzzzzzzzzzzzz")), tokens, 100, config)
-    assert text_of(made) == words and made.step > 3
+    assert (text_of(made), made.step) == (words, 2)
+    config = VerifyConfig(tokens_behind_doubt=12, rewrite_difference=1.0)
+    made = verified(draft, Decoder(sure_of(words, tokens, "▁zzzzzzzzzzzzzzzz")), tokens, 100, config)
+    assert text_of(made) == words and made.step > 2
 
 
 def test_what_iterations_do_not_reach_stays_a_draft() -> None:

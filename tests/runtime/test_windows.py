@@ -37,13 +37,13 @@ def listen(path: list[int], sizes: WindowSizes, block: int = 7, deaf: int = 0, h
         if start + len(probs) < len(path):
             probs[len(probs) - deaf :] = np.roll(probs[len(probs) - deaf :], 1, axis=1)
         windows.append(len(wav))
-        memory = np.arange(2.0 * start, 2 * (start + len(probs))).reshape(1, 1, -1, 1)  # each says where it is
-        return EncodedAudio(probs, memory, 2)
+        memory = np.arange(2.0 * start, 2 * (start + len(probs))).reshape(1, -1, 1)  # each says where it is
+        return EncodedAudio(probs, (memory,), 2)
 
     blocks = [stream[at : at + block] for at in range(0, len(stream), block)]
     found = list(segments(blocks, hear, sizes, VOCABULARY))
     for start, piece in found:
-        np.testing.assert_array_equal(piece.memory[0, 0, :, 0], np.arange(2 * start, 2 * (start + len(piece))))
+        np.testing.assert_array_equal(piece.memory[0][0, :, 0], np.arange(2 * start, 2 * (start + len(piece))))
     np.testing.assert_array_equal(np.concatenate([piece.log_probs for _, piece in found]), log_probs(path))
     return found, windows
 
