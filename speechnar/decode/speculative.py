@@ -56,6 +56,8 @@ class VerifyConfig:
         min_agreed: tokens of a row that the decoder accepts, from which on the draft's place is certain.
         search_range: tokens of the draft, besides two for each of the text since then, among which the next place is
             sought by the spelling.
+        skip_cost: of a letter of the draft that the text lacks, as CTC rather writes too many; others that differ cost
+            1.
         spelling_tolerance: letters more than the fewest that may differ where the draft continues.
         max_places: places at which the draft may continue by spelling.
         rewrite_difference: share of the letters of the longer spelling that may differ where a word of the draft is
@@ -78,6 +80,7 @@ class VerifyConfig:
     max_extra_tokens: int = 3
     min_agreed: int = 2
     search_range: int = 4
+    skip_cost: float = 0.8
     spelling_tolerance: int = 1
     max_places: int = 3
     rewrite_difference: float = 0.7
@@ -327,7 +330,8 @@ class SpeculativeDecoder:
         config, symbols = self.config, self.vocabulary.symbols
         written = "".join(symbols[each.token] for each in accepted[first:]).lower()
         end = start + 2 * (len(accepted) - first) + config.search_range
-        distances = edit_distances(written, [symbols[token].lower() for token in draft[start:end]])
+        spelled = [symbols[token].lower() for token in draft[start:end]]
+        distances = edit_distances(written, spelled, config.skip_cost)
         near = [n for n, distance in enumerate(distances) if distance <= min(distances) + config.spelling_tolerance]
         return [start + n for n in sorted(near, key=distances.__getitem__)][: config.max_places]
 

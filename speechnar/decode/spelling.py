@@ -44,14 +44,18 @@ def _spellings(word: str) -> Iterator[str]:
     yield key_of(word)
 
 
-def edit_distances(text: str, parts: Iterable[str]) -> list[int]:
-    """Return the edit distances of a text from nothing, from the first part, from the first two parts, and so on."""
-    row = list(range(len(text) + 1))
+def edit_distances(text: str, parts: Iterable[str], skip: float = 1.0) -> list[float]:
+    """Return the edit distances of a text from nothing, from the first part, from the first two parts, and so on.
+
+    Args:
+        skip: cost of a letter of the parts that the text lacks; other differences cost 1.
+    """
+    row = [float(n) for n in range(len(text) + 1)]
     found = [row[-1]]
     for part in parts:
         for letter in part:
-            above, row = row, [row[0] + 1]
+            above, row = row, [row[0] + skip]
             for n, other in enumerate(text):
-                row.append(min(above[n] + (letter != other), above[n + 1] + 1, row[n] + 1))
+                row.append(min(above[n] + (letter != other), above[n + 1] + skip, row[n] + 1))
         found.append(row[-1])
     return found

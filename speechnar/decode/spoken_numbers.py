@@ -140,7 +140,7 @@ def _aloud(words: Sequence[str]) -> str:
     return "".join(map(key_of, normalize(" ".join(words)).split()))
 
 
-def _distance(aloud: str, draft: Sequence[str]) -> int:
+def _distance(aloud: str, draft: Sequence[str]) -> float:
     return edit_distances(aloud, ["".join(map(key_of, draft))])[-1]
 
 
