@@ -57,7 +57,7 @@ class FusedAttention(nn.Module):
 
 class WhisperGraph(nn.Module):
     """wav (1, T_wav) to log_probs (1, T, V), and the decoder's memory: each layer's keys, then its values, (1, heads,
-    T_states, d_head) each, as outputs of their own. One array of all of them would take a tenth of the encoder's time.
+    T_states, d_head) each, as outputs of their own. One array of all of them would take 4 % of the encoder's time.
 
     T_states is more than T, or than 2 T where states are not merged: the decoder, but not the CTC branch, gets the
     silence after the audio.

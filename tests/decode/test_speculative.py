@@ -11,6 +11,7 @@ import pytest
 from speechnar.decode.interface import Verdict
 from speechnar.decode.result import DecodeError
 from speechnar.decode.speculative import Draft, SpeculativeDecoder, SpeculativeState, VerifyConfig, verify
+from speechnar.decode.spelling import edit_distances
 from speechnar.text.whisper_bpe import BytePairs
 
 TOKENS = BytePairs((*(f"▁{letter}" for letter in "abcdefgh"), *"ijkl", "</s>"))
@@ -212,6 +213,11 @@ def test_a_draft_that_is_lost_is_found_again_by_the_text_written_since_then() ->
     words, draft = ([tokens.ids[symbol] for symbol in each.split()] for each in (text, heard))
     made = verified(draft, Decoder(sure_of(words, tokens, "▁zzzzzzzzzzzzzzzz")), tokens, 100)
     assert text_of(made) == words and made.step <= 9
+
+
+def test_letters_that_are_skipped_may_cost_less_than_others() -> None:
+    assert edit_distances("abc", ["a", "xbc", "d"]) == [3, 2, 1, 2]
+    assert edit_distances("abc", ["a", "xbc", "d"], 0.5) == [3, 2, 0.5, 1]
 
 
 def test_a_row_ends_where_the_decoder_doubted_the_draft() -> None:
