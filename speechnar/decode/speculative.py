@@ -46,10 +46,9 @@ class VerifyConfig:
         first_width: tokens that the first pass reads. It is wider than the others: what the decoder predicts far ahead
             rewrites the draft there, and so saves passes.
         width: tokens that a later pass reads, over all its rows, if it has several.
-        min_row: tokens of such a row, at least, however many rows there are.
         max_row: tokens of the only row of a later pass, at most.
-        tokens_behind_doubt: such a row ends so many tokens behind the first that the decoder would not accept when it
-            last read it: there it will probably end what it accepts.
+        tokens_behind_doubt: such a row ends so many tokens behind the first in whose place the decoder preferred
+            another when it last read it: there it will probably end what it accepts.
         max_length_ratio, extra_length: a text of more than ratio * (tokens of the draft) + extra tokens is taken for an
             endless repetition and cut.
         max_extra_tokens: tokens behind the draft's last word that are taken before they count as a repetition.
@@ -72,7 +71,6 @@ class VerifyConfig:
     acceptance_threshold: float = 0.0
     first_width: int = 64
     width: int = 8
-    min_row: int = 2
     max_row: int = 16
     tokens_behind_doubt: int = 3
     max_length_ratio: float = 1.5
@@ -114,7 +112,8 @@ class SpeculativeState(State):
         accepted: tokens that the decoder accepted or wrote.
         kept: tokens of the reader's text.
         draft, thresholds: the whole draft as it is rewritten, and the acceptance threshold of each of its tokens.
-        doubted: for each of its tokens, whether the decoder would not accept it when it last read it.
+        doubted: for each of its tokens, whether the decoder preferred another when it last read it, one that differs in
+            more than capitals and marks.
         starts: places in the draft that the rows of the next pass begin at.
         agreed_to: number of accepted tokens, and of the draft's, up to which the two agree.
         limit: tokens of the text, at most.
@@ -191,7 +190,8 @@ class SpeculativeDecoder:
         is_expected = place < len(state.draft) and state.thresholds[place] > self.config.acceptance_threshold
         if is_expected and token != state.draft[place] and 0 < n == rows.shape[1]:  # the next pass reads the draft's
             state.reader.keep(row, n - 1, int(rows[row, n - 1]))
-            return self._state(state, accepted=accepted, kept=state.kept + n, starts=(place,))
+            agreed_to = (len(accepted), place) if n >= self.config.min_agreed else state.agreed_to
+            return self._state(state, accepted=accepted, kept=state.kept + n, starts=(place,), agreed_to=agreed_to)
         state.reader.keep(row, n, token)
         kept = state.kept + n
         if token == vocabulary.eos_id:
@@ -264,7 +264,7 @@ class SpeculativeDecoder:
         if not state.step:
             return config.first_width
         if len(starts) > 1:
-            return max(config.min_row, config.width // len(starts))
+            return max(1, config.width // len(starts))
         ahead = (*state.doubted[starts[0] : starts[0] + config.max_row], True)
         return min(config.max_row, ahead.index(True) + 1 + config.tokens_behind_doubt)
 
@@ -285,7 +285,7 @@ class SpeculativeDecoder:
 
         From the place on where a wrong word would cost another pass, the rest of each whole word becomes the one token
         that the decoder predicts there, if the two are spelled alike; if they are not, the row was compared at the
-        wrong place. What is rewritten is still a draft. `doubted` says what of the draft the decoder would not accept.
+        wrong place. What is rewritten is still a draft. `doubted` is brought up to date.
 
         Args:
             start: place in the draft that the row begins at.

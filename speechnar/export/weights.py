@@ -24,7 +24,8 @@ def weights_of(path: Path) -> dict[str, Tensor]:
     """Return every weight of a graph by its name in the exported module, float32.
 
     The exporter keeps the names of all weights except matrices of linear layers, which it transposes. These are found
-    by the bias that is added to the product, which keeps its name.
+    by the bias that is added to the product, which keeps its name. Biases that are equal, such as zeros, become one,
+    which has the name of the first; the other layers are named as the nodes are that add it.
 
     Args:
         path: of an ONNX file, which is compressed if it ends in .gz.
@@ -51,8 +52,9 @@ def weights_of(path: Path) -> dict[str, Tensor]:
         bias = next((name for name in node.input if name.endswith(".bias")), None)
         if node.op_type == "Add" and bias:
             matrix = _matrix(next(name for name in node.input if name != bias), made_by)
-            if matrix in values:
-                values[bias.removesuffix("bias") + "weight"] = values[matrix].T.contiguous()
+            for layer in (bias.removesuffix(".bias"), node.name.strip("/").rpartition("/")[0].replace("/", ".")):
+                if matrix in values and f"{layer}.weight" not in values:
+                    values[f"{layer}.weight"], values[f"{layer}.bias"] = values[matrix].T.contiguous(), values[bias]
     return values
 
 
