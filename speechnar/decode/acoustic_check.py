@@ -17,9 +17,9 @@ Source: Graves et al. 2006, "Connectionist temporal classification", section 4.1
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
+from itertools import groupby
 
 import numpy as np
 
@@ -80,28 +80,49 @@ class Change:
 def changes(draft: Sequence[str], text: Sequence[str]) -> list[Change]:
     """Align two texts, and return the runs of words that only one of them has, in order.
 
-    Words of unlike spelling are aligned with each other where both texts have some between the words they share.
+    The alignment has the smallest sum of edits: 1 for a word that one text lacks, and up to 1.5 for two words that
+    stand for each other, 0 if they are the same but for case and marks. So words of unlike spelling are aligned with
+    each other where both texts have some between the words they share.
     """
     left, right = [key_of(word) for word in draft], [key_of(word) for word in text]
+    first = _n_shared(left, right)
+    behind = _n_shared(left[first:][::-1], right[first:][::-1])
+    inner, other = left[first : len(left) - behind], right[first : len(right) - behind]
+    path = [(first + i, first + j) for i, j in _alignment(inner, other)]
+    steps = list(zip(path, path[1:]))
     found: list[Change] = []
-    for kind, a, b, c, d in SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
-        if kind != "equal":
-            block = slice(a, b), slice(c, d)
-            found += (
-                Change(slice(a + i, a + k), slice(c + j, c + m), *block) for i, k, j, m in _runs(left[a:b], right[c:d])
-            )
+    for same, block in groupby(steps, lambda step: step[1] == _next(step[0]) and left[step[0][0]] == right[step[0][1]]):
+        if same:
+            continue
+        differing = list(block)
+        (start, begin), (stop, end) = differing[0][0], differing[-1][1]
+        for kind, run in groupby(differing, lambda step: (step[1][0] - step[0][0], step[1][1] - step[0][1])):
+            if kind != (1, 1):
+                its = list(run)
+                (a, c), (b, d) = its[0][0], its[-1][1]
+                found.append(Change(slice(a, b), slice(c, d), slice(start, stop), slice(begin, end)))
     return found
 
 
-def _runs(left: Sequence[str], right: Sequence[str]) -> Iterator[list[int]]:
-    """Yield the runs of words that one side alone has: the first and the one after the last on the left and the right.
+def _n_shared(left: Sequence[str], right: Sequence[str]) -> int:
+    """Return the number of words that are the same at the beginning of both texts."""
+    return next((n for n, pair in enumerate(zip(left, right)) if pair[0] != pair[1]), min(len(left), len(right)))
 
-    The runs have as few words as is possible, and the words beside them are as alike as is possible.
-    """
-    best = [[float(i + j) for j in range(len(right) + 1)] for i in range(len(left) + 1)]
+
+def _next(place: tuple[int, int]) -> tuple[int, int]:
+    return place[0] + 1, place[1] + 1
+
+
+def _alignment(left: Sequence[str], right: Sequence[str]) -> list[tuple[int, int]]:
+    """Return the places in two texts that the best alignment goes through, from (0, 0) to the ends of both."""
+    pairs, others = [_pairs(word) for word in left], [_pairs(word) for word in right]
+    best = [[float(j) for j in range(len(right) + 1)]]
     for i, one in enumerate(left):
+        above, row = best[-1], [i + 1.0]
         for j, other in enumerate(right):
-            best[i + 1][j + 1] = min(best[i][j + 1] + 1, best[i + 1][j] + 1, best[i][j] + _unlikeness(one, other))
+            unlike = 0.0 if one == other else 1.5 - len(pairs[i] & others[j]) / max(len(pairs[i]), len(others[j]))
+            row.append(min(above[j + 1] + 1, row[j] + 1, above[j] + unlike))
+        best.append(row)
     places = [(len(left), len(right))]
     while (place := places[-1]) != (0, 0):
         i, j = place
@@ -111,24 +132,12 @@ def _runs(left: Sequence[str], right: Sequence[str]) -> Iterator[list[int]]:
             places.append((i, j - 1))
         else:
             places.append((i - 1, j - 1))
-    places.reverse()
-    at = 0
-    while at < len(places) - 1:
-        end = at + 1
-        step = tuple(b - a for a, b in zip(places[at], places[end]))
-        if step != (1, 1):
-            while end + 1 < len(places) and tuple(b - a for a, b in zip(places[end], places[end + 1])) == step:
-                end += 1
-            yield [place for side in zip(places[at], places[end]) for place in side]
-        at = end
+    return places[::-1]
 
 
-def _unlikeness(one: str, other: str) -> float:
-    """Return from 0 for equal words to 1.5 for words without a pair of letters in common."""
-    if one == other:
-        return 0.0
-    pairs, others = ({word[n : n + 2] for n in range(len(word) - 1)} for word in (f" {one} ", f" {other} "))
-    return 1.5 - len(pairs & others) / max(len(pairs), len(others))
+def _pairs(word: str) -> set[str]:
+    """Return the pairs of letters next to each other, the ends of the word included."""
+    return {a + b for a, b in zip(f" {word}", f"{word} ")}
 
 
 class AcousticCheck:

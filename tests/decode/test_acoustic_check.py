@@ -51,6 +51,13 @@ def words_of(text: str) -> list[str]:
         ("jump sover it", "jumps over it", []),
         ("kathleen said", "cathleen then said", [("", "then")]),
         ("one exx to ecstasy", "one ecstasy", [("exx to", "")]),
+        # The words that both texts have are not always those that stand for each other.
+        (
+            "heart and theove heart and the waterworks",
+            "heart and the Louvre, heart and the grand waterworks",
+            [("", "Louvre,"), ("", "grand")],
+        ),
+        ("tear down the fence tear the fis", "Tear down the fence, tear down the fence.", [("", "down")]),
     ],
 )
 def test_changes_are_runs_of_words_that_one_text_has(draft: str, text: str, expected: list[tuple[str, str]]) -> None:
