@@ -98,7 +98,8 @@ def _whisper_graphs(model: Whisper, config: ModelConfig) -> RecognizerGraphs:
     sizes = model.config
     decoder = DecoderInfo(
         max_tokens=sizes.max_tokens, prompt=tuple(range(sizes.n_tokens, sizes.n_tokens + PROMPT)),
-        memory_per_frame=4 * HOP_LENGTH // sizes.state_hop,
+        memory_per_frame=4 * HOP_LENGTH // (sizes.state_hop * sizes.averaged_states),
+        averaged_states=sizes.averaged_states,
         past=(2 * sizes.decoder_layers, sizes.n_heads, sizes.d_model // sizes.n_heads),
     )  # fmt: skip
     window = min(WHISPER_SECONDS, 2 / 3 * (2 * sizes.max_frames * HOP_LENGTH / SAMPLE_RATE))

@@ -29,7 +29,7 @@ from speechnar.runtime.recognizer_folder import LM, RECOGNIZER, RecognizerInfo
 from speechnar.text.symbols import SymbolTable
 from speechnar.text.whisper_bpe import DECODER_TOKENS
 
-TOLERANCE = 0.1
+TOLERANCE = 0.25
 """The largest difference between probabilities of the CTC branch, on noise, that rounded products explain."""
 
 
@@ -79,6 +79,11 @@ def _named(heard: dict[str, Tensor], written: dict[str, Tensor]) -> dict[str, Te
             found[f"decoder.blocks.{n}.cross_kv.{kind}"] = keys_and_values
     found |= {name: value for name, value in written.items() if name.startswith("decoder.")}
     found = {name.replace(".contract.layer.", ".contract."): value for name, value in found.items()}
+    for name in [name for name in found if name.startswith("encoder.conv") and ".layer." in name]:
+        value = found.pop(name)
+        if value.dim() == 2:  # a kernel of width 3 as a matrix
+            value = value.unflatten(1, (3, -1)).transpose(1, 2).contiguous()
+        found[name.replace(".layer", "")] = value
     if "embedding" in written:
         n_tokens = int((written["no_prompt"] == 0).sum())
         found["decoder.embedding.weight"] = written["embedding"][:, :n_tokens].T.contiguous()
@@ -97,6 +102,7 @@ def _sizes(info: RecognizerInfo, found: dict[str, Tensor]) -> WhisperConfig:
         n_symbols=len(info.symbols), n_tokens=len(found["decoder.embedding.weight"]), n_mels=n_mels, d_model=d_model,
         d_ff=len(found["encoder.blocks.0.expand.bias"]), n_heads=info.decoder.past[1],
         n_layers=n_layers, halved_layers=n_layers - merged[0] if merged else 0,
+        averaged_states=info.decoder.averaged_states,
         decoder_layers=info.decoder.past[0] // 2, max_tokens=info.decoder.max_tokens,
         max_frames=round(info.window_seconds * 1.5 * SAMPLE_RATE / (2 * HOP_LENGTH)) if longest else 1500,
         d_draft=len(found["draft.merge.bias"]),

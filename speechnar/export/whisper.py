@@ -44,6 +44,29 @@ def scale_rows(blocks: nn.ModuleList) -> None:
         block.contract = PerRowScaling(cast(nn.Linear, block.contract))
 
 
+class UnfoldedConv(nn.Module):
+    """A convolution of width 3 as a matrix product, which graphs have in integers: a third of the time.
+
+    Args:
+        scale_rows: whether its inputs are outputs of GELU, with single rows much larger than others.
+    """
+
+    def __init__(self, conv: nn.Conv1d, scale_rows: bool) -> None:
+        super().__init__()
+        self.stride = conv.stride[0]
+        layer = nn.Linear(3 * conv.in_channels, conv.out_channels)
+        layer.weight.data = conv.weight.data.transpose(1, 2).flatten(1)
+        layer.bias.data = cast(Tensor, conv.bias).data
+        self.layer = PerRowScaling(layer) if scale_rows else layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve x (B, C_in, T) to (B, C_out, ceil(T / stride))."""
+        time = x.shape[2]
+        padded = F.pad(x.transpose(1, 2), (0, 0, 1, 1))
+        taps = [padded[:, n : n + time : self.stride] for n in range(3)]
+        return cast(Tensor, self.layer(torch.cat(taps, 2))).transpose(1, 2)
+
+
 class FusedAttention(nn.Module):
     """`SelfAttention` without padding as one node of the graph, a fifth faster than separate nodes."""
 
@@ -59,14 +82,17 @@ class WhisperGraph(nn.Module):
     """wav (1, T_wav) to log_probs (1, T, V), and the decoder's memory: each layer's keys, then its values, (1, heads,
     T_states, d_head) each, as outputs of their own. One array of all of them would take 4 % of the encoder's time.
 
-    T_states is more than T, or than 2 T where states are not merged: the decoder, but not the CTC branch, gets the
-    silence after the audio.
+    T_states is T or 2 T, as frames are merged or averaged for the decoder or are not, and what the silence after the
+    audio adds: the decoder, but not the CTC branch, gets it.
     """
 
     def __init__(self, model: Whisper) -> None:
         super().__init__()
         self.model = model
         self.n_heads = model.config.n_heads
+        for name in ("conv1", "conv2"):
+            conv = cast(nn.Conv1d, model.encoder.get_submodule(name))
+            setattr(model.encoder, name, UnfoldedConv(conv, scale_rows=name == "conv2"))
         for block in (*model.encoder.blocks, *model.draft.blocks):
             block.attend = FusedAttention(cast(AttentionBlock, block).attend.n_heads)
         self.memory = nn.ModuleList()
@@ -80,7 +106,8 @@ class WhisperGraph(nn.Module):
         model = self.model
         states = model.encoder(model.features(F.pad(wav, (0, round(SILENCE * SAMPLE_RATE)))), None)
         spoken = states[:, : model.encoder.state_lengths(wav.shape[1] // HOP_LENGTH)]
-        memory = (part(states).unflatten(2, (self.n_heads, -1)).transpose(1, 2) for part in self.memory)
+        heard = model.decoder.averaged(states)
+        memory = (part(heard).unflatten(2, (self.n_heads, -1)).transpose(1, 2) for part in self.memory)
         return model.draft(spoken, None).logits.log_softmax(2), *memory
 
 

@@ -43,7 +43,8 @@ class ShippedEncoder:
             raise ModelError(f"the recognizer {recognizer} has no Whisper encoder: take another, such as english_base")
         info = RecognizerInfo.load(folder)
         assert info.decoder  # which every recognizer with these states has
-        self.state_hop = round(info.frame_seconds * info.sample_rate / info.decoder.memory_per_frame)
+        states_per_frame = info.decoder.memory_per_frame * info.decoder.averaged_states
+        self.state_hop = round(info.frame_seconds * info.sample_rate / states_per_frame)
         del graph.graph.output[:]
         graph.graph.output.append(onnx.helper.make_tensor_value_info(STATES, onnx.TensorProto.FLOAT, None))
         options = onnxruntime.SessionOptions()

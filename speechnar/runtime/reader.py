@@ -24,14 +24,16 @@ class DecoderInfo:
     Attributes:
         max_tokens: tokens of the longest text that it reads.
         prompt: ids with which every text begins.
-        memory_per_frame: encoder states for each frame of the log-probabilities.
+        memory_per_frame: states of the memory for each frame of the log-probabilities.
         past: shape of the keys and values that it keeps of a text: layers * 2, heads, width of a head.
+        averaged_states: encoder states whose mean is a state of the memory.
     """
 
     max_tokens: int
     prompt: tuple[int, ...]
     memory_per_frame: int
     past: tuple[int, int, int]
+    averaged_states: int = 1
 
 
 def memory_names(layers: int) -> list[str]:

@@ -322,9 +322,9 @@ def test_a_device_without_its_driver_is_refused(stub_recognizer: Path, monkeypat
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     session = onnxruntime.InferenceSession
 
-    def only_cpu(path: str, options: object, providers: list[str]) -> onnxruntime.InferenceSession:
+    def only_cpu(path: str, options: object, providers: list[str], **more: object) -> onnxruntime.InferenceSession:
         assert providers == ["CUDAExecutionProvider"]
-        return session(path, options, providers=["CPUExecutionProvider"])
+        return session(path, options, providers=["CPUExecutionProvider"], **more)
 
     monkeypatch.setattr(onnxruntime, "InferenceSession", only_cpu)
     with pytest.raises(SpeechError, match="ONNX Runtime finds no usable cuda device; take the device cpu"):
@@ -342,14 +342,14 @@ def test_a_folder_that_is_no_recognizer_is_refused(broken: Path, stub_voice: Pat
     change(broken, symbols=["a", "b"])
     with pytest.raises(TextError, match="lacks '<blank>'"):
         load_recognizer(broken)
-    change(broken, format=9, color="blue")
-    with pytest.raises(SpeechError, match="the recognizer in .* has format 9 and this speechnar reads 8; upgrade it"):
+    change(broken, format=10, color="blue")
+    with pytest.raises(SpeechError, match="the recognizer in .* has format 10 and this speechnar reads 9; upgrade it"):
         load_recognizer(broken)
 
 
 def test_a_model_of_something_else_is_refused(broken: Path, stub_voice: Path) -> None:
     shutil.copy(stub_voice / "acoustic.onnx", broken / "model.onnx")
-    with pytest.raises(SpeechError, match="model.onnx is no model of a recognizer of format 8; export"):
+    with pytest.raises(SpeechError, match="model.onnx is no model of a recognizer of format 9; export"):
         load_recognizer(broken)
 
 

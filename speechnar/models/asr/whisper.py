@@ -55,6 +55,7 @@ class WhisperConfig:
         max_tokens: the longest text, in tokens.
         halved_layers: so many of the encoder's upper layers run at 25 frames a second: pairs of frames are merged below
             them, and draft and decoder get states of 40 ms in place of 20 ms.
+        averaged_states: the decoder hears the means of so many states in a row: with 2, cross-attention reads half.
         d_draft, draft_layers, dropout: width, depth and dropout of the CTC branch.
     """
 
@@ -69,6 +70,7 @@ class WhisperConfig:
     max_frames: int = 1500
     max_tokens: int = 220
     halved_layers: int = 0
+    averaged_states: int = 1
     d_draft: int = 256
     draft_layers: int = 3
     dropout: float = 0.1
@@ -76,6 +78,8 @@ class WhisperConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.halved_layers <= self.n_layers:
             raise ConfigError(f"halved_layers is {self.halved_layers} but should be from 0 to {self.n_layers}")
+        if self.averaged_states < 1:
+            raise ConfigError(f"averaged_states is {self.averaged_states} but should be 1 or more")
 
     @property
     def state_hop(self) -> int:
@@ -119,6 +123,11 @@ class WhisperFeatures(nn.Module):
 def halved(x: Tensor) -> Tensor:
     """Return pairs of frames side by side, (B, ceil(T / 2), 2 C) of (B, T, C); behind an odd frame are zeros."""
     return torch.cat([x[:, ::2], F.pad(x, (0, 0, 0, 1))[:, 1::2]], dim=2)
+
+
+def averaged(x: Tensor, number: int) -> Tensor:
+    """Return the means of so many frames in a row, (B, T // number, C) of (B, T, C); the rest is left out."""
+    return x if number == 1 else x[:, : x.shape[1] // number * number].unflatten(1, (-1, number)).mean(2)
 
 
 class Encoder(nn.Module):
@@ -210,17 +219,22 @@ class Decoder(nn.Module):
         self.prompt = nn.Parameter(torch.zeros(PROMPT, d))
         self.embedding = nn.Embedding(config.n_tokens, d)
         self.positions = nn.Parameter(torch.zeros(PROMPT + config.max_tokens, d))
-        self.n_heads = config.n_heads
+        self.n_heads, self.averaged_states = config.n_heads, config.averaged_states
         sizes = DecoderConfig(d, config.n_heads, config.decoder_layers, config.d_ff, dropout=0.0)  # Whisper had none
         self.blocks = nn.ModuleList(DecoderBlock(sizes) for _ in range(config.decoder_layers))
         self.norm = nn.LayerNorm(d)
+
+    def averaged(self, states: Tensor) -> Tensor:
+        """Return what the decoder hears of states (B, T, d_model): (B, T // averaged_states, d_model)."""
+        return averaged(states, self.averaged_states)
 
     def memory(self, states: Tensor) -> Tensor:
         """Return the keys and values of cross-attention to states (B, T, d_model).
 
         Returns:
-            (B, layers * 2, heads, T, d_head): keys and values of each layer.
+            (B, layers * 2, heads, T // averaged_states, d_head): keys and values of each layer.
         """
+        states = self.averaged(states)
         made = torch.stack([cast(DecoderBlock, block).cross_kv(states) for block in self.blocks], dim=1)
         return made.unflatten(3, (2 * self.n_heads, -1)).transpose(2, 3).unflatten(2, (2, -1)).flatten(1, 2)
 
@@ -230,14 +244,15 @@ class Decoder(nn.Module):
         Args:
             tokens: (B, N) int64, N from 0 to `max_tokens`.
             memory: (B, n_layers * 2, n_heads, T, d_head), or (1, ...) of one utterance for all texts.
-            memory_lengths: (B,) states; None where there is no padding.
+            memory_lengths: (B,) states, before they are averaged; None where there is no padding.
 
         Returns:
             Logits (B, N + 1, n_tokens).
         """
         prompt = self.prompt.expand(tokens.shape[0], -1, -1)
         embedded = torch.cat([prompt, self.embedding(tokens)], dim=1)
-        hidden, _ = self.hidden(embedded, memory.unbind(1), memory_lengths)
+        heard = None if memory_lengths is None else memory_lengths // self.averaged_states
+        hidden, _ = self.hidden(embedded, memory.unbind(1), heard)
         return F.linear(hidden[:, PROMPT - 1 :], self.embedding.weight)
 
     def hidden(
@@ -249,6 +264,7 @@ class Decoder(nn.Module):
             embedded: (B, N, d_model) of the prompt and the tokens, or of the tokens after `past`.
             memory: keys and values of each layer, (B, n_heads, T, d_head) each, or (1, ...) of one utterance for all
                 texts.
+            memory_lengths: (B,) keys and values of each; None where there is no padding.
             past: (n_layers * 2, 1, n_heads, P, d_head) keys and values of one text before them; None where it is empty.
 
         Returns:
