@@ -22,7 +22,7 @@ UNITS = ("▁", *"aiostw")
 PIECES = (*UNITS, "▁s", "▁so", "it", EOS)
 
 
-def make(folder: Path, out: Path, halved_layers: int = 0) -> Whisper:
+def make(folder: Path, out: Path, halved_layers: int = 0, averaged_states: int = 1) -> Whisper:
     """Write a model folder and the recognizer exported from it.
 
     No two vectors are equal, as after training: the exporter stores equal ones once.
@@ -33,8 +33,8 @@ def make(folder: Path, out: Path, halved_layers: int = 0) -> Whisper:
     symbols = SymbolTable((BLANK, *UNITS, PAD, BOS, EOS))
     sizes = WhisperConfig(
         n_symbols=len(symbols), n_tokens=len(PIECES), n_mels=8, d_model=64, d_ff=128, n_heads=2, n_layers=2,
-        decoder_layers=2, max_frames=200, max_tokens=30, halved_layers=halved_layers, d_draft=64, draft_layers=2,
-        dropout=0.0,
+        decoder_layers=2, max_frames=200, max_tokens=30, halved_layers=halved_layers, averaged_states=averaged_states,
+        d_draft=64, draft_layers=2, dropout=0.0,
     )  # fmt: skip
     torch.manual_seed(0)
     model = Whisper(sizes).eval()

@@ -41,7 +41,7 @@ class SecondChoiceConfig:
         ctc_limit: nats by which CTC may find another text more or less probable; what is beyond counts as this.
     """
 
-    max_gap: float = 1.0
+    max_gap: float = 0.5
     max_places: int = 4
     rejoin_tokens: int = 4
     ctc_weight: float = 0.1

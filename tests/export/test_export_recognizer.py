@@ -25,11 +25,11 @@ from speechnar.runtime.recognizer_folder import RECOGNIZER
 from speechnar.text.whisper_bpe import BytePairs
 
 
-@pytest.fixture(scope="module", params=[0, 1], ids=["states of 20 ms", "states of 40 ms"])
+@pytest.fixture(scope="module", params=[(0, 1), (1, 1), (0, 2)], ids=["20 ms", "40 ms", "means of two of 20 ms"])
 def folders(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[Path, Path, Whisper]:
     """A model folder, the recognizer exported from it, and the model with the weights that were exported."""
     folder, out = tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("recognizer")
-    return folder, out, make(folder, out, request.param)
+    return folder, out, make(folder, out, *request.param)
 
 
 def noise(seconds: float) -> np.ndarray:
@@ -48,7 +48,9 @@ def test_the_folder_says_what_it_holds(folders: tuple[Path, Path, Whisper]) -> N
     assert (info.name, info.sample_rate, info.frame_seconds) == ("tiny", 16000, 0.04)
     assert info.window_seconds == pytest.approx(4 / 1.5)  # the rest may be half as long again: 200 frames of 20 ms
     assert info.measured == {"WER": 99.0} and info.decoding.acceptance_threshold == 0.5
-    assert info.decoder.memory_per_frame == (1 if model.config.halved_layers else 2)
+    sizes = model.config
+    assert info.decoder.memory_per_frame == (1 if sizes.halved_layers or sizes.averaged_states == 2 else 2)
+    assert info.decoder.averaged_states == sizes.averaged_states
     assert info.decoder.prompt == (11, 12, 13, 14) and info.decoder.past == (4, 2, 32)
 
 

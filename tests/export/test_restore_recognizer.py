@@ -26,11 +26,11 @@ from speechnar.text.symbols import SymbolTable
 Folders = tuple[Path, Path, Whisper]
 
 
-@pytest.fixture(scope="module", params=[0, 1], ids=["states of 20 ms", "states of 40 ms"])
+@pytest.fixture(scope="module", params=[(0, 1), (1, 1), (0, 2)], ids=["20 ms", "40 ms", "means of two of 20 ms"])
 def folders(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> tuple[Path, Path, Whisper]:
     """A model folder, the recognizer exported from it, and the model with the weights that were exported."""
     folder, out = tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("recognizer")
-    return folder, out, make(folder, out, request.param)
+    return folder, out, make(folder, out, *request.param)
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,8 @@ class WhisperConfig:
         max_tokens: the longest text, in tokens.
         halved_layers: so many of the encoder's upper layers run at 25 frames a second: pairs of frames are merged below
             them, and draft and decoder get states of 40 ms in place of 20 ms.
-        averaged_states: the decoder hears the means of so many states in a row: with 2, cross-attention reads half.
+        averaged_states: the decoder hears the means of so many states in a row, 1 or 2: with 2, cross-attention reads
+            half. Always 1 where layers are halved.
         d_draft, draft_layers, dropout: width, depth and dropout of the CTC branch.
     """
 
@@ -78,8 +79,10 @@ class WhisperConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.halved_layers <= self.n_layers:
             raise ConfigError(f"halved_layers is {self.halved_layers} but should be from 0 to {self.n_layers}")
-        if self.averaged_states < 1:
-            raise ConfigError(f"averaged_states is {self.averaged_states} but should be 1 or more")
+        if self.averaged_states not in ((1,) if self.halved_layers else (1, 2)):
+            raise ConfigError(
+                f"averaged_states is {self.averaged_states} but should be 1 or, where no layers are halved, 2"
+            )
 
     @property
     def state_hop(self) -> int:

@@ -121,6 +121,28 @@ def test_the_upper_layers_run_on_averages_of_pairs_to_begin_with() -> None:
     torch.testing.assert_close(seen[1], (seen[0][:, ::2] + seen[0][:, 1::2]) / 2, atol=1e-5, rtol=0)
 
 
+@torch.no_grad()
+def test_the_decoder_hears_means_of_states() -> None:
+    torch.manual_seed(0)
+    plain, model = (
+        Whisper(CONFIG).eval().decoder,
+        Whisper(dataclasses.replace(CONFIG, averaged_states=2)).eval().decoder,
+    )
+    model.load_state_dict(plain.state_dict())
+    states, tokens = torch.randn(2, 13, 16), torch.randint(11, (2, 5))
+    means = (states[:, 0:12:2] + states[:, 1:12:2]) / 2
+    memory = model.memory(states)
+    torch.testing.assert_close(memory, plain.memory(means))
+    expected = plain(tokens[1:], plain.memory(means[1:, :3]), None)
+    torch.testing.assert_close(model(tokens, memory, torch.tensor([13, 7]))[1:], expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("sizes", [{"averaged_states": 0}, {"averaged_states": 2, "halved_layers": 1}])
+def test_states_are_averaged_in_pairs_and_once(sizes: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="averaged_states is"):
+        dataclasses.replace(CONFIG, **sizes)
+
+
 @pytest.mark.parametrize("layers", [-1, 3])
 def test_no_more_layers_are_halved_than_there_are(layers: int) -> None:
     with pytest.raises(ConfigError, match="halved_layers is"):
