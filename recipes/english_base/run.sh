@@ -53,11 +53,18 @@ fine_tune() {
   train_model whisper conf/fine_tune.yaml --init exp/draft --dev data/dev_written.jsonl.gz --out exp/fine_tuned \
     --train data/{train_written,spoken}.jsonl.gz
 }
+average() { # the decoder hears means of pairs of states
+  if [[ $halved == 0 ]]; then
+    python local/average.py exp/fine_tuned exp/averaged_start
+    train_model whisper conf/average.yaml --init exp/averaged_start --teacher exp/fine_tuned --out exp/averaged \
+      --train data/{train_written,spoken}.jsonl.gz --dev data/dev_written.jsonl.gz
+  fi
+}
 halve() {
   if [[ $halved != 0 ]]; then python local/halve.py exp/fine_tuned exp/halved --layers "$halved"; fi
 }
 quantize() {
-  speechnar quantize "exp/$([[ $halved == 0 ]] && echo fine_tuned || echo halved)" data/train_written.jsonl.gz \
+  speechnar quantize "exp/$([[ $halved == 0 ]] && echo averaged || echo halved)" data/train_written.jsonl.gz \
     exp/recognizer --utterances "$utterances" --variant conf/variant_varied.yaml
 }
 export_recognizer() {
@@ -86,6 +93,7 @@ run_stages exp \
   "encode: data/spoken.jsonl.gz conf/variant_varied.yaml conf/variant_spoken.yaml" \
   "draft: max_steps conf/draft.yaml" \
   "fine_tune: max_steps conf/fine_tune.yaml" \
+  "average: halved max_steps conf/average.yaml" \
   "halve: halved" \
   "quantize: utterances conf/variant_varied.yaml" \
   "export_recognizer: conf/card.yaml" \

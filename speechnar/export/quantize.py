@@ -56,15 +56,16 @@ def round_for_inputs(weight: Tensor, power: Tensor, step: float) -> Tensor:
 
 @torch.no_grad()
 def round_parts(parts: Sequence[nn.Module], run: Callable[[], object], step: float) -> None:
-    """Quantize the linear layers of modules for their inputs, in place.
+    """Quantize the linear layers of modules for their inputs, in place; those that are quantized already stay.
 
     Args:
         parts: modules in the order of computation; the inputs of each are computed with the quantized parts before it.
-        run: computes all parts on calibration data; it is called once for each part.
+        run: computes all parts on calibration data; it is called once for each part that has layers to quantize.
     """
     for part in parts:
-        layers = [layer for layer in part.modules() if isinstance(layer, nn.Linear)]
-        for layer, power in _powers(layers, run).items():
+        linear = (layer for layer in part.modules() if isinstance(layer, nn.Linear))
+        layers = [layer for layer in linear if not steps_of(layer.weight)[1].all()]
+        for layer, power in (_powers(layers, run) if layers else {}).items():
             layer.weight.copy_(round_for_inputs(layer.weight, power, step))
 
 

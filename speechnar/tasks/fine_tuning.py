@@ -67,8 +67,11 @@ class FineTuningConfig:
         masks: on the log-mel.
         weights: of the terms, 1 where none is given: `ctc` and `intermediate` of the draft, `tokens` of the decoder;
             with a teacher, `states` of the encoder and `distributions` of the decoder.
-        frozen_layers: so many of the encoder's lowest layers, and what is below them, stay as they are.
+        frozen_layers: so many of the encoder's lowest layers, and what is below them, stay as they are; the whole
+            encoder, if these are all.
         draft_learning_rate_ratio: relative to that of encoder and decoder, which are trained already.
+        teacher_silence: seconds of silence behind what a teacher hears, less where the two are more than it hears; from
+            `SILENCE` on, which is what the model hears.
         interpolation_weight: of the weights that encoder and decoder start from, in their average with the trained
             weights, which is what is saved: 0 saves the trained ones.
     """
@@ -80,11 +83,14 @@ class FineTuningConfig:
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
     frozen_layers: int = 0
     draft_learning_rate_ratio: float = 1.0
+    teacher_silence: float = 10.0
     interpolation_weight: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.interpolation_weight <= 1:
             raise ConfigError(f"interpolation_weight is {self.interpolation_weight} but should be from 0 to 1")
+        if self.teacher_silence < SILENCE:
+            raise ConfigError(f"teacher_silence is {self.teacher_silence} but should be {SILENCE} or more")
         for name in ("frozen_layers", "draft_learning_rate_ratio"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} is {getattr(self, name)} but should be 0 or more")
@@ -152,7 +158,7 @@ class FineTuningTask:
         self.features: nn.Module = whisper.features
         self.modules: dict[str, nn.Module] = {name: whisper.get_submodule(name).train() for name in PARTS}
         sizes = self.config.model.value
-        self.teacher = None if teacher is None else Teacher(teacher, init, sizes)
+        self.teacher = None if teacher is None else Teacher(teacher, init, sizes, config.teacher_silence)
         for name in TEACHER_TERMS if teacher is None else ():
             if config.weights.get(name):
                 raise ConfigError(f"the weight of {name} needs a teacher: give --teacher, or leave it out")
@@ -162,6 +168,8 @@ class FineTuningTask:
             lowest = [f"blocks.{number}" for number in range(config.frozen_layers)]
             merges = [f"merge.{n}" for n in cast(Encoder, whisper.encoder).merge if int(n) < config.frozen_layers]
             freeze(self.modules["encoder"], ["conv1", "conv2", *lowest, *merges])
+        if config.frozen_layers == sizes.n_layers:
+            self.modules["encoder"].requires_grad_(False)
         longest = sizes.max_frames * 2 * HOP_LENGTH / SAMPLE_RATE - SILENCE
         slowest = min(1.0, config.variant.speed - config.variant.speed_range)
         if config.variant.joined_seconds > longest * slowest:
@@ -257,8 +265,8 @@ class FineTuningTask:
         if self.teacher is not None:
             states, distributions = self.teacher(rows, batch.written)
             terms["states"] = states_term(for_draft.states, states, for_draft.lengths)
-            # Not of the end, which the teacher finds by more silence.
-            terms["distributions"] = distributions_term(logits, distributions, batch.written_lengths)
+            knows_end = self.settings.teacher_silence == SILENCE  # else it finds the end by more silence
+            terms["distributions"] = distributions_term(logits, distributions, batch.written_lengths + knows_end)
         return terms
 
     def validate(self, modules: dict[str, nn.Module], writer: SummaryWriter, step: int) -> dict[str, float]:

@@ -18,9 +18,6 @@ from speechnar.models.asr.whisper import HOP_LENGTH, SAMPLE_RATE, SILENCE, Whisp
 from speechnar.models.folder import ModelConfig, ModelError, load_model
 from speechnar.text.whisper_bpe import decoder_tokens
 
-TEACHER_SILENCE = 10.0
-"""Seconds of silence behind what a teacher hears; less where both are more than it hears, which for Whisper is 30 s."""
-
 
 def load_whisper(folder: Path) -> tuple[Whisper, ModelConfig]:
     """Load a recognizer with all its parts, and its config.
@@ -48,13 +45,15 @@ class Teacher:
     Args:
         folder: the teacher's model folder.
         learner: that of the model that learns; own: its sizes.
+        silence: seconds of silence behind the audio; less where the two are more than the teacher hears, which for
+            Whisper is 30 s.
 
     Raises:
         ModelError: it is no Whisper, or its tokens, or its states, do not fit the learner's.
         ConfigError: there is no such model.
     """
 
-    def __init__(self, folder: Path, learner: Path, own: WhisperConfig) -> None:
+    def __init__(self, folder: Path, learner: Path, own: WhisperConfig, silence: float) -> None:
         whisper, config = load_whisper(folder)
         its = config.model.value
         if decoder_tokens(folder).read_bytes() != decoder_tokens(learner).read_bytes():
@@ -67,6 +66,7 @@ class Teacher:
             raise ModelError(
                 f"the teacher {folder} reads {its.max_tokens} tokens, and {learner} writes {own.max_tokens}"
             )
+        self.silence = silence
         self.merges = its.state_hop < own.state_hop
         self.hears = its.max_frames * 2 * HOP_LENGTH / SAMPLE_RATE
         self.features = whisper.features  # stays on the CPU, as audio does
@@ -82,7 +82,7 @@ class Teacher:
             written: (B, N) tokens of the decoder.
         """
         spoken = max(row.shape[1] for row in rows) / SAMPLE_RATE
-        silence = max(SILENCE, min(TEACHER_SILENCE, self.hears - spoken))
+        silence = max(SILENCE, min(self.silence, self.hears - spoken))
         mel, lengths = (each.to(written.device) for each in log_mels(self.features, rows, silence))
         encoder, decoder = self.encoder.to(written.device), self.decoder.to(written.device)
         states = encoder(mel, lengths)

@@ -113,3 +113,17 @@ def test_each_part_is_rounded_for_what_the_rounded_ones_before_it_make() -> None
     torch.testing.assert_close(layers[0].weight.detach(), expected)
     heard = x @ expected.T + bias
     torch.testing.assert_close(layers[1].weight.detach(), round_for_inputs(second, heard.T @ heard, STEP))
+
+
+def test_what_is_quantized_stays_and_what_was_trained_since_is_quantized_again() -> None:
+    torch.manual_seed(0)
+    layers, x = nn.Sequential(nn.Linear(64, 96), nn.Linear(96, 64)), torch.randn(500, 64)
+    round_parts(layers, lambda: layers(x), STEP)
+    first = layers[0].weight.detach().clone()
+    with torch.no_grad():
+        layers[1].weight.add_(0.01 * torch.randn(layers[1].weight.shape))
+    trained = layers[1].weight.detach().clone()
+    round_parts(layers, lambda: layers(x), STEP / 2)
+    assert torch.equal(layers[0].weight, first)
+    heard = layers[0](x).detach()
+    torch.testing.assert_close(layers[1].weight.detach(), round_for_inputs(trained, heard.T @ heard, STEP / 2))
