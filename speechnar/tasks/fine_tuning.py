@@ -69,6 +69,7 @@ class FineTuningConfig:
             with a teacher, `states` of the encoder and `distributions` of the decoder.
         frozen_layers: so many of the encoder's lowest layers, and what is below them, stay as they are; the whole
             encoder, if these are all.
+        only_cross_attention: whether of the decoder cross-attention alone is trained.
         draft_learning_rate_ratio: relative to that of encoder and decoder, which are trained already.
         teacher_silence: seconds of silence behind what a teacher hears, less where the two are more than it hears; from
             `SILENCE` on, which is what the model hears.
@@ -82,6 +83,7 @@ class FineTuningConfig:
     masks: SpecAugmentConfig = SpecAugmentConfig(band_masks=2, band_width=15)
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
     frozen_layers: int = 0
+    only_cross_attention: bool = False
     draft_learning_rate_ratio: float = 1.0
     teacher_silence: float = 10.0
     interpolation_weight: float = 0.0
@@ -170,6 +172,9 @@ class FineTuningTask:
             freeze(self.modules["encoder"], ["conv1", "conv2", *lowest, *merges])
         if config.frozen_layers == sizes.n_layers:
             self.modules["encoder"].requires_grad_(False)
+        if config.only_cross_attention:
+            for name, weight in self.modules["decoder"].named_parameters():
+                weight.requires_grad_(".cross_" in name)
         longest = sizes.max_frames * 2 * HOP_LENGTH / SAMPLE_RATE - SILENCE
         slowest = min(1.0, config.variant.speed - config.variant.speed_range)
         if config.variant.joined_seconds > longest * slowest:
