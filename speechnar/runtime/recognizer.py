@@ -45,7 +45,7 @@ OVERLAP = 3.0  # seconds that two windows share where there is no pause
 PAUSE = 0.4  # seconds without a word, at which a window may end
 PADDED_PAUSE = 0.32  # the same for graphs that append silence to the audio themselves, as those with a decoder do
 SHORTEST = 0.5  # seconds; silence is appended to shorter audio, for which the graph may have no frame
-SHORTEST_HEARD = 4.0  # the same for the decoder and the encoder below it: single words need what Whisper was trained on
+SHORTEST_HEARD = 4.0  # the same where there is a decoder, which knows single words with silence behind them
 DOUBTFUL = 0.45  # mean confidence of all words below which they are probably of another language
 FEWEST_DOUBTFUL = 8  # words of which that can be said
 SHORTEST_WORD = 0.1  # seconds; models write words for shorter audio, though nobody can have said one
@@ -273,8 +273,10 @@ class Recognizer:
     def _encode(self, wav: np.ndarray) -> EncodedAudio:
         """Return the output of the graph for (T_wav,) samples."""
         size = max(len(wav), round(SHORTEST * self.sample_rate))
-        shortest = round(SHORTEST_HEARD * self.sample_rate) if self.info.decoder else 0
-        inputs = {"wav": np.pad(wav, (0, max(size, shortest) - len(wav)))[None].astype(np.float32)}
+        heard = size
+        if self.info.decoder:
+            heard = max(size, int(min(SHORTEST_HEARD, self.info.window_seconds) * self.sample_rate))
+        inputs = {"wav": np.pad(wav, (0, heard - len(wav)))[None].astype(np.float32)}
         if not self.info.decoder:
             return EncodedAudio(self._session.run(["log_probs"], inputs)[0][0])
         log_probs, *memory = self._session.run(None, inputs)

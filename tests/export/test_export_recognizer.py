@@ -144,6 +144,19 @@ def test_what_is_heard_is_mended_and_placed(folders: tuple[Path, Path, Whisper])
     assert heard.duration == mended.duration
 
 
+@pytest.mark.parametrize(("seconds", "frames"), [(0.2, 13), (1.0, 25), (2.9, 73)])
+def test_the_decoder_hears_silence_behind_a_single_word(
+    folders: tuple[Path, Path, Whisper], seconds: float, frames: int
+) -> None:
+    _, out, model = folders
+    recognizer = Recognizer(out, threads=1)
+    encoded = recognizer._encode(noise(seconds))
+    assert len(encoded) == frames and encoded.memory is not None
+    heard = max(seconds, recognizer.info.window_seconds) + 0.5  # of this model; 4 s of one with longer windows
+    states = model.encoder(model.features(torch.zeros(1, int(heard * 16000))), None)
+    assert encoded.memory[0].shape[1] == model.decoder.averaged(states).shape[1]
+
+
 def test_only_recognizers_are_exported(tmp_path: Path) -> None:
     sizes = HarmonicVocosConfig(d_model=8, d_ff=8, n_layers=1)
     save_model(tmp_path, ModelConfig(AUDIO, Choice("harmonic_vocos", sizes)), HarmonicVocos(sizes, AUDIO))
