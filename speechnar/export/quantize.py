@@ -64,9 +64,14 @@ def round_parts(parts: Sequence[nn.Module], run: Callable[[], object], step: flo
     """
     for part in parts:
         linear = (layer for layer in part.modules() if isinstance(layer, nn.Linear))
-        layers = [layer for layer in linear if not steps_of(layer.weight)[1].all()]
+        layers = [layer for layer in linear if not _is_quantized(layer.weight)]
         for layer, power in (_powers(layers, run) if layers else {}).items():
             layer.weight.copy_(round_for_inputs(layer.weight, power, step))
+
+
+def _is_quantized(weight: Tensor) -> bool:
+    """Return whether every row of a matrix has a step, or is zero."""
+    return bool(((steps_of(weight)[1] > 0) | (weight == 0).all(1)).all())
 
 
 def _powers(layers: Sequence[nn.Linear], run: Callable[[], object]) -> dict[nn.Linear, Tensor]:

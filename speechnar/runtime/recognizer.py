@@ -45,7 +45,7 @@ OVERLAP = 3.0  # seconds that two windows share where there is no pause
 PAUSE = 0.4  # seconds without a word, at which a window may end
 PADDED_PAUSE = 0.32  # the same for graphs that append silence to the audio themselves, as those with a decoder do
 SHORTEST = 0.5  # seconds; silence is appended to shorter audio, for which the graph may have no frame
-SHORTEST_HEARD = 4.0  # the same where there is a decoder, which knows single words with silence behind them
+SHORTEST_HEARD = 4.0  # the same of a recording that a decoder hears, which knows single words with silence behind them
 DOUBTFUL = 0.45  # mean confidence of all words below which they are probably of another language
 FEWEST_DOUBTFUL = 8  # words of which that can be said
 SHORTEST_WORD = 0.1  # seconds; models write words for shorter audio, though nobody can have said one
@@ -144,8 +144,11 @@ class Recognizer:
                 duration += len(block) / self.sample_rate
                 yield block
 
+        verified = self._verifier is not None and iterations != 0
+        shortest = min(SHORTEST_HEARD, self.info.window_seconds) if verified else SHORTEST
+        encode = functools.partial(self._encode, shortest=shortest)
         words: list[Word] = []
-        for first, segment in segments(counted(), self._encode, sizes, self._vocabulary):
+        for first, segment in segments(counted(), encode, sizes, self._vocabulary):
             words += [_later(word, first * seconds) for word in decode(segment)]
             end = min((first + len(segment)) * seconds, duration)
             if progress:
@@ -270,12 +273,13 @@ class Recognizer:
 
         return search
 
-    def _encode(self, wav: np.ndarray) -> EncodedAudio:
-        """Return the output of the graph for (T_wav,) samples."""
+    def _encode(self, wav: np.ndarray, shortest: float = SHORTEST) -> EncodedAudio:
+        """Return the output of the graph for (T_wav,) samples, with silence behind them up to `shortest` seconds.
+
+        The memory of a decoder has that silence; log-probabilities have it up to `SHORTEST`.
+        """
         size = max(len(wav), round(SHORTEST * self.sample_rate))
-        heard = size
-        if self.info.decoder:
-            heard = max(size, int(min(SHORTEST_HEARD, self.info.window_seconds) * self.sample_rate))
+        heard = max(size, int(shortest * self.sample_rate))
         inputs = {"wav": np.pad(wav, (0, heard - len(wav)))[None].astype(np.float32)}
         if not self.info.decoder:
             return EncodedAudio(self._session.run(["log_probs"], inputs)[0][0])

@@ -32,7 +32,7 @@ class EncodedAudio:
     Attributes:
         log_probs: (T, V) natural logarithms of CTC.
         memory: keys and values of each layer for the cross-attention of a decoder, in turn, (heads, n * T or a little
-            less, d_head); None where there is no decoder.
+            less, d_head), or more where silence was appended; None where there is no decoder.
         per_frame: n, the encoder states for each frame.
     """
 

@@ -70,7 +70,8 @@ class FineTuningConfig:
         frozen_layers: so many of the encoder's lowest layers, and what is below them, stay as they are; the whole
             encoder, if these are all.
         only_cross_attention: whether of the decoder cross-attention alone is trained.
-        draft_learning_rate_ratio: relative to that of encoder and decoder, which are trained already.
+        draft_learning_rate_ratio: relative to that of encoder and decoder, which are trained already; 0 leaves the
+            draft as it is.
         teacher_silence: seconds of silence behind what a teacher hears, less where the two are more than it hears; from
             `SILENCE` on, which is what the model hears.
         interpolation_weight: of the weights that encoder and decoder start from, in their average with the trained
@@ -172,6 +173,8 @@ class FineTuningTask:
             freeze(self.modules["encoder"], ["conv1", "conv2", *lowest, *merges])
         if config.frozen_layers == sizes.n_layers:
             self.modules["encoder"].requires_grad_(False)
+        if not config.draft_learning_rate_ratio:
+            self.modules["draft"].requires_grad_(False)
         if config.only_cross_attention:
             for name, weight in self.modules["decoder"].named_parameters():
                 weight.requires_grad_(".cross_" in name)

@@ -22,6 +22,7 @@ from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocos
 from speechnar.runtime.reader import SEQUENCE_INPUTS, OnnxReader, memory_names
 from speechnar.runtime.recognizer import Recognizer
 from speechnar.runtime.recognizer_folder import RECOGNIZER
+from speechnar.runtime.windows import EncodedAudio
 from speechnar.text.whisper_bpe import BytePairs
 
 
@@ -150,11 +151,29 @@ def test_the_decoder_hears_silence_behind_a_single_word(
 ) -> None:
     _, out, model = folders
     recognizer = Recognizer(out, threads=1)
-    encoded = recognizer._encode(noise(seconds))
-    assert len(encoded) == frames and encoded.memory is not None
-    heard = max(seconds, recognizer.info.window_seconds) + 0.5  # of this model; 4 s of one with longer windows
-    states = model.encoder(model.features(torch.zeros(1, int(heard * 16000))), None)
-    assert encoded.memory[0].shape[1] == model.decoder.averaged(states).shape[1]
+    for shortest, heard in ((0.5, max(seconds, 0.5)), (2.5, max(seconds, 2.5))):
+        encoded = recognizer._encode(noise(seconds), shortest)
+        assert len(encoded) == frames and encoded.memory is not None
+        states = model.encoder(model.features(torch.zeros(1, int((heard + 0.5) * 16000))), None)
+        assert encoded.memory[0].shape[1] == model.decoder.averaged(states).shape[1]
+
+
+def test_a_short_recording_is_heard_with_silence_where_its_draft_is_verified(
+    folders: tuple[Path, Path, Whisper], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recognizer = Recognizer(folders[1], threads=1)
+    encode, heard = recognizer._encode, []
+
+    def listened(wav: np.ndarray, shortest: float = 0.5) -> EncodedAudio:
+        heard.append(shortest)
+        return encode(wav, shortest)
+
+    monkeypatch.setattr(recognizer, "_encode", listened)
+    recognizer.transcribe(noise(1.0))
+    recognizer.transcribe(noise(1.0), iterations=0)
+    recognizer.stream().feed(noise(3.0))
+    assert heard[0] == pytest.approx(recognizer.info.window_seconds)  # 4 s, if windows are not shorter
+    assert set(heard[1:]) == {0.5} and len(heard) > 2
 
 
 def test_only_recognizers_are_exported(tmp_path: Path) -> None:

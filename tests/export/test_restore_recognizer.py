@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from speechnar.config import Choice
 from speechnar.export import RecognizerCard, export_recognizer, restore_recognizer
 from speechnar.models.asr.whisper import Whisper
 from speechnar.models.folder import ModelError, load_model, save_model
-from speechnar.runtime.recognizer_folder import RecognizerInfo
+from speechnar.runtime.recognizer_folder import RecognizerInfo, find_recognizer
 from speechnar.text.symbols import SymbolTable
 
 Folders = tuple[Path, Path, Whisper]
@@ -133,16 +134,32 @@ def test_what_cannot_be_restored_is_one_sentence_and_leaves_nothing(folders: Fol
 
 def test_other_weights_are_found_out(folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A matrix in the place of another of its shape is told by what the model says."""
+
+    def wrong(found: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        other = found["draft.blocks.1.qkv.weight"]
+        return {"draft.blocks.0.qkv.weight": other, "encoder.blocks.0.project.weight": -other[:64]}
+
+    refused(folders[1], wrong, tmp_path, monkeypatch)
+
+
+def test_a_kernel_of_the_recognizer_in_the_wheel_that_is_turned_round_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong(found: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {"encoder.conv2.weight": found["encoder.conv2.weight"].flip(2)}
+
+    refused(find_recognizer("english_base"), wrong, tmp_path, monkeypatch)
+
+
+def refused(
+    recognizer: Path,
+    wrong: Callable[[dict[str, torch.Tensor]], dict[str, torch.Tensor]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     from speechnar.export import restore_whisper as module
 
     named = module._named
-
-    def wrong(*graphs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        found = named(*graphs)
-        found["draft.blocks.0.qkv.weight"] = found["draft.blocks.1.qkv.weight"]
-        found["encoder.blocks.0.project.weight"] = -found["encoder.blocks.0.project.weight"]
-        return found
-
-    monkeypatch.setattr(module, "_named", wrong)
+    monkeypatch.setattr(module, "_named", lambda *graphs: (found := named(*graphs)) | wrong(found))
     with pytest.raises(ModelError, match="differs from it by"):
-        restore_recognizer(folders[1], tmp_path / "out")
+        restore_recognizer(recognizer, tmp_path / "out")

@@ -92,7 +92,8 @@ class Writer:
         memory = decoder.memory(states[None].bfloat16()).unbind(1)
         x = decoder.prompt[None] + decoder.positions[:PROMPT]
         found: list[int] = []
-        mask = length_mask(torch.tensor([len(states)]), len(states))[:, None, None]
+        heard = memory[0].shape[2]
+        mask = length_mask(torch.tensor([heard]), heard)[:, None, None]
         caches: list[KeyValues | None] = [None] * len(decoder.blocks)
         while len(found) < longest:
             first = caches[0]
