@@ -25,6 +25,9 @@ MOST_WORDS, MOST_SPELLED = 8, 16
 DOTTED_TIME = re.compile(r"([(\[\"']*(?:1?\d|2[0-3]))\.([0-5]\d[.,;:?!)\]\"']*)")
 """A number that may be a time, as 10.30."""
 
+BARE_TIME = re.compile(r"([(\[\"']*(?:1[0-2]|[1-9]))([0-5]\d[.,;:?!)\]\"']*)")
+"""The same without its point, as 1030."""
+
 MONEY = re.compile(r"([(\[\"']*[$\u00a3\u20ac])([1-9]\d{3,})((?:\.\d\d)?[.,;:?!)\]\"']*)")
 """An amount of a thousand or more without commas, as $1249.99."""
 
@@ -64,8 +67,9 @@ def with_times(words: Sequence[str], draft: Sequence[str], keep: Collection[str]
 
     A number is a time where the draft has the same with a colon. It is one, too, if it stands behind a word such as
     "at", or before "am" or "pm", and is spelled more like the draft's words when it is read aloud as a time. Where the
-    draft has digits, nothing tells how they were said: then full tens of minutes behind "at" and at the end of a
-    clause, or before "am" or "pm", are a time, since decimal fractions seldom end in zero. "p.M." becomes "p.m.".
+    draft has digits, nothing tells how they were said: then what stands before "am" or "pm" is a time, and so are full
+    tens of minutes behind "at" and at the end of a clause, since decimal fractions seldom end in zero. The same holds,
+    whatever the draft has, of a number without a point, but behind "at" from 10 o'clock on. "p.M." becomes "p.m.".
 
     Args:
         keep: words that stay as they are, without marks around them.
@@ -73,6 +77,9 @@ def with_times(words: Sequence[str], draft: Sequence[str], keep: Collection[str]
     kept = frozenset(map(key_of, keep))
     in_small_letters = BEHIND_TIMES - kept
     made = [word.lower() if key_of(word) in in_small_letters and word[0].islower() else word for word in words]
+    for place, word in enumerate(words):
+        if (bare := BARE_TIME.fullmatch(word)) and key_of(word) not in kept and _is_bare_time(made, place):
+            made[place] = f"{bare[1]}:{bare[2]}"
     if not any(DOTTED_TIME.fullmatch(word) for word in words):
         return made
     matcher = SequenceMatcher(None, [key_of(word) for word in draft], [key_of(word) for word in words], autojunk=False)
@@ -87,7 +94,7 @@ def with_times(words: Sequence[str], draft: Sequence[str], keep: Collection[str]
             else:
                 is_time = _is_time(made, slice(c, d), place, as_time, draft[a:b])
             if not is_time and any(map(_has_digit, draft[a:b])):
-                is_time = _is_round_time(made, place)
+                is_time = _is_round_time(made, place) or _is_before_am_or_pm(made, place)
             if is_time:
                 made[place] = as_time
     return made
@@ -104,20 +111,30 @@ def with_commas(words: Sequence[str], keep: Collection[str] = ()) -> list[str]:
     return [f"{found[1]}{int(found[2]):,}{found[3]}" if found else word for word, found in zip(words, amounts)]
 
 
+def _is_bare_time(words: Sequence[str], place: int) -> bool:
+    """Return whether a number without a point stands as a time does, as in "at 1030, or" or "745 p.m."."""
+    if _is_before_am_or_pm(words, place):
+        return True
+    digits = key_of(words[place])
+    return len(digits) == 4 and digits[2] != "0" and _is_round_time(words, place)
+
+
+def _is_before_am_or_pm(words: Sequence[str], place: int) -> bool:
+    return any(key_of(word) in BEHIND_TIMES for word in words[place + 1 : place + 2])
+
+
 def _is_round_time(words: Sequence[str], place: int) -> bool:
-    """Return whether a number stands as a time does, and is of full tens of minutes, as in "at 10.30, or"."""
-    word, behind = words[place], words[place + 1 : place + 2]
+    """Return whether a number stands behind "at" and ends a clause, and is of full tens of minutes: "at 10.30, or"."""
+    word, is_last = words[place], place + 1 == len(words)
     if word.rstrip(MARKS + "'")[-1] != "0":
         return False
-    ends = not word[-1].isdigit() or not behind
-    is_behind_at = place > 0 and key_of(words[place - 1]) == "at"
-    return ends and is_behind_at or any(key_of(each) in BEHIND_TIMES for each in behind)
+    ends = not word[-1].isdigit() or is_last
+    return ends and place > 0 and key_of(words[place - 1]) == "at"
 
 
 def _is_time(words: Sequence[str], block: slice, place: int, as_time: str, draft: Sequence[str]) -> bool:
     """Return whether the number at a place is spelled more like the draft of its block when it is a time."""
-    before, behind = words[max(0, place - 1) : place], words[place + 1 : place + 2]
-    is_before = any(key_of(word) in BEHIND_TIMES for word in behind)
+    before, is_before = words[max(0, place - 1) : place], _is_before_am_or_pm(words, place)
     if not is_before and not any(key_of(word) in BEFORE_TIMES for word in before):
         return False
     if block.stop - block.start > MOST_WORDS or len(draft) > MOST_SPELLED or OF_NO_TIME.search(" ".join(draft).lower()):

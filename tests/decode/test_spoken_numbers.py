@@ -56,6 +56,15 @@ def test_numbers_stand_for_the_words_that_they_are_read_as(text: str, draft: str
         ("by -10.30 and by 1.25%", "by minus ten thirty and by one twenty five", "by -10.30 and by 1.25%"),
         ("at 24.59 or at 7.75", "at twenty four fifty nine or at seven seventy five", "at 24.59 or at 7.75"),
         ("at 10.30", "a dog", "at 10.30"),
+        ("paid $3.50 at 1030. Didn't he?", "paid 3 50 at03, didn't he.", "paid $3.50 at 10:30. Didn't he?"),
+        ("at 7.45 p.m. from", "at 745 Pm from", "at 7:45 p.m. from"),
+        ("leaves at 745 p.m. from", "leaves at 745 Pm from", "leaves at 7:45 p.m. from"),
+        (
+            "at 1030 feet, in 1030. At 1000. At 350. At 1345. At 1045.",
+            "a dog",
+            "at 1030 feet, in 1030. At 1000. At 350. At 1345. At 1045.",
+        ),
+        ("260 pm, 1330 am", "a dog", "260 pm, 1330 am"),
         ("ten thirty", "ten thirty", "ten thirty"),
         ("", "", ""),
     ],
@@ -80,6 +89,7 @@ def test_money_has_commas_between_thousands(text: str, expected: str) -> None:
 def test_expected_words_stay_as_they_are() -> None:
     assert with_times(["at", "10.30."], ["at", "ten", "thirty"], keep=["10.30"]) == ["at", "10.30."]
     assert with_times(["pM", "aM"], [], keep=["pM"]) == ["pM", "am"]
+    assert with_times(["at", "1030."], [], keep=["1030"]) == ["at", "1030."]
 
 
 def test_many_numbers_in_a_row_are_left_as_they_are() -> None:
