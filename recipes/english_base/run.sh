@@ -56,7 +56,7 @@ fine_tune() {
 average() { # the decoder hears means of pairs of states
   if [[ $halved == 0 ]]; then
     python local/average.py exp/fine_tuned exp/averaged_start
-    train_model whisper conf/average.yaml --init exp/averaged_start --teacher exp/fine_tuned --out exp/averaged \
+    train_model whisper conf/fine_tune_average.yaml --init exp/averaged_start --teacher exp/fine_tuned --out exp/averaged \
       --train data/{train_written,spoken}.jsonl.gz --dev data/dev_written.jsonl.gz
   fi
 }
@@ -93,7 +93,7 @@ run_stages exp \
   "encode: data/spoken.jsonl.gz conf/variant_varied.yaml conf/variant_spoken.yaml" \
   "draft: max_steps conf/draft.yaml" \
   "fine_tune: max_steps conf/fine_tune.yaml" \
-  "average: halved max_steps conf/average.yaml" \
+  "average: halved max_steps conf/fine_tune_average.yaml" \
   "halve: halved" \
   "quantize: utterances conf/variant_varied.yaml" \
   "export_recognizer: conf/card.yaml" \

@@ -3,7 +3,7 @@
 
     python local/average.py MODEL_DIR OUT_DIR
 
-No weight changes: `conf/average.yaml` teaches them afterwards.
+No weight changes: `conf/fine_tune_average.yaml` teaches them afterwards.
 """
 
 import argparse
