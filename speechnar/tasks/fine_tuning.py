@@ -7,7 +7,7 @@ Whisper's encoder was trained for a decoder alone. Trained with both terms, its 
 needs, which a frozen encoder (`speechnar.tasks.speculative`) cannot give. Audio is augmented anew in every epoch.
 
 A few hours of speech teach less than Whisper knows. So a teacher, such as Whisper itself, may hear the same audio with
-more silence behind it: its states and its distributions over tokens are then targets besides the texts.
+as much silence behind it or more: its states and its distributions over tokens are then targets besides the texts.
 
 Source: joint CTC and attention, Kim et al. 2017, section 2.3; learning rates by part and frozen lower layers, Howard
     and Ruder 2018, section 3.2; Wortsman et al. 2022 (WiSE-FT), section 3, for the interpolation; Gandhi et al. 2023

@@ -1,4 +1,4 @@
-"""A Whisper that another one learns from: it hears the same audio, with more silence behind it, and reads the texts.
+"""A Whisper that another one learns from: it hears the same audio, with at least as much silence, and reads the texts.
 
 Source: Gandhi et al. 2023 (Distil-Whisper), section 3.2: the known text, and the teacher's distribution of each token.
 """

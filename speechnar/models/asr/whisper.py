@@ -8,9 +8,10 @@ text (`speechnar.decode.speculative`).
 
 Source: Whisper (Radford et al. 2023), section 2.2; CTC, Graves et al. 2006; self-conditioned CTC, Nozaki and Komatsu
     2021, section 3; blockwise parallel decoding, Stern et al. 2018, section 3.
-Differs: audio is padded by half a second and not to 30 s, and no frame sees other padding; the decoder's vocabulary
-    is a part of Whisper's, and the four tokens that tell Whisper its task are fixed vectors at the start. Logits of the
-    CTC branch are multiplied by `OUTPUT_SCALE`: see `speechnar.layers.ctc_head`.
+Differs: audio is padded by half a second and not to 30 s, and no frame sees other padding; the decoder may hear the
+    means of pairs of states; its vocabulary is a part of Whisper's, and the four tokens that tell Whisper its task are
+    fixed vectors at the start. Logits of the CTC branch are multiplied by `OUTPUT_SCALE`: see
+    `speechnar.layers.ctc_head`.
 """
 
 from __future__ import annotations
