@@ -33,22 +33,22 @@ class EncodedAudio:
         log_probs: (T, V) natural logarithms of CTC.
         memory: keys and values of each layer for the cross-attention of a decoder, in turn, (heads, n * T or a little
             less, d_head), or more where silence was appended; None where there is no decoder.
-        per_frame: n, the encoder states for each frame.
+        per_frame: n of each of them, the states for each frame.
     """
 
     log_probs: np.ndarray
     memory: tuple[np.ndarray, ...] | None = None
-    per_frame: int = 1
+    per_frame: tuple[int, ...] = ()
 
     def __len__(self) -> int:
         return len(self.log_probs)
 
     def part(self, start: int, end: int | None = None) -> EncodedAudio:
         """Return the frames from `start` to before `end`."""
-        n = self.per_frame
-        frames = slice(n * start, None if end is None else n * end)
-        memory = None if self.memory is None else tuple(part[:, frames] for part in self.memory)
-        return EncodedAudio(self.log_probs[start:end], memory, n)
+        if self.memory is None:
+            return EncodedAudio(self.log_probs[start:end])
+        memory = (part[:, n * start : None if end is None else n * end] for part, n in zip(self.memory, self.per_frame))
+        return EncodedAudio(self.log_probs[start:end], tuple(memory), self.per_frame)
 
 
 @dataclass(frozen=True)

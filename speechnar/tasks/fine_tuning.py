@@ -69,7 +69,8 @@ class FineTuningConfig:
             with a teacher, `states` of the encoder and `distributions` of the decoder.
         frozen_layers: so many of the encoder's lowest layers, and what is below them, stay as they are; the whole
             encoder, if these are all.
-        only_cross_attention: whether of the decoder cross-attention alone is trained.
+        only: parts of names, such as `.cross_`: of encoder and decoder, weights with one of them alone are trained; by
+            default, all are that are not frozen.
         draft_learning_rate_ratio: relative to that of encoder and decoder, which are trained already; 0 leaves the
             draft as it is.
         teacher_silence: seconds of silence behind what a teacher hears, less where the two are more than it hears; from
@@ -84,7 +85,7 @@ class FineTuningConfig:
     masks: SpecAugmentConfig = SpecAugmentConfig(band_masks=2, band_width=15)
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
     frozen_layers: int = 0
-    only_cross_attention: bool = False
+    only: tuple[str, ...] = ()
     draft_learning_rate_ratio: float = 1.0
     teacher_silence: float = 10.0
     interpolation_weight: float = 0.0
@@ -175,9 +176,9 @@ class FineTuningTask:
             self.modules["encoder"].requires_grad_(False)
         if not config.draft_learning_rate_ratio:
             self.modules["draft"].requires_grad_(False)
-        if config.only_cross_attention:
-            for name, weight in self.modules["decoder"].named_parameters():
-                weight.requires_grad_(".cross_" in name)
+        for part in ("encoder", "decoder") if config.only else ():
+            for name, weight in self.modules[part].named_parameters():
+                weight.requires_grad_(weight.requires_grad and any(each in name for each in config.only))
         longest = sizes.max_frames * 2 * HOP_LENGTH / SAMPLE_RATE - SILENCE
         slowest = min(1.0, config.variant.speed - config.variant.speed_range)
         if config.variant.joined_seconds > longest * slowest:

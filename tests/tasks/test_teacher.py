@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from speechnar.text.whisper_bpe import DECODER_TOKENS
 from speechnar.train.loop import LoopConfig
 
 AVERAGE = Path(__file__).parents[2] / "recipes" / "english_base" / "local" / "average.py"
+LAYERS = ("--encoder-layers", "1", "--decoder-layers", "1")
 LOOP = LoopConfig(max_steps=2, log_every=1, validate_every=0, warmup_steps=0, precision="no", ema_decay=0.0)
 ONLY = {"ctc": 0.0, "intermediate": 0.0, "tokens": 0.0, "states": 0.0, "distributions": 0.0}
 
@@ -131,7 +133,7 @@ def itself(folders: Cached, start: Path, out: Path) -> tuple[dict[str, torch.Ten
     settings = FineTuningConfig(
         dataclasses.replace(LOOP, weight_decay=0.0, max_steps=2), batch_seconds=5.0,
         weights=ONLY | {"distributions": 1.0}, masks=SpecAugmentConfig(band_masks=0, time_masks_per_second=0.0),
-        teacher_silence=SILENCE, frozen_layers=2, only_cross_attention=True,
+        teacher_silence=SILENCE, frozen_layers=1, only=(".cross_", ".qkv.", ".project."),
         draft_learning_rate_ratio=0.0,
     )  # fmt: skip
     path = out.with_suffix(".yaml")
@@ -144,13 +146,16 @@ def itself(folders: Cached, start: Path, out: Path) -> tuple[dict[str, torch.Ten
 
 
 def test_a_decoder_that_hears_means_of_states_learns_from_itself(folders: Cached, tmp_path: Path) -> None:
-    subprocess.run([sys.executable, str(AVERAGE), str(folders.model), str(tmp_path / "start")], check=True)
+    subprocess.run([sys.executable, str(AVERAGE), str(folders.model), str(tmp_path / "start"), *LAYERS], check=True)
     model, _ = load_model(tmp_path / "start")
-    assert model.config.averaged_states == 2
+    assert model.config.means == (2,) and model.config.averaged_layers == 1
     before = model.state_dict()
     after, losses = itself(folders, tmp_path / "start", tmp_path / "m")
     changed = [name for name in after if not torch.equal(after[name], before[name])]
-    assert changed and all(name.startswith("decoder.") and ".cross_" in name for name in changed)
+    assert any(name.startswith("encoder.blocks.1.qkv") for name in changed) and any(
+        ".cross_" in name for name in changed
+    )
+    assert all(re.search(r"decoder.*\.cross_|encoder.blocks.1.(qkv|project)", name) for name in changed)
     assert losses[0] > 0
     with pytest.raises(subprocess.CalledProcessError):
         subprocess.run([sys.executable, str(AVERAGE), str(tmp_path / "m"), str(tmp_path / "again")], check=True)

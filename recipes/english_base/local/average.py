@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Let the decoder of a recognizer hear the means of pairs of encoder states, so that cross-attention reads half.
+"""Let attention in a recognizer read the means of pairs, which is half of the work.
 
-    python local/average.py MODEL_DIR OUT_DIR
+    python local/average.py MODEL_DIR OUT_DIR [--encoder-layers N] [--decoder-layers N]
 
-No weight changes: `conf/fine_tune_average.yaml` teaches them afterwards.
+In the upper layers of the encoder, these are means of keys and values; the upper layers of the decoder hear means of
+the encoder's states. No weight changes: `conf/fine_tune_average.yaml` teaches them afterwards.
 """
 
 import argparse
@@ -21,11 +22,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--encoder-layers", type=int, default=5)
+    parser.add_argument("--decoder-layers", type=int, default=5)
     args = parser.parse_args()
     model, config = load_model(args.model)
-    if model.config.halved_layers or model.config.averaged_states > 1:
-        parser.error(f"the decoder of {args.model} hears merged or averaged states already")
-    config = dataclasses.replace(config, model=Choice("whisper", dataclasses.replace(model.config, averaged_states=2)))
+    sizes = model.config
+    if sizes.halved_layers or sizes.averaged_states > 1 or sizes.averaged_layers:
+        parser.error(f"{args.model} has merged or averaged states already")
+    sizes = dataclasses.replace(
+        sizes, averaged_layers=args.encoder_layers, averaged_states=2,
+        unaveraged_layers=sizes.decoder_layers - args.decoder_layers,
+    )  # fmt: skip
+    config = dataclasses.replace(config, model=Choice("whisper", sizes))
     save_model(args.out, config, model, SymbolTable.load(args.model / "tokens.txt"))
     shutil.copy(decoder_tokens(args.model), args.out / DECODER_TOKENS)
 
