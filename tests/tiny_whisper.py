@@ -25,10 +25,10 @@ PIECES = (*UNITS, "▁s", "▁so", "it", EOS)
 def make(folder: Path, out: Path, **sizes: int) -> Whisper:
     """Write a model folder and the recognizer exported from it.
 
+    No two vectors are equal, as after training: the exporter stores equal ones once.
+
     Args:
         sizes: of `WhisperConfig`, that are not the default.
-
-    No two vectors are equal, as after training: the exporter stores equal ones once.
 
     Returns:
         The model with the weights that were exported.

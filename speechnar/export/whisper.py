@@ -16,10 +16,11 @@ from speechnar.models.asr.whisper import HOP_LENGTH, SAMPLE_RATE, SILENCE, Decod
 WHISPER_SECONDS = 13.0
 """The longest window of long audio: the decoder was trained on 15 s at most."""
 
-
 PROJECTIONS = ("query", "key", "value")
-PROJECTIONS_OF_MEANS = ("query", "mean_key", "mean_value")
 """Names of the projections of an attention block in a graph."""
+
+PROJECTIONS_OF_MEANS = ("query", "mean_key", "mean_value")
+"""The same where keys and values are means: `speechnar restore` finds the averaged layers by them."""
 
 SMALLEST_GELU = 0.17
 """The magnitude of GELU's smallest output: the largest output is a row's magnitude wherever it is above this."""
@@ -74,26 +75,26 @@ class UnfoldedConv(nn.Module):
 class Projections(nn.Module):
     """Queries, keys and values as outputs of their own, which need not be cut out of one array.
 
-    The means of keys are the keys of means, so that half as many are computed. Their names tell a reader of the graph.
+    The means of keys are the keys of means, so that fewer are computed.
 
     Args:
         qkv: the projections in one, (3 d_model, d_model).
-        averaged: attention is to the means of so many keys, and values, in a row.
+        pooling: attention is to the means of so many keys, and values, in a row.
     """
 
-    def __init__(self, qkv: nn.Linear, averaged: int) -> None:
+    def __init__(self, qkv: nn.Linear, pooling: int) -> None:
         super().__init__()
-        self.averaged = averaged
-        self.names = PROJECTIONS if averaged == 1 else PROJECTIONS_OF_MEANS
+        self.pooling = pooling
+        self.names = PROJECTIONS if pooling == 1 else PROJECTIONS_OF_MEANS
         for name, weight, bias in zip(self.names, qkv.weight.chunk(3), qkv.bias.chunk(3)):
             part = nn.Linear(weight.shape[1], weight.shape[0])
             part.weight.data, part.bias.data = weight.data, bias.data
             setattr(self, name, part)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Project x (B, T, d_model)."""
+        """Project x (B, T, d_model): queries (B, T, d_model), keys and values (B, T // pooling, d_model)."""
         query, key, value = (self.get_submodule(name) for name in self.names)
-        heard = averaged(x, self.averaged)
+        heard = averaged(x, self.pooling)
         return query(x), key(heard), value(heard)
 
 
@@ -105,7 +106,7 @@ class FusedAttention(nn.Module):
         self.n_heads = n_heads
 
     def forward(self, qkv: tuple[Tensor, Tensor, Tensor], mask: None) -> Tensor:
-        """Attend by queries (B, T, d_model), keys and values."""
+        """Attend by queries (B, T, d_model), keys and values (B, T_keys, d_model), and return (B, T, d_model)."""
         return cast(Tensor, Attention.apply(*qkv, None, self.n_heads))
 
 
@@ -126,7 +127,7 @@ class WhisperGraph(nn.Module):
             setattr(model.encoder, name, UnfoldedConv(conv, scale_rows=name == "conv2"))
         for block in cast("list[AttentionBlock]", [*model.encoder.blocks, *model.draft.blocks]):
             attend = block.attend
-            block.qkv = Projections(block.qkv, attend.averaged)  # type: ignore[assignment]
+            block.qkv = Projections(block.qkv, attend.pooling)  # type: ignore[assignment]
             block.attend = FusedAttention(attend.n_heads)  # type: ignore[assignment]
         self.memory = nn.ModuleList()
         for layer in cast("list[DecoderBlock]", model.decoder.blocks):

@@ -72,20 +72,23 @@ class SelfAttention(nn.Module):
     """Multi-head attention without projections.
 
     Args:
-        averaged: attention is to the means of so many keys, and values, in a row; fewer at the end are left out.
+        pooling: attention is to the means of so many keys, and values, in a row; the rest at the end is left out.
     """
 
-    def __init__(self, n_heads: int, averaged: int = 1) -> None:
+    def __init__(self, n_heads: int, pooling: int = 1) -> None:
         super().__init__()
-        self.n_heads, self.averaged = n_heads, averaged
+        self.n_heads, self.pooling = n_heads, pooling
 
     def forward(self, qkv: Tensor, mask: Tensor | None) -> Tensor:
         """Attend by queries, keys and values (B, T, 3 d_model), and return (B, T, d_model)."""
-        queries, keys, values = qkv.chunk(3, dim=2)
-        parts = (queries, averaged(keys, self.averaged), averaged(values, self.averaged))
-        heads = [part.unflatten(2, (self.n_heads, -1)).transpose(1, 2) for part in parts]
-        allowed = None if mask is None else mask[:, None, None, self.averaged - 1 :: self.averaged]
-        mixed = F.scaled_dot_product_attention(heads[0], heads[1], heads[2], attn_mask=allowed)
+        queries, keys, values = qkv.unflatten(2, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
+        if self.pooling > 1:
+            keys, values = (
+                averaged(part.flatten(0, 1), self.pooling).unflatten(0, part.shape[:2]) for part in (keys, values)
+            )
+            mask = None if mask is None else mask[:, self.pooling - 1 :: self.pooling]
+        allowed = None if mask is None else mask[:, None, None, :]
+        mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=allowed)
         return mixed.transpose(1, 2).flatten(2)
 
 
@@ -95,14 +98,14 @@ class AttentionBlock(nn.Module):
     The block has no positional encoding: it follows convolutions, whose outputs depend on position.
 
     Args:
-        averaged: of keys and values, as `SelfAttention` takes it.
+        pooling: as `SelfAttention` takes it.
     """
 
-    def __init__(self, d_model: int, d_ff: int, n_heads: int, dropout: float = 0.0, averaged: int = 1) -> None:
+    def __init__(self, d_model: int, d_ff: int, n_heads: int, dropout: float = 0.0, pooling: int = 1) -> None:
         super().__init__()
         if d_model % n_heads:
             raise ValueError(f"d_model {d_model} is not a multiple of n_heads {n_heads}")
-        self.attend = SelfAttention(n_heads, averaged)
+        self.attend = SelfAttention(n_heads, pooling)
         self.attention_norm = nn.LayerNorm(d_model)
         self.qkv = nn.Linear(d_model, 3 * d_model)
         self.project = nn.Linear(d_model, d_model)

@@ -24,9 +24,9 @@ class DecoderInfo:
     Attributes:
         max_tokens: tokens of the longest text that it reads.
         prompt: ids with which every text begins.
-        memory_per_frame: states of the memory for each frame of the log-probabilities.
+        memory_per_frame: states of the memory for each frame of the log-probabilities, above `unaveraged_layers`.
         past: shape of the keys and values that it keeps of a text: layers * 2, heads, width of a head.
-        averaged_states: encoder states whose mean is a state of the memory.
+        averaged_states: encoder states whose mean is a state of the memory, above `unaveraged_layers`.
         unaveraged_layers: so many of the lowest layers have a memory of all states, `averaged_states` times as many.
     """
 

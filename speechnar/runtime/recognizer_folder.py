@@ -51,8 +51,8 @@ class RecognizerInfo:
             graphs are compressed, and in 4 `decoding` has the keys `iterations` and `acceptance_threshold`, which were
             `passes` and `margin`. In 5 words have capitals, marks and digits; before, they are lower-case. In 6 the
             decoder reads all rows of a pass as one sequence, and in 7 names its two best tokens. In 8 the memory of
-            each of its layers is an output of its own, and in 9 it may be the means of the encoder's states,
-            in 10 that of some layers only; the decoder no longer takes a bias for it.
+            each of its layers is an output of its own, and in 9 it may be the means of the encoder's states.
+            In 10 this may hold for the upper layers only, and the decoder takes no bias of cross-attention.
         sample_rate: Hz.
         symbols: the tokens of the graph's outputs, in their order; see `speechnar.text.symbols`.
         frame_seconds: from one frame of the output to the next.

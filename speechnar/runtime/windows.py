@@ -33,7 +33,7 @@ class EncodedAudio:
         log_probs: (T, V) natural logarithms of CTC.
         memory: keys and values of each layer for the cross-attention of a decoder, in turn, (heads, n * T or a little
             less, d_head), or more where silence was appended; None where there is no decoder.
-        per_frame: n of each of them, the states for each frame.
+        per_frame: n of each array of `memory`, its states for each frame; empty without memory.
     """
 
     log_probs: np.ndarray
@@ -47,8 +47,9 @@ class EncodedAudio:
         """Return the frames from `start` to before `end`."""
         if self.memory is None:
             return EncodedAudio(self.log_probs[start:end])
-        memory = (part[:, n * start : None if end is None else n * end] for part, n in zip(self.memory, self.per_frame))
-        return EncodedAudio(self.log_probs[start:end], tuple(memory), self.per_frame)
+        rated = zip(self.memory, self.per_frame, strict=True)
+        memory = tuple(part[:, n * start : None if end is None else n * end] for part, n in rated)
+        return EncodedAudio(self.log_probs[start:end], memory, self.per_frame)
 
 
 @dataclass(frozen=True)

@@ -145,7 +145,7 @@ def itself(folders: Cached, start: Path, out: Path) -> tuple[dict[str, torch.Ten
     return load_model(out)[0].state_dict(), losses
 
 
-def test_a_decoder_that_hears_means_of_states_learns_from_itself(folders: Cached, tmp_path: Path) -> None:
+def test_attention_to_means_of_pairs_learns_from_attention_to_all(folders: Cached, tmp_path: Path) -> None:
     subprocess.run([sys.executable, str(AVERAGE), str(folders.model), str(tmp_path / "start"), *LAYERS], check=True)
     model, _ = load_model(tmp_path / "start")
     assert model.config.means == (2,) and model.config.averaged_layers == 1
@@ -159,6 +159,23 @@ def test_a_decoder_that_hears_means_of_states_learns_from_itself(folders: Cached
     assert losses[0] > 0
     with pytest.raises(subprocess.CalledProcessError):
         subprocess.run([sys.executable, str(AVERAGE), str(tmp_path / "m"), str(tmp_path / "again")], check=True)
+
+
+@pytest.mark.parametrize(
+    ("only", "layers", "message"),
+    [
+        ((".crss_",), 0, "only has '.crss_' but no weight"),
+        ((".cross_", ""), 0, "only has '' but"),
+        (("blocks.0.qkv",), 2, "all of which is frozen"),
+    ],
+)
+def test_weights_that_are_not_there_are_not_trained(
+    folders: Cached, only: tuple[str, ...], layers: int, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        FineTuningTask(
+            FineTuningConfig(LOOP, only=only, frozen_layers=layers), folders.model, [folders.manifest], folders.manifest
+        )
 
 
 def test_what_hears_as_its_teacher_does_has_nothing_to_learn(folders: Cached, tmp_path: Path) -> None:

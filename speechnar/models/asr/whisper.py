@@ -9,9 +9,9 @@ text (`speechnar.decode.speculative`).
 Source: Whisper (Radford et al. 2023), section 2.2; CTC, Graves et al. 2006; self-conditioned CTC, Nozaki and Komatsu
     2021, section 3; blockwise parallel decoding, Stern et al. 2018, section 3.
 Differs: audio is padded by half a second and not to 30 s, and no frame sees other padding; the decoder may hear the
-    means of pairs of states; its vocabulary is a part of Whisper's, and the four tokens that tell Whisper its task are
-    fixed vectors at the start. Logits of the CTC branch are multiplied by `OUTPUT_SCALE`: see
-    `speechnar.layers.ctc_head`.
+    means of pairs of states, and the encoder attend to those of pairs of keys and values; the decoder's vocabulary is a
+    part of Whisper's, and the four tokens that tell Whisper its task are fixed vectors at the start. Logits of the CTC
+    branch are multiplied by `OUTPUT_SCALE`: see `speechnar.layers.ctc_head`.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class WhisperConfig:
             them, and draft and decoder get states of 40 ms in place of 20 ms.
         averaged_states: the decoder hears the means of so many states in a row, 1 or 2: with 2, cross-attention reads
             half. Always 1 where layers are halved.
-        unaveraged_layers: so many of the decoder's lowest layers hear every state all the same.
+        unaveraged_layers: the number of the decoder's lowest layers that hear every state, where states are averaged.
         averaged_layers: in so many of the encoder's upper layers, attention is to the means of pairs of keys and
             values, and has half of the work. Always 0 where layers are halved.
         d_draft, draft_layers, dropout: width, depth and dropout of the CTC branch.
@@ -102,7 +102,7 @@ class WhisperConfig:
 
     @property
     def means(self) -> tuple[int, ...]:
-        """The encoder states whose mean each of the decoder's layers hears."""
+        """The number of encoder states in each mean that a layer of the decoder hears, by layer."""
         every = self.unaveraged_layers
         return every * (1,) + (self.decoder_layers - every) * (self.averaged_states,)
 
@@ -164,7 +164,7 @@ class Encoder(nn.Module):
         self.register_buffer("rates", rates, persistent=False)  # of the sinusoidal positions
         lowest = config.n_layers - config.averaged_layers  # of those that attend to means
         self.blocks = nn.ModuleList(
-            AttentionBlock(d, config.d_ff, config.n_heads, averaged=2 if n >= lowest else 1)
+            AttentionBlock(d, config.d_ff, config.n_heads, pooling=2 if n >= lowest else 1)
             for n in range(config.n_layers)
         )
         self.norm = nn.LayerNorm(d)
@@ -252,7 +252,7 @@ class Decoder(nn.Module):
         """Return the keys and values of cross-attention to states (B, T, d_model).
 
         Returns:
-            The keys and the values of each layer in turn, (B, heads, T // means, d_head).
+            The keys and the values of each layer in turn, (B, heads, T // n, d_head), with the layer's n of `means`.
         """
         heard = {number: averaged(states, number) for number in set(self.means)}
         made = (cast(DecoderBlock, block).cross_kv(heard[number]) for block, number in zip(self.blocks, self.means))
@@ -265,7 +265,7 @@ class Decoder(nn.Module):
         Args:
             tokens: (B, N) int64, N from 0 to `max_tokens`.
             memory: keys and values of each layer, (B, n_heads, T, d_head) each, or (1, ...) of one utterance for all
-                texts.
+                texts; T may differ from layer to layer.
             memory_lengths: (B,) states, before they are averaged; None where there is no padding.
 
         Returns:
