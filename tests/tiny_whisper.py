@@ -22,24 +22,22 @@ UNITS = ("▁", *"aiostw")
 PIECES = (*UNITS, "▁s", "▁so", "it", EOS)
 
 
-def make(folder: Path, out: Path, **sizes: int) -> Whisper:
+def make(folder: Path, out: Path, halved_layers: int = 0, averaged_states: int = 1) -> Whisper:
     """Write a model folder and the recognizer exported from it.
 
     No two vectors are equal, as after training: the exporter stores equal ones once.
-
-    Args:
-        sizes: of `WhisperConfig`, that are not the default.
 
     Returns:
         The model with the weights that were exported.
     """
     symbols = SymbolTable((BLANK, *UNITS, PAD, BOS, EOS))
-    its_config = WhisperConfig(
+    sizes = WhisperConfig(
         n_symbols=len(symbols), n_tokens=len(PIECES), n_mels=8, d_model=64, d_ff=128, n_heads=2, n_layers=2,
-        decoder_layers=2, max_frames=200, max_tokens=30, d_draft=64, draft_layers=2, dropout=0.0, **sizes,
+        decoder_layers=2, max_frames=200, max_tokens=30, halved_layers=halved_layers, averaged_states=averaged_states,
+        d_draft=64, draft_layers=2, dropout=0.0,
     )  # fmt: skip
     torch.manual_seed(0)
-    model = Whisper(its_config).eval()
+    model = Whisper(sizes).eval()
     for weight in (model.draft.head.out.weight, model.draft.head.condition.weight, model.decoder.positions):
         torch.nn.init.normal_(weight, std=0.1)
     torch.nn.init.normal_(model.decoder.prompt)
@@ -49,17 +47,8 @@ def make(folder: Path, out: Path, **sizes: int) -> Whisper:
         for layer in model.modules():
             if isinstance(layer, (torch.nn.Linear, torch.nn.Embedding)):
                 layer.weight.copy_(round_for_inputs(layer.weight, torch.eye(layer.weight.shape[1]), 0.35))
-    save_model(folder, ModelConfig(AUDIO, Choice("whisper", its_config)), model, symbols)
+    save_model(folder, ModelConfig(AUDIO, Choice("whisper", sizes)), model, symbols)
     (folder / "decoder_tokens.txt").write_text("\n".join(PIECES) + "\n", encoding="utf-8")
     config.save(CARD, folder / "recognizer.yaml")
     export_recognizer(folder, out)
     return model
-
-
-SIZES = {
-    "20 ms": {},
-    "40 ms": {"halved_layers": 1},
-    "means of two of 20 ms": {"averaged_states": 2},
-    "means of pairs in some layers": {"averaged_states": 2, "unaveraged_layers": 1, "averaged_layers": 1},
-}
-"""Kinds of models, and their sizes."""

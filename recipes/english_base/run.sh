@@ -53,7 +53,7 @@ fine_tune() {
   train_model whisper conf/fine_tune.yaml --init exp/draft --dev data/dev_written.jsonl.gz --out exp/fine_tuned \
     --train data/{train_written,spoken}.jsonl.gz
 }
-average() { # attention reads means of pairs of keys and values
+average() { # the decoder hears means of pairs of states
   if [[ $halved == 0 ]]; then
     python local/average.py exp/fine_tuned exp/averaged_start
     train_model whisper conf/fine_tune_average.yaml --init exp/averaged_start --teacher exp/fine_tuned --out exp/averaged \

@@ -99,7 +99,7 @@ def _whisper_graphs(model: Whisper, config: ModelConfig) -> RecognizerGraphs:
     decoder = DecoderInfo(
         max_tokens=sizes.max_tokens, prompt=tuple(range(sizes.n_tokens, sizes.n_tokens + PROMPT)),
         memory_per_frame=4 * HOP_LENGTH // (sizes.state_hop * sizes.averaged_states),
-        averaged_states=sizes.averaged_states, unaveraged_layers=sizes.unaveraged_layers,
+        averaged_states=sizes.averaged_states,
         past=(2 * sizes.decoder_layers, sizes.n_heads, sizes.d_model // sizes.n_heads),
     )  # fmt: skip
     window = min(WHISPER_SECONDS, 2 / 3 * (2 * sizes.max_frames * HOP_LENGTH / SAMPLE_RATE))
@@ -138,7 +138,7 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
     with tempfile.TemporaryDirectory(dir=out, prefix=".part") as part:
         wav = 0.1 * torch.randn(1, 25000, generator=torch.Generator().manual_seed(0))
         memory = memory_names(decoder.past[0]) if decoder else []
-        axes = {"wav": {1: "samples"}, "log_probs": {1: "time"}} | {name: {2: f"{name}_states"} for name in memory}
+        axes = {"wav": {1: "samples"}, "log_probs": {1: "time"}} | {name: {2: "states"} for name in memory}
         export_graph(
             parts.graph, {"wav": wav}, ["log_probs", *memory], (), Path(part) / "model.onnx", {},
             checked={"wav": wav[:, :12345]}, axes=axes,
@@ -171,19 +171,18 @@ def _export_decoder(model: Whisper, path: Path) -> None:
             "asked": torch.stack([torch.arange(length), torch.arange(length) % sizes.n_tokens], 1),
             "bias": BARRED * later.repeat(batch, 1, 1, 1),
             "past": torch.randn(layers, batch, past, sizes.d_model, generator=random),
+            "memory_bias": torch.zeros(batch, 1, length, frames),
         }
-        for n, name in enumerate(memory_names(layers)):
-            heard = frames // sizes.means[n // 2]
-            inputs[name] = torch.randn(batch, sizes.n_heads, heard, d_head, generator=random)
+        for name in memory_names(layers):
+            inputs[name] = torch.randn(batch, sizes.n_heads, frames, d_head, generator=random)
         return inputs
 
     outputs = ("best", "best_log_probs", "log_probs", "present")
     axes = {name: {0: "batch", 1: "time"} for name in ("tokens", "positions")}
     axes |= {name: {0: name} for name in ("asked", "best", "best_log_probs", "log_probs")}
-    axes |= {"bias": {0: "batch", 2: "time", 3: "seen"}}
+    axes |= {"bias": {0: "batch", 2: "time", 3: "seen"}, "memory_bias": {0: "batch", 2: "time", 3: "frames"}}
     axes |= {"past": {1: "batch", 2: "past"}, "present": {1: "batch", 2: "time"}}
-    names = memory_names(2 * sizes.decoder_layers)
-    axes |= {name: {0: "batch", 2: f"states_{sizes.means[n // 2]}"} for n, name in enumerate(names)}
+    axes |= {name: {0: "batch", 2: "frames"} for name in memory_names(2 * sizes.decoder_layers)}
     export_graph(
         DecoderGraph(model.decoder), given(3, 7, 5, 50), outputs, (), path, {}, checked=given(2, 11, 9, 30),
         integer_products=True, axes=axes, opsets=OPSETS,

@@ -22,7 +22,7 @@ from speechnar.config import Choice
 from speechnar.export.recognizer import RecognizerCard
 from speechnar.export.restore import filled, refuse_occupied
 from speechnar.export.weights import weights_of
-from speechnar.export.whisper import PROJECTIONS, PROJECTIONS_OF_MEANS, WHISPER_SECONDS
+from speechnar.export.whisper import WHISPER_SECONDS
 from speechnar.models.asr.whisper import HOP_LENGTH, N_FFT, SAMPLE_RATE, SILENCE, Whisper, WhisperConfig
 from speechnar.models.folder import ModelConfig, ModelError, save_model
 from speechnar.runtime.recognizer_folder import LM, RECOGNIZER, RecognizerInfo
@@ -49,11 +49,9 @@ def restore_recognizer(recognizer_dir: Path, model_dir: Path) -> None:
     if info.decoder is None:
         raise ModelError(f"{recognizer_dir} decodes by CTC alone: train on from the model folder it was exported from")
     paths = [recognizer_dir / f"{name}.onnx.gz" for name in ("model", "decoder")]
-    heard, written = map(weights_of, paths)
-    of_means = {name.removeprefix("model.") for name in heard if name.endswith(f".{PROJECTIONS_OF_MEANS[1]}.weight")}
-    found = _named(heard, written)
+    found = _named(*map(weights_of, paths))
     try:
-        sizes = _sizes(info, found, len(of_means))
+        sizes = _sizes(info, found)
     except KeyError as error:
         raise ModelError(f"{paths[0]} lacks the weight {error}: the recognizer is no Whisper with a draft") from None
     audio = AudioConfig(SAMPLE_RATE, N_FFT, HOP_LENGTH, N_FFT, sizes.n_mels, 0.0, SAMPLE_RATE / 2)
@@ -74,17 +72,13 @@ def restore_recognizer(recognizer_dir: Path, model_dir: Path) -> None:
 
 def _named(heard: dict[str, Tensor], written: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return the weights of the two graphs by their names in `Whisper`; the embedding lies beside the prompt."""
-    parts = ("model.", "encoder.", "draft.")  # of parameters, and of nodes
-    found = {name.removeprefix("model."): value for name, value in heard.items() if name.startswith(parts)}
+    found = {name.removeprefix("model."): value for name, value in heard.items() if name.startswith("model.")}
     for kind in ("weight", "bias"):
         for n in range(sum(name.startswith("memory.") and name.endswith(kind) for name in heard) // 2):
             keys_and_values = torch.cat([heard[f"memory.{2 * n}.{kind}"], heard[f"memory.{2 * n + 1}.{kind}"]])
             found[f"decoder.blocks.{n}.cross_kv.{kind}"] = keys_and_values
     found |= {name: value for name, value in written.items() if name.startswith("decoder.")}
     found = {name.replace(".contract.layer.", ".contract."): value for name, value in found.items()}
-    for stem, kind in [name.split("query.") for name in found if ".qkv.query." in name]:
-        names = PROJECTIONS if f"{stem}key.{kind}" in found else PROJECTIONS_OF_MEANS
-        found[stem + kind] = torch.cat([found.pop(f"{stem}{name}.{kind}") for name in names])
     for name in [name for name in found if name.startswith("encoder.conv") and ".layer." in name]:
         value = found.pop(name)
         if value.dim() == 2:  # a kernel of width 3 as a matrix
@@ -97,7 +91,7 @@ def _named(heard: dict[str, Tensor], written: dict[str, Tensor]) -> dict[str, Te
     return found
 
 
-def _sizes(info: RecognizerInfo, found: dict[str, Tensor], averaged_layers: int) -> WhisperConfig:
+def _sizes(info: RecognizerInfo, found: dict[str, Tensor]) -> WhisperConfig:
     """Return the sizes of the model, from its weights and from `recognizer.json`; the dropout is the default."""
     assert info.decoder
     longest = info.window_seconds < WHISPER_SECONDS  # else the graph hears less than the encoder may
@@ -108,8 +102,7 @@ def _sizes(info: RecognizerInfo, found: dict[str, Tensor], averaged_layers: int)
         n_symbols=len(info.symbols), n_tokens=len(found["decoder.embedding.weight"]), n_mels=n_mels, d_model=d_model,
         d_ff=len(found["encoder.blocks.0.expand.bias"]), n_heads=info.decoder.past[1],
         n_layers=n_layers, halved_layers=n_layers - merged[0] if merged else 0,
-        averaged_states=info.decoder.averaged_states, unaveraged_layers=info.decoder.unaveraged_layers,
-        averaged_layers=averaged_layers,
+        averaged_states=info.decoder.averaged_states,
         decoder_layers=info.decoder.past[0] // 2, max_tokens=info.decoder.max_tokens,
         max_frames=round(info.window_seconds * 1.5 * SAMPLE_RATE / (2 * HOP_LENGTH)) if longest else 1500,
         d_draft=len(found["draft.merge.bias"]),

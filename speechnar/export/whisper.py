@@ -9,18 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from speechnar.export.attention import Attention
-from speechnar.layers.blocks import AttentionBlock, averaged
+from speechnar.layers.blocks import AttentionBlock
 from speechnar.layers.decoder_block import DecoderBlock
 from speechnar.models.asr.whisper import HOP_LENGTH, SAMPLE_RATE, SILENCE, Decoder, Whisper
 
 WHISPER_SECONDS = 13.0
 """The longest window of long audio: the decoder was trained on 15 s at most."""
 
-PROJECTIONS = ("query", "key", "value")
-"""Names of the projections of an attention block in a graph."""
-
-PROJECTIONS_OF_MEANS = ("query", "mean_key", "mean_value")
-"""The same where keys and values are means: `speechnar restore` finds the averaged layers by them."""
 
 SMALLEST_GELU = 0.17
 """The magnitude of GELU's smallest output: the largest output is a row's magnitude wherever it is above this."""
@@ -72,32 +67,6 @@ class UnfoldedConv(nn.Module):
         return cast(Tensor, self.layer(torch.cat(taps, 2))).transpose(1, 2)
 
 
-class Projections(nn.Module):
-    """Queries, keys and values as outputs of their own, which need not be cut out of one array.
-
-    The means of keys are the keys of means, so that fewer are computed.
-
-    Args:
-        qkv: the projections in one, (3 d_model, d_model).
-        pooling: attention is to the means of so many keys, and values, in a row.
-    """
-
-    def __init__(self, qkv: nn.Linear, pooling: int) -> None:
-        super().__init__()
-        self.pooling = pooling
-        self.names = PROJECTIONS if pooling == 1 else PROJECTIONS_OF_MEANS
-        for name, weight, bias in zip(self.names, qkv.weight.chunk(3), qkv.bias.chunk(3)):
-            part = nn.Linear(weight.shape[1], weight.shape[0])
-            part.weight.data, part.bias.data = weight.data, bias.data
-            setattr(self, name, part)
-
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Project x (B, T, d_model): queries (B, T, d_model), keys and values (B, T // pooling, d_model)."""
-        query, key, value = (self.get_submodule(name) for name in self.names)
-        heard = averaged(x, self.pooling)
-        return query(x), key(heard), value(heard)
-
-
 class FusedAttention(nn.Module):
     """`SelfAttention` without padding as one node of the graph, a fifth faster than separate nodes."""
 
@@ -105,33 +74,30 @@ class FusedAttention(nn.Module):
         super().__init__()
         self.n_heads = n_heads
 
-    def forward(self, qkv: tuple[Tensor, Tensor, Tensor], mask: None) -> Tensor:
-        """Attend by queries (B, T, d_model), keys and values (B, T_keys, d_model), and return (B, T, d_model)."""
-        return cast(Tensor, Attention.apply(*qkv, None, self.n_heads))
+    def forward(self, qkv: Tensor, mask: None) -> Tensor:
+        return cast(Tensor, Attention.apply(*qkv.chunk(3, dim=2), None, self.n_heads))
 
 
 class WhisperGraph(nn.Module):
     """wav (1, T_wav) to log_probs (1, T, V), and the decoder's memory: each layer's keys, then its values, (1, heads,
     T_states, d_head) each, as outputs of their own. One array of all of them would take 4 % of the encoder's time.
 
-    T_states is T or 2 T, as frames are merged or averaged for the decoder's layer or are not, and what the silence
-    after the audio adds: the decoder, but not the CTC branch, gets it.
+    T_states is T or 2 T, as frames are merged or averaged for the decoder or are not, and what the silence after the
+    audio adds: the decoder, but not the CTC branch, gets it.
     """
 
     def __init__(self, model: Whisper) -> None:
         super().__init__()
         self.model = model
-        self.n_heads, self.means = model.config.n_heads, model.config.means
+        self.n_heads = model.config.n_heads
         for name in ("conv1", "conv2"):
             conv = cast(nn.Conv1d, model.encoder.get_submodule(name))
             setattr(model.encoder, name, UnfoldedConv(conv, scale_rows=name == "conv2"))
-        for block in cast("list[AttentionBlock]", [*model.encoder.blocks, *model.draft.blocks]):
-            attend = block.attend
-            block.qkv = Projections(block.qkv, attend.pooling)  # type: ignore[assignment]
-            block.attend = FusedAttention(attend.n_heads)  # type: ignore[assignment]
+        for block in (*model.encoder.blocks, *model.draft.blocks):
+            block.attend = FusedAttention(cast(AttentionBlock, block).attend.n_heads)
         self.memory = nn.ModuleList()
-        for layer in cast("list[DecoderBlock]", model.decoder.blocks):
-            projection = layer.cross_kv
+        for block in model.decoder.blocks:
+            projection = cast(DecoderBlock, block).cross_kv
             for weight, bias in zip(projection.weight.chunk(2), projection.bias.chunk(2)):
                 self.memory.append(part := nn.Linear(weight.shape[1], weight.shape[0]))
                 part.weight.data, part.bias.data = weight.data, bias.data
@@ -140,14 +106,13 @@ class WhisperGraph(nn.Module):
         model = self.model
         states = model.encoder(model.features(F.pad(wav, (0, round(SILENCE * SAMPLE_RATE)))), None)
         spoken = states[:, : model.encoder.state_lengths(wav.shape[1] // HOP_LENGTH)]
-        heard = {number: averaged(states, number) for number in set(self.means)}
-        made = (part(heard[self.means[n // 2]]) for n, part in enumerate(self.memory))
-        memory = (part.unflatten(2, (self.n_heads, -1)).transpose(1, 2) for part in made)
+        heard = model.decoder.averaged(states)
+        memory = (part(heard).unflatten(2, (self.n_heads, -1)).transpose(1, 2) for part in self.memory)
         return model.draft(spoken, None).logits.log_softmax(2), *memory
 
 
 class DecoderGraph(nn.Module):
-    """The decoder's predictions for continuations of the texts of B utterances of one length; each text may branch.
+    """The decoder's predictions for continuations of the texts of B utterances; each text may branch.
 
     Inputs are M tokens of each utterance behind P tokens that were read before:
 
@@ -155,7 +120,8 @@ class DecoderGraph(nn.Module):
         bias (B, 1, M, P + M) of self-attention: 0 from each token to itself and to those before it in its own
             continuation, a large negative number to all others
         past (layers * 2, B, P, d_model): keys and values of the tokens before
-        memory_0, memory_1, ... (B, heads, T, d_head): keys and values of the audio, of each layer in turn; T may differ
+        memory_bias (B, 1, M, T) of cross-attention: 0, and a large negative number behind the end of shorter audio
+        memory_0, memory_1, ... (B, heads, T, d_head): keys and values of the audio, of each layer in turn
         asked (K, 2): rows of (B * M) and ids
 
     Outputs are the two best tokens after each of the B * M tokens, the best first, and their log-probabilities,
@@ -182,6 +148,7 @@ class DecoderGraph(nn.Module):
         asked: Tensor,
         bias: Tensor,
         past: Tensor,
+        memory_bias: Tensor,
         *memory: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         x = self.embedding[:, tokens].permute(1, 2, 0) + self.decoder.positions[positions]
@@ -192,7 +159,7 @@ class DecoderGraph(nn.Module):
             seen = torch.cat([past[2 * n], keys], 1), torch.cat([past[2 * n + 1], values], 1)
             x = x + block.self_project(Attention.apply(queries, *seen, bias, block.n_heads))
             queries, heard = block.cross_query(block.cross_norm(x)), memory[2 * n : 2 * n + 2]
-            x = x + block.cross_project(Attention.apply(queries, *heard, None, block.n_heads))
+            x = x + block.cross_project(Attention.apply(queries, *heard, memory_bias, block.n_heads))
             x = x + block.contract(F.gelu(block.expand(block.norm(x))))
         log_probs = (self.decoder.norm(x).flatten(0, 1) @ self.embedding + self.no_prompt).log_softmax(1)
         best_log_probs, best = log_probs.topk(2, dim=1)

@@ -19,11 +19,6 @@ def masked(x: Tensor, mask: Tensor | None) -> Tensor:
     return x if mask is None else x * mask[:, :, None].to(x.dtype)
 
 
-def averaged(x: Tensor, number: int) -> Tensor:
-    """Return the means of so many frames in a row, (B, T // number, C) of (B, T, C); the rest is left out."""
-    return x if number == 1 else x[:, : x.shape[1] // number * number].unflatten(1, (-1, number)).mean(2)
-
-
 class Conv(nn.Module):
     """A convolution over time on (B, T, C) that keeps the length and does not see padding."""
 
@@ -69,26 +64,17 @@ class ConvNeXt(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Multi-head attention without projections.
+    """Multi-head attention without projections."""
 
-    Args:
-        pooling: attention is to the means of so many keys, and values, in a row; the rest at the end is left out.
-    """
-
-    def __init__(self, n_heads: int, pooling: int = 1) -> None:
+    def __init__(self, n_heads: int) -> None:
         super().__init__()
-        self.n_heads, self.pooling = n_heads, pooling
+        self.n_heads = n_heads
 
     def forward(self, qkv: Tensor, mask: Tensor | None) -> Tensor:
         """Attend by queries, keys and values (B, T, 3 d_model), and return (B, T, d_model)."""
-        queries, keys, values = qkv.unflatten(2, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
-        if self.pooling > 1:
-            keys, values = (
-                averaged(part.flatten(0, 1), self.pooling).unflatten(0, part.shape[:2]) for part in (keys, values)
-            )
-            mask = None if mask is None else mask[:, self.pooling - 1 :: self.pooling]
+        heads = qkv.unflatten(2, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
         allowed = None if mask is None else mask[:, None, None, :]
-        mixed = F.scaled_dot_product_attention(queries, keys, values, attn_mask=allowed)
+        mixed = F.scaled_dot_product_attention(heads[0], heads[1], heads[2], attn_mask=allowed)
         return mixed.transpose(1, 2).flatten(2)
 
 
@@ -96,16 +82,13 @@ class AttentionBlock(nn.Module):
     """Self-attention over all positions and a two-layer perceptron, both residual.
 
     The block has no positional encoding: it follows convolutions, whose outputs depend on position.
-
-    Args:
-        pooling: as `SelfAttention` takes it.
     """
 
-    def __init__(self, d_model: int, d_ff: int, n_heads: int, dropout: float = 0.0, pooling: int = 1) -> None:
+    def __init__(self, d_model: int, d_ff: int, n_heads: int, dropout: float = 0.0) -> None:
         super().__init__()
         if d_model % n_heads:
             raise ValueError(f"d_model {d_model} is not a multiple of n_heads {n_heads}")
-        self.attend = SelfAttention(n_heads, pooling)
+        self.attend = SelfAttention(n_heads)
         self.attention_norm = nn.LayerNorm(d_model)
         self.qkv = nn.Linear(d_model, 3 * d_model)
         self.project = nn.Linear(d_model, d_model)

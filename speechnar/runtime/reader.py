@@ -24,10 +24,9 @@ class DecoderInfo:
     Attributes:
         max_tokens: tokens of the longest text that it reads.
         prompt: ids with which every text begins.
-        memory_per_frame: states of the memory for each frame of the log-probabilities, above `unaveraged_layers`.
+        memory_per_frame: states of the memory for each frame of the log-probabilities.
         past: shape of the keys and values that it keeps of a text: layers * 2, heads, width of a head.
-        averaged_states: encoder states whose mean is a state of the memory, above `unaveraged_layers`.
-        unaveraged_layers: so many of the lowest layers have a memory of all states, `averaged_states` times as many.
+        averaged_states: encoder states whose mean is a state of the memory.
     """
 
     max_tokens: int
@@ -35,14 +34,6 @@ class DecoderInfo:
     memory_per_frame: int
     past: tuple[int, int, int]
     averaged_states: int = 1
-    unaveraged_layers: int = 0
-
-    @property
-    def memory_rates(self) -> tuple[int, ...]:
-        """States for each frame of the log-probabilities in the keys and in the values of each layer."""
-        every = 2 * self.unaveraged_layers
-        less = (self.past[0] - every) * (self.memory_per_frame,)
-        return every * (self.memory_per_frame * self.averaged_states,) + less
 
 
 def memory_names(layers: int) -> list[str]:
@@ -50,11 +41,8 @@ def memory_names(layers: int) -> list[str]:
     return [f"memory_{n}" for n in range(layers)]
 
 
-SEQUENCE_INPUTS = ("positions", "asked", "bias")
+SEQUENCE_INPUTS = ("positions", "asked", "bias", "memory_bias")
 """Inputs that the graph has from format 6 on, besides `tokens`, `past` and the memory."""
-
-MEMORY_BIAS = "memory_bias"
-"""An input that the graph has in formats 6 to 9: a bias of cross-attention, which is zero here."""
 
 BARRED = -1e4
 """Bias on the logits of attention to tokens that a token must not see."""
@@ -75,7 +63,6 @@ class OnnxReader:
         parts = map(np.ascontiguousarray, memory)  # a part of a window is not, and every pass would copy it
         self._memory = {name: part[None] for name, part in zip(memory_names(layers), parts)}
         self._frames = memory[0].shape[1]
-        self._has_memory_bias = any(each.name == MEMORY_BIAS for each in session.get_inputs())
         self._past = self._present = np.zeros((layers, 1, 0, heads * width), np.float32)
         self._before = np.zeros((0, 1), np.int64)  # for each token of the rows, the place of the one before it
         self._prompt = len(info.prompt)
@@ -96,10 +83,9 @@ class OnnxReader:
             "positions": (known + places)[None],
             "asked": np.stack([self._before[:, :-1].ravel(), rows.ravel()], 1),
             "bias": bias,
+            "memory_bias": np.zeros((1, 1, len(places), self._frames), np.float32),
             "past": self._past,
         }
-        if self._has_memory_bias:
-            given[MEMORY_BIAS] = np.zeros((1, 1, len(places), self._frames), np.float32)
         names = ["best", "best_log_probs", "log_probs", "present"]
         best, best_log_probs, log_probs, self._present = self._session.run(names, given | self._memory)
         if best.ndim == 1:  # of a graph of format 6

@@ -286,7 +286,7 @@ class Recognizer:
         log_probs, *memory = self._session.run(None, inputs)
         parts = memory[0][0] if len(memory) == 1 else [part[0] for part in memory]  # one array until format 7
         n_frames = math.ceil(size / (self.info.frame_seconds * self.sample_rate))
-        return EncodedAudio(log_probs[0, :n_frames], tuple(parts), self.info.decoder.memory_rates)
+        return EncodedAudio(log_probs[0, :n_frames], tuple(parts), self.info.decoder.memory_per_frame)
 
 
 def _later(word: Word, seconds: float) -> Word:

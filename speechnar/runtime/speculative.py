@@ -23,15 +23,7 @@ from speechnar.decode.speculative import Draft, SpeculativeDecoder, VerifyConfig
 from speechnar.decode.spelling import ctc_tokens, key_of
 from speechnar.decode.spoken_numbers import with_commas, with_times
 from speechnar.runtime.folder import BundleFormat
-from speechnar.runtime.reader import (
-    DECODER,
-    MEMORY_BIAS,
-    SEQUENCE_INPUTS,
-    DecoderInfo,
-    OnnxReader,
-    RowReader,
-    memory_names,
-)
+from speechnar.runtime.reader import DECODER, SEQUENCE_INPUTS, DecoderInfo, OnnxReader, RowReader, memory_names
 from speechnar.runtime.windows import EncodedAudio
 from speechnar.text.symbols import BOUNDARY
 from speechnar.text.whisper_bpe import BytePairs, decoder_tokens
@@ -89,9 +81,7 @@ class Verifier:
         self._ctc_tokenizer = BytePairs(tuple(symbols))
         self._ctc_letters = frozenset("".join(self._ctc_tokenizer.spellings))
         inputs = {"tokens", "past", *memory_names(info.past[0])}
-        self._session = bundle.session(
-            folder / DECODER, inputs, threads, device, optional={*SEQUENCE_INPUTS, MEMORY_BIAS}
-        )
+        self._session = bundle.session(folder / DECODER, inputs, threads, device, optional=set(SEQUENCE_INPUTS))
 
     @functools.cached_property
     def _reader(self) -> type[OnnxReader | RowReader]:

@@ -33,23 +33,22 @@ class EncodedAudio:
         log_probs: (T, V) natural logarithms of CTC.
         memory: keys and values of each layer for the cross-attention of a decoder, in turn, (heads, n * T or a little
             less, d_head), or more where silence was appended; None where there is no decoder.
-        per_frame: n of each array of `memory`, its states for each frame; empty without memory.
+        per_frame: n, the encoder states for each frame.
     """
 
     log_probs: np.ndarray
     memory: tuple[np.ndarray, ...] | None = None
-    per_frame: tuple[int, ...] = ()
+    per_frame: int = 1
 
     def __len__(self) -> int:
         return len(self.log_probs)
 
     def part(self, start: int, end: int | None = None) -> EncodedAudio:
         """Return the frames from `start` to before `end`."""
-        if self.memory is None:
-            return EncodedAudio(self.log_probs[start:end])
-        rated = zip(self.memory, self.per_frame, strict=True)
-        memory = tuple(part[:, n * start : None if end is None else n * end] for part, n in rated)
-        return EncodedAudio(self.log_probs[start:end], memory, self.per_frame)
+        n = self.per_frame
+        frames = slice(n * start, None if end is None else n * end)
+        memory = None if self.memory is None else tuple(part[:, frames] for part in self.memory)
+        return EncodedAudio(self.log_probs[start:end], memory, n)
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,7 @@ class FineTuningConfig:
             with a teacher, `states` of the encoder and `distributions` of the decoder.
         frozen_layers: so many of the encoder's lowest layers, and what is below them, stay as they are; the whole
             encoder, if these are all.
-        only: parts of names, such as `.cross_`: of encoder and decoder, only weights whose names contain one of these
-            are trained; where there are none, all that are not frozen.
+        only_cross_attention: whether of the decoder cross-attention alone is trained.
         draft_learning_rate_ratio: relative to that of encoder and decoder, which are trained already; 0 leaves the
             draft as it is.
         teacher_silence: seconds of silence behind what a teacher hears, less where the two are more than it hears; from
@@ -85,7 +84,7 @@ class FineTuningConfig:
     masks: SpecAugmentConfig = SpecAugmentConfig(band_masks=2, band_width=15)
     weights: dict[str, float] = dataclasses.field(default_factory=dict)
     frozen_layers: int = 0
-    only: tuple[str, ...] = ()
+    only_cross_attention: bool = False
     draft_learning_rate_ratio: float = 1.0
     teacher_silence: float = 10.0
     interpolation_weight: float = 0.0
@@ -141,8 +140,8 @@ class FineTuningTask:
 
     Raises:
         DataError: there is no such manifest, an utterance has no text, or all are too long.
-        ConfigError: more layers are frozen than the encoder has, windows are longer than it hears, a term needs a
-            teacher, or `only` names no weight.
+        ConfigError: more layers are frozen than the encoder has, windows are longer than it hears, or a term needs a
+            teacher.
         ModelError: there is no such model, it is no Whisper, or the teacher does not fit it.
     """
 
@@ -176,8 +175,9 @@ class FineTuningTask:
             self.modules["encoder"].requires_grad_(False)
         if not config.draft_learning_rate_ratio:
             self.modules["draft"].requires_grad_(False)
-        if config.only:
-            self._train_only(config.only)
+        if config.only_cross_attention:
+            for name, weight in self.modules["decoder"].named_parameters():
+                weight.requires_grad_(".cross_" in name)
         longest = sizes.max_frames * 2 * HOP_LENGTH / SAMPLE_RATE - SILENCE
         slowest = min(1.0, config.variant.speed - config.variant.speed_range)
         if config.variant.joined_seconds > longest * slowest:
@@ -186,17 +186,6 @@ class FineTuningTask:
             )
         self.corpora = [self._transcribed(path, longest * slowest) for path in train_cuts]
         self.dev = self._transcribed(dev_cuts, longest)
-
-    def _train_only(self, only: Sequence[str]) -> None:
-        """Freeze the weights of encoder and decoder whose names contain none of these parts."""
-        named = [item for part in ("encoder", "decoder") for item in self.modules[part].named_parameters()]
-        for each in only:
-            if not each or not any(each in name for name, _ in named):
-                raise ConfigError(f"only has {each!r} but no weight of encoder or decoder has that in its name")
-        for name, weight in named:
-            weight.requires_grad_(weight.requires_grad and any(each in name for each in only))
-        if not any(weight.requires_grad for _, weight in named):
-            raise ConfigError(f"only has {', '.join(only)}, all of which is frozen: freeze fewer layers")
 
     def phases(self) -> tuple[Phase, ...]:
         """Return the one update of a step."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pytest
 
 from speechnar.runtime.reader import DecoderInfo, OnnxReader
-from speechnar.runtime.windows import EncodedAudio
 
 INFO = DecoderInfo(max_tokens=20, prompt=(7, 8), memory_per_frame=2, past=(2, 1, 4))
 
@@ -19,9 +16,6 @@ class Session:
 
     def __init__(self) -> None:
         self.given: list[dict[str, np.ndarray]] = []
-
-    def get_inputs(self) -> list[Any]:
-        return []
 
     def run(self, names: list[str], given: dict[str, np.ndarray]) -> list[Any]:
         self.given.append(given)
@@ -40,29 +34,6 @@ def test_a_part_of_a_window_is_copied_once_for_all_passes() -> None:
         first, second = (given[f"memory_{n}"] for given in session.given)
         np.testing.assert_array_equal(first[0], part[n])
         assert first.flags.c_contiguous and np.shares_memory(first, second)
-
-
-@pytest.mark.parametrize("asked_for", [True, False])
-def test_a_graph_of_an_older_format_gets_the_bias_that_it_asks_for(asked_for: bool, monkeypatch: Any) -> None:
-    inputs = [SimpleNamespace(name="memory_bias")] if asked_for else []
-    monkeypatch.setattr(Session, "get_inputs", lambda self: inputs)
-    session = Session()
-    OnnxReader(session, INFO, np.zeros((2, 1, 3, 4), np.float32)).read(np.array([[1, 2]]))  # type: ignore[arg-type]
-    assert ("memory_bias" in session.given[0]) == asked_for
-    if asked_for:
-        np.testing.assert_array_equal(session.given[0]["memory_bias"], np.zeros((1, 1, 4, 3)))
-
-
-def test_the_lowest_layers_may_have_a_memory_of_every_state() -> None:
-    info = DecoderInfo(20, (7, 8), memory_per_frame=1, past=(6, 1, 4), averaged_states=2, unaveraged_layers=1)
-    assert info.memory_rates == (2, 2, 1, 1, 1, 1)
-    whole = EncodedAudio(
-        np.zeros((5, 3)), tuple(np.arange(5.0 * n)[None, :, None] for n in info.memory_rates), info.memory_rates
-    )
-    part = whole.part(1, 3)
-    assert part.memory is not None
-    assert [each[0, :, 0].tolist() for each in part.memory] == 2 * [[2, 3, 4, 5]] + 4 * [[1, 2]]
-    assert part.part(1).memory[0][0, :, 0].tolist() == [4, 5]  # type: ignore[index]
 
 
 class Counting(Session):

@@ -49,7 +49,7 @@ def said(text: str, gap: int = 6) -> EncodedAudio:
         rows += [*CTC.encode(word), *[CTC.blank_id] * gap]
     probs = np.full((len(rows), len(CTC)), 1e-4)
     probs[np.arange(len(rows)), rows] = 1 - 1e-4 * (len(CTC) - 1)
-    return EncodedAudio(np.log(probs), tuple(np.zeros((2, 1, len(rows), 1))), (1, 1))
+    return EncodedAudio(np.log(probs), tuple(np.zeros((2, 1, len(rows), 1))), 1)
 
 
 def verified(

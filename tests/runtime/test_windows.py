@@ -38,7 +38,7 @@ def listen(path: list[int], sizes: WindowSizes, block: int = 7, deaf: int = 0, h
             probs[len(probs) - deaf :] = np.roll(probs[len(probs) - deaf :], 1, axis=1)
         windows.append(len(wav))
         memory = np.arange(2.0 * start, 2 * (start + len(probs))).reshape(1, -1, 1)  # each says where it is
-        return EncodedAudio(probs, (memory,), (2,))
+        return EncodedAudio(probs, (memory,), 2)
 
     blocks = [stream[at : at + block] for at in range(0, len(stream), block)]
     found = list(segments(blocks, hear, sizes, VOCABULARY))

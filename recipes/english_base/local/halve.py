@@ -39,8 +39,8 @@ def main() -> None:
     model, config = load_model(args.model)
     if model.config.halved_layers:
         parser.error(f"the encoder of {args.model} merges frames already")
-    if model.config.averaged_states > 1 or model.config.averaged_layers:
-        parser.error(f"attention in {args.model} reads means of pairs: take the model before it")
+    if model.config.averaged_states > 1:
+        parser.error(f"the decoder of {args.model} hears means of states: take the model before it")
     if not 1 <= args.layers <= model.config.n_layers:
         parser.error(f"--layers is {args.layers} but should be from 1 to {model.config.n_layers}")
     made = halved_model(model, args.layers)

@@ -24,6 +24,7 @@ from speechnar.infer.encoder_cache import EncoderCache
 from speechnar.layers.decoder_block import KeyValues
 from speechnar.models.asr.whisper import PROMPT, Decoder
 from speechnar.models.folder import load_model
+from speechnar.nar.lengths import length_mask
 from speechnar.text.whisper_bpe import BytePairs, decoder_tokens
 
 MARKS = (",", ".", "?", "!", ";", ":")
@@ -88,10 +89,11 @@ class Writer:
     def hear(self, states: Tensor, longest: int) -> str:
         """Return what the decoder writes token by token for states (T, d_model), of `longest` tokens at most."""
         decoder = self.decoder
-        memory = decoder.memory(states[None].bfloat16())
+        memory = decoder.memory(states[None].bfloat16()).unbind(1)
         x = decoder.prompt[None] + decoder.positions[:PROMPT]
         found: list[int] = []
-        masks = [torch.ones(1, 1, 1, keys.shape[2], dtype=torch.bool) for keys in memory[::2]]
+        heard = memory[0].shape[2]
+        mask = length_mask(torch.tensor([heard]), heard)[:, None, None]
         caches: list[KeyValues | None] = [None] * len(decoder.blocks)
         while len(found) < longest:
             first = caches[0]
@@ -99,7 +101,7 @@ class Writer:
             index = torch.arange(before + x.shape[1])
             allowed = index[None] <= index[before:, None]
             for n, block in enumerate(decoder.blocks):
-                x, caches[n] = block(x, allowed, KeyValues(memory[2 * n], memory[2 * n + 1]), masks[n], caches[n])
+                x, caches[n] = block(x, allowed, KeyValues(memory[2 * n], memory[2 * n + 1]), mask, caches[n])
             token = int((decoder.norm(x)[0, -1] @ decoder.embedding.weight.T).argmax())
             if token == self.tokenizer.eos_id:
                 break

@@ -9,9 +9,9 @@ text (`speechnar.decode.speculative`).
 Source: Whisper (Radford et al. 2023), section 2.2; CTC, Graves et al. 2006; self-conditioned CTC, Nozaki and Komatsu
     2021, section 3; blockwise parallel decoding, Stern et al. 2018, section 3.
 Differs: audio is padded by half a second and not to 30 s, and no frame sees other padding; the decoder may hear the
-    means of pairs of states, and the encoder attend to those of pairs of keys and values; the decoder's vocabulary is a
-    part of Whisper's, and the four tokens that tell Whisper its task are fixed vectors at the start. Logits of the CTC
-    branch are multiplied by `OUTPUT_SCALE`: see `speechnar.layers.ctc_head`.
+    means of pairs of states; its vocabulary is a part of Whisper's, and the four tokens that tell Whisper its task are
+    fixed vectors at the start. Logits of the CTC branch are multiplied by `OUTPUT_SCALE`: see
+    `speechnar.layers.ctc_head`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from speechnar.config import ConfigError
-from speechnar.layers.blocks import AttentionBlock, ConvNeXtBlock, averaged, masked
+from speechnar.layers.blocks import AttentionBlock, ConvNeXtBlock, masked
 from speechnar.layers.ctc_head import CTCHead
 from speechnar.layers.decoder_block import DecoderBlock, DecoderConfig, KeyValues
 from speechnar.layers.old_names import accept_old_names
@@ -58,9 +58,6 @@ class WhisperConfig:
             them, and draft and decoder get states of 40 ms in place of 20 ms.
         averaged_states: the decoder hears the means of so many states in a row, 1 or 2: with 2, cross-attention reads
             half. Always 1 where layers are halved.
-        unaveraged_layers: the number of the decoder's lowest layers that hear every state, where states are averaged.
-        averaged_layers: in so many of the encoder's upper layers, attention is to the means of pairs of keys and
-            values, and has half of the work. Always 0 where layers are halved.
         d_draft, draft_layers, dropout: width, depth and dropout of the CTC branch.
     """
 
@@ -76,8 +73,6 @@ class WhisperConfig:
     max_tokens: int = 220
     halved_layers: int = 0
     averaged_states: int = 1
-    unaveraged_layers: int = 0
-    averaged_layers: int = 0
     d_draft: int = 256
     draft_layers: int = 3
     dropout: float = 0.1
@@ -89,22 +84,6 @@ class WhisperConfig:
             raise ConfigError(
                 f"averaged_states is {self.averaged_states} but should be 1 or, where no layers are halved, 2"
             )
-        if not 0 <= self.unaveraged_layers <= (self.decoder_layers if self.averaged_states > 1 else 0):
-            raise ConfigError(
-                f"unaveraged_layers is {self.unaveraged_layers} but should be 0 or, where states are averaged, up to "
-                f"{self.decoder_layers}"
-            )
-        if not 0 <= self.averaged_layers <= (0 if self.halved_layers else self.n_layers):
-            raise ConfigError(
-                f"averaged_layers is {self.averaged_layers} but should be 0 or, where no layers are halved, up to "
-                f"{self.n_layers}"
-            )
-
-    @property
-    def means(self) -> tuple[int, ...]:
-        """The number of encoder states in each mean that a layer of the decoder hears, by layer."""
-        every = self.unaveraged_layers
-        return every * (1,) + (self.decoder_layers - every) * (self.averaged_states,)
 
     @property
     def state_hop(self) -> int:
@@ -150,8 +129,13 @@ def halved(x: Tensor) -> Tensor:
     return torch.cat([x[:, ::2], F.pad(x, (0, 0, 0, 1))[:, 1::2]], dim=2)
 
 
+def averaged(x: Tensor, number: int) -> Tensor:
+    """Return the means of so many frames in a row, (B, T // number, C) of (B, T, C); the rest is left out."""
+    return x if number == 1 else x[:, : x.shape[1] // number * number].unflatten(1, (-1, number)).mean(2)
+
+
 class Encoder(nn.Module):
-    """Whisper's encoder; its upper layers may run on merged pairs of frames, or attend to means of pairs."""
+    """Whisper's encoder; its upper layers may run on merged pairs of frames."""
 
     rates: Tensor
 
@@ -162,11 +146,7 @@ class Encoder(nn.Module):
         self.conv2 = nn.Conv1d(d, d, 3, stride=2, padding=1)
         rates = torch.exp(-math.log(10000) / (d // 2 - 1) * torch.arange(d // 2))
         self.register_buffer("rates", rates, persistent=False)  # of the sinusoidal positions
-        lowest = config.n_layers - config.averaged_layers  # of those that attend to means
-        self.blocks = nn.ModuleList(
-            AttentionBlock(d, config.d_ff, config.n_heads, pooling=2 if n >= lowest else 1)
-            for n in range(config.n_layers)
-        )
+        self.blocks = nn.ModuleList(AttentionBlock(d, config.d_ff, config.n_heads) for _ in range(config.n_layers))
         self.norm = nn.LayerNorm(d)
         self.merge = nn.ModuleDict()  # by the number of the block above it
         if config.halved_layers:
@@ -243,29 +223,31 @@ class Decoder(nn.Module):
         self.prompt = nn.Parameter(torch.zeros(PROMPT, d))
         self.embedding = nn.Embedding(config.n_tokens, d)
         self.positions = nn.Parameter(torch.zeros(PROMPT + config.max_tokens, d))
-        self.n_heads, self.means = config.n_heads, config.means
+        self.n_heads, self.averaged_states = config.n_heads, config.averaged_states
         sizes = DecoderConfig(d, config.n_heads, config.decoder_layers, config.d_ff, dropout=0.0)  # Whisper had none
         self.blocks = nn.ModuleList(DecoderBlock(sizes) for _ in range(config.decoder_layers))
         self.norm = nn.LayerNorm(d)
 
-    def memory(self, states: Tensor) -> tuple[Tensor, ...]:
+    def averaged(self, states: Tensor) -> Tensor:
+        """Return what the decoder hears of states (B, T, d_model): (B, T // averaged_states, d_model)."""
+        return averaged(states, self.averaged_states)
+
+    def memory(self, states: Tensor) -> Tensor:
         """Return the keys and values of cross-attention to states (B, T, d_model).
 
         Returns:
-            The keys and the values of each layer in turn, (B, heads, T // n, d_head), with the layer's n of `means`.
+            (B, layers * 2, heads, T // averaged_states, d_head): keys and values of each layer.
         """
-        heard = {number: averaged(states, number) for number in set(self.means)}
-        made = (cast(DecoderBlock, block).cross_kv(heard[number]) for block, number in zip(self.blocks, self.means))
-        parts = (part for both in made for part in both.chunk(2, dim=2))
-        return tuple(part.unflatten(2, (self.n_heads, -1)).transpose(1, 2) for part in parts)
+        states = self.averaged(states)
+        made = torch.stack([cast(DecoderBlock, block).cross_kv(states) for block in self.blocks], dim=1)
+        return made.unflatten(3, (2 * self.n_heads, -1)).transpose(2, 3).unflatten(2, (2, -1)).flatten(1, 2)
 
-    def forward(self, tokens: Tensor, memory: Sequence[Tensor], memory_lengths: Tensor | None) -> Tensor:
+    def forward(self, tokens: Tensor, memory: Tensor, memory_lengths: Tensor | None) -> Tensor:
         """Predict each token of a text, and the token after it, from the tokens before.
 
         Args:
             tokens: (B, N) int64, N from 0 to `max_tokens`.
-            memory: keys and values of each layer, (B, n_heads, T, d_head) each, or (1, ...) of one utterance for all
-                texts; T may differ from layer to layer.
+            memory: (B, n_layers * 2, n_heads, T, d_head), or (1, ...) of one utterance for all texts.
             memory_lengths: (B,) states, before they are averaged; None where there is no padding.
 
         Returns:
@@ -273,7 +255,8 @@ class Decoder(nn.Module):
         """
         prompt = self.prompt.expand(tokens.shape[0], -1, -1)
         embedded = torch.cat([prompt, self.embedding(tokens)], dim=1)
-        hidden, _ = self.hidden(embedded, memory, memory_lengths)
+        heard = None if memory_lengths is None else memory_lengths // self.averaged_states
+        hidden, _ = self.hidden(embedded, memory.unbind(1), heard)
         return F.linear(hidden[:, PROMPT - 1 :], self.embedding.weight)
 
     def hidden(
@@ -283,7 +266,9 @@ class Decoder(nn.Module):
 
         Args:
             embedded: (B, N, d_model) of the prompt and the tokens, or of the tokens after `past`.
-            memory, memory_lengths: as `forward` takes them.
+            memory: keys and values of each layer, (B, n_heads, T, d_head) each, or (1, ...) of one utterance for all
+                texts.
+            memory_lengths: (B,) keys and values of each; None where there is no padding.
             past: (n_layers * 2, 1, n_heads, P, d_head) keys and values of one text before them; None where it is empty.
 
         Returns:
@@ -294,14 +279,11 @@ class Decoder(nn.Module):
         x = embedded + self.positions[before : before + time]
         index = torch.arange(before + time, device=x.device)
         allowed = index[None] <= index[before:, None]
-        masks: dict[int, Tensor | None] = dict.fromkeys(self.means)
-        if memory_lengths is not None:
-            for keys, number in zip(memory[::2], self.means):
-                masks[number] = length_mask(memory_lengths // number, keys.shape[2])[:, None, None]
+        mask = None if memory_lengths is None else length_mask(memory_lengths, memory[0].shape[2])[:, None, None]
         present = []
         for n, block in enumerate(self.blocks):
             earlier = None if past is None else KeyValues(past[2 * n], past[2 * n + 1]).repeated(batch)
-            x, seen = block(x, allowed, KeyValues(memory[2 * n], memory[2 * n + 1]), masks[self.means[n]], earlier)
+            x, seen = block(x, allowed, KeyValues(memory[2 * n], memory[2 * n + 1]), mask, earlier)
             present += [seen.keys[:, :, before:], seen.values[:, :, before:]]
         return self.norm(x), torch.stack(present)
 
