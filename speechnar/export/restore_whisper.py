@@ -49,11 +49,14 @@ def restore_recognizer(recognizer_dir: Path, model_dir: Path) -> None:
     if info.decoder is None:
         raise ModelError(f"{recognizer_dir} decodes by CTC alone: train on from the model folder it was exported from")
     paths = [recognizer_dir / f"{name}.onnx.gz" for name in ("model", "decoder")]
-    found = _named(*map(weights_of, paths))
+    weights = [weights_of(path) for path in paths]
     try:
+        found = _named(*weights)
         sizes = _sizes(info, found)
     except KeyError as error:
-        raise ModelError(f"{paths[0]} lacks the weight {error}: the recognizer is no Whisper with a draft") from None
+        raise ModelError(
+            f"{recognizer_dir} lacks the weight {error}: it is no Whisper with a draft, or has a format before 5"
+        ) from None
     audio = AudioConfig(SAMPLE_RATE, N_FFT, HOP_LENGTH, N_FFT, sizes.n_mels, 0.0, SAMPLE_RATE / 2)
     config = ModelConfig(audio, Choice("whisper", sizes))
     model = filled(config, found, paths[0], "recognizer.json")

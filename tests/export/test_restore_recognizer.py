@@ -118,18 +118,23 @@ def test_what_cannot_be_restored_is_one_sentence_and_leaves_nothing(folders: Fol
     (lacking / "decoder.onnx.gz").unlink()
     foreign = changed(folders, tmp_path / "foreign")
     shutil.copy(foreign / "decoder.onnx.gz", foreign / "model.onnx.gz")
+    old = changed(folders, tmp_path / "old")
+    decoder = onnx.load_from_string(gzip.decompress((old / "decoder.onnx.gz").read_bytes()))
+    next(tensor for tensor in decoder.graph.initializer if tensor.name == "no_prompt").name = "other"
+    (old / "decoder.onnx.gz").write_bytes(gzip.compress(decoder.SerializeToString()))
     ctc = changed(folders, tmp_path / "ctc")
     described = config.load(RecognizerInfo, ctc / "recognizer.json")
     config.save(dataclasses.replace(described, decoder=None), ctc / "recognizer.json")
     for folder, sentence in (
         (damaged, "decoder.onnx.gz cannot be read"),
         (lacking, "decoder.onnx.gz cannot be read"),
-        (foreign, "lacks the weight 'encoder.conv1.weight': the recognizer is no Whisper"),
+        (foreign, "lacks the weight 'encoder.conv1.weight': it is no Whisper"),
+        (old, "lacks the weight 'no_prompt': it is no Whisper with a draft, or has a format before 5"),
         (ctc, "ctc decodes by CTC alone: train on from the model folder it was exported from"),
     ):
         with pytest.raises(ModelError, match=sentence):
             restore_recognizer(folder, tmp_path / "out")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["ctc", "damaged", "foreign", "lacking"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["ctc", "damaged", "foreign", "lacking", "old"]
 
 
 def test_other_weights_are_found_out(folders: Folders, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
