@@ -49,9 +49,8 @@ def restore_recognizer(recognizer_dir: Path, model_dir: Path) -> None:
     if info.decoder is None:
         raise ModelError(f"{recognizer_dir} decodes by CTC alone: train on from the model folder it was exported from")
     paths = [recognizer_dir / f"{name}.onnx.gz" for name in ("model", "decoder")]
-    weights = [weights_of(path) for path in paths]
     try:
-        found = _named(*weights)
+        found = _named(*map(weights_of, paths))
         sizes = _sizes(info, found)
     except KeyError as error:
         raise ModelError(
