@@ -2,10 +2,11 @@
 
 Capitals and marks cost no pass. Where the decoder prefers the same token with another capital, or another mark, its
 token is written in place of the draft's; a mark that it misses is written, and a comma that it does not want is left
-out. The decoder has read a text without the commas that were written so, and therefore expects few: a comma may be a
-little less probable than the word behind it. The tokens behind are still accepted or rejected as they were read, behind
-the draft's own writing; the first word behind the end of a sentence that the draft lacks gets its capital. Only the end
-of a sentence that is none for the decoder costs a pass, as any other token does.
+out. The tokens behind, in the same pass, are still accepted or rejected as they were read, behind the draft's own
+writing: a text without the commas that were written so, after which the decoder expects few. So a comma may be a little
+less probable than the word behind it. The first word behind the end of a sentence that the draft lacks gets its
+capital. Only the end of a sentence that is none for the decoder costs a pass, as any other token does. The next pass
+reads the text as it is written.
 
 Drafts spell numbers, decoders write digits ("three dollars and fifty cents", "$3.50"). So behind a digit nothing is
 written that is not the decoder's own choice: no mark without a pass, because it may be a decimal point, and no word of
@@ -47,7 +48,6 @@ class Written(NamedTuple):
     log_prob: float
     other: int = -1
     other_log_prob: float = -np.inf
-    place: int = 0
     bonus: float = 0.0
 
 
@@ -69,7 +69,7 @@ class Acceptance:
     comma_bonus: float
 
     def agreed(
-        self, row: np.ndarray, thresholds: Sequence[float], verdict: Verdict, n: int, kept: int, last: int | None
+        self, row: np.ndarray, thresholds: Sequence[float], verdict: Verdict, n: int, last: int | None
     ) -> list[list[Written]]:
         """Return for each token at the beginning of row `n`, within the draft, that the decoder accepts, what is
         written for it.
@@ -77,7 +77,6 @@ class Acceptance:
         Args:
             row: (N,) tokens of the draft, padded.
             thresholds: acceptance thresholds of those that are not padding, and perhaps of more.
-            kept: tokens that the reader had read before the row.
             last: the token before the row that was read, if there is one.
         """
         found: list[list[Written]] = []
@@ -101,7 +100,7 @@ class Acceptance:
             if len(pairs) == 1 and pairs[0][0] == best[place] and not bonus:
                 if self.misses_comma(pairs[0], second, last):
                     pairs.insert(0, second)
-            written = [Written(*pair, place=kept + place, bonus=bonus) for pair in pairs]
+            written = [Written(*pair, bonus=bonus) for pair in pairs]
             if len(pairs) == 1 and verdict.second is not None:  # else a mark stands before what was read
                 is_best = pairs[0][0] == best[place]
                 other, log_prob = second if is_best else (best[place], best_given[place])

@@ -217,8 +217,8 @@ class DraftReader(Protocol):
     def read(self, rows: np.ndarray) -> Verdict:
         """Return what it predicts for (B, N) int64 tokens, each row following the text that is kept."""
 
-    def keep(self, row: int, n: int, token: int) -> None:
-        """Append to the text: of the rows that were read last, the first `n` tokens of one, and another token."""
+    def keep(self, row: int, n: int, *tokens: int) -> None:
+        """Append to the text: of the rows that were read last, the first `n` tokens of one, and one or more others."""
 
 
 @runtime_checkable
@@ -226,7 +226,7 @@ class BranchReader(DraftReader, Protocol):
     """A `DraftReader` that can go on from an earlier place of the text."""
 
     def branch(self, n: int, token: int) -> BranchReader:
-        """Return a reader whose text is the first `n` tokens of this one's, which was read up to there, and a token."""
+        """Return a reader whose text is the first `n` tokens of this one's, and another token."""
 
 
 def single(encoder_out: DecoderInput) -> np.ndarray:

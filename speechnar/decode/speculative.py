@@ -83,7 +83,7 @@ class VerifyConfig:
     max_places: int = 3
     rewrite_difference: float = 0.7
     free_marks: bool = True
-    comma_bonus: float = 0.7
+    comma_bonus: float = 0.4
 
     def __post_init__(self) -> None:
         for name in ("iterations", "acceptance_threshold", "comma_bonus"):
@@ -110,7 +110,6 @@ class SpeculativeState(State):
 
     Attributes:
         accepted: tokens that the decoder accepted or wrote.
-        kept: tokens of the reader's text.
         draft, thresholds: the whole draft as it is rewritten, and the acceptance threshold of each of its tokens.
         doubted: for each of its tokens, whether the decoder preferred another when it last read it, one that differs in
             more than capitals and marks.
@@ -122,7 +121,6 @@ class SpeculativeState(State):
     """
 
     accepted: tuple[Written, ...] = ()
-    kept: int = 0
     draft: tuple[int, ...] = ()
     thresholds: tuple[float, ...] = ()
     doubted: tuple[bool, ...] = ()
@@ -180,7 +178,7 @@ class SpeculativeDecoder:
         verdict = state.reader.read(rows)
         last = state.accepted[-1].token if state.accepted else None
         agreed = [
-            self.acceptance.agreed(row, state.thresholds[start:], verdict, n, state.kept, last)
+            self.acceptance.agreed(row, state.thresholds[start:], verdict, n, last)
             for n, (row, start) in enumerate(zip(rows, starts))
         ]
         row = int(np.argmax([len(taken) for taken in agreed]))
@@ -189,33 +187,49 @@ class SpeculativeDecoder:
         token = int(verdict.best[row, n])
         is_expected = place < len(state.draft) and state.thresholds[place] > self.config.acceptance_threshold
         if is_expected and token != state.draft[place] and 0 < n == rows.shape[1]:  # the next pass reads the draft's
-            state.reader.keep(row, n - 1, int(rows[row, n - 1]))
+            self._keep(state.reader, rows, row, agreed[row])
             agreed_to = (len(accepted), place) if n >= self.config.min_agreed else state.agreed_to
-            return self._state(state, accepted=accepted, kept=state.kept + n, starts=(place,), agreed_to=agreed_to)
-        state.reader.keep(row, n, token)
-        kept = state.kept + n
+            return self._state(state, accepted=accepted, starts=(place,), agreed_to=agreed_to)
         if token == vocabulary.eos_id:
-            return self._state(state, accepted=accepted, kept=kept, ended=True)
+            self._keep(state.reader, rows, row, agreed[row], token)
+            return self._state(state, accepted=accepted, ended=True)
         in_number = bool(accepted) and self.acceptance.ends_in_digit(accepted[-1].token)
         chosen, second = (token, float(verdict.best_log_probs[row, n])), second_choice(verdict, row, n)
         last = accepted[-1].token if accepted else None
+        behind: tuple[Written, ...] = (Written(*chosen, *second),)
         if place < len(state.draft) and not is_expected and self.acceptance.misses_comma(chosen, second, last):
-            accepted, second = (*accepted, Written(*second, place=kept)), (-1, -np.inf)
-        accepted = (*accepted, Written(*chosen, *second, kept))
-        kept += 1
+            behind = (Written(*second), Written(*chosen))
+        self._keep(state.reader, rows, row, agreed[row], *(written.token for written in behind))
+        accepted = (*accepted, *behind)
         extra = state.extra + (place >= len(state.draft) and self._n_words(w.token for w in accepted) > state.words)
         if extra > self.config.max_extra_tokens:
-            return self._state(state, accepted=accepted[:-extra], kept=kept, ended=True)
+            return self._state(state, accepted=accepted[:-extra], ended=True)
         if self.config.free_marks and place >= len(state.draft) and self.acceptance.is_mark(token) and not in_number:
-            return self._state(state, accepted=accepted, kept=kept, extra=extra, ended=True)
+            return self._state(state, accepted=accepted, extra=extra, ended=True)
         draft, thresholds, doubted = list(state.draft), list(state.thresholds), list(state.doubted)
         self._rewrite(draft, thresholds, doubted, starts[row], place + 1, verdict, row)
         agreed_to = (len(accepted) - 1, place) if n >= self.config.min_agreed else state.agreed_to
         return self._state(
-            state, accepted=accepted, kept=kept, draft=tuple(draft), thresholds=tuple(thresholds),
+            state, accepted=accepted, draft=tuple(draft), thresholds=tuple(thresholds),
             doubted=tuple(doubted), agreed_to=agreed_to,
             starts=tuple(self._continuations(draft, place, accepted, *agreed_to)), extra=extra,
         )  # fmt: skip
+
+    @staticmethod
+    def _keep(
+        reader: DraftReader, rows: np.ndarray, row: int, agreed: Sequence[Sequence[Written]], *behind: int
+    ) -> None:
+        """Append to the reader's text what was written for the first tokens of a row, and what is behind them.
+
+        What was read as it is written need not be read again.
+        """
+        as_read = [[written.token for written in taken] == [read] for taken, read in zip(agreed, rows[row])]
+        same = [*as_read, False].index(False)
+        again = [*(written.token for taken in agreed[same:] for written in taken), *behind]
+        if not again and same:  # the reader has to read on behind a token
+            same, again = same - 1, [int(rows[row, same - 1])]
+        if again:
+            reader.keep(row, same, *again)
 
     def branch(self, state: SpeculativeState, n: int) -> SpeculativeState:
         """Return the state in which accepted token `n` is what it might be instead, and the text behind it a draft.
@@ -226,10 +240,10 @@ class SpeculativeDecoder:
         written, rest = state.accepted[n], state.accepted[n + 1 :]
         if rest and self.acceptance.is_mark(rest[-1].token):
             rest = rest[:-1]
-        changed = Written(written.other, written.other_log_prob, place=written.place)
+        changed = Written(written.other, written.other_log_prob)
         return self._state(
-            SpeculativeState(*_row((), ()), reader=state.reader.branch(written.place, written.other)),
-            accepted=(*state.accepted[:n], changed), kept=written.place + 1, draft=tuple(each.token for each in rest),
+            SpeculativeState(*_row((), ()), reader=state.reader.branch(n, written.other)),
+            accepted=(*state.accepted[:n], changed), draft=tuple(each.token for each in rest),
             thresholds=tuple(self.config.acceptance_threshold + each.bonus for each in rest), limit=state.limit,
             doubted=(False,) * len(rest), words=state.words, agreed_to=(n + 1, 0),
         )  # fmt: skip

@@ -111,7 +111,7 @@ class TorchCausalReader:
         self._past: list[KeyValues] | None = None  # of the text that is kept, and of all rows that were read behind it
         self._present: list[KeyValues] = []
         self.group: int = model.config.group
-        self._pending = bos_id  # the last token of the text, which is not yet in the past
+        self._pending: tuple[int, ...] = (bos_id,)  # at the end of the text, but not yet in the past
 
     def predict(self, tokens: np.ndarray, past: Any, rows: np.ndarray) -> tuple[np.ndarray, Any]:
         check_group(self.group)
@@ -126,20 +126,22 @@ class TorchCausalReader:
 
     def read(self, rows: np.ndarray) -> Verdict:
         check_group(self.group)
-        tokens = self._tensor(np.hstack([np.full((len(rows), 1), self._pending), rows]))
+        before = len(self._pending)
+        pending = np.broadcast_to(np.array(self._pending, np.int64), (len(rows), before))
+        tokens = self._tensor(np.hstack([pending, rows]))
         past = None if self._past is None else [keys_values.repeated(len(rows)) for keys_values in self._past]
         logits, self._present = self._model.extend(self._memory, tokens, past)
-        log_probs = logits.log_softmax(2)
+        log_probs = logits[:, before - 1 :].log_softmax(2)
         best_log_probs, best = log_probs.max(2)
-        given = log_probs[:, :-1].gather(2, tokens[:, 1:, None])[:, :, 0]
+        given = log_probs[:, :-1].gather(2, tokens[:, before:, None])[:, :, 0]
         return Verdict(_array(best), _array(best_log_probs), _array(given))
 
-    def keep(self, row: int, n: int, token: int) -> None:
-        size = (0 if self._past is None else self._past[0].keys.shape[2]) + 1 + n
+    def keep(self, row: int, n: int, *tokens: int) -> None:
+        size = (0 if self._past is None else self._past[0].keys.shape[2]) + len(self._pending) + n
         self._past = [
             KeyValues(kv.keys[row : row + 1, :, :size], kv.values[row : row + 1, :, :size]) for kv in self._present
         ]
-        self._pending = token
+        self._pending = tokens
 
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self._device)

@@ -27,6 +27,8 @@ class DecoderInfo:
         memory_per_frame: states of the memory for each frame of the log-probabilities.
         past: shape of the keys and values that it keeps of a text: layers * 2, heads, width of a head.
         averaged_states: encoder states whose mean is a state of the memory.
+        heads: of self-attention in each layer, of which some may have been pruned; the graph has keys and values of all
+            layers side by side. Empty until format 9, where they were one above the other.
     """
 
     max_tokens: int
@@ -34,6 +36,7 @@ class DecoderInfo:
     memory_per_frame: int
     past: tuple[int, int, int]
     averaged_states: int = 1
+    heads: tuple[int, ...] = ()
 
 
 def memory_names(layers: int) -> list[str]:
@@ -54,14 +57,14 @@ class OnnxReader:
     Keys and values of the text that is kept are not computed again.
 
     Args:
-        memory: keys and values of the audio, of each layer in turn, (heads, T, d_head).
+        memory: keys and values of the audio, of each layer in turn, (heads of the layer, T, d_head).
     """
 
     def __init__(self, session: InferenceSession, info: DecoderInfo, memory: Sequence[np.ndarray]) -> None:
-        layers, heads, width = info.past
+        layers, heads, width = (1, 2 * sum(info.heads), info.past[2]) if info.heads else info.past
         self._session = session
         parts = map(np.ascontiguousarray, memory)  # a part of a window is not, and every pass would copy it
-        self._memory = {name: part[None] for name, part in zip(memory_names(layers), parts)}
+        self._memory = {name: part[None] for name, part in zip(memory_names(info.past[0]), parts)}
         self._frames = memory[0].shape[1]
         self._past = self._present = np.zeros((layers, 1, 0, heads * width), np.float32)
         self._before = np.zeros((0, 1), np.int64)  # for each token of the rows, the place of the one before it
@@ -93,15 +96,16 @@ class OnnxReader:
         ranked = [(best[self._before, n], best_log_probs[self._before, n]) for n in (0, 1)]
         return Verdict(*ranked[0], log_probs.reshape(rows.shape), *ranked[1])
 
-    def keep(self, row: int, n: int, token: int) -> None:
+    def keep(self, row: int, n: int, *tokens: int) -> None:
         read = [*range(len(self._pending)), *self._before[row, 1 : n + 1]]
         self._past = np.concatenate([self._past, self._present[:, :, read]], axis=2)
-        self._pending = [token]
+        self._pending = list(tokens)
 
     def branch(self, n: int, token: int) -> OnnxReader:
         """Return a reader whose text is the first `n` tokens of this one's and another token."""
-        other = copy.copy(self)
-        other._past, other._pending = self._past[:, :, : self._prompt + n], [token]
+        other, known = copy.copy(self), self._past.shape[2] - self._prompt
+        other._past = self._past[:, :, : self._prompt + n]
+        other._pending = [*self._pending[: max(0, n - known)], token]
         return other
 
 
@@ -129,7 +133,7 @@ class RowReader:
         best, best_log_probs, log_probs, self._present = self._session.run(names, inputs)
         return Verdict(best[:, before - 1 :], best_log_probs[:, before - 1 :], log_probs[:, before - 1 :])
 
-    def keep(self, row: int, n: int, token: int) -> None:
+    def keep(self, row: int, n: int, *tokens: int) -> None:
         read = self._present[:, row : row + 1, :, : len(self._pending) + n]
         self._past = np.concatenate([self._past, read], axis=3)
-        self._pending = [token]
+        self._pending = list(tokens)

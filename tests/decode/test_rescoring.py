@@ -135,7 +135,7 @@ def test_a_text_and_its_end_are_as_likely_as_the_product_of_their_tokens() -> No
             log_probs = -np.log(np.arange(2, 2 + rows.shape[1])) + np.where(rows % 2 == 0, np.log(2), 0.0)
             return Verdict(rows, log_probs, log_probs)
 
-        def keep(self, row: int, n: int, token: int) -> None:
+        def keep(self, row: int, n: int, *tokens: int) -> None:
             raise AssertionError("rescoring writes no text")
 
     found = likelihood([(1, 2), (3,), ()], Halves(), 9)

@@ -31,8 +31,8 @@ class Decoder:
         order, ranked = np.argsort(-said, axis=2), -np.sort(-said, axis=2)
         return Verdict(order[..., 0], ranked[..., 0], given.reshape(rows.shape), order[..., 1], ranked[..., 1])
 
-    def keep(self, row: int, n: int, token: int) -> None:
-        self.text = (*self.text, *self.rows[row, :n].tolist(), token)
+    def keep(self, row: int, n: int, *tokens: int) -> None:
+        self.text = (*self.text, *self.rows[row, :n].tolist(), *tokens)
 
     def branch(self, n: int, token: int) -> Decoder:
         assert n < len(self.text)
