@@ -37,24 +37,25 @@ def align(log_probs: np.ndarray, tokens: Sequence[int], blank_id: int) -> Alignm
     if not n_frames:
         return Alignment.of_path(states[:0], log_probs, blank_id)
 
-    scores = log_probs[:, states].astype(np.float64)
-    padded = np.full(len(states) + 2, -np.inf)
-    two_back, one_back, best = padded[:-2], padded[1:-1], padded[2:]  # views: the best score two states back, ...
-    best[:2] = scores[0, :2]
-    moves = np.zeros((n_frames, len(states)), dtype=np.int8)  # how many states back the best path was
-    for frame in range(1, n_frames):
-        skipping = two_back + skip
-        reached = np.maximum(best, one_back)
-        moves[frame] = np.where(skipping > reached, 2, one_back > best)
-        best[:] = np.maximum(reached, skipping) + scores[frame]
+    best = np.full((n_frames, len(states) + 2), -np.inf)  # of the paths to each state, behind two that are none
+    best[0, 2:4] = log_probs[0, states[:2]]
+    best[1:, 2:] = log_probs[1:, states]
+    reached = np.empty(len(states))
+    for before, after in zip(best, best[1:]):
+        np.add(before[:-2], skip, out=reached)
+        np.maximum(reached, before[1:-1], out=reached)
+        np.maximum(reached, before[2:], out=reached)
+        after[2:] += reached
 
     path = np.empty(n_frames, dtype=np.int64)
     state = len(states) - 1
-    if len(states) > 1 and best[-2] > best[-1]:
+    if len(states) > 1 and best[-1, -2] > best[-1, -1]:
         state -= 1
-    for frame in range(n_frames - 1, -1, -1):
+    path[-1] = states[state]
+    for frame in range(n_frames - 2, -1, -1):
+        two_back, one_back, here = best[frame, state : state + 3]
+        state -= 2 if two_back + skip[state] > max(here, one_back) else int(one_back > here)
         path[frame] = states[state]
-        state -= int(moves[frame, state])
     return Alignment.of_path(path, log_probs, blank_id)
 
 
@@ -87,10 +88,14 @@ def total_log_probs(
     rows = np.maximum(frames, 0) * probs.shape[1]
     padded = np.zeros((len(states) + 2, len(texts)))
     two_back, one_back, here = padded[:-2], padded[1:-1], padded[2:]
-    log_scale = np.zeros(len(texts))
+    log_scale, reached, places = np.zeros(len(texts)), np.empty(states.shape), np.empty(states.shape, np.int64)
     for n, (begins, row) in enumerate(zip(frames == starts, rows)):  # plain numbers: faster than logarithms
         padded[1] = begins  # a path begins with a blank or a token
-        here[:] = (two_back * skip + one_back + here) * probs.take(states + row)
+        np.multiply(two_back, skip, out=reached)
+        reached += one_back
+        reached += here
+        np.add(states, row, out=places)
+        np.multiply(reached, probs.take(places), out=here)
         if n % UNSCALED == 0 or n == longest - 1:
             scale = here.max(axis=0)
             scale[scale < TINY] = 1.0

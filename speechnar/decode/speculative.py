@@ -21,7 +21,7 @@ Differs: the draft is a CTC text, all at once. Behind a wrong token it is taken 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import ClassVar
@@ -171,11 +171,14 @@ class SpeculativeDecoder:
         )  # fmt: skip
 
     def step(self, state: SpeculativeState) -> SpeculativeState:
-        """Read the rows of the draft behind the accepted text, and take the one with the longest accepted beginning."""
+        assert state.reader is not None
+        rows = self.rows(state)
+        return self.judged(state, rows, state.reader.read(rows))
+
+    def judged(self, state: SpeculativeState, rows: np.ndarray, verdict: Verdict) -> SpeculativeState:
+        """Take the row of the draft, of those that were read, with the longest accepted beginning."""
         assert state.reader is not None
         vocabulary, starts = self.vocabulary, state.starts
-        rows = self._rows(state)
-        verdict = state.reader.read(rows)
         last = state.accepted[-1].token if state.accepted else None
         agreed = [
             self.acceptance.agreed(row, state.thresholds[start:], verdict, n, last)
@@ -262,7 +265,7 @@ class SpeculativeDecoder:
         done = ended or len(state.accepted) >= state.limit
         return replace(state, tokens=tokens, token_lengths=lengths, scores=scores, done=done)
 
-    def _rows(self, state: SpeculativeState) -> np.ndarray:
+    def rows(self, state: SpeculativeState) -> np.ndarray:
         """Return the rows of the next pass, (B, N): the draft from each of its starts on, padded with `</s>`."""
         draft, starts = state.draft, state.starts
         width = min(self._width(state), state.limit - len(state.accepted), len(draft) - min(starts))
@@ -358,6 +361,29 @@ def greedy_draft(vocabulary: Vocabulary) -> Callable[[DecoderInput], Draft]:
 def verify(decoder: SpeculativeDecoder, reader: DraftReader) -> SpeculativeState:
     """Verify a draft that needs no output of an encoder. `scores` are -inf where the decoder read nothing."""
     return refine(decoder, DecoderInput(np.empty((1, 0, 0)), np.zeros(1, np.int64), reader))
+
+
+def verify_together(
+    decoders: Sequence[SpeculativeDecoder],
+    readers: Sequence[DraftReader],
+    read: Callable[[Mapping[int, np.ndarray]], Mapping[int, Verdict]],
+) -> list[SpeculativeState]:
+    """Verify several drafts, each as `verify` does, in as many passes as the one that needs most.
+
+    Args:
+        read: reads rows for some of the readers, by their numbers, in one pass.
+    """
+    nothing = np.empty((1, 0, 0)), np.zeros(1, np.int64)
+    states = [decoder.first(DecoderInput(*nothing, reader)) for decoder, reader in zip(decoders, readers)]
+
+    def is_open(decoder: SpeculativeDecoder, state: SpeculativeState) -> bool:
+        return not state.done and state.step < decoder.iterations
+
+    while left := [n for n, pair in enumerate(zip(decoders, states)) if is_open(*pair)]:
+        rows = {n: decoders[n].rows(states[n]) for n in left}
+        for n, verdict in read(rows).items():
+            states[n] = replace(decoders[n].judged(states[n], rows[n], verdict), step=states[n].step + 1)
+    return states
 
 
 def _row(tokens: Sequence[int], log_probs: Sequence[float]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -47,6 +47,7 @@ def memory_names(layers: int) -> list[str]:
 SEQUENCE_INPUTS = ("positions", "asked", "bias", "memory_bias")
 """Inputs that the graph has from format 6 on, besides `tokens`, `past` and the memory."""
 
+OUTPUTS = ["best", "best_log_probs", "log_probs", "present"]
 BARRED = -1e4
 """Bias on the logits of attention to tokens that a token must not see."""
 
@@ -62,16 +63,20 @@ class OnnxReader:
 
     def __init__(self, session: InferenceSession, info: DecoderInfo, memory: Sequence[np.ndarray]) -> None:
         layers, heads, width = (1, 2 * sum(info.heads), info.past[2]) if info.heads else info.past
-        self._session = session
+        self.session = session
         parts = map(np.ascontiguousarray, memory)  # a part of a window is not, and every pass would copy it
-        self._memory = {name: part[None] for name, part in zip(memory_names(info.past[0]), parts)}
-        self._frames = memory[0].shape[1]
+        self.memory = {name: part[None] for name, part in zip(memory_names(info.past[0]), parts)}
+        self.frames = memory[0].shape[1]
         self._past = self._present = np.zeros((layers, 1, 0, heads * width), np.float32)
         self._before = np.zeros((0, 1), np.int64)  # for each token of the rows, the place of the one before it
         self._prompt = len(info.prompt)
         self._pending = list(info.prompt)  # at the end of the text, but not yet in the past
 
     def read(self, rows: np.ndarray) -> Verdict:
+        return self.verdict(rows, *self.session.run(OUTPUTS, self.given(rows) | self.memory))
+
+    def given(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """Return the inputs of a pass, without the memory."""
         n_rows, width = rows.shape
         first, known = len(self._pending), self._past.shape[2]
         places = np.concatenate([np.arange(first), np.tile(np.arange(first, first + width), n_rows)])
@@ -81,16 +86,25 @@ class OnnxReader:
         bias[..., known:][0, 0][~seen] = BARRED
         in_row = first + np.arange(rows.size).reshape(rows.shape)
         self._before = np.concatenate([np.full((n_rows, 1), first - 1), in_row], 1)
-        given = {
+        return {
             "tokens": np.concatenate([self._pending, rows.ravel()]).astype(np.int64)[None],
             "positions": (known + places)[None],
             "asked": np.stack([self._before[:, :-1].ravel(), rows.ravel()], 1),
             "bias": bias,
-            "memory_bias": np.zeros((1, 1, len(places), self._frames), np.float32),
+            "memory_bias": np.zeros((1, 1, len(places), self.frames), np.float32),
             "past": self._past,
         }
-        names = ["best", "best_log_probs", "log_probs", "present"]
-        best, best_log_probs, log_probs, self._present = self._session.run(names, given | self._memory)
+
+    def verdict(
+        self,
+        rows: np.ndarray,
+        best: np.ndarray,
+        best_log_probs: np.ndarray,
+        log_probs: np.ndarray,
+        present: np.ndarray,
+    ) -> Verdict:
+        """Return what the outputs of a pass say of rows."""
+        self._present = present
         if best.ndim == 1:  # of a graph of format 6
             return Verdict(best[self._before], best_log_probs[self._before], log_probs.reshape(rows.shape))
         ranked = [(best[self._before, n], best_log_probs[self._before, n]) for n in (0, 1)]
@@ -107,6 +121,91 @@ class OnnxReader:
         other._past = self._past[:, :, : self._prompt + n]
         other._pending = [*self._pending[: max(0, n - known)], token]
         return other
+
+
+class JointReader:
+    """Reads for several utterances in one pass: the weights, most of what a pass takes, are fetched once for all.
+
+    Inputs of products are rounded on the scale of all utterances, so that log-probabilities differ a little from those
+    of passes of their own.
+    """
+
+    def __init__(self, readers: Sequence[OnnxReader]) -> None:
+        self._readers = readers
+        self._together = list(range(len(readers)))
+        self._memory = _joined_memory(readers)  # of `_together`, padded to the longest
+
+    def read(self, rows: Mapping[int, np.ndarray]) -> dict[int, Verdict]:
+        """Return what is predicted for the rows of some utterances, which follow each one's text.
+
+        Args:
+            rows: (B, N) tokens of each utterance, by its number, in order. Utterances are left out once they are done.
+        """
+        if len(rows) == 1:
+            return {n: self._readers[n].read(its) for n, its in rows.items()}
+        self._leave(list(rows))
+        each = [self._readers[n].given(its) for n, its in rows.items()]
+        given = _joined(each, next(iter(self._memory.values())).shape[2]) | self._memory
+        best, best_log_probs, log_probs, present = self._readers[0].session.run(OUTPUTS, given)
+        size = len(best) // len(each)
+        ends = np.cumsum([len(given["asked"]) for given in each])
+        found = {}
+        for at, (n, its) in enumerate(rows.items()):
+            own = slice(at * size, at * size + each[at]["tokens"].shape[1])
+            asked = log_probs[ends[at] - its.size : ends[at]]
+            kept = present[:, at : at + 1, : own.stop - own.start]
+            found[n] = self._readers[n].verdict(its, best[own], best_log_probs[own], asked, kept)
+        return found
+
+    def _leave(self, left: list[int]) -> None:
+        """Drop the memory of utterances that are done: the others move into its place, and nothing is allocated."""
+        if left == self._together:
+            return
+        for at, n in enumerate(left):
+            if (place := self._together.index(n)) != at:
+                for part in self._memory.values():
+                    part[at] = part[place]
+        self._together = left
+        self._memory = {name: part[: len(left)] for name, part in self._memory.items()}
+
+
+def _joined_memory(readers: Sequence[OnnxReader]) -> dict[str, np.ndarray]:
+    """Return the memory of several utterances, padded to the longest."""
+    frames = max(reader.frames for reader in readers)
+    found = {}
+    for name, (_, heads, _, width) in ((name, part.shape) for name, part in readers[0].memory.items()):
+        found[name] = np.zeros((len(readers), heads, frames, width), np.float32)
+        for joined, reader in zip(found[name], readers):
+            joined[:, : reader.frames] = reader.memory[name][0]
+    return found
+
+
+def _joined(each: Sequence[Mapping[str, np.ndarray]], frames: int) -> dict[str, np.ndarray]:
+    """Return the inputs of a pass over several utterances, padded: tokens by the last one again.
+
+    Args:
+        frames: of the memory.
+    """
+    lengths = [given["tokens"].shape[1] for given in each]
+    size, known = max(lengths), max(given["past"].shape[2] for given in each)
+    layers, _, _, width = each[0]["past"].shape
+    joined = {
+        name: np.concatenate([np.pad(given[name], ((0, 0), (0, size - n)), "edge") for given, n in zip(each, lengths)])
+        for name in ("tokens", "positions")
+    }
+    joined["asked"] = np.concatenate([given["asked"] + [[n * size, 0]] for n, given in enumerate(each)])
+    joined["past"] = np.zeros((layers, len(each), known, width), np.float32)
+    joined["bias"] = np.full((len(each), 1, size, known + size), BARRED, np.float32)
+    joined["memory_bias"] = np.full((len(each), 1, size, frames), BARRED, np.float32)
+    for n, (given, length) in enumerate(zip(each, lengths)):
+        before = given["past"].shape[2]
+        joined["past"][:, n, :before] = given["past"][:, 0]
+        bias = joined["bias"][n, 0]
+        bias[:length, :before] = given["bias"][0, 0, :, :before]
+        bias[:length, known : known + length] = given["bias"][0, 0, :, before:]
+        bias[length:] = bias[length - 1]
+        joined["memory_bias"][n, :, :, : given["memory_bias"].shape[3]] = 0
+    return joined
 
 
 class RowReader:

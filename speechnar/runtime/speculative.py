@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -19,11 +20,26 @@ from speechnar.decode.greedy import words_of
 from speechnar.decode.result import DecodeError, Hypothesis, Word
 from speechnar.decode.scorer import ScorerOptions
 from speechnar.decode.second_choice import reconsider
-from speechnar.decode.speculative import Draft, SpeculativeDecoder, VerifyConfig, verify
+from speechnar.decode.speculative import (
+    Draft,
+    SpeculativeDecoder,
+    SpeculativeState,
+    VerifyConfig,
+    verify,
+    verify_together,
+)
 from speechnar.decode.spelling import ctc_tokens, key_of
 from speechnar.decode.spoken_numbers import with_commas, with_times
 from speechnar.runtime.folder import BundleFormat
-from speechnar.runtime.reader import DECODER, SEQUENCE_INPUTS, DecoderInfo, OnnxReader, RowReader, memory_names
+from speechnar.runtime.reader import (
+    DECODER,
+    SEQUENCE_INPUTS,
+    DecoderInfo,
+    JointReader,
+    OnnxReader,
+    RowReader,
+    memory_names,
+)
 from speechnar.runtime.windows import EncodedAudio
 from speechnar.text.symbols import BOUNDARY
 from speechnar.text.whisper_bpe import BytePairs, decoder_tokens
@@ -114,36 +130,65 @@ class Verifier:
             hot_words: words and phrases that the decoder is to accept where the draft has them.
             known: number of words at the beginning of the draft that the decoder has to accept.
         """
-        if not draft.words or encoder_out.memory is None or not config.iterations:
-            return draft
-        text = self._read(draft, encoder_out, frame_seconds, hot_words, config, known)
-        timed = self._with_times(" ".join(text.words), encoder_out, frame_seconds)
-        words = tuple(
-            Word(word.text, word.start, word.end, min(1.0, confidence) if confidence > 0 else word.confidence)
-            for word, confidence in zip(timed, text.confidences)
-        )
-        return Hypothesis(words, text.score)
+        (text,) = self.verify_together([draft], [encoder_out], frame_seconds, hot_words, config, known)
+        return text
 
-    def _read(
+    def verify_together(
         self,
+        drafts: Sequence[Hypothesis],
+        encoded: Sequence[EncodedAudio],
+        frame_seconds: float,
+        hot_words: Sequence[str],
+        config: VerifyConfig,
+        known: int = 0,
+    ) -> list[Hypothesis]:
+        """Return the text of the decoder for each of several drafts, which it reads together; see `verify`."""
+        if not config.iterations:
+            return list(drafts)
+        found = list(drafts)
+        chosen = [n for n, draft in enumerate(drafts) if draft.words and encoded[n].memory is not None]
+        works = [self._work(drafts[n], encoded[n], hot_words, config, known) for n in chosen]
+        if len(works) > 1 and self._reader is OnnxReader:
+            readers = [reader for _, reader in works]
+            joint = JointReader(cast("list[OnnxReader]", readers))
+            states = verify_together([decoder for decoder, _ in works], readers, joint.read)
+        else:
+            states = [verify(decoder, reader) for decoder, reader in works]
+        for n, (decoder, _), state in zip(chosen, works, states):
+            text = self._checked(decoder, state, drafts[n], encoded[n], frame_seconds, hot_words, config)
+            timed = self._with_times(" ".join(text.words), encoded[n], frame_seconds)
+            words = tuple(
+                Word(word.text, word.start, word.end, min(1.0, confidence) if confidence > 0 else word.confidence)
+                for word, confidence in zip(timed, text.confidences)
+            )
+            found[n] = Hypothesis(words, text.score)
+        return found
+
+    def _work(
+        self, draft: Hypothesis, encoder_out: EncodedAudio, hot_words: Sequence[str], config: VerifyConfig, known: int
+    ) -> tuple[SpeculativeDecoder, OnnxReader | RowReader]:
+        """Return what verifies a draft, and what it reads with."""
+        assert encoder_out.memory is not None
+        its_draft = self._draft(draft, hot_words, known)
+        decoder = SpeculativeDecoder(self._tokenizer, lambda _: its_draft, self._info.max_tokens, config)
+        return decoder, self._reader(self._session, self._info, encoder_out.memory)
+
+    def _checked(
+        self,
+        decoder: SpeculativeDecoder,
+        state: SpeculativeState,
         draft: Hypothesis,
         encoder_out: EncodedAudio,
         frame_seconds: float,
         hot_words: Sequence[str],
         config: VerifyConfig,
-        known: int,
         again: bool = True,
     ) -> _Text:
-        """Return the decoder's text, checked by CTC.
+        """Return the decoder's text, with its second choices, checked by CTC.
 
         Args:
             again: read what the decoder left out, though it was said, as an utterance of its own.
         """
-        assert encoder_out.memory is not None
-        reader = self._reader(self._session, self._info, encoder_out.memory)
-        its_draft = self._draft(draft, hot_words, known)
-        decoder = SpeculativeDecoder(self._tokenizer, lambda _: its_draft, self._info.max_tokens, config)
-        state = verify(decoder, reader)
         state = reconsider(decoder, state, functools.partial(self._ctc, encoder_out.log_probs))
         (tokens,), probabilities = state.sequences(), np.exp(state.scores[0])
         words, confidences = self._tokenizer.decode(tokens).split(), self._confidences(tokens, probabilities.tolist())
@@ -155,15 +200,10 @@ class Verifier:
             if again and len(lost.words) >= FEWEST_READ_AGAIN:
                 start, end = check.span(change)
                 part = tuple(_earlier(word, start * frame_seconds) for word in draft.words[change.draft])
-                found = self._read(
-                    Hypothesis(part, 0.0),
-                    encoder_out.part(start, end),
-                    frame_seconds,
-                    hot_words,
-                    config,
-                    0,
-                    again=False,
-                )
+                its, heard = Hypothesis(part, 0.0), encoder_out.part(start, end)
+                decoder, reader = self._work(its, heard, hot_words, config, 0)
+                state = verify(decoder, reader)
+                found = self._checked(decoder, state, its, heard, frame_seconds, hot_words, config, again=False)
                 lost = found if found.words else lost
             words[change.text], confidences[change.text] = lost.words, lost.confidences
         for place in reversed(sound_annotations(words, spoken)):

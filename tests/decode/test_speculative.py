@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
 
 from speechnar.decode.interface import Verdict
 from speechnar.decode.result import DecodeError
-from speechnar.decode.speculative import Draft, SpeculativeDecoder, SpeculativeState, VerifyConfig, verify
+from speechnar.decode.speculative import (
+    Draft,
+    SpeculativeDecoder,
+    SpeculativeState,
+    VerifyConfig,
+    verify,
+    verify_together,
+)
 from speechnar.decode.spelling import edit_distances
 from speechnar.text.whisper_bpe import BytePairs
 
@@ -260,6 +267,27 @@ def test_what_iterations_do_not_reach_stays_a_draft() -> None:
     assert made.step == 1
     assert text_of(made) == [*words[:5], 4]  # of the last word it is not known whether it ends there
     assert [probability > 0 for probability in np.exp(made.scores[0])] == [True] + [False] * 5
+
+
+def test_drafts_that_are_verified_together_become_what_they_become_alone() -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(20):
+        drafts = [rng.integers(0, len(TOKENS) - 1, n).tolist() for n in rng.integers(0, 12, 4)]
+        says = [chance(10 * seed + n, ends=8) for n in range(4)]
+        alone = [verified(draft, Decoder(its), TOKENS, 30) for draft, its in zip(drafts, says)]
+        readers, asked = [Decoder(its) for its in says], []
+
+        def read(
+            rows: Mapping[int, np.ndarray], readers: list[Decoder] = readers, asked: list[int] = asked
+        ) -> dict[int, Verdict]:
+            asked.append(len(rows))
+            return {n: readers[n].read(its) for n, its in rows.items()}
+
+        decoders = [SpeculativeDecoder(TOKENS, lambda _, its=draft: Draft(its), 30, DEFAULT) for draft in drafts]
+        together = verify_together(decoders, readers, read)
+        assert [text_of(state) for state in together] == [text_of(state) for state in alone]
+        assert [state.step for state in together] == [state.step for state in alone]
+        assert (len(asked), sum(asked)) == (max(each.step for each in alone), sum(each.step for each in alone))
 
 
 def test_a_decoder_that_goes_round_in_circles_is_stopped() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from speechnar.runtime.reader import DecoderInfo, OnnxReader
+from speechnar.runtime.reader import BARRED, DecoderInfo, JointReader, OnnxReader
 
 INFO = DecoderInfo(max_tokens=20, prompt=(7, 8), memory_per_frame=2, past=(2, 1, 4))
 
@@ -71,3 +71,39 @@ def test_a_branch_reads_on_behind_an_earlier_place_and_leaves_the_text_as_it_is(
     assert behind["positions"].tolist() == [[4, 5]]
     assert further["past"][0, 0, :, 0].tolist() == [*INFO.prompt, 1, 2, 6, 4]
     assert whole["past"][0, 0, :, 0].tolist() == [*INFO.prompt, 1, 2, 3] and whole["tokens"].tolist() == [[5, 0]]
+
+
+class Seeing(Session):
+    """A graph whose outputs are sums over all that each token sees, of exact numbers."""
+
+    def run(self, names: list[str], given: dict[str, np.ndarray]) -> list[Any]:
+        super().run(names, given)
+        tokens, places = given["tokens"].astype(np.float64), given["positions"]
+        past = np.concatenate([given["past"][0, :, :, 0], tokens], 1)[:, None]
+        heard = given["memory_1"][:, 0, :, 0][:, None]
+        seen = (past * (given["bias"][:, 0] > BARRED / 2)).sum(2)
+        said = (heard * (given["memory_bias"][:, 0] > BARRED / 2)).sum(2)
+        value = (seen + 1000 * said + 1e6 * places).ravel()
+        asked = value[given["asked"][:, 0]] + given["asked"][:, 1]
+        present = np.broadcast_to(tokens[None, :, :, None], (2, *tokens.shape, 4)).astype(np.float32)
+        return [np.stack([value, -value], 1), np.stack([value / 2, value / 3], 1), asked, present]
+
+
+def test_utterances_that_are_read_together_are_read_as_alone() -> None:
+    """Texts, audio and rows have other lengths; utterances are done in any order, and the last one reads alone."""
+    rng, session = np.random.default_rng(0), Seeing()
+    memories = [rng.integers(1, 9, (2, 1, frames, 4)).astype(np.float32) for frames in (3, 7, 5, 4)]
+    alone, together = ([OnnxReader(session, INFO, memory) for memory in memories] for _ in range(2))  # type: ignore[arg-type]
+    joint = JointReader(together)
+    for left in ([0, 1, 2, 3], [0, 1, 2, 3], [0, 2, 3], [0, 2, 3], [2, 3], [3]):
+        rows = {n: rng.integers(0, 50, (int(rng.integers(1, 4)), int(rng.integers(1, 6)))) for n in left}
+        session.given.clear()
+        read = joint.read(rows)
+        assert len(session.given) == 1 and list(read) == left
+        for n, its in rows.items():
+            expected = alone[n].read(its)
+            for name in ("best", "best_log_probs", "log_probs", "second", "second_log_probs"):
+                np.testing.assert_array_equal(getattr(read[n], name), getattr(expected, name))
+            row, kept = len(its) - 1, int(rng.integers(0, its.shape[1] + 1))
+            for reader in (alone[n], together[n]):
+                reader.keep(row, kept, *range(3, 3 + n + 1))

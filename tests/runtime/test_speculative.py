@@ -113,7 +113,7 @@ def test_words_for_noise_are_left_out(monkeypatch: pytest.MonkeyPatch, confidenc
     recognizer = speechnar.load_recognizer()
     spans = ((0.2, confidence), (0.6, confidence), (1.0, confidence), (2.0, 0.9), (2.4, 0.1), (2.8, 0.9))
     words = tuple(Word(f"w{n}", start, start + 0.3, sure) for n, (start, sure) in enumerate(spans))
-    monkeypatch.setattr(recognizer, "_decoder", lambda *args: lambda segment: words)
+    monkeypatch.setattr(recognizer, "_decoder", lambda *args: lambda segments: [words])
     wav = np.zeros(4 * 16000, np.float32)
     said = [word.text for word in recognizer.transcribe(wav).words]
     assert said == (["w3", "w4", "w5"] if confidence == 0.1 else [word.text for word in words])
@@ -126,7 +126,7 @@ def test_words_for_noise_are_left_out(monkeypatch: pytest.MonkeyPatch, confidenc
 def test_doubtful_words_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     recognizer = speechnar.load_recognizer()
     words = [Word("w", 0.3 * n, 0.3 * n + 0.2, 0.35 + 0.01 * (n % 2)) for n in range(9)]
-    monkeypatch.setattr(recognizer, "_decoder", lambda *args: lambda segment: words)
+    monkeypatch.setattr(recognizer, "_decoder", lambda *args: lambda segments: [words])
     wav = np.zeros(4 * 16000, np.float32)
     with pytest.warns(SpeechWarning, match=r"talk: the words are doubtful \(mean confidence 0.35 of 1\).*English only"):
         transcript = recognizer.transcribe(wav, name="talk")
