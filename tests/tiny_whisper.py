@@ -22,13 +22,10 @@ UNITS = ("▁", *"aiostw")
 PIECES = (*UNITS, "▁s", "▁so", "it", EOS)
 
 
-def make(folder: Path, out: Path, halved_layers: int = 0, averaged_states: int = 1, pruned: bool = False) -> Whisper:
+def make(folder: Path, out: Path, halved_layers: int = 0, averaged_states: int = 1) -> Whisper:
     """Write a model folder and the recognizer exported from it.
 
     No two vectors are equal, as after training: the exporter stores equal ones once.
-
-    Args:
-        pruned: whether some heads and units of some layers are pruned, the last ones.
 
     Returns:
         The model with the weights that were exported.
@@ -50,27 +47,8 @@ def make(folder: Path, out: Path, halved_layers: int = 0, averaged_states: int =
         for layer in model.modules():
             if isinstance(layer, (torch.nn.Linear, torch.nn.Embedding)):
                 layer.weight.copy_(round_for_inputs(layer.weight, torch.eye(layer.weight.shape[1]), 0.35))
-        if pruned:
-            low, high = model.decoder.blocks
-            prune(model.encoder.blocks[0].project, {model.encoder.blocks[0].qkv: 3}, 32)
-            prune(model.encoder.blocks[1].contract, {model.encoder.blocks[1].expand: 1}, 48)
-            prune(low.self_project, {low.self_qkv: 3}, 32)
-            prune(high.cross_project, {high.cross_query: 1, high.cross_kv: 2}, 32)
-            prune(high.contract, {high.expand: 1}, 80)
     save_model(folder, ModelConfig(AUDIO, Choice("whisper", sizes)), model, symbols)
     (folder / "decoder_tokens.txt").write_text("\n".join(PIECES) + "\n", encoding="utf-8")
     config.save(CARD, folder / "recognizer.yaml")
     export_recognizer(folder, out)
     return model
-
-
-def prune(layer: torch.nn.Linear, before: dict[torch.nn.Linear, int], number: int) -> None:
-    """Set a layer's weights for its last inputs to zero, and those that these are computed by.
-
-    Args:
-        before: layers whose outputs are so many times as many as the inputs.
-    """
-    layer.weight[:, -number:] = 0
-    for its, parts in before.items():
-        its.weight.unflatten(0, (parts, -1))[:, -number:] = 0
-        its.bias.unflatten(0, (parts, -1))[:, -number:] = 0

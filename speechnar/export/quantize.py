@@ -41,8 +41,7 @@ def round_for_inputs(weight: Tensor, power: Tensor, step: float) -> Tensor:
     power = power + DAMPING * power.diagonal().mean().clamp(min=1e-12) * torch.eye(len(power), dtype=power.dtype)
     # row n: the corrections of later columns for an error in column n
     corrections = torch.linalg.cholesky(torch.cholesky_inverse(torch.linalg.cholesky(power)), upper=True).float()
-    n_used = (weight != 0).any(0).sum().clamp(min=1)  # inputs from pruned heads and units have weights of zero
-    steps = (step * (weight.square().sum(1) / n_used).sqrt()).maximum(weight.abs().amax(1) / LARGEST).clamp(min=1e-12)
+    steps = (step * weight.square().mean(1).sqrt()).maximum(weight.abs().amax(1) / LARGEST).clamp(min=1e-12)
     left, rounded = weight.clone(), torch.zeros_like(weight)
     for first in range(0, weight.shape[1], BLOCK):
         correction = corrections[first : first + BLOCK, first:]

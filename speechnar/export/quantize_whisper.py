@@ -32,40 +32,36 @@ recipes/english_base/RESULTS.md has what these and larger steps cost."""
 UTTERANCES = 160
 
 
-class Calibration:
-    """The utterances that a recognizer is quantized or pruned for, and one pass of each part over them.
-
-    Attributes:
-        mels: log-mel (1, T_mel, n_mels) of each, with silence at the end.
-        texts: tokens (1, N) of the decoder.
-        silent_states: states of the silence.
-    """
+class _Calibration:
+    """The utterances that a recognizer is quantized for, and one pass of each part over them."""
 
     def __init__(self, model: Whisper, cuts: Sequence[Cut], tokenizer: BytePairs, variant: Variant | None) -> None:
         self.model = model
         self.texts = [torch.tensor([tokenizer.encode(cut.supervisions[0].text)]) for cut in cuts]
-        silence = round(SILENCE * SAMPLE_RATE)
-        self.silent_states = silence // model.config.state_hop
+        self.silence = round(SILENCE * SAMPLE_RATE)
         self.mels: list[Tensor] = []
         for number, cut in enumerate(cuts):
             wav = torch.from_numpy(read_wav(cut, SAMPLE_RATE))[None]
             if variant and number % 2:
                 wav = varied(wav, variant)
-            self.mels.append(model.features(F.pad(wav, (0, silence))))
+            self.mels.append(model.features(F.pad(wav, (0, self.silence))))
         self.states: list[Tensor] = []
+        self.progress = tqdm(desc="quantize", unit="utt")
 
     def encode(self) -> None:
         self.states = []
-        for mel in tqdm(self.mels, desc="encode", unit="utt", leave=False):
+        for mel in self.mels:
             self.states.append(self.model.encoder(mel, None))
+            self.progress.update()
 
     def draft(self) -> None:
         for states in self.states:
-            self.model.draft(states[:, : -self.silent_states], None)
+            self.model.draft(states[:, : -(self.silence // self.model.config.state_hop)], None)
 
     def decode(self) -> None:
-        for states, text in zip(tqdm(self.states, desc="decode", unit="utt", leave=False), self.texts):
+        for states, text in zip(self.states, self.texts):
             self.model.decoder(text, self.model.decoder.memory(states), None)
+            self.progress.update()
 
 
 @torch.no_grad()
@@ -77,7 +73,7 @@ def quantize_weights(model: Whisper, cuts: Sequence[Cut], tokenizer: BytePairs, 
         variant: how the audio of every second one is varied, so that the weights suit noise and rooms too;
             nothing is joined or masked.
     """
-    work = Calibration(model, cuts, tokenizer, variant)
+    work = _Calibration(model, cuts, tokenizer, variant)
     merge = model.encoder.merge
     numbered = [[merge[str(n)], block] if str(n) in merge else [block] for n, block in enumerate(model.encoder.blocks)]
     round_parts([part for parts in numbered for part in parts], work.encode, ENCODER_STEP)
@@ -96,6 +92,7 @@ def quantize_weights(model: Whisper, cuts: Sequence[Cut], tokenizer: BytePairs, 
     hook = decoder.norm.register_forward_hook(multiply)
     round_parts([output], work.decode, OUTPUT_STEP)
     hook.remove()
+    work.progress.close()
 
 
 def quantize_recognizer(

@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import onnx
@@ -22,10 +22,8 @@ from speechnar import config as config_files
 from speechnar.config import renamed
 from speechnar.export.attention import OPSETS
 from speechnar.export.graph import FOURIER_IMAGINARY, FOURIER_REAL, export_graph, fourier_nodes, prepend, round_weights
-from speechnar.export.pruned import without_pruned
 from speechnar.export.quantize import compressed
 from speechnar.export.whisper import WHISPER_SECONDS, DecoderGraph, WhisperGraph, scale_rows
-from speechnar.layers.decoder_block import DecoderBlock
 from speechnar.models.asr.whisper import HOP_LENGTH, N_FFT, PROMPT, SAMPLE_RATE, Whisper
 from speechnar.models.folder import ModelConfig, ModelError, load_model
 from speechnar.runtime.reader import BARRED, DECODER, DecoderInfo, memory_names
@@ -95,17 +93,14 @@ def _ctc_graphs(model: Any, config: ModelConfig) -> RecognizerGraphs:
 
 def _whisper_graphs(model: Whisper, config: ModelConfig) -> RecognizerGraphs:
     """Return the graphs of a `Whisper`, which is changed in place."""
-    without_pruned(model)
     scale_rows(model.encoder.blocks)
     scale_rows(model.decoder.blocks)
     sizes = model.config
-    d_head = sizes.d_model // sizes.n_heads
     decoder = DecoderInfo(
         max_tokens=sizes.max_tokens, prompt=tuple(range(sizes.n_tokens, sizes.n_tokens + PROMPT)),
         memory_per_frame=4 * HOP_LENGTH // (sizes.state_hop * sizes.averaged_states),
         averaged_states=sizes.averaged_states,
-        past=(2 * sizes.decoder_layers, sizes.n_heads, d_head),
-        heads=tuple(block.self_project.in_features // d_head for block in model.decoder.blocks),
+        past=(2 * sizes.decoder_layers, sizes.n_heads, sizes.d_model // sizes.n_heads),
     )  # fmt: skip
     window = min(WHISPER_SECONDS, 2 / 3 * (2 * sizes.max_frames * HOP_LENGTH / SAMPLE_RATE))
     return RecognizerGraphs(WhisperGraph(model), SAMPLE_RATE, 4 * HOP_LENGTH, window, decoder)
@@ -165,23 +160,21 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
 
 def _export_decoder(model: Whisper, path: Path) -> None:
     random = torch.Generator().manual_seed(0)
-    sizes, blocks = model.config, cast("list[DecoderBlock]", [*model.decoder.blocks])
+    sizes = model.config
 
     def given(batch: int, length: int, past: int, frames: int) -> dict[str, Tensor]:
-        d_head = sizes.d_model // sizes.n_heads
-        d_past = 2 * sum(block.self_project.in_features for block in blocks)
+        layers, d_head = 2 * sizes.decoder_layers, sizes.d_model // sizes.n_heads
         later = torch.ones(length, past + length).triu(past + 1)
         inputs = {
             "tokens": torch.randint(sizes.n_tokens, (batch, length), generator=random),
             "positions": (past + torch.arange(length)).repeat(batch, 1),
             "asked": torch.stack([torch.arange(length), torch.arange(length) % sizes.n_tokens], 1),
             "bias": BARRED * later.repeat(batch, 1, 1, 1),
-            "past": torch.randn(1, batch, past, d_past, generator=random),
+            "past": torch.randn(layers, batch, past, sizes.d_model, generator=random),
             "memory_bias": torch.zeros(batch, 1, length, frames),
         }
-        for n, name in enumerate(memory_names(2 * len(blocks))):
-            heads = blocks[n // 2].cross_project.in_features // d_head
-            inputs[name] = torch.randn(batch, heads, frames, d_head, generator=random)
+        for name in memory_names(layers):
+            inputs[name] = torch.randn(batch, sizes.n_heads, frames, d_head, generator=random)
         return inputs
 
     outputs = ("best", "best_log_probs", "log_probs", "present")
@@ -189,7 +182,7 @@ def _export_decoder(model: Whisper, path: Path) -> None:
     axes |= {name: {0: name} for name in ("asked", "best", "best_log_probs", "log_probs")}
     axes |= {"bias": {0: "batch", 2: "time", 3: "seen"}, "memory_bias": {0: "batch", 2: "time", 3: "frames"}}
     axes |= {"past": {1: "batch", 2: "past"}, "present": {1: "batch", 2: "time"}}
-    axes |= {name: {0: "batch", 2: "frames"} for name in memory_names(2 * len(blocks))}
+    axes |= {name: {0: "batch", 2: "frames"} for name in memory_names(2 * sizes.decoder_layers)}
     export_graph(
         DecoderGraph(model.decoder), given(3, 7, 5, 50), outputs, (), path, {}, checked=given(2, 11, 9, 30),
         integer_products=True, axes=axes, opsets=OPSETS,

@@ -19,7 +19,6 @@ from torch import Tensor
 from speechnar import config as config_files
 from speechnar.audio import AudioConfig
 from speechnar.config import Choice
-from speechnar.export.pruned import with_pruned
 from speechnar.export.recognizer import RecognizerCard
 from speechnar.export.restore import filled, refuse_occupied
 from speechnar.export.weights import weights_of
@@ -59,7 +58,7 @@ def restore_recognizer(recognizer_dir: Path, model_dir: Path) -> None:
         ) from None
     audio = AudioConfig(SAMPLE_RATE, N_FFT, HOP_LENGTH, N_FFT, sizes.n_mels, 0.0, SAMPLE_RATE / 2)
     config = ModelConfig(audio, Choice("whisper", sizes))
-    model = filled(config, with_pruned(found, sizes.d_model, sizes.d_ff), paths[0], "recognizer.json")
+    model = filled(config, found, paths[0], "recognizer.json")
     _check(model, recognizer_dir)
     card = RecognizerCard(**{field.name: getattr(info, field.name) for field in dataclasses.fields(RecognizerCard)})
     model_dir.parent.mkdir(parents=True, exist_ok=True)
@@ -100,11 +99,10 @@ def _sizes(info: RecognizerInfo, found: dict[str, Tensor]) -> WhisperConfig:
     longest = info.window_seconds < WHISPER_SECONDS  # else the graph hears less than the encoder may
     n_layers = sum(name.startswith("encoder.") and name.endswith(".qkv.bias") for name in found)
     merged = [int(name.split(".")[2]) for name in found if name.startswith("encoder.merge.")]
-    units = [weight for name, weight in found.items() if "coder.blocks." in name and name.endswith("expand.bias")]
     d_model, n_mels, _ = found["encoder.conv1.weight"].shape
     return WhisperConfig(
         n_symbols=len(info.symbols), n_tokens=len(found["decoder.embedding.weight"]), n_mels=n_mels, d_model=d_model,
-        d_ff=max(map(len, units)), n_heads=info.decoder.past[1],
+        d_ff=len(found["encoder.blocks.0.expand.bias"]), n_heads=info.decoder.past[1],
         n_layers=n_layers, halved_layers=n_layers - merged[0] if merged else 0,
         averaged_states=info.decoder.averaged_states,
         decoder_layers=info.decoder.past[0] // 2, max_tokens=info.decoder.max_tokens,

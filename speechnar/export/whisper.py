@@ -67,11 +67,6 @@ class UnfoldedConv(nn.Module):
         return cast(Tensor, self.layer(torch.cat(taps, 2))).transpose(1, 2)
 
 
-def _n_heads(project: nn.Linear, n_heads: int) -> int:
-    """Return how many of `n_heads` heads are left before the projection of attention's output."""
-    return project.in_features * n_heads // project.out_features
-
-
 class FusedAttention(nn.Module):
     """`SelfAttention` without padding as one node of the graph, a fifth faster than separate nodes."""
 
@@ -84,8 +79,8 @@ class FusedAttention(nn.Module):
 
 
 class WhisperGraph(nn.Module):
-    """wav (1, T_wav) to log_probs (1, T, V), and the decoder's memory: each layer's keys, then its values, (1, heads of
-    the layer, T_states, d_head) each, as outputs of their own. One array of all would take 4 % of the encoder's time.
+    """wav (1, T_wav) to log_probs (1, T, V), and the decoder's memory: each layer's keys, then its values, (1, heads,
+    T_states, d_head) each, as outputs of their own. One array of all of them would take 4 % of the encoder's time.
 
     T_states is T or 2 T, as frames are merged or averaged for the decoder or are not, and what the silence after the
     audio adds: the decoder, but not the CTC branch, gets it.
@@ -94,12 +89,12 @@ class WhisperGraph(nn.Module):
     def __init__(self, model: Whisper) -> None:
         super().__init__()
         self.model = model
-        self.d_head = model.config.d_model // model.config.n_heads
+        self.n_heads = model.config.n_heads
         for name in ("conv1", "conv2"):
             conv = cast(nn.Conv1d, model.encoder.get_submodule(name))
             setattr(model.encoder, name, UnfoldedConv(conv, scale_rows=name == "conv2"))
         for block in (*model.encoder.blocks, *model.draft.blocks):
-            block.attend = FusedAttention(_n_heads(block.project, cast(AttentionBlock, block).attend.n_heads))
+            block.attend = FusedAttention(cast(AttentionBlock, block).attend.n_heads)
         self.memory = nn.ModuleList()
         for block in model.decoder.blocks:
             projection = cast(DecoderBlock, block).cross_kv
@@ -112,7 +107,7 @@ class WhisperGraph(nn.Module):
         states = model.encoder(model.features(F.pad(wav, (0, round(SILENCE * SAMPLE_RATE)))), None)
         spoken = states[:, : model.encoder.state_lengths(wav.shape[1] // HOP_LENGTH)]
         heard = model.decoder.averaged(states)
-        memory = (part(heard).unflatten(2, (-1, self.d_head)).transpose(1, 2) for part in self.memory)
+        memory = (part(heard).unflatten(2, (self.n_heads, -1)).transpose(1, 2) for part in self.memory)
         return model.draft(spoken, None).logits.log_softmax(2), *memory
 
 
@@ -124,14 +119,14 @@ class DecoderGraph(nn.Module):
         tokens, positions (B, M): ids, and places in the text from 0
         bias (B, 1, M, P + M) of self-attention: 0 from each token to itself and to those before it in its own
             continuation, a large negative number to all others
-        past (1, B, P, d_past): keys and values of the tokens before, of each layer in turn, side by side
+        past (layers * 2, B, P, d_model): keys and values of the tokens before
         memory_bias (B, 1, M, T) of cross-attention: 0, and a large negative number behind the end of shorter audio
-        memory_0, memory_1, ... (B, heads of the layer, T, d_head): keys and values of the audio, of each layer in turn
+        memory_0, memory_1, ... (B, heads, T, d_head): keys and values of the audio, of each layer in turn
         asked (K, 2): rows of (B * M) and ids
 
     Outputs are the two best tokens after each of the B * M tokens, the best first, and their log-probabilities,
     (B * M, 2); the log-probability of each id of `asked` after its row, (K,); and the keys and values to be added to
-    `past`, (1, B, M, d_past).
+    `past`, (layers * 2, B, M, d_model).
     A text begins with the `PROMPT` tokens, whose ids follow the vocabulary.
 
     Embedding and output layer share one matrix, in the graph too.
@@ -157,19 +152,15 @@ class DecoderGraph(nn.Module):
         *memory: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         x = self.embedding[:, tokens].permute(1, 2, 0) + self.decoder.positions[positions]
-        present: list[Tensor] = []
-        blocks = cast("list[DecoderBlock]", [*self.decoder.blocks])
-        before = past[0].split([block.self_project.in_features for block in blocks for _ in range(2)], dim=2)
-        for n, block in enumerate(blocks):
+        present = []
+        for n, block in enumerate(cast("list[DecoderBlock]", self.decoder.blocks)):
             queries, keys, values = block.self_qkv(block.self_norm(x)).chunk(3, dim=2)
             present += [keys, values]
-            seen = torch.cat([before[2 * n], keys], 1), torch.cat([before[2 * n + 1], values], 1)
-            n_heads = _n_heads(block.self_project, block.n_heads)
-            x = x + block.self_project(Attention.apply(queries, *seen, bias, n_heads))
+            seen = torch.cat([past[2 * n], keys], 1), torch.cat([past[2 * n + 1], values], 1)
+            x = x + block.self_project(Attention.apply(queries, *seen, bias, block.n_heads))
             queries, heard = block.cross_query(block.cross_norm(x)), memory[2 * n : 2 * n + 2]
-            n_heads = _n_heads(block.cross_project, block.n_heads)
-            x = x + block.cross_project(Attention.apply(queries, *heard, memory_bias, n_heads))
+            x = x + block.cross_project(Attention.apply(queries, *heard, memory_bias, block.n_heads))
             x = x + block.contract(F.gelu(block.expand(block.norm(x))))
         log_probs = (self.decoder.norm(x).flatten(0, 1) @ self.embedding + self.no_prompt).log_softmax(1)
         best_log_probs, best = log_probs.topk(2, dim=1)
-        return best, best_log_probs, log_probs[asked[:, 0], asked[:, 1]], torch.cat(present, 2)[None]
+        return best, best_log_probs, log_probs[asked[:, 0], asked[:, 1]], torch.stack(present)

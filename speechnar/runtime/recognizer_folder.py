@@ -17,7 +17,7 @@ from speechnar.decode.speculative import VerifyConfig
 from speechnar.runtime.folder import ASSETS, BundleFormat
 from speechnar.runtime.reader import DecoderInfo
 
-RECOGNIZER = BundleFormat("recognizer", "recognizer.json", format=10)
+RECOGNIZER = BundleFormat("recognizer", "recognizer.json", format=9)
 RECOGNIZERS = ASSETS / "recognizers"
 DEFAULT = "english_base"
 LM = "lm.npz"  # a word n-gram model, which a recognizer may have
@@ -47,12 +47,11 @@ class RecognizerInfo:
     """`recognizer.json`.
 
     Attributes:
-        format: version of the folder's layout; this package reads 1 to 10. From 2 on there may be a decoder, from 3 on
+        format: version of the folder's layout; this package reads 1 to 9. From 2 on there may be a decoder, from 3 on
             graphs are compressed, and in 4 `decoding` has the keys `iterations` and `acceptance_threshold`, which were
             `passes` and `margin`. In 5 words have capitals, marks and digits; before, they are lower-case. In 6 the
             decoder reads all rows of a pass as one sequence, and in 7 names its two best tokens. In 8 the memory of
-            each of its layers is an output of its own, and in 9 it may be the means of the encoder's states. In 10 heads and
-            units may have been pruned.
+            each of its layers is an output of its own, and in 9 it may be the means of the encoder's states.
         sample_rate: Hz.
         symbols: the tokens of the graph's outputs, in their order; see `speechnar.text.symbols`.
         frame_seconds: from one frame of the output to the next.
