@@ -123,8 +123,12 @@ class OnnxReader:
         return other
 
 
+MOST_TOGETHER = 96
+"""Tokens of a joint pass, at most: of more, products take most of the time, and logits much memory."""
+
+
 class JointReader:
-    """Reads for several utterances in one pass: the weights, most of what a pass takes, are fetched once for all.
+    """Reads for several utterances in one pass: the weights, most of what a short pass takes, are fetched once for all.
 
     Inputs of products are rounded on the scale of all utterances, so that log-probabilities differ a little from those
     of passes of their own.
@@ -141,7 +145,7 @@ class JointReader:
         Args:
             rows: (B, N) tokens of each utterance, by its number, in order. Utterances are left out once they are done.
         """
-        if len(rows) == 1:
+        if len(rows) == 1 or sum(its.size for its in rows.values()) > MOST_TOGETHER:
             return {n: self._readers[n].read(its) for n, its in rows.items()}
         self._leave(list(rows))
         each = [self._readers[n].given(its) for n, its in rows.items()]

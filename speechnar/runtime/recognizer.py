@@ -1,8 +1,8 @@
 """A recognizer: audio to words with ONNX Runtime and NumPy.
 
 The graph, features included, encodes a window of audio at once; `windows` cuts and joins, `speechnar.decode` finds the
-words of CTC, and `speculative` verifies them where the recognizer has a decoder. The memory in use is that of one
-window, however long a recording lasts.
+words of CTC, and `speculative` verifies them where the recognizer has a decoder. The memory in use is that of a
+few windows, however long a recording lasts.
 """
 
 from __future__ import annotations
