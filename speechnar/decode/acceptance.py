@@ -40,7 +40,6 @@ class Written(NamedTuple):
         other, other_log_prob: the best token at its place or, if it is the best itself, the second best, and what the
             decoder gives that; -1 where the reader has no second best ones, or where the place is not that of a token
             that was read.
-        place: number of tokens that the reader had read before it: those of the draft, whatever was written for them.
         bonus: nats that were added to its acceptance threshold.
     """
 

@@ -27,8 +27,6 @@ class DecoderInfo:
         memory_per_frame: states of the memory for each frame of the log-probabilities.
         past: shape of the keys and values that it keeps of a text: layers * 2, heads, width of a head.
         averaged_states: encoder states whose mean is a state of the memory.
-        heads: of self-attention in each layer, of which some may have been pruned; the graph has keys and values of all
-            layers side by side. Empty until format 9, where they were one above the other.
     """
 
     max_tokens: int
@@ -36,7 +34,6 @@ class DecoderInfo:
     memory_per_frame: int
     past: tuple[int, int, int]
     averaged_states: int = 1
-    heads: tuple[int, ...] = ()
 
 
 def memory_names(layers: int) -> list[str]:
@@ -58,14 +55,14 @@ class OnnxReader:
     Keys and values of the text that is kept are not computed again.
 
     Args:
-        memory: keys and values of the audio, of each layer in turn, (heads of the layer, T, d_head).
+        memory: keys and values of the audio, of each layer in turn, (heads, T, d_head).
     """
 
     def __init__(self, session: InferenceSession, info: DecoderInfo, memory: Sequence[np.ndarray]) -> None:
-        layers, heads, width = (1, 2 * sum(info.heads), info.past[2]) if info.heads else info.past
+        layers, heads, width = info.past
         self.session = session
         parts = map(np.ascontiguousarray, memory)  # a part of a window is not, and every pass would copy it
-        self.memory = {name: part[None] for name, part in zip(memory_names(info.past[0]), parts)}
+        self.memory = {name: part[None] for name, part in zip(memory_names(layers), parts)}
         self.frames = memory[0].shape[1]
         self._past = self._present = np.zeros((layers, 1, 0, heads * width), np.float32)
         self._before = np.zeros((0, 1), np.int64)  # for each token of the rows, the place of the one before it
@@ -110,6 +107,11 @@ class OnnxReader:
         ranked = [(best[self._before, n], best_log_probs[self._before, n]) for n in (0, 1)]
         return Verdict(*ranked[0], log_probs.reshape(rows.shape), *ranked[1])
 
+    @property
+    def n_pending(self) -> int:
+        """Return the number of tokens that the next pass reads before its rows."""
+        return len(self._pending)
+
     def keep(self, row: int, n: int, *tokens: int) -> None:
         read = [*range(len(self._pending)), *self._before[row, 1 : n + 1]]
         self._past = np.concatenate([self._past, self._present[:, :, read]], axis=2)
@@ -123,15 +125,15 @@ class OnnxReader:
         return other
 
 
-MOST_TOGETHER = 96
-"""Tokens of a joint pass, at most: of more, products take most of the time, and logits much memory."""
+MOST_TOGETHER = 48
+"""Tokens of a joint pass, padding included, at most: of more, products take most of the time, and logits much memory."""
 
 
 class JointReader:
     """Reads for several utterances in one pass: the weights, most of what a short pass takes, are fetched once for all.
 
-    Inputs of products are rounded on the scale of all utterances, so that log-probabilities differ a little from those
-    of passes of their own.
+    Inputs of products are rounded on the scale of all utterances, so that log-probabilities differ from those of passes
+    of their own, by up to about 0.1 nats.
     """
 
     def __init__(self, readers: Sequence[OnnxReader]) -> None:
@@ -145,7 +147,8 @@ class JointReader:
         Args:
             rows: (B, N) tokens of each utterance, by its number, in order. Utterances are left out once they are done.
         """
-        if len(rows) == 1 or sum(its.size for its in rows.values()) > MOST_TOGETHER:
+        longest = max(self._readers[n].n_pending + its.size for n, its in rows.items())
+        if len(rows) == 1 or len(rows) * longest > MOST_TOGETHER:
             return {n: self._readers[n].read(its) for n, its in rows.items()}
         self._leave(list(rows))
         each = [self._readers[n].given(its) for n, its in rows.items()]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 
-from speechnar.runtime.reader import BARRED, DecoderInfo, JointReader, OnnxReader
+from speechnar.runtime.reader import BARRED, MOST_TOGETHER, DecoderInfo, JointReader, OnnxReader, RowReader
 
 INFO = DecoderInfo(max_tokens=20, prompt=(7, 8), memory_per_frame=2, past=(2, 1, 4))
 
@@ -96,7 +97,7 @@ def test_utterances_that_are_read_together_are_read_as_alone() -> None:
     alone, together = ([OnnxReader(session, INFO, memory) for memory in memories] for _ in range(2))  # type: ignore[arg-type]
     joint = JointReader(together)
     for left in ([0, 1, 2, 3], [0, 1, 2, 3], [0, 2, 3], [0, 2, 3], [2, 3], [3]):
-        rows = {n: rng.integers(0, 50, (int(rng.integers(1, 4)), int(rng.integers(1, 6)))) for n in left}
+        rows = {n: rng.integers(0, 50, (int(rng.integers(1, 4)), int(rng.integers(0, 6)))) for n in left}
         session.given.clear()
         read = joint.read(rows)
         assert len(session.given) == 1 and list(read) == left
@@ -107,3 +108,45 @@ def test_utterances_that_are_read_together_are_read_as_alone() -> None:
             row, kept = len(its) - 1, int(rng.integers(0, its.shape[1] + 1))
             for reader in (alone[n], together[n]):
                 reader.keep(row, kept, *range(3, 3 + n + 1))
+
+
+@pytest.mark.parametrize(("pending", "passes"), [(1, 1), (2, 2)])
+def test_long_passes_are_read_one_by_one(pending: int, passes: int) -> None:
+    """Padding, and what is read before the rows, count."""
+    session = Seeing()
+    readers = [OnnxReader(session, INFO, np.ones((2, 1, 5, 4), np.float32)) for _ in range(2)]  # type: ignore[arg-type]
+    for reader in readers:
+        reader.read(np.array([[1]]))
+        reader.keep(0, 0, *range(pending))
+    session.given.clear()
+    JointReader(readers).read({0: np.ones((1, MOST_TOGETHER // 2 - 1), int), 1: np.ones((1, 1), int)})
+    assert len(session.given) == passes
+
+
+def test_a_branch_within_tokens_that_the_next_pass_reads() -> None:
+    session = Counting()
+    reader = OnnxReader(session, INFO, np.zeros((2, 1, 3, 4), np.float32))  # type: ignore[arg-type]
+    reader.read(np.array([[1, 2, 3]]))
+    reader.keep(0, 1, 5, 6, 4)
+    reader.branch(3, 9).read(np.array([[8]]))
+    assert session.given[1]["past"][0, 0, :, 0].tolist() == [*INFO.prompt, 1]
+    assert session.given[1]["tokens"].tolist() == [[5, 6, 9, 8]]
+
+
+def test_several_tokens_are_kept_by_the_reader_of_older_graphs() -> None:
+    given: list[dict[str, np.ndarray]] = []
+
+    class Rows:
+        def run(self, names: list[str], inputs: dict[str, np.ndarray]) -> list[Any]:
+            given.append(inputs)
+            rows, size = inputs["tokens"].shape
+            present = np.broadcast_to(inputs["tokens"][None, :, None, :, None], (2, rows, 1, size, 4))
+            present = np.concatenate([np.repeat(inputs["past"], rows, 1), present], 3)
+            return [inputs["tokens"], np.zeros((rows, size)), np.zeros((rows, size - 1)), present[:, :, :, -size:]]
+
+    reader = RowReader(Rows(), INFO, np.zeros((2, 1, 3, 4), np.float32))  # type: ignore[arg-type]
+    reader.read(np.array([[1, 2], [3, 4]]))
+    reader.keep(1, 1, 5, 6)
+    verdict = reader.read(np.array([[2]]))
+    assert given[1]["past"][0, 0, 0, :, 0].tolist() == [*INFO.prompt, 3]
+    assert given[1]["tokens"].tolist() == [[5, 6, 2]] and verdict.best.tolist() == [[6, 2]]
