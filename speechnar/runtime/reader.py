@@ -126,7 +126,7 @@ class OnnxReader:
 
 
 MOST_TOGETHER = 48
-"""Tokens of a joint pass, padding included, at most: of more, products take most of the time, and logits much memory."""
+"""Tokens of a joint pass, with padding, at most: of more, products take most of the time, and logits much memory."""
 
 
 class JointReader:

@@ -90,8 +90,9 @@ class Seeing(Session):
         return [np.stack([value, -value], 1), np.stack([value / 2, value / 3], 1), asked, present]
 
 
-def test_utterances_that_are_read_together_are_read_as_alone() -> None:
+def test_utterances_that_are_read_together_are_read_as_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts, audio and rows have other lengths; utterances are done in any order, and the last one reads alone."""
+    monkeypatch.setattr("speechnar.runtime.reader.MOST_TOGETHER", 1000)
     rng, session = np.random.default_rng(0), Seeing()
     memories = [rng.integers(1, 9, (2, 1, frames, 4)).astype(np.float32) for frames in (3, 7, 5, 4)]
     alone, together = ([OnnxReader(session, INFO, memory) for memory in memories] for _ in range(2))  # type: ignore[arg-type]
