@@ -66,8 +66,8 @@ def add_verbs(add: Callable[..., VerbParser]) -> None:
     )
     transcribe.add_argument(
         "--correct",
-        action="store_true",
-        help="correct English words by audio and neighbors; wrong ones are frequent with --iterations 0",
+        action=argparse.BooleanOptionalAction,
+        help="correct English words by audio and neighbors, or leave them; by default as the recognizer says",
     )
     transcribe.add_argument("--hotwords", metavar="FILE|LIST", help="words and phrases to expect, a line each or a,b,c")
     transcribe.add_argument(
@@ -116,7 +116,7 @@ def _transcribe(args: argparse.Namespace) -> None:
         raise ValueError(
             f"--correct is for English, but {args.recognizer} writes {recognizer.info.language}: leave it out"
         )
-    corrector = AcousticCorrector(Corrector(), BytePairs(recognizer.info.symbols)) if args.correct else None
+    corrector = AcousticCorrector(Corrector(), BytePairs(recognizer.info.symbols)) if args.correct else args.correct
     raw = RawFormat.parse(args.raw) if args.raw else None
     options = {
         "raw": raw,

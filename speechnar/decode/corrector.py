@@ -38,7 +38,8 @@ SENTENCE_ENDS, QUOTES = (".", "!", "?"), "\"'\u201d\u2019)"
 ENDINGS = ("ly", "es", "d", "ed", "ing", "er", "est", "th", "eth", "ness", "less", "like", "man", "men")
 """Of words that lexicons may leave out, such as `punctiliously` and `destroyeth`."""
 UNKNOWN = 13.0  # nats, the cost of a word that the bigram model does not have
-ENGLISH = Path(__file__).parents[1] / "assets" / "corrector" / "english"
+CORRECTORS = Path(__file__).parents[1] / "assets" / "corrector"
+ENGLISH = CORRECTORS / "english"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from speechnar.decode.beam import BeamDecoder, PrefixBeamConfig
 from speechnar.decode.crf import CRFDecoder
 from speechnar.decode.diffusion import DiffusionDecoder
 from speechnar.decode.directed_graph import LookaheadDecoder
+from speechnar.decode.draft import VerifyConfig
 from speechnar.decode.greedy import GreedyDecoder
 from speechnar.decode.imputer import ImputerDecoder
 from speechnar.decode.interface import Decoder, DecoderInput, State
@@ -34,7 +35,7 @@ from speechnar.decode.rescoring import AutoregressiveRescoringDecoder, Rescoring
 from speechnar.decode.result import DecodeError
 from speechnar.decode.scorer import Scorer, ScorerOptions
 from speechnar.decode.semi_autoregressive import SemiAutoregressiveDecoder
-from speechnar.decode.speculative import SpeculativeDecoder, VerifyConfig, greedy_draft
+from speechnar.decode.speculative import SpeculativeDecoder, greedy_draft
 from speechnar.lm.arpa import load_lm
 from speechnar.text.symbols import Vocabulary
 

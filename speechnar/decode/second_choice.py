@@ -23,7 +23,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from speechnar.decode.acceptance import Written
-from speechnar.decode.speculative import SpeculativeDecoder, SpeculativeState
+from speechnar.decode.passes import Passes
+from speechnar.decode.speculative import SpeculativeDecoder, SpeculativeState, next_pass
 
 Texts = Sequence[Sequence[int]]
 
@@ -53,7 +54,7 @@ def reconsider(
     state: SpeculativeState,
     ctc: Callable[[Texts], np.ndarray],
     config: SecondChoiceConfig = SecondChoiceConfig(),
-) -> SpeculativeState:
+) -> Passes[SpeculativeState]:
     """Return the state of the best text: the verified one or one that begins as it does up to a second choice.
 
     The passes of the decoder are as many as `decoder` allows, those of `state` included.
@@ -73,7 +74,7 @@ def reconsider(
     branches, step = [], state.step
     for n, other in zip(places, others):
         if other > first:
-            branch = _read(decoder, state, n, step, config)
+            branch = yield from _read(decoder, state, n, step, config)
             step = branch.step
             if branch.done:
                 branches.append(branch)
@@ -106,7 +107,7 @@ def _places(decoder: SpeculativeDecoder, state: SpeculativeState, config: Second
 
 def _read(
     decoder: SpeculativeDecoder, state: SpeculativeState, n: int, step: int, config: SecondChoiceConfig
-) -> SpeculativeState:
+) -> Passes[SpeculativeState]:
     """Return the branch at place `n`, which is not `done` if passes ran out, or if it was given up.
 
     It is given up once its log-probability is further below that of the text than CTC could make up for.
@@ -114,7 +115,7 @@ def _read(
     branch = replace(decoder.branch(state, n), step=step)
     draft, lowest = branch.draft, _total(state) - config.ctc_weight * config.ctc_limit
     while not branch.done and branch.step < decoder.iterations and _total(branch) >= lowest:
-        branch = replace(decoder.step(branch), step=branch.step + 1)
+        branch = yield from next_pass(decoder, branch)
         rest = branch.draft[branch.starts[0] :]
         end = n + 1 + len(draft) - len(rest)  # where the rest begins in the text, if it is still the text's
         same = _tokens(branch.accepted[n + 1 :][-config.rejoin_tokens :])

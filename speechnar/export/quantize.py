@@ -21,6 +21,7 @@ from torch import Tensor, nn
 LARGEST = 127  # steps, the largest 8-bit integer
 DAMPING = 0.01  # fraction of the inputs' mean power that is added to the power of each input
 GZIP = 31  # zlib's number for the format
+MEMORY_LEVELS = (7, 8)  # of zlib: 8,192 and 16,384 bytes to a block
 BLOCK = 64  # columns that are quantized before later columns are corrected for their errors
 EXACT = 1e-2  # steps: the largest distance of a quantized weight from a multiple of the step
 
@@ -108,6 +109,10 @@ def compressed(data: bytes) -> bytes:
     """Return `data` as a gzip file that codes bytes by frequency and runs by length, without a search for repetitions.
 
     Quantized weights have no long repetitions, and gzip's search would cost half a bit a weight on chance matches.
+    Every block has codes of its own; which size of blocks is best depends on how alike neighboring matrices are.
     """
-    stream = zlib.compressobj(9, wbits=GZIP, strategy=zlib.Z_RLE)
-    return stream.compress(data) + stream.flush()
+    made = []
+    for memory in MEMORY_LEVELS:
+        stream = zlib.compressobj(9, wbits=GZIP, memLevel=memory, strategy=zlib.Z_RLE)
+        made.append(stream.compress(data) + stream.flush())
+    return min(made, key=len)

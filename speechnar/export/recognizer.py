@@ -23,10 +23,10 @@ from speechnar.config import renamed
 from speechnar.export.attention import OPSETS
 from speechnar.export.graph import FOURIER_IMAGINARY, FOURIER_REAL, export_graph, fourier_nodes, prepend, round_weights
 from speechnar.export.quantize import compressed
-from speechnar.export.whisper import WHISPER_SECONDS, DecoderGraph, WhisperGraph, scale_rows
+from speechnar.export.whisper import WHISPER_SECONDS, DecoderGraph, MemoryGraph, WhisperGraph, scale_rows
 from speechnar.models.asr.whisper import HOP_LENGTH, N_FFT, PROMPT, SAMPLE_RATE, Whisper
 from speechnar.models.folder import ModelConfig, ModelError, load_model
-from speechnar.runtime.reader import BARRED, DECODER, DecoderInfo, memory_names
+from speechnar.runtime.reader import BARRED, DECODER, MEMORY, DecoderInfo, memory_names
 from speechnar.runtime.recognizer_folder import LM, RECOGNIZER, Decoding, RecognizerInfo
 from speechnar.text.symbols import SymbolTable
 from speechnar.text.whisper_bpe import DECODER_TOKENS, decoder_tokens
@@ -63,7 +63,7 @@ class RecognizerGraphs:
     """The graphs of a recognizer, and what the runtime has to know of them.
 
     Attributes:
-        graph: wav (1, T_wav) to log_probs (1, T, V) and, if there is a decoder, its memory.
+        graph: wav (1, T_wav) to log_probs (1, T, V) and, if there is a decoder, the encoder's states.
         sample_rate: of wav; frame: samples to a frame of log_probs.
         window_seconds: the longest audio that the graph is given at once.
         decoder: sizes of the speculative decoder's own graph; None where there is none.
@@ -137,15 +137,15 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".part") as part:
         wav = 0.1 * torch.randn(1, 25000, generator=torch.Generator().manual_seed(0))
-        memory = memory_names(decoder.past[0]) if decoder else []
-        axes = {"wav": {1: "samples"}, "log_probs": {1: "time"}} | {name: {2: "states"} for name in memory}
+        axes = {"wav": {1: "samples"}, "log_probs": {1: "time"}} | ({"states": {1: "states"}} if decoder else {})
         export_graph(
-            parts.graph, {"wav": wav}, ["log_probs", *memory], (), Path(part) / "model.onnx", {},
-            checked={"wav": wav[:, :12345]}, axes=axes,
+            parts.graph, {"wav": wav}, ["log_probs", *(["states"] if decoder else [])], (), Path(part) / "model.onnx",
+            {}, checked={"wav": wav[:, :12345]}, axes=axes,
             exact=("/features/", "/log_mel/"), integer_products=bool(decoder),
             change=_fourier_by_formula if decoder else None, opsets=OPSETS if decoder else None,
         )  # fmt: skip
         if decoder:
+            _export_memory(model, Path(part) / MEMORY)
             _export_decoder(model, Path(part) / DECODER)
             shutil.copy(decoder_tokens(model_dir), Path(part, DECODER_TOKENS))
         for path in Path(part).glob("*.onnx"):
@@ -158,31 +158,49 @@ def export_recognizer(model_dir: Path, out: Path) -> None:
             os.replace(path, out / path.name)
 
 
+def _export_memory(model: Whisper, path: Path) -> None:
+    names = memory_names(2 * model.config.decoder_layers)
+    axes = {"states": {0: "batch", 1: "states"}} | {
+        name: {0: "batch", 2 + n % 2: "frames"} for n, name in enumerate(names)
+    }
+    states = torch.randn(2, 50, model.config.d_model, generator=torch.Generator().manual_seed(0))
+    export_graph(
+        MemoryGraph(model.decoder), {"states": states}, names, (), path, {}, checked={"states": states[:1, :31]},
+        integer_products=True, axes=axes,
+    )  # fmt: skip
+
+
 def _export_decoder(model: Whisper, path: Path) -> None:
     random = torch.Generator().manual_seed(0)
     sizes = model.config
 
     def given(batch: int, length: int, past: int, frames: int) -> dict[str, Tensor]:
         layers, d_head = 2 * sizes.decoder_layers, sizes.d_model // sizes.n_heads
-        later = torch.ones(length, past + length).triu(past + 1)
+        tokens = batch * length
+        later = torch.ones(tokens, past + tokens).triu(past + 1)
         inputs = {
-            "tokens": torch.randint(sizes.n_tokens, (batch, length), generator=random),
-            "positions": (past + torch.arange(length)).repeat(batch, 1),
+            "tokens": torch.randint(sizes.n_tokens, (1, tokens), generator=random),
+            "positions": past + torch.arange(tokens)[None],
+            "wanted": torch.arange(1, tokens, 2),
             "asked": torch.stack([torch.arange(length), torch.arange(length) % sizes.n_tokens], 1),
-            "bias": BARRED * later.repeat(batch, 1, 1, 1),
-            "past": torch.randn(layers, batch, past, sizes.d_model, generator=random),
-            "memory_bias": torch.zeros(batch, 1, length, frames),
+            "bias": BARRED * later[None, None],
+            "past": torch.randn(layers, 1, past, sizes.d_model, generator=random),
+            "gathered": torch.arange(tokens).view(batch, length),
+            "scattered": torch.arange(tokens),
+            "memory_bias": torch.zeros(batch, 1, frames, length),
         }
-        for name in memory_names(layers):
-            inputs[name] = torch.randn(batch, sizes.n_heads, frames, d_head, generator=random)
+        for n, name in enumerate(memory_names(layers)):
+            shape = (d_head, frames) if n % 2 else (frames, d_head)
+            inputs[name] = torch.randn(batch, sizes.n_heads, *shape, generator=random)
         return inputs
 
     outputs = ("best", "best_log_probs", "log_probs", "present")
-    axes = {name: {0: "batch", 1: "time"} for name in ("tokens", "positions")}
-    axes |= {name: {0: name} for name in ("asked", "best", "best_log_probs", "log_probs")}
-    axes |= {"bias": {0: "batch", 2: "time", 3: "seen"}, "memory_bias": {0: "batch", 2: "time", 3: "frames"}}
-    axes |= {"past": {1: "batch", 2: "past"}, "present": {1: "batch", 2: "time"}}
-    axes |= {name: {0: "batch", 2: "frames"} for name in memory_names(2 * sizes.decoder_layers)}
+    axes = {name: {1: "tokens"} for name in ("tokens", "positions")}
+    axes |= {name: {0: name} for name in ("wanted", "asked", "best", "best_log_probs", "log_probs")}
+    axes |= {"bias": {2: "tokens", 3: "seen"}, "past": {2: "past"}, "present": {2: "tokens"}}
+    axes |= {"gathered": {0: "batch", 1: "most"}, "scattered": {0: "tokens"}}
+    axes |= {"memory_bias": {0: "batch", 2: "frames", 3: "most"}}
+    axes |= {name: {0: "batch", 2 + n % 2: "frames"} for n, name in enumerate(memory_names(2 * sizes.decoder_layers))}
     export_graph(
         DecoderGraph(model.decoder), given(3, 7, 5, 50), outputs, (), path, {}, checked=given(2, 11, 9, 30),
         integer_products=True, axes=axes, opsets=OPSETS,

@@ -25,6 +25,7 @@ from speechnar.export.weights import weights_of
 from speechnar.export.whisper import WHISPER_SECONDS
 from speechnar.models.asr.whisper import HOP_LENGTH, N_FFT, SAMPLE_RATE, SILENCE, Whisper, WhisperConfig
 from speechnar.models.folder import ModelConfig, ModelError, save_model
+from speechnar.runtime.reader import MEMORY
 from speechnar.runtime.recognizer_folder import LM, RECOGNIZER, RecognizerInfo
 from speechnar.text.symbols import SymbolTable
 from speechnar.text.whisper_bpe import DECODER_TOKENS
@@ -50,7 +51,9 @@ def restore_recognizer(recognizer_dir: Path, model_dir: Path) -> None:
         raise ModelError(f"{recognizer_dir} decodes by CTC alone: train on from the model folder it was exported from")
     paths = [recognizer_dir / f"{name}.onnx.gz" for name in ("model", "decoder")]
     try:
-        found = _named(*map(weights_of, paths))
+        heard, written = map(weights_of, paths)
+        memory = recognizer_dir / f"{MEMORY}.gz"  # of its own from format 10 on
+        found = _named(heard | (weights_of(memory) if info.format >= 10 else {}), written)
         sizes = _sizes(info, found)
     except KeyError as error:
         raise ModelError(

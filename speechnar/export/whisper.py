@@ -1,4 +1,4 @@
-"""Graphs of a Whisper recognizer: features, encoder and CTC branch in one, the decoder in another."""
+"""Graphs of a Whisper recognizer: features, encoder and CTC branch; what the decoder hears; and the decoder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from speechnar.export.attention import Attention
+from speechnar.export.attention import Attention, CrossAttention
 from speechnar.layers.blocks import AttentionBlock
 from speechnar.layers.decoder_block import DecoderBlock
 from speechnar.models.asr.whisper import HOP_LENGTH, SAMPLE_RATE, SILENCE, Decoder, Whisper
@@ -79,54 +79,71 @@ class FusedAttention(nn.Module):
 
 
 class WhisperGraph(nn.Module):
-    """wav (1, T_wav) to log_probs (1, T, V), and the decoder's memory: each layer's keys, then its values, (1, heads,
-    T_states, d_head) each, as outputs of their own. One array of all of them would take 4 % of the encoder's time.
+    """wav (1, T_wav) to log_probs (1, T, V) and the encoder's states (1, T_states, d_model).
 
-    T_states is T or 2 T, as frames are merged or averaged for the decoder or are not, and what the silence after the
-    audio adds: the decoder, but not the CTC branch, gets it.
+    T_states is T or 2 T, as frames are merged or are not, and what the silence after the audio adds: the decoder, but
+    not the CTC branch, gets it.
     """
 
     def __init__(self, model: Whisper) -> None:
         super().__init__()
         self.model = model
-        self.n_heads = model.config.n_heads
         for name in ("conv1", "conv2"):
             conv = cast(nn.Conv1d, model.encoder.get_submodule(name))
             setattr(model.encoder, name, UnfoldedConv(conv, scale_rows=name == "conv2"))
         for block in (*model.encoder.blocks, *model.draft.blocks):
             block.attend = FusedAttention(cast(AttentionBlock, block).attend.n_heads)
+
+    def forward(self, wav: Tensor) -> tuple[Tensor, Tensor]:
+        model = self.model
+        states = model.encoder(model.features(F.pad(wav, (0, round(SILENCE * SAMPLE_RATE)))), None)
+        spoken = states[:, : model.encoder.state_lengths(wav.shape[1] // HOP_LENGTH)]
+        return model.draft(spoken, None).logits.log_softmax(2), states
+
+
+class MemoryGraph(nn.Module):
+    """states (B, T_states, d_model) of B utterances to what the decoder hears: each layer's keys, then its values.
+
+    Keys are (B, heads, T, d_head), values (B, heads, d_head, T); T is T_states, or half of it where the decoder hears
+    means. They are outputs of their own, since one array of all would take more time.
+    """
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        self.n_heads, self.averaged = decoder.n_heads, decoder.averaged
         self.memory = nn.ModuleList()
-        for block in model.decoder.blocks:
+        for block in decoder.blocks:
             projection = cast(DecoderBlock, block).cross_kv
             for weight, bias in zip(projection.weight.chunk(2), projection.bias.chunk(2)):
                 self.memory.append(part := nn.Linear(weight.shape[1], weight.shape[0]))
                 part.weight.data, part.bias.data = weight.data, bias.data
 
-    def forward(self, wav: Tensor) -> tuple[Tensor, ...]:
-        model = self.model
-        states = model.encoder(model.features(F.pad(wav, (0, round(SILENCE * SAMPLE_RATE)))), None)
-        spoken = states[:, : model.encoder.state_lengths(wav.shape[1] // HOP_LENGTH)]
-        heard = model.decoder.averaged(states)
-        memory = (part(heard).unflatten(2, (self.n_heads, -1)).transpose(1, 2) for part in self.memory)
-        return model.draft(spoken, None).logits.log_softmax(2), *memory
+    def forward(self, states: Tensor) -> tuple[Tensor, ...]:
+        heard = self.averaged(states)
+        parts = (part(heard).unflatten(2, (self.n_heads, -1)) for part in self.memory)
+        return tuple(part.permute(0, 2, *((3, 1) if n % 2 else (1, 3))) for n, part in enumerate(parts))
 
 
 class DecoderGraph(nn.Module):
     """The decoder's predictions for continuations of the texts of B utterances; each text may branch.
 
-    Inputs are M tokens of each utterance behind P tokens that were read before:
+    The tokens of all utterances, N in all, are one sequence, in which a bias keeps those apart that do not belong
+    together. Before them, P tokens were read, of all utterances too. Inputs are:
 
-        tokens, positions (B, M): ids, and places in the text from 0
-        bias (B, 1, M, P + M) of self-attention: 0 from each token to itself and to those before it in its own
+        tokens, positions (1, N): ids, and places in the text from 0
+        wanted (R,): the tokens whose next tokens are predicted
+        asked (K, 2): places in `wanted`, and ids
+        bias (1, 1, N, P + N) of self-attention: 0 from each token to itself and to those before it in its own
             continuation, a large negative number to all others
-        past (layers * 2, B, P, d_model): keys and values of the tokens before
-        memory_bias (B, 1, M, T) of cross-attention: 0, and a large negative number behind the end of shorter audio
-        memory_0, memory_1, ... (B, heads, T, d_head): keys and values of the audio, of each layer in turn
-        asked (K, 2): rows of (B * M) and ids
+        past (layers * 2, 1, P, d_model): keys and values of the tokens before
+        gathered (B, M), scattered (N,): see `CrossAttention`
+        memory_bias (B, 1, T, M) of cross-attention: 0, and a large negative number behind the end of shorter audio
+        memory_0, memory_1, ...: the audio, of each layer in turn: keys (B, heads, T, d_head) and values (B, heads,
+            d_head, T)
 
-    Outputs are the two best tokens after each of the B * M tokens, the best first, and their log-probabilities,
-    (B * M, 2); the log-probability of each id of `asked` after its row, (K,); and the keys and values to be added to
-    `past`, (layers * 2, B, M, d_model).
+    Outputs are the two best tokens after each of the R tokens, the best first, and their log-probabilities, (R, 2); the
+    log-probability of each id of `asked` after its token, (K,); and the keys and values of the N tokens, which may be
+    added to `past`, (layers * 2, 1, N, d_model).
     A text begins with the `PROMPT` tokens, whose ids follow the vocabulary.
 
     Embedding and output layer share one matrix, in the graph too.
@@ -136,6 +153,7 @@ class DecoderGraph(nn.Module):
         super().__init__()
         self.decoder = decoder
         self.n_tokens = decoder.embedding.num_embeddings
+        self.d_head = decoder.embedding.embedding_dim // decoder.n_heads
         embedding = torch.cat([decoder.embedding.weight, decoder.prompt])
         self.embedding = nn.Parameter(embedding.T.contiguous())
         self.no_prompt = nn.Parameter(torch.zeros(len(embedding)))  # the prompt is never predicted
@@ -145,9 +163,12 @@ class DecoderGraph(nn.Module):
         self,
         tokens: Tensor,
         positions: Tensor,
+        wanted: Tensor,
         asked: Tensor,
         bias: Tensor,
         past: Tensor,
+        gathered: Tensor,
+        scattered: Tensor,
         memory_bias: Tensor,
         *memory: Tensor,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -159,8 +180,12 @@ class DecoderGraph(nn.Module):
             seen = torch.cat([past[2 * n], keys], 1), torch.cat([past[2 * n + 1], values], 1)
             x = x + block.self_project(Attention.apply(queries, *seen, bias, block.n_heads))
             queries, heard = block.cross_query(block.cross_norm(x)), memory[2 * n : 2 * n + 2]
-            x = x + block.cross_project(Attention.apply(queries, *heard, memory_bias, block.n_heads))
+            mixed = CrossAttention.apply(queries, gathered, scattered, *heard, memory_bias, block.n_heads, self.d_head)
+            x = x + block.cross_project(mixed)
             x = x + block.contract(F.gelu(block.expand(block.norm(x))))
-        log_probs = (self.decoder.norm(x).flatten(0, 1) @ self.embedding + self.no_prompt).log_softmax(1)
+        states = self.decoder.norm(x[0, wanted])
+        largest = states.abs().amax(1, keepdim=True)  # per-row scaling: utterances in one pass do not change each other
+        logits = (states * (1 / largest) @ self.embedding + self.no_prompt) * largest
+        log_probs = logits.log_softmax(1)
         best_log_probs, best = log_probs.topk(2, dim=1)
         return best, best_log_probs, log_probs[asked[:, 0], asked[:, 1]], torch.stack(present)

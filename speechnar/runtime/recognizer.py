@@ -15,17 +15,19 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from speechnar.codecs import RawFormat
+from speechnar.decode.acoustic_correction import AcousticCorrector
 from speechnar.decode.beam import PrefixBeamConfig, beam_search
+from speechnar.decode.corrector import CORRECTORS, Corrector
+from speechnar.decode.draft import VerifyConfig
 from speechnar.decode.greedy import greedy
 from speechnar.decode.hot_spotting import HotWordSpotter
 from speechnar.decode.result import DecodeError, Hypothesis, Word
 from speechnar.decode.scorer import Scorer, ScorerOptions
-from speechnar.decode.speculative import VerifyConfig
 from speechnar.lm.ngram import NgramModel
 from speechnar.runtime import hot_words
 from speechnar.runtime.captions import Search, StreamConfig, StreamModel, Verify
@@ -97,7 +99,7 @@ class Recognizer:
         hotwords: str | Sequence[str] = (),
         min_confidence: float | None = None,
         style: str = "written",
-        corrector: UtteranceCorrector | None = None,
+        corrector: UtteranceCorrector | Literal[False] | None = None,
         name: str | None = None,
         progress: Callable[[float], object] | None = None,
     ) -> Transcript:
@@ -120,7 +122,8 @@ class Recognizer:
             style: "written", with capitals, marks and digits, if the recognizer writes them; or "plain", lower-case
                 words, with numbers in words.
             corrector: changes words that the audio, their letters and their neighbors say are wrong, such as
-                `speechnar.decode.acoustic_correction.AcousticCorrector`.
+                `speechnar.decode.acoustic_correction.AcousticCorrector`; False for none. By default as
+                `recognizer.json` says.
             name: of the transcript, and of an open file in messages; by default the file's, without its ending.
             progress: called with the seconds of audio that were transcribed since the last call.
 
@@ -132,6 +135,7 @@ class Recognizer:
         Warns:
             SpeechWarning: most words are so doubtful that the speech is probably of another language.
         """
+        corrector = (self._corrector if corrector is None else corrector) or None
         decode, least = self._decoder(beam, iterations, hotwords, corrector), self._least_confidence(min_confidence)
         blocks = samples_of(recording, sample_rate, self.sample_rate, raw, name or "")
         file = os.fspath(recording) if isinstance(recording, (str, os.PathLike)) else ""
@@ -218,6 +222,16 @@ class Recognizer:
     @functools.cached_property
     def _lm(self) -> NgramModel | None:
         return NgramModel.load(self._lm_path) if self._lm_path.exists() else None
+
+    @functools.cached_property
+    def _corrector(self) -> AcousticCorrector | None:
+        """The corrector of `recognizer.json`.
+
+        Raises:
+            TextError: the package has none of this name.
+        """
+        name = self.info.decoding.corrector
+        return AcousticCorrector(Corrector(CORRECTORS / name), BytePairs(self.info.symbols)) if name else None
 
     def _decoder(
         self,
@@ -306,9 +320,15 @@ class Recognizer:
         if not self.info.decoder:
             return EncodedAudio(self._session.run(["log_probs"], inputs)[0][0])
         log_probs, *memory = self._session.run(None, inputs)
-        parts = memory[0][0] if len(memory) == 1 else [part[0] for part in memory]  # one array until format 7
+        per_frame = self.info.decoder.memory_per_frame
+        if self.info.format >= 10:  # the states, and not yet what the decoder hears of them
+            per_frame *= self.info.decoder.averaged_states
+        elif len(memory) == 1:  # one array until format 7
+            memory = list(memory[0][0])
+        else:
+            memory = [part[0] for part in memory]
         n_frames = math.ceil(size / (self.info.frame_seconds * self.sample_rate))
-        return EncodedAudio(log_probs[0, :n_frames], tuple(parts), self.info.decoder.memory_per_frame)
+        return EncodedAudio(log_probs[0, :n_frames], tuple(memory), per_frame)
 
 
 def _later(word: Word, seconds: float) -> Word:

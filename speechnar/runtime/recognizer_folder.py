@@ -1,8 +1,9 @@
 """A recognizer folder: what `recognizer.json` says, and where the recognizers of the package are.
 
 recognizer.json         RecognizerInfo
-model.onnx              audio -> log-probabilities of CTC, and the memory of the decoder
-decoder.onnx            tokens, memory -> log-probabilities of the next tokens, where there is a decoder
+model.onnx              audio -> log-probabilities of CTC, and encoder states
+memory.onnx             states -> keys and values, which are the memory of the decoder, where there is one
+decoder.onnx            tokens, memory -> log-probabilities of the next tokens
 lm.npz                  a word n-gram model, where there is one
 """
 
@@ -12,12 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from speechnar.config import renamed
+from speechnar.decode.draft import VerifyConfig
 from speechnar.decode.scorer import ScorerOptions
-from speechnar.decode.speculative import VerifyConfig
 from speechnar.runtime.folder import ASSETS, BundleFormat
 from speechnar.runtime.reader import DecoderInfo
 
-RECOGNIZER = BundleFormat("recognizer", "recognizer.json", format=9)
+RECOGNIZER = BundleFormat("recognizer", "recognizer.json", format=10)
 RECOGNIZERS = ASSETS / "recognizers"
 DEFAULT = "english_base"
 LM = "lm.npz"  # a word n-gram model, which a recognizer may have
@@ -32,6 +33,7 @@ class Decoding:
         lm_weight, word_bonus: see `speechnar.decode.scorer`.
         iterations, acceptance_threshold: of speculative decoding; see `VerifyConfig`.
         min_confidence: of the words between two pauses, from 0 to 1; others are left out.
+        corrector: the name of the corrector in the package that corrects words by audio and neighbors; "" for none.
     """
 
     beam: int = 1
@@ -40,6 +42,7 @@ class Decoding:
     iterations: int = field(default=VerifyConfig.iterations, metadata=renamed("passes"))
     acceptance_threshold: float = field(default=VerifyConfig.acceptance_threshold, metadata=renamed("margin"))
     min_confidence: float = 0.2
+    corrector: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,11 +50,12 @@ class RecognizerInfo:
     """`recognizer.json`.
 
     Attributes:
-        format: version of the folder's layout; this package reads 1 to 9. From 2 on there may be a decoder, from 3 on
+        format: version of the folder's layout; this package reads 1 to 10. From 2 on there may be a decoder, from 3 on
             graphs are compressed, and in 4 `decoding` has the keys `iterations` and `acceptance_threshold`, which were
             `passes` and `margin`. In 5 words have capitals, marks and digits; before, they are lower-case. In 6 the
             decoder reads all rows of a pass as one sequence, and in 7 names its two best tokens. In 8 the memory of
-            each of its layers is an output of its own, and in 9 it may be the means of the encoder's states.
+            each of its layers is an output of its own, and in 9 it may be the means of the encoder's states. In 10 the
+            memory has a graph of its own, and the decoder reads for several utterances at once.
         sample_rate: Hz.
         symbols: the tokens of the graph's outputs, in their order; see `speechnar.text.symbols`.
         frame_seconds: from one frame of the output to the next.

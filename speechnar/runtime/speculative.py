@@ -6,38 +6,35 @@ import dataclasses
 import functools
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 
 from speechnar.decode.acoustic_check import AcousticCheck
 from speechnar.decode.annotations import sound_annotations
+from speechnar.decode.draft import Draft, VerifyConfig
 from speechnar.decode.forced_alignment import align, total_log_probs
 from speechnar.decode.greedy import words_of
+from speechnar.decode.interface import DraftReader, Verdict
+from speechnar.decode.passes import Asked, Passes, read_alone, together
 from speechnar.decode.result import DecodeError, Hypothesis, Word
 from speechnar.decode.scorer import ScorerOptions
 from speechnar.decode.second_choice import reconsider
-from speechnar.decode.speculative import (
-    Draft,
-    SpeculativeDecoder,
-    SpeculativeState,
-    VerifyConfig,
-    verify,
-    verify_together,
-)
+from speechnar.decode.speculative import SpeculativeDecoder, verify
 from speechnar.decode.spelling import ctc_tokens, key_of
 from speechnar.decode.spoken_numbers import with_commas, with_times
 from speechnar.runtime.folder import BundleFormat
+from speechnar.runtime.old_readers import AllTokensReader, RowsReader
 from speechnar.runtime.reader import (
     DECODER,
+    JOINT_INPUTS,
+    MEMORY,
     SEQUENCE_INPUTS,
     DecoderInfo,
     JointReader,
     OnnxReader,
-    RowReader,
     memory_names,
 )
 from speechnar.runtime.windows import EncodedAudio
@@ -96,14 +93,23 @@ class Verifier:
         self._tokenizer = BytePairs.load_lines(decoder_tokens(folder))
         self._ctc_tokenizer = BytePairs(tuple(symbols))
         self._ctc_letters = frozenset("".join(self._ctc_tokenizer.spellings))
-        inputs = {"tokens", "past", *memory_names(info.past[0])}
-        self._session = bundle.session(folder / DECODER, inputs, threads, device, optional=set(SEQUENCE_INPUTS))
+        inputs, later = {"tokens", "past", *memory_names(info.past[0])}, {*SEQUENCE_INPUTS, *JOINT_INPUTS}
+        self._session = bundle.session(folder / DECODER, inputs, threads, device, optional=later)
+        self._given = {each.name for each in self._session.get_inputs()}
+        self._hear = None  # from states to what the decoder hears; before format 10, the encoder does that
+        if self._given.issuperset(JOINT_INPUTS):
+            self._hear = bundle.session(folder / MEMORY, {"states"}, threads, device)
 
-    @functools.cached_property
-    def _reader(self) -> type[OnnxReader | RowReader]:
-        """Return what reads with the graph of this format."""
-        given = {each.name for each in self._session.get_inputs()}
-        return OnnxReader if given.issuperset(SEQUENCE_INPUTS) else RowReader
+    def _readers(
+        self, encoded: Sequence[EncodedAudio]
+    ) -> tuple[Sequence[DraftReader], Callable[[Mapping[int, Asked]], Mapping[int, Verdict]]]:
+        """Return what reads each utterance, and the function that reads for several in one pass."""
+        memory = [audio.memory or () for audio in encoded]
+        if self._hear is None:
+            reader = AllTokensReader if self._given.issuperset(SEQUENCE_INPUTS) else RowsReader
+            return [reader(self._session, self._info, its) for its in memory], read_alone
+        joint = JointReader(self._hear, [states for (states,) in memory], self._info.averaged_states)
+        return [OnnxReader(self._session, self._info, its) for its in joint.memories], joint.read
 
     @functools.cached_property
     def letters(self) -> frozenset[str]:
@@ -147,15 +153,15 @@ class Verifier:
             return list(drafts)
         found = list(drafts)
         chosen = [n for n, draft in enumerate(drafts) if draft.words and encoded[n].memory is not None]
-        works = [self._work(drafts[n], encoded[n], hot_words, config, known) for n in chosen]
-        if len(works) > 1 and self._reader is OnnxReader:
-            readers = [reader for _, reader in works]
-            joint = JointReader(cast("list[OnnxReader]", readers))
-            states = verify_together([decoder for decoder, _ in works], readers, joint.read)
-        else:
-            states = [verify(decoder, reader) for decoder, reader in works]
-        for n, (decoder, _), state in zip(chosen, works, states):
-            text = self._checked(decoder, state, drafts[n], encoded[n], frame_seconds, hot_words, config)
+        if not chosen:
+            return found
+        readers, read = self._readers([encoded[n] for n in chosen])
+        works = [
+            self._text(drafts[n], encoded[n], reader, frame_seconds, hot_words, config, known)
+            for n, reader in zip(chosen, readers)
+        ]
+        texts = together(works, read)
+        for n, text in zip(chosen, texts):
             timed = self._with_times(" ".join(text.words), encoded[n], frame_seconds)
             words = tuple(
                 Word(word.text, word.start, word.end, min(1.0, confidence) if confidence > 0 else word.confidence)
@@ -164,32 +170,26 @@ class Verifier:
             found[n] = Hypothesis(words, text.score)
         return found
 
-    def _work(
-        self, draft: Hypothesis, encoder_out: EncodedAudio, hot_words: Sequence[str], config: VerifyConfig, known: int
-    ) -> tuple[SpeculativeDecoder, OnnxReader | RowReader]:
-        """Return what verifies a draft, and what it reads with."""
-        assert encoder_out.memory is not None
-        its_draft = self._draft(draft, hot_words, known)
-        decoder = SpeculativeDecoder(self._tokenizer, lambda _: its_draft, self._info.max_tokens, config)
-        return decoder, self._reader(self._session, self._info, encoder_out.memory)
-
-    def _checked(
+    def _text(
         self,
-        decoder: SpeculativeDecoder,
-        state: SpeculativeState,
         draft: Hypothesis,
         encoder_out: EncodedAudio,
+        reader: DraftReader,
         frame_seconds: float,
         hot_words: Sequence[str],
         config: VerifyConfig,
+        known: int,
         again: bool = True,
-    ) -> _Text:
+    ) -> Passes[_Text]:
         """Return the decoder's text, with its second choices, checked by CTC.
 
         Args:
             again: read what the decoder left out, though it was said, as an utterance of its own.
         """
-        state = reconsider(decoder, state, functools.partial(self._ctc, encoder_out.log_probs))
+        its_draft = self._draft(draft, hot_words, known)
+        decoder = SpeculativeDecoder(self._tokenizer, lambda _: its_draft, self._info.max_tokens, config)
+        state = yield from verify(decoder, reader)
+        state = yield from reconsider(decoder, state, functools.partial(self._ctc, encoder_out.log_probs))
         (tokens,), probabilities = state.sequences(), np.exp(state.scores[0])
         words, confidences = self._tokenizer.decode(tokens).split(), self._confidences(tokens, probabilities.tolist())
         frames = [(round(word.start / frame_seconds), round(word.end / frame_seconds)) for word in draft.words]
@@ -200,10 +200,11 @@ class Verifier:
             if again and len(lost.words) >= FEWEST_READ_AGAIN:
                 start, end = check.span(change)
                 part = tuple(_earlier(word, start * frame_seconds) for word in draft.words[change.draft])
-                its, heard = Hypothesis(part, 0.0), encoder_out.part(start, end)
-                decoder, reader = self._work(its, heard, hot_words, config, 0)
-                state = verify(decoder, reader)
-                found = self._checked(decoder, state, its, heard, frame_seconds, hot_words, config, again=False)
+                heard = encoder_out.part(start, end)
+                (reader,), _ = self._readers([heard])
+                found = yield from self._text(
+                    Hypothesis(part, 0.0), heard, reader, frame_seconds, hot_words, config, 0, again=False
+                )
                 lost = found if found.words else lost
             words[change.text], confidences[change.text] = lost.words, lost.confidences
         for place in reversed(sound_annotations(words, spoken)):

@@ -31,8 +31,9 @@ class EncodedAudio:
 
     Attributes:
         log_probs: (T, V) natural logarithms of CTC.
-        memory: keys and values of each layer for the cross-attention of a decoder, in turn, (heads, n * T or a little
-            less, d_head), or more where silence was appended; None where there is no decoder.
+        memory: what a decoder hears, or is computed from: one array of encoder states, (1, n * T or a little less,
+            d_model), or in older formats keys and values of each layer in turn, (heads, n * T, d_head); longer where
+            silence was appended; None where there is no decoder.
         per_frame: n, the encoder states for each frame.
     """
 

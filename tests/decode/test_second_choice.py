@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pytest
 
+from speechnar.decode.draft import Draft, VerifyConfig
 from speechnar.decode.interface import Verdict
+from speechnar.decode.passes import alone
 from speechnar.decode.second_choice import SecondChoiceConfig, reconsider
-from speechnar.decode.speculative import Draft, SpeculativeDecoder, SpeculativeState, VerifyConfig, verify
+from speechnar.decode.speculative import SpeculativeDecoder, SpeculativeState, verify
 from speechnar.text.whisper_bpe import BytePairs
 
 TOKENS = BytePairs((*(f"▁{letter}" for letter in "abcdefgh"), *"ijkl", "</s>"))
@@ -81,8 +83,8 @@ def reconsidered(
 ) -> tuple[SpeculativeState, SpeculativeState]:
     """The state of the verified text, and the state that is left."""
     decoder = SpeculativeDecoder(tokens, lambda _: Draft(draft, bonus), 100, config)
-    before = verify(decoder, reader(says))
-    return before, reconsider(decoder, before, ctc, limits)
+    before = alone(verify(decoder, reader(says)))
+    return before, alone(reconsider(decoder, before, ctc, limits))
 
 
 @pytest.mark.parametrize("seed", range(30))

@@ -8,16 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pytest
 
-from speechnar.decode.interface import Verdict
+from speechnar.decode.draft import Draft, VerifyConfig
+from speechnar.decode.interface import DraftReader, Verdict
+from speechnar.decode.passes import alone, read_alone, together
 from speechnar.decode.result import DecodeError
-from speechnar.decode.speculative import (
-    Draft,
-    SpeculativeDecoder,
-    SpeculativeState,
-    VerifyConfig,
-    verify,
-    verify_together,
-)
+from speechnar.decode.speculative import SpeculativeDecoder, SpeculativeState, verify
 from speechnar.decode.spelling import edit_distances
 from speechnar.text.whisper_bpe import BytePairs
 
@@ -57,7 +52,7 @@ def verified(
     config: VerifyConfig = DEFAULT,
     bonus: Sequence[float] = (),
 ) -> SpeculativeState:
-    return verify(SpeculativeDecoder(tokens, lambda _: Draft(draft, bonus), max_tokens, config), decoder)
+    return alone(verify(SpeculativeDecoder(tokens, lambda _: Draft(draft, bonus), max_tokens, config), decoder))
 
 
 def text_of(state: SpeculativeState) -> list[int]:
@@ -274,20 +269,19 @@ def test_drafts_that_are_verified_together_become_what_they_become_alone() -> No
     for seed in range(20):
         drafts = [rng.integers(0, len(TOKENS) - 1, n).tolist() for n in rng.integers(0, 12, 4)]
         says = [chance(10 * seed + n, ends=8) for n in range(4)]
-        alone = [verified(draft, Decoder(its), TOKENS, 30) for draft, its in zip(drafts, says)]
-        readers, asked = [Decoder(its) for its in says], []
+        expected = [verified(draft, Decoder(its), TOKENS, 30) for draft, its in zip(drafts, says)]
+        sizes: list[int] = []
 
-        def read(
-            rows: Mapping[int, np.ndarray], readers: list[Decoder] = readers, asked: list[int] = asked
-        ) -> dict[int, Verdict]:
-            asked.append(len(rows))
-            return {n: readers[n].read(its) for n, its in rows.items()}
+        def read(asked: Mapping[int, tuple[DraftReader, np.ndarray]], sizes: list[int] = sizes) -> dict[int, Verdict]:
+            sizes.append(len(asked))
+            return read_alone(asked)
 
         decoders = [SpeculativeDecoder(TOKENS, lambda _, its=draft: Draft(its), 30, DEFAULT) for draft in drafts]
-        together = verify_together(decoders, readers, read)
-        assert [text_of(state) for state in together] == [text_of(state) for state in alone]
-        assert [state.step for state in together] == [state.step for state in alone]
-        assert (len(asked), sum(asked)) == (max(each.step for each in alone), sum(each.step for each in alone))
+        found = together([verify(*work) for work in zip(decoders, map(Decoder, says))], read)
+        assert [text_of(state) for state in found] == [text_of(state) for state in expected]
+        assert [state.step for state in found] == [state.step for state in expected]
+        steps = [state.step for state in expected]
+        assert (len(sizes), sum(sizes)) == (max(steps), sum(steps))
 
 
 def test_a_decoder_that_goes_round_in_circles_is_stopped() -> None:

@@ -19,7 +19,7 @@ from speechnar.export import export_recognizer
 from speechnar.models.asr.whisper import Whisper
 from speechnar.models.folder import ModelConfig, ModelError, save_model
 from speechnar.models.vocoder.harmonic_vocos import HarmonicVocos, HarmonicVocosConfig
-from speechnar.runtime.reader import SEQUENCE_INPUTS, OnnxReader, memory_names
+from speechnar.runtime.reader import JOINT_INPUTS, SEQUENCE_INPUTS, Memory, OnnxReader, memory_names
 from speechnar.runtime.recognizer import Recognizer
 from speechnar.runtime.recognizer_folder import RECOGNIZER
 from speechnar.runtime.windows import EncodedAudio
@@ -41,6 +41,7 @@ def test_the_folder_says_what_it_holds(folders: tuple[Path, Path, Whisper]) -> N
     _, out, model = folders
     assert {path.name for path in out.iterdir()} == {
         "model.onnx.gz",
+        "memory.onnx.gz",
         "decoder.onnx.gz",
         "decoder_tokens.txt",
         "recognizer.json",
@@ -67,9 +68,11 @@ def test_a_language_model_is_taken_along(folders: tuple[Path, Path, Whisper], tm
 def test_the_graph_says_what_the_model_says(folders: tuple[Path, Path, Whisper], seconds: float) -> None:
     _, out, model = folders
     wav = noise(seconds)
-    graph = gzip.decompress((out / "model.onnx.gz").read_bytes())
-    session = onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"])
-    log_probs, *memory = session.run(["log_probs", *memory_names(4)], {"wav": wav[None]})
+    graphs = [gzip.decompress((out / f"{name}.onnx.gz").read_bytes()) for name in ("model", "memory")]
+    sessions = [onnxruntime.InferenceSession(graph, providers=["CPUExecutionProvider"]) for graph in graphs]
+    log_probs, encoded = sessions[0].run(["log_probs", "states"], {"wav": wav[None]})
+    memory = sessions[1].run(memory_names(4), {"states": encoded})
+    memory = [part.swapaxes(2, 3) if n % 2 else part for n, part in enumerate(memory)]
     with torch.inference_mode():
         heard = torch.from_numpy(np.pad(wav, (0, 8000)))  # half a second of silence
         states = model.encoder(model.features(heard[None]), None)
@@ -108,10 +111,13 @@ def test_reader_goes_on_as_the_model_does(folders: tuple[Path, Path, Whisper]) -
     _, out, model = folders
     info = Recognizer(out, threads=1).info.decoder
     assert info is not None
-    session = RECOGNIZER.session(out / "decoder.onnx", {"tokens", "past", *SEQUENCE_INPUTS, *memory_names(4)}, 1)
+    inputs = {"tokens", "past", *SEQUENCE_INPUTS, *JOINT_INPUTS, *memory_names(4)}
+    session = RECOGNIZER.session(out / "decoder.onnx", inputs, 1)
     torch.manual_seed(1)
     memory = model.decoder.memory(torch.randn(1, 31, 64)).detach()
-    reader = OnnxReader(session, info, memory[0].numpy())
+    parts = [part.mT if n % 2 else part for n, part in enumerate(memory[0])]  # values are (heads, d_head, T)
+    given = {name: part[None].contiguous().numpy() for name, part in zip(memory_names(4), parts)}
+    reader = OnnxReader(session, info, Memory(given, memory.shape[3]))
     text: list[int] = []
     rng = np.random.default_rng(0)
     for n_rows, row, n in ((3, 1, 2), (3, 0, 0), (2, 1, 3), (1, 0, 1), (3, 0, 4)):
@@ -155,7 +161,7 @@ def test_the_decoder_hears_silence_behind_a_single_word(
         encoded = recognizer._encode(noise(seconds), shortest)
         assert len(encoded) == frames and encoded.memory is not None
         states = model.encoder(model.features(torch.zeros(1, int((heard + 0.5) * 16000))), None)
-        assert encoded.memory[0].shape[1] == model.decoder.averaged(states).shape[1]
+        assert encoded.memory[0].shape == states.shape
 
 
 def test_a_short_recording_is_heard_with_silence_where_its_draft_is_verified(

@@ -14,8 +14,9 @@ from torch import nn
 from speechnar.audio import AudioConfig
 from speechnar.config import from_dict, to_dict
 from speechnar.decode.autoregressive import AutoregressiveDecoder
+from speechnar.decode.draft import VerifyConfig
 from speechnar.decode.interface import Decoder, refine
-from speechnar.decode.speculative import SpeculativeDecoder, VerifyConfig, greedy_draft
+from speechnar.decode.speculative import SpeculativeDecoder, greedy_draft
 from speechnar.infer.reader import TorchCausalReader, decoder_input
 from speechnar.layers.conformer import ConformerConfig
 from speechnar.layers.ctc_encoder import CTCEncoderConfig, EncoderOutput

@@ -54,11 +54,12 @@ def test_a_draft_of_the_packages_recognizer_gets_better() -> None:
     said = "The committee discussed the financial situation in February."
     recognizer, speech = speechnar.load_recognizer(threads=1), speechnar.load_voice(threads=1).synthesize(said)
     corrector = AcousticCorrector(Corrector(), BytePairs(recognizer.info.symbols))
-    draft = recognizer.transcribe(speech.wav, speech.sample_rate, iterations=0)
-    better = recognizer.transcribe(speech.wav, speech.sample_rate, iterations=0, corrector=corrector)
+    draft = recognizer.transcribe(speech.wav, speech.sample_rate, iterations=0, corrector=False)
+    better = recognizer.transcribe(speech.wav, speech.sample_rate, iterations=0)
+    assert recognizer.transcribe(speech.wav, speech.sample_rate, iterations=0, corrector=corrector) == better
     expected = set(said.lower().split())
     assert len(expected & set(draft.text.lower().split())) < len(expected & set(better.text.lower().split()))
     times = {(word.start, word.end) for word in draft.words}
     assert times == {(word.start, word.end) for word in better.words}
-    verified = recognizer.transcribe(speech.wav, speech.sample_rate)
-    assert recognizer.transcribe(speech.wav, speech.sample_rate, corrector=corrector).text == verified.text
+    verified = recognizer.transcribe(speech.wav, speech.sample_rate, corrector=False)
+    assert recognizer.transcribe(speech.wav, speech.sample_rate).text == verified.text

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from speechnar.runtime.reader import BARRED, MOST_TOGETHER, DecoderInfo, JointReader, OnnxReader, RowReader
+from speechnar.runtime.old_readers import AllTokensReader, RowsReader
+from speechnar.runtime.reader import BARRED, MOST_TOGETHER, DecoderInfo, JointReader, Memory, OnnxReader
 
 INFO = DecoderInfo(max_tokens=20, prompt=(7, 8), memory_per_frame=2, past=(2, 1, 4))
+
+
+NOTHING = Memory({f"memory_{n}": np.zeros((1, 1, *((4, 3) if n else (3, 4))), np.float32) for n in (0, 1)}, 3)
 
 
 class Session:
@@ -24,10 +29,10 @@ class Session:
         return [np.zeros(size, int), np.zeros(size), np.zeros(asked), np.zeros((2, 1, size, 4), np.float32)]
 
 
-def test_a_part_of_a_window_is_copied_once_for_all_passes() -> None:
+def test_a_part_of_a_window_is_copied_once_for_all_passes_of_older_graphs() -> None:
     session = Session()
     part = np.arange(2 * 1 * 9 * 4.0, dtype=np.float32).reshape(2, 1, 9, 4)[:, :, 3:7]
-    reader = OnnxReader(session, INFO, part)  # type: ignore[arg-type]
+    reader = AllTokensReader(session, INFO, part)  # type: ignore[arg-type]
     for _ in range(2):
         reader.read(np.array([[1, 2]]))
         reader.keep(0, 1, 3)
@@ -38,18 +43,19 @@ def test_a_part_of_a_window_is_copied_once_for_all_passes() -> None:
 
 
 class Counting(Session):
-    """A graph that names two tokens for each it reads, and whose keys and values tell the tokens apart."""
+    """A graph that names two tokens for each that is wanted, and whose keys and values tell the tokens apart."""
 
     def run(self, names: list[str], given: dict[str, np.ndarray]) -> list[Any]:
         super().run(names, given)
         tokens = given["tokens"][0]
-        best, log_probs = np.stack([tokens + 1, tokens + 2], 1), np.stack([-tokens / 10, -tokens / 5], 1)
+        wanted = tokens[given.get("wanted", slice(None))]
+        best, log_probs = np.stack([wanted + 1, wanted + 2], 1), np.stack([-wanted / 10, -wanted / 5], 1)
         present = np.broadcast_to(tokens[None, None, :, None], (2, 1, len(tokens), 4)).astype(np.float32)
         return [best, log_probs, np.zeros(len(given["asked"])), present]
 
 
 def test_the_two_best_tokens_of_each_place_are_told() -> None:
-    reader = OnnxReader(Counting(), INFO, np.zeros((2, 1, 3, 4), np.float32))  # type: ignore[arg-type]
+    reader = OnnxReader(Counting(), INFO, NOTHING)  # type: ignore[arg-type]
     verdict = reader.read(np.array([[1, 2], [3, 4]]))
     assert verdict.best.tolist() == [[9, 2, 3], [9, 4, 5]] and verdict.second is not None
     assert verdict.second.tolist() == [[10, 3, 4], [10, 5, 6]]
@@ -59,7 +65,7 @@ def test_the_two_best_tokens_of_each_place_are_told() -> None:
 
 def test_a_branch_reads_on_behind_an_earlier_place_and_leaves_the_text_as_it_is() -> None:
     session = Counting()
-    reader = OnnxReader(session, INFO, np.zeros((2, 1, 3, 4), np.float32))  # type: ignore[arg-type]
+    reader = OnnxReader(session, INFO, NOTHING)  # type: ignore[arg-type]
     reader.read(np.array([[1, 2, 3]]))
     reader.keep(0, 3, 5)
     branch = reader.branch(2, 6)
@@ -79,29 +85,50 @@ class Seeing(Session):
 
     def run(self, names: list[str], given: dict[str, np.ndarray]) -> list[Any]:
         super().run(names, given)
-        tokens, places = given["tokens"].astype(np.float64), given["positions"]
-        past = np.concatenate([given["past"][0, :, :, 0], tokens], 1)[:, None]
-        heard = given["memory_1"][:, 0, :, 0][:, None]
-        seen = (past * (given["bias"][:, 0] > BARRED / 2)).sum(2)
-        said = (heard * (given["memory_bias"][:, 0] > BARRED / 2)).sum(2)
-        value = (seen + 1000 * said + 1e6 * places).ravel()
-        asked = value[given["asked"][:, 0]] + given["asked"][:, 1]
-        present = np.broadcast_to(tokens[None, :, :, None], (2, *tokens.shape, 4)).astype(np.float32)
-        return [np.stack([value, -value], 1), np.stack([value / 2, value / 3], 1), asked, present]
+        tokens, places = given["tokens"][0].astype(np.float64), given["positions"][0]
+        known = np.concatenate([given["past"][0, 0, :, 0], tokens])
+        seen = (known * (given["bias"][0, 0] > BARRED / 2)).sum(1)
+        audible = given["memory_bias"][:, 0] > BARRED / 2  # (B, T, M)
+        heard = (given["memory_1"][:, 0, 0, :, None] * audible).sum(1)
+        np.testing.assert_array_equal(tokens, tokens[given["gathered"]].ravel()[given["scattered"]])
+        value = seen + 1000 * heard.ravel()[given["scattered"]] + 1e6 * places
+        wanted = value[given["wanted"]]
+        asked = wanted[given["asked"][:, 0]] + given["asked"][:, 1]
+        present = np.broadcast_to(tokens[None, None, :, None], (2, 1, len(tokens), 4)).astype(np.float32)
+        return [np.stack([wanted, -wanted], 1), np.stack([wanted / 2, wanted / 3], 1), asked, present]
+
+
+class Hearing:
+    """A graph whose memory of states is the states."""
+
+    def get_outputs(self) -> list[SimpleNamespace]:
+        return [SimpleNamespace(name=f"memory_{n}") for n in range(2)]
+
+    def run(self, names: list[str], given: dict[str, np.ndarray]) -> list[np.ndarray]:
+        return [given["states"][:, None].copy(), given["states"][:, None].swapaxes(2, 3).copy()]
+
+
+def joint_reader(*frames: int) -> JointReader:
+    """A reader of utterances with so many states, each of which is another one."""
+    rng = np.random.default_rng(0)
+    states = [rng.integers(1, 9, (1, number, 4)).astype(np.float32) for number in frames]
+    return JointReader(Hearing(), states, 1)  # type: ignore[arg-type]
 
 
 def test_utterances_that_are_read_together_are_read_as_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Texts, audio and rows have other lengths; utterances are done in any order, and the last one reads alone."""
     monkeypatch.setattr("speechnar.runtime.reader.MOST_TOGETHER", 1000)
-    rng, session = np.random.default_rng(0), Seeing()
-    memories = [rng.integers(1, 9, (2, 1, frames, 4)).astype(np.float32) for frames in (3, 7, 5, 4)]
-    alone, together = ([OnnxReader(session, INFO, memory) for memory in memories] for _ in range(2))  # type: ignore[arg-type]
-    joint = JointReader(together)
+    rng, session, lengths = np.random.default_rng(0), Seeing(), (3, 7, 5, 4)
+    joint = joint_reader(*lengths)
+    memories = [Memory({name: part.copy() for name, part in its.parts.items()}, its.frames) for its in joint.memories]
+    assert [its.frames for its in memories] == list(lengths)
+    alone = [OnnxReader(session, INFO, memory) for memory in memories]  # type: ignore[arg-type]
+    together = [OnnxReader(session, INFO, memory) for memory in joint.memories]  # type: ignore[arg-type]
     for left in ([0, 1, 2, 3], [0, 1, 2, 3], [0, 2, 3], [0, 2, 3], [2, 3], [3]):
         rows = {n: rng.integers(0, 50, (int(rng.integers(1, 4)), int(rng.integers(0, 6)))) for n in left}
         session.given.clear()
-        read = joint.read(rows)
-        assert len(session.given) == 1 and list(read) == left
+        read = joint.read({n: (together[n], its) for n, its in rows.items()})
+        assert len(session.given) == 1 and sorted(read) == left
         for n, its in rows.items():
             expected = alone[n].read(its)
             for name in ("best", "best_log_probs", "log_probs", "second", "second_log_probs"):
@@ -111,22 +138,42 @@ def test_utterances_that_are_read_together_are_read_as_alone(monkeypatch: pytest
                 reader.keep(row, kept, *range(3, 3 + n + 1))
 
 
-@pytest.mark.parametrize(("pending", "passes"), [(1, 1), (2, 2)])
-def test_long_passes_are_read_one_by_one(pending: int, passes: int) -> None:
-    """Padding, and what is read before the rows, count."""
-    session = Seeing()
-    readers = [OnnxReader(session, INFO, np.ones((2, 1, 5, 4), np.float32)) for _ in range(2)]  # type: ignore[arg-type]
+def test_a_branch_is_read_with_the_others_and_other_audio_by_itself() -> None:
+    session, joint = Seeing(), joint_reader(3, 7, 5)
+    readers = [OnnxReader(session, INFO, memory) for memory in joint.memories]  # type: ignore[arg-type]
+    rows = np.array([[1, 2]])
+    for n, reader in enumerate(readers):
+        reader.read(rows)
+        reader.keep(0, 2, 5 + n)
+    branch, other = readers[2].branch(1, 9), OnnxReader(session, INFO, NOTHING)  # type: ignore[arg-type]
+    expected = branch.read(rows)
+    session.given.clear()
+    read = joint.read({0: (other, rows), 1: (readers[1], rows), 2: (branch, rows)})
+    assert [given["gathered"].shape[0] for given in session.given] == [1, 2]
+    np.testing.assert_array_equal(read[2].log_probs, expected.log_probs)
+    np.testing.assert_array_equal(read[1].log_probs, readers[1].read(rows).log_probs)  # its memory has moved
+
+
+@pytest.mark.parametrize(("pending", "sizes"), [(1, [2, 1]), (2, [1, 1, 1])])
+def test_as_many_utterances_share_a_pass_as_it_has_room_for(pending: int, sizes: list[int]) -> None:
+    """What is read before the rows counts too."""
+    session, joint = Seeing(), joint_reader(5, 6, 4)
+    readers = [OnnxReader(session, INFO, memory) for memory in joint.memories]  # type: ignore[arg-type]
     for reader in readers:
         reader.read(np.array([[1]]))
         reader.keep(0, 0, *range(pending))
+    rows = np.ones((1, MOST_TOGETHER // 2 - 1), int)
+    alone = [reader.read(rows) for reader in readers]
     session.given.clear()
-    JointReader(readers).read({0: np.ones((1, MOST_TOGETHER // 2 - 1), int), 1: np.ones((1, 1), int)})
-    assert len(session.given) == passes
+    read = joint.read({n: (reader, rows) for n, reader in enumerate(readers)})
+    assert [given["gathered"].shape[0] for given in session.given] == sizes
+    for n, expected in enumerate(alone):
+        np.testing.assert_array_equal(read[n].log_probs, expected.log_probs)
 
 
 def test_a_branch_within_tokens_that_the_next_pass_reads() -> None:
     session = Counting()
-    reader = OnnxReader(session, INFO, np.zeros((2, 1, 3, 4), np.float32))  # type: ignore[arg-type]
+    reader = OnnxReader(session, INFO, NOTHING)  # type: ignore[arg-type]
     reader.read(np.array([[1, 2, 3]]))
     reader.keep(0, 1, 5, 6, 4)
     reader.branch(3, 9).read(np.array([[8]]))
@@ -145,9 +192,28 @@ def test_several_tokens_are_kept_by_the_reader_of_older_graphs() -> None:
             present = np.concatenate([np.repeat(inputs["past"], rows, 1), present], 3)
             return [inputs["tokens"], np.zeros((rows, size)), np.zeros((rows, size - 1)), present[:, :, :, -size:]]
 
-    reader = RowReader(Rows(), INFO, np.zeros((2, 1, 3, 4), np.float32))  # type: ignore[arg-type]
+    reader = RowsReader(Rows(), INFO, np.zeros((2, 1, 3, 4), np.float32))  # type: ignore[arg-type]
     reader.read(np.array([[1, 2], [3, 4]]))
     reader.keep(1, 1, 5, 6)
     verdict = reader.read(np.array([[2]]))
     assert given[1]["past"][0, 0, 0, :, 0].tolist() == [*INFO.prompt, 3]
     assert given[1]["tokens"].tolist() == [[5, 6, 2]] and verdict.best.tolist() == [[6, 2]]
+
+
+@pytest.mark.parametrize("named", [1, 2], ids=["format 6", "formats 7 to 9"])
+def test_older_graphs_predict_behind_all_tokens(named: int) -> None:
+    class Old(Counting):
+        def run(self, names: list[str], given: dict[str, np.ndarray]) -> list[Any]:
+            best, log_probs, _, present = super().run(names, given)
+            asked = given["tokens"][0][given["asked"][:, 0]] * 100 + given["asked"][:, 1]
+            return [best[:, 0], log_probs[:, 0], asked, present] if named == 1 else [best, log_probs, asked, present]
+
+    session = Old()
+    reader = AllTokensReader(session, INFO, np.zeros((2, 1, 3, 4), np.float32))  # type: ignore[arg-type]
+    verdict = reader.read(np.array([[1, 2], [3, 4]]))
+    (given,) = session.given
+    assert given.keys() == {"tokens", "positions", "asked", "bias", "past", "memory_bias", "memory_0", "memory_1"}
+    assert given["memory_bias"].shape == (1, 1, 6, 3) and given["memory_1"].shape == (1, 1, 3, 4)
+    assert verdict.best.tolist() == [[9, 2, 3], [9, 4, 5]]
+    assert verdict.log_probs.tolist() == [[801, 102], [803, 304]]  # the token before, and the one that is asked for
+    assert (verdict.second is None) == (named == 1)

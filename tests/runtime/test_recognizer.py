@@ -342,14 +342,14 @@ def test_a_folder_that_is_no_recognizer_is_refused(broken: Path, stub_voice: Pat
     change(broken, symbols=["a", "b"])
     with pytest.raises(TextError, match="lacks '<blank>'"):
         load_recognizer(broken)
-    change(broken, format=10, color="blue")
-    with pytest.raises(SpeechError, match="the recognizer in .* has format 10 and this speechnar reads 9; upgrade it"):
+    change(broken, format=11, color="blue")
+    with pytest.raises(SpeechError, match="the recognizer in .* has format 11 and this speechnar reads 10; upgrade it"):
         load_recognizer(broken)
 
 
 def test_a_model_of_something_else_is_refused(broken: Path, stub_voice: Path) -> None:
     shutil.copy(stub_voice / "acoustic.onnx", broken / "model.onnx")
-    with pytest.raises(SpeechError, match="model.onnx is no model of a recognizer of format 9; export"):
+    with pytest.raises(SpeechError, match="model.onnx is no model of a recognizer of format 10; export"):
         load_recognizer(broken)
 
 

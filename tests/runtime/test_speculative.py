@@ -12,10 +12,12 @@ import pytest
 from voiced import spoken_by_the_voice
 
 import speechnar
+from speechnar.decode.draft import VerifyConfig
 from speechnar.decode.greedy import greedy
 from speechnar.decode.interface import DecoderInput
+from speechnar.decode.passes import Passes, read_alone
 from speechnar.decode.result import DecodeError, Word
-from speechnar.decode.speculative import SpeculativeDecoder, SpeculativeState, VerifyConfig
+from speechnar.decode.speculative import SpeculativeDecoder, SpeculativeState
 from speechnar.evaluate.wer.normalizers import normalizer
 from speechnar.runtime import speculative
 from speechnar.runtime.reader import DecoderInfo
@@ -31,14 +33,17 @@ SECONDS = 0.04
 
 
 class Bundle:
-    def session(self, *args: object, **options: object) -> None:
-        return None
+    def session(self, *args: object, **options: object) -> Bundle:
+        return self
+
+    def get_inputs(self) -> list[object]:
+        return []
 
 
 @pytest.fixture
 def verifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Verifier:
     (tmp_path / DECODER_TOKENS).write_text("\n".join(PIECE.symbols), encoding="utf-8")
-    monkeypatch.setattr(Verifier, "_reader", lambda *args: None)
+    monkeypatch.setattr(Verifier, "_readers", lambda self, encoded: ([None] * len(encoded), read_alone))
     info = DecoderInfo(100, (0,), 1, (2, 1, 1))
     return Verifier(Bundle(), tmp_path, info, CTC.symbols, None, "cpu")  # type: ignore[arg-type]
 
@@ -59,10 +64,11 @@ def verified(
     drafts: list[str] = []
     written = iter(answers)
 
-    def verify(decoder: SpeculativeDecoder, reader: object) -> SpeculativeState:
+    def verify(decoder: SpeculativeDecoder, reader: object) -> Passes[SpeculativeState]:
         drafts.append(PIECE.decode(decoder.draft(DecoderInput(np.empty((1, 0, 0)), np.zeros(1, int))).tokens))
         tokens = PIECE.encode(next(written))
         scores = np.full((1, max(1, len(tokens))), np.log(0.9))
+        yield from ()
         return SpeculativeState(np.array([tokens or [0]]), np.array([len(tokens)]), scores[:, : len(tokens)])
 
     monkeypatch.setattr(speculative, "verify", verify)
