@@ -249,7 +249,7 @@ def main() -> None:
         timed.seconds += len(recording.wav) / RATE
         _evaluate(replayed.came, recording, timed)
     for recording in chosen:
-        timed.texts["offline"][recording.name] = recognizer.transcribe(recording.wav).text
+        timed.texts["offline"][recording.name] = recognizer.transcribe(recording.wav, corrector=False).text
     providers = onnxruntime.get_available_providers()
     run = {
         "header": header(args.threads),

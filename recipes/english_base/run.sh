@@ -13,6 +13,7 @@ corpora=data/corpora #: DIR, the corpora as published: LibriSpeech, CMU Arctic, 
 tatoeba=             #: FILE, deu.txt of deu-eng.zip: its English sentences are spoken too
 texts=               #: N, texts that the voice speaks, at most
 utterances=140       #: N, training utterances that the weights are quantized for
+averaged=0           #: 0|1, whether the decoder hears means of pairs of states
 halved=0             #: 0|1|2|3|4|5|6, upper layers of the encoder that run on merged frames
 parse_options "$@"
 
@@ -54,7 +55,8 @@ fine_tune() {
     --train data/{train_written,spoken}.jsonl.gz
 }
 average() { # the decoder hears means of pairs of states
-  if [[ $halved == 0 ]]; then
+  if [[ $averaged != 0 ]]; then
+    [[ $halved == 0 ]] || fail "states are averaged or merged, not both: give one of --averaged and --halved"
     python local/average.py exp/fine_tuned exp/averaged_start
     train_model whisper conf/fine_tune_average.yaml --init exp/averaged_start --teacher exp/fine_tuned --out exp/averaged \
       --train data/{train_written,spoken}.jsonl.gz --dev data/dev_written.jsonl.gz
@@ -64,12 +66,15 @@ halve() {
   if [[ $halved != 0 ]]; then python local/halve.py exp/fine_tuned exp/halved --layers "$halved"; fi
 }
 quantize() {
-  speechnar quantize "exp/$([[ $halved == 0 ]] && echo averaged || echo halved)" data/train_written.jsonl.gz \
-    exp/recognizer --utterances "$utterances" --variant conf/variant_varied.yaml
+  local model=fine_tuned
+  if [[ $averaged != 0 ]]; then model=averaged; fi
+  if [[ $halved != 0 ]]; then model=halved; fi
+  speechnar quantize "exp/$model" data/train_written.jsonl.gz exp/recognizer --utterances "$utterances" \
+    --variant conf/variant_varied.yaml
 }
 export_recognizer() {
   cp conf/card.yaml exp/recognizer/recognizer.yaml
-  if [[ $halved != 0 ]]; then # what is measured there is not
+  if [[ $averaged != 0 || $halved != 0 ]]; then # what is measured there is not
     grep -v "^measured" conf/card.yaml >exp/recognizer/recognizer.yaml
   fi
   speechnar export exp/recognizer exp/english_base
@@ -93,8 +98,8 @@ run_stages exp \
   "encode: data/spoken.jsonl.gz conf/variant_varied.yaml conf/variant_spoken.yaml" \
   "draft: max_steps conf/draft.yaml" \
   "fine_tune: max_steps conf/fine_tune.yaml" \
-  "average: halved max_steps conf/fine_tune_average.yaml" \
+  "average: averaged halved max_steps conf/fine_tune_average.yaml" \
   "halve: halved" \
-  "quantize: utterances conf/variant_varied.yaml" \
+  "quantize: averaged halved utterances conf/variant_varied.yaml" \
   "export_recognizer: conf/card.yaml" \
   "evaluate: data/test_other.jsonl.gz data/test_read.jsonl.gz"

@@ -93,13 +93,10 @@ def _transcribe(args: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from speechnar.codecs import RawFormat
-    from speechnar.decode.acoustic_correction import AcousticCorrector
-    from speechnar.decode.corrector import Corrector
     from speechnar.files import atomic_write
     from speechnar.runtime import load_recognizer
     from speechnar.runtime.subtitles import CueLimits
     from speechnar.runtime.timings import SUBTITLES, WRITERS, to_json_line
-    from speechnar.text.whisper_bpe import BytePairs
 
     files = [file for given in args.files for file in _expanded(given)]
     kind = args.format or _format_of(args.output)
@@ -112,11 +109,10 @@ def _transcribe(args: argparse.Namespace) -> None:
     write_one = functools.partial(SUBTITLES[kind], limits=limits) if kind in SUBTITLES else WRITERS[kind]
     written = [None] * len(files) if to_stdout else targets(files, args.output, f".{kind.removeprefix('verbose_')}")
     recognizer = load_recognizer(args.recognizer, args.threads, args.device)
-    if args.correct and not (recognizer.info.language or "en").startswith("en"):
+    if args.correct and not recognizer.writes_english:
         raise ValueError(
             f"--correct is for English, but {args.recognizer} writes {recognizer.info.language}: leave it out"
         )
-    corrector = AcousticCorrector(Corrector(), BytePairs(recognizer.info.symbols)) if args.correct else args.correct
     raw = RawFormat.parse(args.raw) if args.raw else None
     options = {
         "raw": raw,
@@ -125,7 +121,7 @@ def _transcribe(args: argparse.Namespace) -> None:
         "hotwords": _hotwords(args.hotwords),
         "min_confidence": args.min_confidence,
         "style": args.style,
-        "corrector": corrector,
+        "corrector": args.correct,
     }
     failed = 0
     with only_own_words(), progress_of_audio([] if args.raw else files, LONG_AUDIO) as bar:

@@ -31,6 +31,7 @@ from speechnar.text.marked_word import MarkedWord, plain
 from speechnar.text.whisper_bpe import BytePairs
 
 COMPARED = 8  # options of a word that the audio is asked about
+RARE = 0.95  # confidence that the correction of a verified name or compound needs
 DOUBTFUL = 0.8  # confidence below which a known word may be wrong
 SHORT = 3  # letters of a word that may be left out
 LIMIT = 60.0  # nats, of a gain
@@ -92,7 +93,14 @@ class AcousticCorrector:
             verified: the words are those of a decoder that verified CTC's.
         """
         least = self.threshold(verified)
-        return without_overlap(each for each in self.proposals(text) if each.confidence >= least)
+        certain = (each for each in self.proposals(text) if each.confidence >= least)
+        return without_overlap(each for each in certain if not verified or self._is_wrong(text, each))
+
+    def _is_wrong(self, text: Utterance, change: Correction) -> bool:
+        """Return whether verified words are wrong, and are no name or compound that lexicons lack."""
+        words = [MarkedWord.parse(word) for word in text.words[change.place : change.place + change.count]]
+        may_exist = any(word and (word.has_capital or self._corrector.is_compound(word.letters)) for word in words)
+        return not may_exist or change.confidence >= RARE
 
     def threshold(self, verified: bool) -> float:
         """Return the smallest confidence of a correction that is made."""

@@ -38,8 +38,7 @@ SENTENCE_ENDS, QUOTES = (".", "!", "?"), "\"'\u201d\u2019)"
 ENDINGS = ("ly", "es", "d", "ed", "ing", "er", "est", "th", "eth", "ness", "less", "like", "man", "men")
 """Of words that lexicons may leave out, such as `punctiliously` and `destroyeth`."""
 UNKNOWN = 13.0  # nats, the cost of a word that the bigram model does not have
-CORRECTORS = Path(__file__).parents[1] / "assets" / "corrector"
-ENGLISH = CORRECTORS / "english"
+ENGLISH = Path(__file__).parents[1] / "assets" / "corrector" / "english"
 
 
 @dataclass(frozen=True)
@@ -190,6 +189,10 @@ class Corrector:
         """Return whether a lexicon has a word, or what is left of it without a final s."""
         stem = word.removesuffix("s").removesuffix("'")
         return any(form in self.places or pronouncer().knows(form) for form in (word, stem) if len(form) > 2)
+
+    def is_compound(self, word: str) -> bool:
+        """Return whether a word is two words of three letters or more, such as `snowboy`."""
+        return any(word[:n] in self.places and word[n:] in self.places for n in range(3, len(word) - 2))
 
     def has_ending(self, word: str) -> bool:
         """Return whether a word is another one of four letters or more, or one without its e, with an ending."""

@@ -293,11 +293,7 @@ def greedy_draft(vocabulary: Vocabulary) -> Callable[[DecoderInput], Draft]:
 
 def verify(decoder: SpeculativeDecoder, reader: DraftReader) -> Passes[SpeculativeState]:
     """Verify a draft that needs no output of an encoder. `scores` are -inf where the decoder read nothing."""
-    return verified(decoder, decoder.first(DecoderInput(np.empty((1, 0, 0)), np.zeros(1, np.int64), reader)))
-
-
-def verified(decoder: SpeculativeDecoder, state: SpeculativeState) -> Passes[SpeculativeState]:
-    """Verify what is left of a draft."""
+    state = decoder.first(DecoderInput(np.empty((1, 0, 0)), np.zeros(1, np.int64), reader))
     while not state.done and state.step < decoder.iterations:
         state = yield from next_pass(decoder, state)
     return state

@@ -1,5 +1,5 @@
-"""Export a trained recognizer to a folder for the runtime: an ONNX graph from samples to log-probabilities, another of
-the speculative decoder if there is one, and `recognizer.json`.
+"""Export a trained recognizer to a folder for the runtime: an ONNX graph from samples to log-probabilities, two more of
+the speculative decoder and of what it hears if there is one, and `recognizer.json`.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def restore_recognizer(recognizer_dir: Path, model_dir: Path) -> None:
 
 
 def _named(heard: dict[str, Tensor], written: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights of the two graphs by their names in `Whisper`; the embedding lies beside the prompt."""
+    """Return the weights of the graphs by their names in `Whisper`; the embedding lies beside the prompt."""
     found = {name.removeprefix("model."): value for name, value in heard.items() if name.startswith("model.")}
     for kind in ("weight", "bias"):
         for n in range(sum(name.startswith("memory.") and name.endswith(kind) for name in heard) // 2):

@@ -14,8 +14,8 @@ from torch import Tensor
 from speechnar.models.folder import ModelError
 from speechnar.runtime.recognizer_folder import RecognizerInfo, find_recognizer
 
-STATES = "/encoder/norm/LayerNormalization_output_0"
-"""Name of the encoder's output inside of the graph, which `speechnar export` gives it."""
+STATES = ("states", "/encoder/norm/LayerNormalization_output_0")
+"""Names of the encoder's output: from format 10 on, and inside of the graph in earlier formats."""
 
 SHORTEST = 8000
 """Samples that a graph is given at least; what is shorter is padded with silence."""
@@ -39,14 +39,16 @@ class ShippedEncoder:
         folder = find_recognizer(recognizer)
         path = folder / "model.onnx.gz"
         graph = onnx.load_from_string(gzip.decompress(path.read_bytes()))
-        if not any(STATES in node.output for node in graph.graph.node):
+        made = {name for node in graph.graph.node for name in node.output}
+        self._states = next((name for name in STATES if name in made), "")
+        if not self._states:
             raise ModelError(f"the recognizer {recognizer} has no Whisper encoder: take another, such as english_base")
         info = RecognizerInfo.load(folder)
         assert info.decoder  # which every recognizer with these states has
         states_per_frame = info.decoder.memory_per_frame * info.decoder.averaged_states
         self.state_hop = round(info.frame_seconds * info.sample_rate / states_per_frame)
         del graph.graph.output[:]
-        graph.graph.output.append(onnx.helper.make_tensor_value_info(STATES, onnx.TensorProto.FLOAT, None))
+        graph.graph.output.append(onnx.helper.make_tensor_value_info(self._states, onnx.TensorProto.FLOAT, None))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
         options.enable_mem_pattern = False
@@ -60,5 +62,5 @@ class ShippedEncoder:
         """Return the states (T, d_model) of samples (T_wav,), with those of the silence that the graph appends."""
         samples = wav.numpy().astype(np.float32)
         samples = np.pad(samples, (0, max(0, SHORTEST - len(samples))))
-        (states,) = self._session.run([STATES], {"wav": samples[None]})
+        (states,) = self._session.run([self._states], {"wav": samples[None]})
         return torch.from_numpy(states[0])

@@ -9,7 +9,9 @@ Source: the layout and the binning of values follow KenLM (Heafield 2011), secti
 
 from __future__ import annotations
 
+import lzma
 import zipfile
+import zlib
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -196,7 +198,7 @@ class NgramModel:
             }
         with atomic_write(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_LZMA) as file:
             for name, array in arrays.items():
-                with file.open(f"{name}.npy", "w") as entry:
+                with file.open(f"{name}.npy", "w", force_zip64=True) as entry:
                     np.lib.format.write_array(entry, np.asarray(array), allow_pickle=False)
 
     @classmethod
@@ -221,7 +223,7 @@ class NgramModel:
                 levels.append(Level(ids, first, *rest))
         except LMError:
             raise
-        except (ValueError, KeyError, zipfile.BadZipFile, EOFError):
+        except (ValueError, KeyError, zipfile.BadZipFile, EOFError, lzma.LZMAError, zlib.error):
             raise LMError(f"{path} is not a language model of `speechnar lm train`") from None
         return cls(words, levels)
 

@@ -128,6 +128,7 @@ class BundleFormat:
         except Exception as error:  # ONNX Runtime's errors have no base class of their own
             cause = str(error).splitlines()[0]
             raise SpeechError(f"{path} cannot be loaded, install or export the {self.noun} again: {cause}") from None
+        del graph
         _give_back_memory()
         if PROVIDERS[device] not in session.get_providers():  # it goes on with the CPU where a driver is missing
             raise SpeechError(f"ONNX Runtime finds no usable {device} device; take the device cpu")

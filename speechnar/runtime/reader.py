@@ -54,7 +54,7 @@ BARRED = -1e4
 
 @dataclass
 class Memory:
-    """What the decoder hears of an utterance; its reader and the branches of that share it.
+    """The audio of an utterance as its decoder hears it; a reader and its branches share it.
 
     Attributes:
         parts: keys and values of each layer, as the graph is given them, by the names of its inputs.
@@ -212,8 +212,8 @@ class JointReader:
                     part[at] = part[place]
         self._together = left
         self._parts = {name: part[: len(left)] for name, part in self._parts.items()}
-        for n in left:
-            self.memories[n].parts = self._of(n)
+        for n, memory in enumerate(self.memories):
+            memory.parts = self._of(n) if n in left else {}
 
 
 def _shared(sizes: Mapping[int, int]) -> list[list[int]]:

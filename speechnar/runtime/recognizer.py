@@ -15,14 +15,14 @@ import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from speechnar.codecs import RawFormat
 from speechnar.decode.acoustic_correction import AcousticCorrector
 from speechnar.decode.beam import PrefixBeamConfig, beam_search
-from speechnar.decode.corrector import CORRECTORS, Corrector
+from speechnar.decode.corrector import Corrector
 from speechnar.decode.draft import VerifyConfig
 from speechnar.decode.greedy import greedy
 from speechnar.decode.hot_spotting import HotWordSpotter
@@ -99,7 +99,7 @@ class Recognizer:
         hotwords: str | Sequence[str] = (),
         min_confidence: float | None = None,
         style: str = "written",
-        corrector: UtteranceCorrector | Literal[False] | None = None,
+        corrector: UtteranceCorrector | bool | None = None,
         name: str | None = None,
         progress: Callable[[float], object] | None = None,
     ) -> Transcript:
@@ -122,8 +122,8 @@ class Recognizer:
             style: "written", with capitals, marks and digits, if the recognizer writes them; or "plain", lower-case
                 words, with numbers in words.
             corrector: changes words that the audio, their letters and their neighbors say are wrong, such as
-                `speechnar.decode.acoustic_correction.AcousticCorrector`; False for none. By default as
-                `recognizer.json` says.
+                `speechnar.decode.acoustic_correction.AcousticCorrector`; True for the one in the package, which is for
+                English; False for none. By default as `recognizer.json` says.
             name: of the transcript, and of an open file in messages; by default the file's, without its ending.
             progress: called with the seconds of audio that were transcribed since the last call.
 
@@ -135,8 +135,10 @@ class Recognizer:
         Warns:
             SpeechWarning: most words are so doubtful that the speech is probably of another language.
         """
-        corrector = (self._corrector if corrector is None else corrector) or None
-        decode, least = self._decoder(beam, iterations, hotwords, corrector), self._least_confidence(min_confidence)
+        if corrector is None:
+            corrector = self.info.decoding.correct and self.writes_english
+        chosen = self._corrector if corrector is True else None if corrector is False else corrector
+        decode, least = self._decoder(beam, iterations, hotwords, chosen), self._least_confidence(min_confidence)
         blocks = samples_of(recording, sample_rate, self.sample_rate, raw, name or "")
         file = os.fspath(recording) if isinstance(recording, (str, os.PathLike)) else ""
         seconds = self.info.frame_seconds
@@ -197,6 +199,8 @@ class Recognizer:
     ) -> Stream:
         """Return a stream, which recognizes speech while it is spoken; any number of them may be open.
 
+        Its text is not corrected by a corrector, which would change words that were shown before.
+
         Args:
             sample_rate: Hz of the samples that will be fed; by default the recognizer's own.
             hotwords: words and phrases to expect; final text alone heeds them.
@@ -223,15 +227,14 @@ class Recognizer:
     def _lm(self) -> NgramModel | None:
         return NgramModel.load(self._lm_path) if self._lm_path.exists() else None
 
-    @functools.cached_property
-    def _corrector(self) -> AcousticCorrector | None:
-        """The corrector of `recognizer.json`.
+    @property
+    def writes_english(self) -> bool:
+        """Return whether the language is English, or not known."""
+        return (self.info.language or "en").startswith("en")
 
-        Raises:
-            TextError: the package has none of this name.
-        """
-        name = self.info.decoding.corrector
-        return AcousticCorrector(Corrector(CORRECTORS / name), BytePairs(self.info.symbols)) if name else None
+    @functools.cached_property
+    def _corrector(self) -> AcousticCorrector:
+        return AcousticCorrector(Corrector(), BytePairs(self.info.symbols))
 
     def _decoder(
         self,
@@ -321,7 +324,8 @@ class Recognizer:
             return EncodedAudio(self._session.run(["log_probs"], inputs)[0][0])
         log_probs, *memory = self._session.run(None, inputs)
         per_frame = self.info.decoder.memory_per_frame
-        if self.info.format >= 10:  # the states, and not yet what the decoder hears of them
+        assert self._verifier
+        if self._verifier.hears_states:
             per_frame *= self.info.decoder.averaged_states
         elif len(memory) == 1:  # one array until format 7
             memory = list(memory[0][0])

@@ -33,7 +33,7 @@ class Decoding:
         lm_weight, word_bonus: see `speechnar.decode.scorer`.
         iterations, acceptance_threshold: of speculative decoding; see `VerifyConfig`.
         min_confidence: of the words between two pauses, from 0 to 1; others are left out.
-        corrector: the name of the corrector in the package that corrects words by audio and neighbors; "" for none.
+        correct: whether English words of recordings are corrected by the audio and their neighbors; streams are not.
     """
 
     beam: int = 1
@@ -42,7 +42,7 @@ class Decoding:
     iterations: int = field(default=VerifyConfig.iterations, metadata=renamed("passes"))
     acceptance_threshold: float = field(default=VerifyConfig.acceptance_threshold, metadata=renamed("margin"))
     min_confidence: float = 0.2
-    corrector: str = ""
+    correct: bool = False
 
 
 @dataclass(frozen=True)

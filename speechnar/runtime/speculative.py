@@ -95,21 +95,26 @@ class Verifier:
         self._ctc_letters = frozenset("".join(self._ctc_tokenizer.spellings))
         inputs, later = {"tokens", "past", *memory_names(info.past[0])}, {*SEQUENCE_INPUTS, *JOINT_INPUTS}
         self._session = bundle.session(folder / DECODER, inputs, threads, device, optional=later)
-        self._given = {each.name for each in self._session.get_inputs()}
-        self._hear = None  # from states to what the decoder hears; before format 10, the encoder does that
-        if self._given.issuperset(JOINT_INPUTS):
+        given = {each.name for each in self._session.get_inputs()}
+        self._old_reader = AllTokensReader if given.issuperset(SEQUENCE_INPUTS) else RowsReader
+        self._hear = None  # from states to what the decoder hears; before format 10, the encoder's graph does that
+        if given.issuperset(JOINT_INPUTS):
             self._hear = bundle.session(folder / MEMORY, {"states"}, threads, device)
 
     def _readers(
         self, encoded: Sequence[EncodedAudio]
     ) -> tuple[Sequence[DraftReader], Callable[[Mapping[int, Asked]], Mapping[int, Verdict]]]:
         """Return what reads each utterance, and the function that reads for several in one pass."""
-        memory = [audio.memory or () for audio in encoded]
+        memory = [audio.memory for audio in encoded if audio.memory is not None]
         if self._hear is None:
-            reader = AllTokensReader if self._given.issuperset(SEQUENCE_INPUTS) else RowsReader
-            return [reader(self._session, self._info, its) for its in memory], read_alone
+            return [self._old_reader(self._session, self._info, its) for its in memory], read_alone
         joint = JointReader(self._hear, [states for (states,) in memory], self._info.averaged_states)
         return [OnnxReader(self._session, self._info, its) for its in joint.memories], joint.read
+
+    @property
+    def hears_states(self) -> bool:
+        """Return whether its memory is computed from encoder states, and is no output of the encoder's graph."""
+        return self._hear is not None
 
     @functools.cached_property
     def letters(self) -> frozenset[str]:

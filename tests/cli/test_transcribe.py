@@ -49,8 +49,9 @@ def test_what_is_said_is_printed_a_line_for_each_segment(transcribe, talks: Path
 
 def test_words_of_which_the_audio_is_certain_are_not_corrected(transcribe, talks: Path, capsys) -> None:
     """`ba` and `abc` are in no lexicon of English: text alone would have them changed."""
-    assert transcribe("one.wav", "--correct") == 0
-    assert capsys.readouterr() == ("abc ba\nc\n", "")
+    for option in ("--correct", "--no-correct"):
+        assert transcribe("one.wav", option) == 0
+        assert capsys.readouterr() == ("abc ba\nc\n", "")
 
 
 def test_several_files_are_a_line_each(transcribe, talks: Path, capsys) -> None:

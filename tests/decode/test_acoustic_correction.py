@@ -127,6 +127,21 @@ def test_verified_words_have_a_threshold_of_their_own(corrector: AcousticCorrect
     assert text_of(corrector, text, verified=True) == "the red xat sat"
 
 
+@pytest.mark.parametrize(
+    ("word", "confidence", "stands"),
+    [("Xat", 0.9, True), ("Xat", 0.96, False), ("catsat", 0.9, True), ("catsat", 0.96, False), ("xat", 0.9, False)],
+)
+def test_a_verified_name_or_compound_stands_unless_it_is_almost_certainly_wrong(
+    corrector: AcousticCorrector, monkeypatch: pytest.MonkeyPatch, word: str, confidence: float, stands: bool
+) -> None:
+    change = Correction(1, ("old",), (), confidence)
+    monkeypatch.setattr(AcousticCorrector, "proposals", lambda self, text: [change])
+    monkeypatch.setattr(AcousticCorrector, "threshold", lambda self, verified: 0.6)
+    text = utterance(["the", word], "the old")
+    assert corrector.corrections(text, verified=True) == ([] if stands else [change])
+    assert corrector.corrections(text, verified=False) == [change]
+
+
 def test_the_gain_is_that_of_all_paths(corrector: AcousticCorrector) -> None:
     """By brute force over all paths of a word alone."""
     generator = np.random.default_rng(0)

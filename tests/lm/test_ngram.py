@@ -109,6 +109,20 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, name: str) -> None:
         load_lm(tmp_path / name)
 
 
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    """Bytes are changed anywhere: the file is read, or refused by one sentence."""
+    model, path = train(["the cat sat", "a dog sat"] * 50, KneserNeyOptions(order=2)), tmp_path / "model.lm"
+    model.save(path)
+    whole, rng, refused = path.read_bytes(), np.random.default_rng(0), 0
+    for place in rng.integers(0, len(whole), 60).tolist():
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 255]) + whole[place + 1 :])
+        try:
+            NgramModel.load(path)
+        except LMError as error:
+            refused += "model.lm" in str(error)
+    assert refused > 30
+
+
 def test_a_file_of_a_newer_version_is_refused(arpa: Path, tmp_path: Path) -> None:
     load_lm(arpa).save(tmp_path / "toy.lm")
     with np.load(tmp_path / "toy.lm") as file:

@@ -156,7 +156,7 @@ def test_a_branch_is_read_with_the_others_and_other_audio_by_itself() -> None:
 
 @pytest.mark.parametrize(("pending", "sizes"), [(1, [2, 1]), (2, [1, 1, 1])])
 def test_as_many_utterances_share_a_pass_as_it_has_room_for(pending: int, sizes: list[int]) -> None:
-    """What is read before the rows counts too."""
+    """Tokens that are read before the rows count too."""
     session, joint = Seeing(), joint_reader(5, 6, 4)
     readers = [OnnxReader(session, INFO, memory) for memory in joint.memories]  # type: ignore[arg-type]
     for reader in readers:

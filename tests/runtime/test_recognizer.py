@@ -385,3 +385,25 @@ def test_a_corrector_gets_the_words_and_the_frames_of_a_segment(recognizer: Reco
         pytest.approx((14 * SECONDS, 18 * SECONDS)),
     ]
     assert recognizer.transcribe(WAV, corrector=Scripted(), hotwords="abc").text == "abc ba"
+
+
+def test_words_are_corrected_where_a_recognizer_of_english_says_so_unless_it_is_turned_off(
+    broken: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Fixed:
+        def __init__(self, *args: object) -> None:
+            pass
+
+        def corrections(self, text: Utterance, verified: bool) -> list[Correction]:
+            return [Correction(0, ("cab",), (), 1.0)]
+
+    monkeypatch.setattr("speechnar.runtime.recognizer.AcousticCorrector", Fixed)
+    recognizer = load_recognizer(broken)
+    assert recognizer.transcribe(WAV).text == "abc ba c"
+    assert recognizer.transcribe(WAV, corrector=True).text.startswith("cab ba")
+    change(broken, decoding={"correct": True})
+    recognizer = load_recognizer(broken)
+    assert recognizer.transcribe(WAV).text.startswith("cab ba")
+    assert recognizer.transcribe(WAV, corrector=False).text == "abc ba c"
+    change(broken, language="de")
+    assert load_recognizer(broken).transcribe(WAV).text == "abc ba c"

@@ -126,7 +126,7 @@ def recognizer(name: str | None, threads: int) -> Recognizer:
         raise TtsError("no recognizer is in this package; give --recognizer a program that gets a wav and prints text")
     if name is None or name in here or Path(name).is_dir():
         loaded = load_recognizer(name or DEFAULT, threads)
-        return lambda path: loaded.transcribe(path).text
+        return lambda path: loaded.transcribe(path, corrector=False).text  # which would hide what is misspoken
     return command(name)
 
 
