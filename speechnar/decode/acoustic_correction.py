@@ -90,7 +90,8 @@ class AcousticCorrector:
         """Return the certain corrections of an utterance, in the order of their words, no two of the same word.
 
         Args:
-            verified: the words are those of a decoder that verified CTC's.
+            verified: the words are those of a decoder that verified CTC's. Of these, names and compounds stand unless
+                it is almost certain that they are wrong.
         """
         least = self.threshold(verified)
         certain = (each for each in self.proposals(text) if each.confidence >= least)

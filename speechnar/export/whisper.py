@@ -184,7 +184,7 @@ class DecoderGraph(nn.Module):
             x = x + block.cross_project(mixed)
             x = x + block.contract(F.gelu(block.expand(block.norm(x))))
         states = self.decoder.norm(x[0, wanted])
-        largest = states.abs().amax(1, keepdim=True)  # per-row scaling: utterances in one pass do not change each other
+        largest = states.abs().amax(1, keepdim=True)  # per-row scaling: utterances of one pass change each other less
         logits = (states * (1 / largest) @ self.embedding + self.no_prompt) * largest
         log_probs = logits.log_softmax(1)
         best_log_probs, best = log_probs.topk(2, dim=1)

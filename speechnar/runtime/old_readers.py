@@ -29,18 +29,11 @@ class AllTokensReader(OnnxReader):
         inputs["asked"] = inputs["asked"] + [[first, 0]]
         return inputs | {"memory_bias": inputs["memory_bias"].swapaxes(2, 3)}
 
-    def verdict(
-        self,
-        rows: np.ndarray,
-        best: np.ndarray,
-        best_log_probs: np.ndarray,
-        log_probs: np.ndarray,
-        present: np.ndarray,
-    ) -> Verdict:
-        first = self.n_pending - 1
+    def verdict(self, rows: np.ndarray, outputs: Sequence[np.ndarray]) -> Verdict:
+        best, best_log_probs, log_probs, self._present = outputs
         if best.ndim > 1:
-            return super().verdict(rows, best[first:], best_log_probs[first:], log_probs, present)
-        self._present = present
+            first = self.n_pending - 1
+            return super().verdict(rows, (best[first:], best_log_probs[first:], log_probs, self._present))
         return Verdict(best[self._before], best_log_probs[self._before], log_probs.reshape(rows.shape))
 
 

@@ -80,7 +80,7 @@ class OnnxReader:
         self._pending = list(info.prompt)  # at the end of the text, but not yet in the past
 
     def read(self, rows: np.ndarray) -> Verdict:
-        return self.verdict(rows, *self.session.run(OUTPUTS, self.given(rows) | self.memory.parts))
+        return self.verdict(rows, self.session.run(OUTPUTS, self.given(rows) | self.memory.parts))
 
     def given(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """Return the inputs of a pass, without the memory."""
@@ -107,16 +107,9 @@ class OnnxReader:
             "memory_bias": memory_bias,
         }
 
-    def verdict(
-        self,
-        rows: np.ndarray,
-        best: np.ndarray,
-        best_log_probs: np.ndarray,
-        log_probs: np.ndarray,
-        present: np.ndarray,
-    ) -> Verdict:
-        """Return what the outputs of a pass say of rows."""
-        self._present = present
+    def verdict(self, rows: np.ndarray, outputs: Sequence[np.ndarray]) -> Verdict:
+        """Return what the outputs of a pass, in the order of `OUTPUTS`, say of rows."""
+        best, best_log_probs, log_probs, self._present = outputs
         behind = self._before - (len(self._pending) - 1)
         ranked = [(best[behind, n], best_log_probs[behind, n]) for n in (0, 1)]
         return Verdict(*ranked[0], log_probs.reshape(rows.shape), *ranked[1])
@@ -194,7 +187,7 @@ class JointReader:
         for at, (n, (reader, rows)) in enumerate(asked.items()):
             tokens, wanted, told = (slice(*ends[name][at : at + 2]) for name in ("scattered", "wanted", "asked"))
             outputs = best[wanted], best_log_probs[wanted], log_probs[told], present[:, :, tokens]
-            found[n] = reader.verdict(rows, *outputs)
+            found[n] = reader.verdict(rows, outputs)
         return found
 
     def _of(self, *numbers: int) -> dict[str, np.ndarray]:
